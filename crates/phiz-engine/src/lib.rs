@@ -1,0 +1,1 @@
+//! Runs a network: ONNX in, tensors out. Knows no face.

@@ -1,0 +1,1 @@
+//! Protocols, metrics, reports: scores in, figures out. Runs no network itself.

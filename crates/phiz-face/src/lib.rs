@@ -1,0 +1,1 @@
+//! Image to faces: detect, align, embed, quality, pose. Opens no database.

@@ -1,0 +1,1 @@
+//! People and templates: store, index, decisions, sealing. Decodes no picture.

@@ -1,0 +1,1 @@
+//! Pictures: decode, upright, limits, resize, warp, draw. Knows no model.

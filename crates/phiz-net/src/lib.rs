@@ -1,0 +1,1 @@
+//! Our networks and their cards: architecture as data, ONNX in and out.

@@ -1,0 +1,1 @@
+//! Data, augmentation, losses, optimisation, runs. Not linked by the product.

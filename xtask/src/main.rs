@@ -1,0 +1,2 @@
+//! What developers run: fixtures, tables, checks, release.
+fn main() {}
