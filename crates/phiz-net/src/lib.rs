@@ -1,1 +1,8 @@
 //! Our networks and their cards: architecture as data, ONNX in and out.
+//!
+//! [`zoo`] holds the networks by name, [`graph`] the language in which they are described, [`onnx`] the
+//! exporter that turns a description and trained weights into a file that any engine runs.
+
+pub mod graph;
+pub mod onnx;
+pub mod zoo;

@@ -1,0 +1,266 @@
+//! Writes a trained network as an ONNX file (opset 17), without any ONNX library.
+//!
+//! ONNX is Protocol Buffers; a writer needs only varints and length-prefixed fields. Field numbers are those
+//! of `onnx.proto3`. Batch normalisation is folded into the convolution before it:
+//! `w' = w · scale / √(var + ε)`, `b' = shift − mean · scale / √(var + ε)`.
+
+use std::collections::BTreeMap;
+
+use crate::graph::{Act, Architecture, GraphError, Op};
+
+/// The ε of batch normalisation, the same in the trainer.
+pub const NORM_EPSILON: f32 = 1e-5;
+
+/// Values by parameter name, each with its shape.
+pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Why a network could not be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The description is not a network.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A tensor is missing or has another shape.
+    #[error("weights lack {name:?} of shape {shape:?}: were they trained for another architecture?")]
+    Missing {
+        /// The parameter.
+        name: String,
+        /// The shape that the architecture asks for.
+        shape: Vec<usize>,
+    },
+    /// A value is not a finite number.
+    #[error("weights hold a value that is not finite in {name:?}: the training run diverged")]
+    NotFinite {
+        /// The parameter.
+        name: String,
+    },
+}
+
+/// Weights with the normalisation folded into `weight` and `bias` of each convolution.
+///
+/// # Errors
+/// A tensor that is missing, of another shape, or not finite.
+pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportError> {
+    for p in net.parameters(true)? {
+        match weights.get(&p.name) {
+            Some((shape, data)) if *shape == p.shape && data.len() == p.shape.iter().product::<usize>() => {
+                if data.iter().any(|v| !v.is_finite()) {
+                    return Err(ExportError::NotFinite { name: p.name });
+                }
+            }
+            _ => return Err(ExportError::Missing { name: p.name, shape: p.shape }),
+        }
+    }
+    let mut folded = Weights::new();
+    for node in &net.nodes {
+        let get = |suffix: &str| weights[&format!("{}.{suffix}", node.name)].clone();
+        let (weight, bias) = match node.op {
+            Op::Conv { norm: true, .. } => {
+                let (shape, mut weight) = get("weight");
+                let [scale, shift, mean, var] = ["scale", "shift", "mean", "var"].map(|s| get(s).1);
+                let each = weight.len() / scale.len();
+                let mut bias = shift;
+                for (channel, filter) in weight.chunks_exact_mut(each).enumerate() {
+                    let factor = scale[channel] / (var[channel] + NORM_EPSILON).sqrt();
+                    filter.iter_mut().for_each(|w| *w *= factor);
+                    bias[channel] -= mean[channel] * factor;
+                }
+                ((shape, weight), (vec![bias.len()], bias))
+            }
+            Op::Conv { norm: false, .. } | Op::Linear { .. } => (get("weight"), get("bias")),
+            _ => continue,
+        };
+        folded.insert(format!("{}.weight", node.name), weight);
+        folded.insert(format!("{}.bias", node.name), bias);
+    }
+    Ok(folded)
+}
+
+/// The ONNX file of a network: input `image` `[batch, channels, height, width]`, outputs by their names.
+///
+/// # Errors
+/// As [`fold`].
+pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportError> {
+    let folded = fold(net, weights)?;
+    let mut graph = Message::default();
+    for (position, node) in net.nodes.iter().enumerate() {
+        let input = |i: usize| value_name(net, node.inputs[i]);
+        let output = value_name(net, position);
+        let plain = |out: &str, act: Act| {
+            if act == Act::Relu { format!("{out}.before_relu") } else { out.to_string() }
+        };
+        let mut emit = |kind: &str, inputs: &[String], output: &str, attributes: &[Message]| {
+            let mut n = Message::default();
+            inputs.iter().for_each(|i| n.text(1, i));
+            n.text(2, output);
+            n.text(3, output);
+            n.text(4, kind);
+            attributes.iter().for_each(|a| n.message(5, a));
+            graph.message(1, &n);
+        };
+        let (weight, bias) = (format!("{}.weight", node.name), format!("{}.bias", node.name));
+        let mut relu_of = None;
+        match node.op {
+            Op::Input { .. } => {}
+            Op::Conv { kernel, stride, groups, act, .. } => {
+                let (k, s, p) = (kernel as i64, stride as i64, (kernel / 2) as i64);
+                let attributes = [
+                    ints("kernel_shape", &[k, k]),
+                    ints("strides", &[s, s]),
+                    ints("pads", &[p, p, p, p]),
+                    int("group", groups as i64),
+                ];
+                emit("Conv", &[input(0), weight, bias], &plain(&output, act), &attributes);
+                relu_of = (act == Act::Relu).then(|| plain(&output, act));
+            }
+            Op::Add { act } => {
+                emit("Add", &[input(0), input(1)], &plain(&output, act), &[]);
+                relu_of = (act == Act::Relu).then(|| plain(&output, act));
+            }
+            Op::Upsample2 => {
+                let modes = [
+                    text("mode", "nearest"),
+                    text("coordinate_transformation_mode", "asymmetric"),
+                    text("nearest_mode", "floor"),
+                ];
+                emit("Resize", &[input(0), String::new(), UPSAMPLE_SCALES.into()], &output, &modes);
+            }
+            Op::GlobalPool => {
+                let pooled = format!("{output}.map");
+                emit("GlobalAveragePool", &[input(0)], &pooled, &[]);
+                emit("Flatten", &[pooled], &output, &[int("axis", 1)]);
+            }
+            Op::Linear { .. } => emit("Gemm", &[input(0), weight, bias], &output, &[int("transB", 1)]),
+            Op::Sigmoid => emit("Sigmoid", &[input(0)], &output, &[]),
+            Op::Exp => emit("Exp", &[input(0)], &output, &[]),
+        }
+        if let Some(before) = relu_of {
+            emit("Relu", &[before], &output, &[]);
+        }
+    }
+    graph.text(2, &net.name);
+    for (name, (shape, data)) in &folded {
+        graph.message(5, &initializer(name, shape, data));
+    }
+    if net.nodes.iter().any(|n| n.op == Op::Upsample2) {
+        graph.message(5, &initializer(UPSAMPLE_SCALES, &[4], &[1.0, 1.0, 2.0, 2.0]));
+    }
+    let channels = net.channels()?;
+    let flat = |node: usize| matches!(net.nodes[node].op, Op::Linear { .. } | Op::GlobalPool);
+    graph.message(11, &value_info("image", channels[0], false));
+    for output in &net.outputs {
+        graph.message(12, &value_info(&output.name, channels[output.node], flat(output.node)));
+    }
+    let mut opset = Message::default();
+    opset.int(2, 17);
+    let mut model = Message::default();
+    model.int(1, 8); // IR version of opset 17
+    model.text(2, "phiz");
+    model.message(7, &graph);
+    model.message(8, &opset);
+    Ok(model.bytes)
+}
+
+const UPSAMPLE_SCALES: &str = "upsample2.scales";
+
+/// An output's value carries the output's name, an inner value the node's.
+fn value_name(net: &Architecture, node: usize) -> String {
+    let output = net.outputs.iter().find(|o| o.node == node);
+    output.map_or_else(|| format!("{}.out", net.nodes[node].name).replace("image.out", "image"), |o| o.name.clone())
+}
+
+/// A Protocol Buffers message under construction.
+#[derive(Default)]
+struct Message {
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.bytes.push(value as u8);
+    }
+
+    fn int(&mut self, field: u64, value: i64) {
+        self.varint(field << 3);
+        self.varint(value as u64);
+    }
+
+    fn blob(&mut self, field: u64, bytes: &[u8]) {
+        self.varint(field << 3 | 2);
+        self.varint(bytes.len() as u64);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn text(&mut self, field: u64, text: &str) {
+        self.blob(field, text.as_bytes());
+    }
+
+    fn message(&mut self, field: u64, message: &Message) {
+        self.blob(field, &message.bytes);
+    }
+}
+
+fn attribute(name: &str, kind: i64) -> Message {
+    let mut m = Message::default();
+    m.text(1, name);
+    m.int(20, kind);
+    m
+}
+
+fn int(name: &str, value: i64) -> Message {
+    let mut m = attribute(name, 2);
+    m.int(3, value);
+    m
+}
+
+fn ints(name: &str, values: &[i64]) -> Message {
+    let mut m = attribute(name, 7);
+    values.iter().for_each(|&v| m.int(8, v));
+    m
+}
+
+fn text(name: &str, value: &str) -> Message {
+    let mut m = attribute(name, 3);
+    m.text(4, value);
+    m
+}
+
+fn initializer(name: &str, shape: &[usize], data: &[f32]) -> Message {
+    let mut m = Message::default();
+    shape.iter().for_each(|&d| m.int(1, d as i64));
+    m.int(2, 1); // float
+    m.text(8, name);
+    m.blob(9, &data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+    m
+}
+
+/// `[batch, channels, height, width]` or, if `flat`, `[batch, channels]`; only channels are fixed.
+fn value_info(name: &str, channels: usize, flat: bool) -> Message {
+    let named = |dim: &str| {
+        let mut d = Message::default();
+        d.text(2, dim);
+        d
+    };
+    let mut fixed = Message::default();
+    fixed.int(1, channels as i64);
+    let mut shape = Message::default();
+    shape.message(1, &named("batch"));
+    shape.message(1, &fixed);
+    if !flat {
+        shape.message(1, &named(&format!("{name}.height")));
+        shape.message(1, &named(&format!("{name}.width")));
+    }
+    let mut tensor = Message::default();
+    tensor.int(1, 1);
+    tensor.message(2, &shape);
+    let mut kind = Message::default();
+    kind.message(1, &tensor);
+    let mut info = Message::default();
+    info.text(1, name);
+    info.message(2, &kind);
+    info
+}

@@ -1,0 +1,100 @@
+//! The few dozen differentiable tensor operations over which networks, losses and optimisers are written once.
+//!
+//! A back end is a value (it knows its device and precision); tensors are its associated type. All values
+//! that cross the border are `f32` in row-major order. Shapes follow `[batch, channels, height, width]`.
+
+/// Statistics of a batch normalisation while it trains: the fraction of the new batch in the running mean.
+pub const NORM_MOMENTUM: f64 = 0.1;
+
+/// A source of differentiable tensors.
+pub trait Backend {
+    /// A tensor; cloning shares its memory.
+    type Tensor: Clone;
+
+    /// Name and precision for reports, as `libtorch cpu bf16`.
+    fn describe(&self) -> String;
+    /// A constant.
+    fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor;
+    /// A constant made of bytes: `(value − mean) / std` by channel of interleaved pictures `[n, h, w, c]`,
+    /// given as `[n, c, h, w]` in the precision and layout in which convolutions run fastest.
+    fn pictures(&self, bytes: &[u8], n: usize, h: usize, w: usize, mean: [f32; 3], std: [f32; 3]) -> Self::Tensor;
+    /// A new leaf with the value of `x`, whose gradient [`Backend::backward`] will compute.
+    fn leaf(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// The value without its history.
+    fn detach(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// The gradient of a leaf after [`Backend::backward`]; none if the loss does not depend on it.
+    fn gradient(&self, leaf: &Self::Tensor) -> Option<Self::Tensor>;
+    /// Computes the gradients of a scalar with respect to all leaves.
+    fn backward(&self, loss: &Self::Tensor);
+    /// Runs `f` without recording history.
+    fn without_gradients<R>(&self, f: impl FnOnce() -> R) -> R;
+
+    /// Values in row-major order.
+    fn values(&self, x: &Self::Tensor) -> Vec<f32>;
+    /// The only value of a scalar.
+    fn scalar(&self, x: &Self::Tensor) -> f32;
+    /// Shape.
+    fn shape(&self, x: &Self::Tensor) -> Vec<usize>;
+
+    /// Convolution padded by half the kernel: `x` `[n, i, h, w]`, `weight` `[o, i/groups, k, k]`, `bias` `[o]`.
+    fn conv(
+        &self,
+        x: &Self::Tensor,
+        weight: &Self::Tensor,
+        bias: Option<&Self::Tensor>,
+        stride: usize,
+        groups: usize,
+    ) -> Self::Tensor;
+    /// Batch normalisation over all but the channels; while `training`, `mean` and `var` are updated in place.
+    fn normalise(
+        &self,
+        x: &Self::Tensor,
+        scale: &Self::Tensor,
+        shift: &Self::Tensor,
+        mean: &Self::Tensor,
+        var: &Self::Tensor,
+        training: bool,
+    ) -> Self::Tensor;
+    /// `max(x, 0)`.
+    fn relu(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// `1 / (1 + e^-x)`.
+    fn sigmoid(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// `e^x`.
+    fn exp(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Natural logarithm.
+    fn ln(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Square root.
+    fn sqrt(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Absolute value.
+    fn abs(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// `min(max(x, low), high)`.
+    fn clamp(&self, x: &Self::Tensor, low: f64, high: f64) -> Self::Tensor;
+    /// `a + b`, broadcasting.
+    fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// `a − b`, broadcasting.
+    fn sub(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// `a · b` element by element, broadcasting.
+    fn mul(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// `a / b` element by element, broadcasting.
+    fn div(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// Smaller of two, element by element.
+    fn minimum(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// Larger of two, element by element.
+    fn maximum(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// `scale · x + offset`.
+    fn affine(&self, x: &Self::Tensor, scale: f64, offset: f64) -> Self::Tensor;
+    /// Matrix product of `[n, k]` and the transpose of `[m, k]`: `[n, m]`.
+    fn matmul_transposed(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
+    /// Sum over one axis, which stays with length one.
+    fn sum_axis(&self, x: &Self::Tensor, axis: usize) -> Self::Tensor;
+    /// Sum of everything, a scalar.
+    fn sum(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Mean over height and width: `[n, c, h, w]` to `[n, c]`.
+    fn global_pool(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Nearest-neighbour enlargement by two.
+    fn upsample2(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// A part of one axis.
+    fn narrow(&self, x: &Self::Tensor, axis: usize, start: usize, length: usize) -> Self::Tensor;
+    /// Logarithm of the softmax over the last axis.
+    fn log_softmax(&self, x: &Self::Tensor) -> Self::Tensor;
+}

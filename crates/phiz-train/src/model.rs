@@ -1,0 +1,99 @@
+//! A network that trains: an [`Architecture`] and its parameters as leaves of a back end.
+
+use std::collections::BTreeMap;
+
+use phiz_net::graph::{Act, Architecture, EXP_MAX, GraphError, Op};
+use phiz_net::onnx::Weights;
+
+use crate::backend::Backend;
+use crate::random::Random;
+
+/// Parameters by name; `mean` and `var` of normalisations are state, everything else learns.
+pub struct Model<B: Backend> {
+    net: Architecture,
+    /// Leaves and running statistics by name.
+    pub tensors: BTreeMap<String, B::Tensor>,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+/// Whether an optimiser may change the parameter.
+#[must_use]
+pub fn learns(name: &str) -> bool {
+    !(name.ends_with(".mean") || name.ends_with(".var"))
+}
+
+impl<B: Backend> Model<B> {
+    /// A network with fresh weights: normal of variance `2 / fan-in` (He et al. 2015), identity normalisation,
+    /// zero bias, except that a score's bias says "rarely a face" (Lin et al. 2017, focal loss).
+    ///
+    /// # Errors
+    /// The description is not a network.
+    pub fn new(backend: &B, net: &Architecture, random: &mut Random) -> Result<Model<B>, GraphError> {
+        let mut weights = Weights::new();
+        for p in net.parameters(true)? {
+            let count: usize = p.shape.iter().product();
+            let data = match p.name.rsplit('.').next() {
+                Some("weight") => {
+                    let deviation = (2.0 / p.shape[1..].iter().product::<usize>() as f32).sqrt();
+                    (0..count).map(|_| random.normal() * deviation).collect()
+                }
+                Some("scale" | "var") => vec![1.0; count],
+                Some("bias") if p.name.contains(".score.") => vec![-4.0; count],
+                _ => vec![0.0; count],
+            };
+            weights.insert(p.name, (p.shape, data));
+        }
+        Ok(Model::from_weights(backend, net, &weights))
+    }
+
+    /// A network with given weights, which must be complete.
+    #[must_use]
+    pub fn from_weights(backend: &B, net: &Architecture, weights: &Weights) -> Model<B> {
+        let mut tensors = BTreeMap::new();
+        let mut shapes = BTreeMap::new();
+        for (name, (shape, data)) in weights {
+            let value = backend.constant(data, shape);
+            tensors.insert(name.clone(), if learns(name) { backend.leaf(&value) } else { value });
+            shapes.insert(name.clone(), shape.clone());
+        }
+        Model { net: net.clone(), tensors, shapes }
+    }
+
+    /// All values, for checkpoints and export.
+    #[must_use]
+    pub fn weights(&self, backend: &B) -> Weights {
+        let value = |(name, t): (&String, &B::Tensor)| {
+            (name.clone(), (self.shapes[name].clone(), backend.values(t)))
+        };
+        self.tensors.iter().map(value).collect()
+    }
+
+    /// Runs the network on `[n, c, h, w]`; results in the order of the architecture's outputs.
+    #[must_use]
+    pub fn forward(&self, b: &B, image: &B::Tensor, training: bool) -> Vec<B::Tensor> {
+        let mut values: Vec<B::Tensor> = Vec::with_capacity(self.net.nodes.len());
+        for node in &self.net.nodes {
+            let read = |i: usize| &values[node.inputs[i]];
+            let p = |suffix: &str| &self.tensors[&format!("{}.{suffix}", node.name)];
+            let activate = |x: B::Tensor, act: Act| if act == Act::Relu { b.relu(&x) } else { x };
+            let value = match node.op {
+                Op::Input { .. } => image.clone(),
+                Op::Conv { stride, groups, norm: true, act, .. } => {
+                    let x = b.conv(read(0), p("weight"), None, stride, groups);
+                    activate(b.normalise(&x, p("scale"), p("shift"), p("mean"), p("var"), training), act)
+                }
+                Op::Conv { stride, groups, norm: false, act, .. } => {
+                    activate(b.conv(read(0), p("weight"), Some(p("bias")), stride, groups), act)
+                }
+                Op::Add { act } => activate(b.add(read(0), read(1)), act),
+                Op::Upsample2 => b.upsample2(read(0)),
+                Op::GlobalPool => b.global_pool(read(0)),
+                Op::Linear { .. } => b.add(&b.matmul_transposed(read(0), p("weight")), p("bias")),
+                Op::Sigmoid => b.sigmoid(read(0)),
+                Op::Exp => b.exp(&b.clamp(read(0), -f64::from(EXP_MAX), f64::from(EXP_MAX))),
+            };
+            values.push(value);
+        }
+        self.net.outputs.iter().map(|o| values[o.node].clone()).collect()
+    }
+}

@@ -1,0 +1,201 @@
+//! [`Backend`] over LibTorch: the fast one on a CPU, and the way to a GPU.
+//!
+//! `tch::autocast` does nothing on a CPU, so with `bf16` pictures and weights are cast by hand around each
+//! convolution; activations stay bf16 in channels-last order, normalisation statistics and everything after the
+//! last map are f32. Only shape errors can make LibTorch panic, and shapes come from a checked architecture.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::backend::{Backend, NORM_MOMENTUM};
+
+/// LibTorch on one device.
+#[derive(Clone, Copy, Debug)]
+pub struct Torch {
+    device: Device,
+    bf16: bool,
+}
+
+impl Torch {
+    /// On the CPU with so many threads.
+    #[must_use]
+    pub fn cpu(threads: i32, bf16: bool) -> Torch {
+        tch::set_num_threads(threads);
+        Torch { device: Device::Cpu, bf16 }
+    }
+
+    /// On the first CUDA device; none if there is no usable one.
+    #[must_use]
+    pub fn cuda(bf16: bool) -> Option<Torch> {
+        tch::Cuda::is_available().then_some(Torch { device: Device::Cuda(0), bf16 })
+    }
+
+    fn fast(&self, x: &Tensor) -> Tensor {
+        if self.bf16 { x.to_kind(Kind::BFloat16) } else { x.shallow_clone() }
+    }
+}
+
+fn dims(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|&d| d as i64).collect()
+}
+
+fn full(x: &Tensor) -> Tensor {
+    x.to_kind(Kind::Float)
+}
+
+impl Backend for Torch {
+    type Tensor = TorchTensor;
+
+    fn describe(&self) -> String {
+        format!(
+            "libtorch {:?} {} threads {}",
+            self.device,
+            tch::get_num_threads(),
+            if self.bf16 { "bf16" } else { "f32" }
+        )
+    }
+    fn constant(&self, data: &[f32], shape: &[usize]) -> TorchTensor {
+        Tensor::from_slice(data).reshape(dims(shape)).to_device(self.device).into()
+    }
+    fn pictures(&self, bytes: &[u8], n: usize, h: usize, w: usize, mean: [f32; 3], std: [f32; 3]) -> TorchTensor {
+        let x = Tensor::from_slice(bytes).to_device(self.device).reshape(dims(&[n, h, w, 3])).to_kind(Kind::Float);
+        let mean = Tensor::from_slice(&mean).to_device(self.device);
+        let std = Tensor::from_slice(&std).to_device(self.device);
+        // The memory stays interleaved: a permuted view is what LibTorch calls channels-last.
+        self.fast(&((x - mean) / std)).permute([0, 3, 1, 2]).into()
+    }
+    fn leaf(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.detach().copy().set_requires_grad(true).into()
+    }
+    fn detach(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.detach().into()
+    }
+    fn gradient(&self, leaf: &TorchTensor) -> Option<TorchTensor> {
+        let gradient = leaf.0.grad();
+        gradient.defined().then(|| gradient.into())
+    }
+    fn backward(&self, loss: &TorchTensor) {
+        loss.0.backward();
+    }
+    fn without_gradients<R>(&self, f: impl FnOnce() -> R) -> R {
+        tch::no_grad(f)
+    }
+    fn values(&self, x: &TorchTensor) -> Vec<f32> {
+        let flat = full(&x.0).to_device(Device::Cpu).contiguous().view([-1]);
+        let mut values = vec![0f32; flat.numel()];
+        let count = values.len();
+        flat.copy_data(&mut values, count);
+        values
+    }
+    fn scalar(&self, x: &TorchTensor) -> f32 {
+        x.0.double_value(&[]) as f32
+    }
+    fn shape(&self, x: &TorchTensor) -> Vec<usize> {
+        x.0.size().iter().map(|&d| d as usize).collect()
+    }
+    fn conv(
+        &self,
+        x: &TorchTensor,
+        weight: &TorchTensor,
+        bias: Option<&TorchTensor>,
+        stride: usize,
+        groups: usize,
+    ) -> TorchTensor {
+        let (s, p) = (stride as i64, weight.0.size()[3] / 2);
+        let bias = bias.map(|b| self.fast(&b.0));
+        self.fast(&x.0).conv2d(&self.fast(&weight.0), bias, [s, s], [p, p], [1, 1], groups as i64).into()
+    }
+    fn normalise(
+        &self,
+        x: &TorchTensor,
+        scale: &TorchTensor,
+        shift: &TorchTensor,
+        mean: &TorchTensor,
+        var: &TorchTensor,
+        training: bool,
+    ) -> TorchTensor {
+        let epsilon = f64::from(phiz_net::onnx::NORM_EPSILON);
+        let (mean, var) = (Some(&mean.0), Some(&var.0));
+        Tensor::batch_norm(&x.0, Some(&scale.0), Some(&shift.0), mean, var, training, NORM_MOMENTUM, epsilon, true)
+            .into()
+    }
+    fn relu(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.relu().into()
+    }
+    fn sigmoid(&self, x: &TorchTensor) -> TorchTensor {
+        full(&x.0).sigmoid().into()
+    }
+    fn exp(&self, x: &TorchTensor) -> TorchTensor {
+        full(&x.0).exp().into()
+    }
+    fn ln(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.log().into()
+    }
+    fn sqrt(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.sqrt().into()
+    }
+    fn abs(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.abs().into()
+    }
+    fn clamp(&self, x: &TorchTensor, low: f64, high: f64) -> TorchTensor {
+        x.0.clamp(low, high).into()
+    }
+    fn add(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
+        (&a.0 + &b.0).into()
+    }
+    fn sub(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
+        (&a.0 - &b.0).into()
+    }
+    fn mul(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
+        (&a.0 * &b.0).into()
+    }
+    fn div(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
+        (&a.0 / &b.0).into()
+    }
+    fn minimum(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
+        a.0.minimum(&b.0).into()
+    }
+    fn maximum(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
+        a.0.maximum(&b.0).into()
+    }
+    fn affine(&self, x: &TorchTensor, scale: f64, offset: f64) -> TorchTensor {
+        (&x.0 * scale + offset).into()
+    }
+    fn matmul_transposed(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
+        full(&a.0).matmul(&b.0.tr()).into()
+    }
+    fn sum_axis(&self, x: &TorchTensor, axis: usize) -> TorchTensor {
+        x.0.sum_dim_intlist([axis as i64].as_slice(), true, Kind::Float).into()
+    }
+    fn sum(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.sum(Kind::Float).into()
+    }
+    fn global_pool(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.mean_dim([2i64, 3].as_slice(), false, Kind::Float).into()
+    }
+    fn upsample2(&self, x: &TorchTensor) -> TorchTensor {
+        let size = x.0.size();
+        x.0.upsample_nearest2d([size[2] * 2, size[3] * 2], None, None).into()
+    }
+    fn narrow(&self, x: &TorchTensor, axis: usize, start: usize, length: usize) -> TorchTensor {
+        x.0.narrow(axis as i64, start as i64, length as i64).into()
+    }
+    fn log_softmax(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.log_softmax(-1, Kind::Float).into()
+    }
+}
+
+/// A shared handle of a LibTorch tensor.
+#[derive(Debug)]
+pub struct TorchTensor(Tensor);
+
+impl From<Tensor> for TorchTensor {
+    fn from(tensor: Tensor) -> TorchTensor {
+        TorchTensor(tensor)
+    }
+}
+
+impl Clone for TorchTensor {
+    fn clone(&self) -> TorchTensor {
+        TorchTensor(self.0.shallow_clone())
+    }
+}
