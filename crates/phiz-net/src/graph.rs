@@ -169,7 +169,9 @@ impl Architecture {
                         return Err(fail(format!("{groups} groups do not divide {} and {out}", read(0))));
                     }
                     if kernel % 2 == 0 || stride == 0 {
-                        return Err(fail(format!("kernel {kernel} must be odd and stride {stride} positive")));
+                        return Err(fail(format!(
+                            "kernel {kernel} must be odd and stride {stride} positive"
+                        )));
                     }
                     out
                 }

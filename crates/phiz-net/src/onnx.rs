@@ -166,7 +166,10 @@ const UPSAMPLE_SCALES: &str = "upsample2.scales";
 /// An output's value carries the output's name, an inner value the node's.
 fn value_name(net: &Architecture, node: usize) -> String {
     let output = net.outputs.iter().find(|o| o.node == node);
-    output.map_or_else(|| format!("{}.out", net.nodes[node].name).replace("image.out", "image"), |o| o.name.clone())
+    output.map_or_else(
+        || format!("{}.out", net.nodes[node].name).replace("image.out", "image"),
+        |o| o.name.clone(),
+    )
 }
 
 /// A Protocol Buffers message under construction.

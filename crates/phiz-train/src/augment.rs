@@ -81,21 +81,7 @@ pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Rando
         small = enlarge(&small, size, side);
     }
 
-    let brightness = random.between(-1.0, 1.0) * strength.colour * 128.0;
-    let contrast = 1.0 + random.between(-1.0, 1.0) * strength.colour;
-    let gains = [0; 3].map(|_| contrast * (1.0 + random.between(-0.4, 0.4) * strength.colour));
-    let grey = random.chance(strength.grey);
-    let noise = random.unit() * random.unit() * strength.noise;
-    for pixel in small.chunks_exact_mut(3) {
-        if grey {
-            pixel.fill(0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]);
-        }
-        for (value, gain) in pixel.iter_mut().zip(gains) {
-            // The mean of three uniform numbers is close enough to a normal one, and much cheaper.
-            let n = if noise > 0.5 { noise * 2.0 * (random.unit() + random.unit() + random.unit() - 1.5) } else { 0.0 };
-            *value = (*value - 128.0) * gain + 128.0 + brightness + n;
-        }
-    }
+    recolour(&mut small, strength, random);
     if random.chance(strength.erase) {
         let (w, h) = (random.between(0.1, 0.4), random.between(0.1, 0.4));
         let (left, top) = (random.between(0.0, 1.0 - w), random.between(0.0, 1.0 - h));
@@ -110,6 +96,29 @@ pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Rando
         }
     }
     out.extend(small.iter().map(|v| v.round().clamp(0.0, 255.0) as u8));
+}
+
+/// Changes brightness, contrast, each channel's gain and noise of interleaved RGB; now and then to grey.
+pub fn recolour(picture: &mut [f32], strength: &Strength, random: &mut Random) {
+    let brightness = random.between(-1.0, 1.0) * strength.colour * 128.0;
+    let contrast = 1.0 + random.between(-1.0, 1.0) * strength.colour;
+    let gains = [0; 3].map(|_| contrast * (1.0 + random.between(-0.4, 0.4) * strength.colour));
+    let grey = random.chance(strength.grey);
+    let noise = random.unit() * random.unit() * strength.noise;
+    for pixel in picture.chunks_exact_mut(3) {
+        if grey {
+            pixel.fill(0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]);
+        }
+        for (value, gain) in pixel.iter_mut().zip(gains) {
+            // The mean of three uniform numbers is close enough to a normal one, and much cheaper.
+            let n = if noise > 0.5 {
+                noise * 2.0 * (random.unit() + random.unit() + random.unit() - 1.5)
+            } else {
+                0.0
+            };
+            *value = (*value - 128.0) * gain + 128.0 + brightness + n;
+        }
+    }
 }
 
 /// Adds the bilinear value at `(x, y)`, the edge repeated outside.

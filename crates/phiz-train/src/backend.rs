@@ -17,7 +17,15 @@ pub trait Backend {
     fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor;
     /// A constant made of bytes: `(value − mean) / std` by channel of interleaved pictures `[n, h, w, c]`,
     /// given as `[n, c, h, w]` in the precision and layout in which convolutions run fastest.
-    fn pictures(&self, bytes: &[u8], n: usize, h: usize, w: usize, mean: [f32; 3], std: [f32; 3]) -> Self::Tensor;
+    fn pictures(
+        &self,
+        bytes: &[u8],
+        n: usize,
+        h: usize,
+        w: usize,
+        mean: [f32; 3],
+        std: [f32; 3],
+    ) -> Self::Tensor;
     /// A new leaf with the value of `x`, whose gradient [`Backend::backward`] will compute.
     fn leaf(&self, x: &Self::Tensor) -> Self::Tensor;
     /// The value without its history.

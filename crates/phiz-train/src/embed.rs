@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
 use crate::run::Task;
-use crate::shards::{CROP, Faces};
+use crate::shards::Faces;
 
 /// Preprocessing of all our embedders: `(x − 127.5) / 127.5`.
 pub const MEAN: [f32; 3] = [127.5; 3];
@@ -107,7 +107,12 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
         batch
     }
 
-    fn loss(&self, b: &B, model: &Model<B>, batch: &EmbedBatch) -> (B::Tensor, Vec<(&'static str, B::Tensor)>) {
+    fn loss(
+        &self,
+        b: &B,
+        model: &Model<B>,
+        batch: &EmbedBatch,
+    ) -> (B::Tensor, Vec<(&'static str, B::Tensor)>) {
         let n = batch.labels.len();
         let x = b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD);
         let x = loss::unit(b, &model.forward(b, &x, true)[0]);
@@ -130,7 +135,7 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
         (total, parts)
     }
 
-    fn evaluate(&self, b: &B, model: &Model<B>) -> Vec<(&'static str, f32)> {
+    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Vec<(&'static str, f32)> {
         let faces = self.held_out;
         let none = Strength {
             flip: 0.0,
@@ -148,9 +153,9 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
             let mut pictures = Vec::new();
             let last = (first + 64).min(faces.len());
             for face in first..last {
-                augment(faces.crop(face), CROP, &none, &mut Random::new(0), &mut pictures);
+                augment(faces.crop(face), size, &none, &mut Random::new(0), &mut pictures);
             }
-            let x = b.pictures(&pictures, last - first, CROP, CROP, MEAN, STD);
+            let x = b.pictures(&pictures, last - first, size, size, MEAN, STD);
             templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));
         }
         let (mut genuine, mut impostor) = (Vec::new(), Vec::new());

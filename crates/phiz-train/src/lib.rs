@@ -5,6 +5,7 @@
 
 pub mod augment;
 pub mod backend;
+pub mod detect;
 pub mod embed;
 pub mod error;
 pub mod loss;
@@ -13,6 +14,7 @@ pub mod optim;
 pub mod random;
 pub mod recipe;
 pub mod run;
+pub mod scenes;
 pub mod shards;
 #[cfg(feature = "libtorch")]
 pub mod torch;

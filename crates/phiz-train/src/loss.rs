@@ -89,9 +89,7 @@ pub fn detector<B: Backend>(
     let wanted = map(&target.sides, 4);
 
     let side = |x: &B::Tensor, i: usize| b.narrow(x, 1, i, 1);
-    let area = |x: &B::Tensor| {
-        b.mul(&b.add(&side(x, 0), &side(x, 2)), &b.add(&side(x, 1), &side(x, 3)))
-    };
+    let area = |x: &B::Tensor| b.mul(&b.add(&side(x, 0), &side(x, 2)), &b.add(&side(x, 1), &side(x, 3)));
     // Both boxes hold the cell's centre, so overlap and hull are boxes of the smaller and larger distances.
     let overlap = area(&b.minimum(sides, &wanted));
     let union = b.sub(&b.add(&area(sides), &area(&wanted)), &overlap);

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use phiz_train::error::TrainError;
 #[cfg(feature = "libtorch")]
-use phiz_train::{embed::EmbedTask, recipe::Recipe, run, shards::Faces, torch::Torch};
+use phiz_train::{
+    detect::DetectTask, embed::EmbedTask, recipe::Recipe, run, scenes::Scenes, shards::Faces, torch::Torch,
+};
 
 #[derive(Parser)]
 #[command(version, about = "Train face detectors and embedders from recipes")]
@@ -19,6 +21,8 @@ struct Cli {
 enum Command {
     /// Train an embedder on prepared shards (a folder with `train` and `tune` in it)
     Embedder(RunArgs),
+    /// Train a detector on prepared scenes (a folder with `train` and `tune` in it)
+    Detector(RunArgs),
 }
 
 #[derive(Args)]
@@ -57,25 +61,30 @@ fn main() -> ExitCode {
 
 #[cfg(feature = "libtorch")]
 fn start(cli: Cli) -> Result<(), TrainError> {
-    let Command::Embedder(args) = cli.command;
+    let (Command::Embedder(args) | Command::Detector(args)) = &cli.command;
     let recipe = Recipe::open(&args.recipe)?;
     let net = phiz_net::zoo::by_name(&recipe.network)
         .ok_or_else(|| TrainError::Recipe(format!("no network is called {:?}", recipe.network)))?;
     let options = run::RunOptions {
-        folder: args.run,
-        from: args.from,
+        folder: args.run.clone(),
+        from: args.from.clone(),
         save_every: args.save_every,
         evaluate_every: args.evaluate_every,
     };
     let backend = Torch::cpu(args.threads, true);
-    let train = Faces::open(&args.data.join("train"), "train")?;
-    let tune = Faces::open(&args.data.join("tune"), "tune")?;
-    println!("{} faces of {} people; {} held out", train.len(), train.names().len(), tune.len());
-    let dim = net.channels()?[net.outputs[0].node];
-    run::run(&backend, &net, &recipe, &EmbedTask::new(&train, &tune, &recipe, dim), &options)
+    let (train, tune) = (args.data.join("train"), args.data.join("tune"));
+    if let Command::Embedder(_) = cli.command {
+        let (train, tune) = (Faces::open(&train, "train")?, Faces::open(&tune, "tune")?);
+        println!("{} faces of {} people; {} held out", train.len(), train.names().len(), tune.len());
+        let dim = net.channels()?[net.outputs[0].node];
+        return run::run(&backend, &net, &recipe, &EmbedTask::new(&train, &tune, &recipe, dim), &options);
+    }
+    let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
+    println!("{} scenes; {} held out", train.len(), tune.len());
+    run::run(&backend, &net, &recipe, &DetectTask::new(&train, &tune, &recipe), &options)
 }
 
 #[cfg(not(feature = "libtorch"))]
-fn start(_: Cli) -> Result<(), TrainError> {
+fn start(_cli: Cli) -> Result<(), TrainError> {
     Err(TrainError::Recipe("this build has no back end: build with --features libtorch".into()))
 }

@@ -62,9 +62,8 @@ impl<B: Backend> Model<B> {
     /// All values, for checkpoints and export.
     #[must_use]
     pub fn weights(&self, backend: &B) -> Weights {
-        let value = |(name, t): (&String, &B::Tensor)| {
-            (name.clone(), (self.shapes[name].clone(), backend.values(t)))
-        };
+        let value =
+            |(name, t): (&String, &B::Tensor)| (name.clone(), (self.shapes[name].clone(), backend.values(t)));
         self.tensors.iter().map(value).collect()
     }
 

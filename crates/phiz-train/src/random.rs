@@ -26,7 +26,9 @@ impl Random {
     /// The generator of one sample of one run, whoever draws it and when.
     #[must_use]
     pub fn for_sample(seed: u64, step: u64, sample: u64) -> Random {
-        Random::new(seed ^ step.wrapping_mul(0xd134_2543_de82_ef95) ^ sample.wrapping_mul(0xaf25_1af3_b0f0_25b5))
+        Random::new(
+            seed ^ step.wrapping_mul(0xd134_2543_de82_ef95) ^ sample.wrapping_mul(0xaf25_1af3_b0f0_25b5),
+        )
     }
 
     /// 64 random bits.

@@ -67,7 +67,14 @@ pub struct EmbedLosses {
 
 impl Default for EmbedLosses {
     fn default() -> EmbedLosses {
-        EmbedLosses { distil: 1.0, relations: 0.0, margin_loss: 0.0, margin: 0.35, scale: 48.0, people: String::new() }
+        EmbedLosses {
+            distil: 1.0,
+            relations: 0.0,
+            margin_loss: 0.0,
+            margin: 0.35,
+            scale: 48.0,
+            people: String::new(),
+        }
     }
 }
 
@@ -93,7 +100,9 @@ impl Recipe {
         if recipe.batch < 2 {
             return wrong("batch must be at least 2");
         }
-        if recipe.stages.is_empty() || recipe.stages.iter().any(|s| s.schedule.steps == 0 || s.size % 32 != 0 && s.size != 112) {
+        if recipe.stages.is_empty()
+            || recipe.stages.iter().any(|s| s.schedule.steps == 0 || s.size % 32 != 0 && s.size != 112)
+        {
             return wrong("needs stages, each with steps > 0 and a size that is 112 or a multiple of 32");
         }
         Ok(recipe)

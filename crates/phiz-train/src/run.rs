@@ -27,9 +27,14 @@ pub trait Task<B: Backend>: Sync {
     /// The batch of a step, at the input size of its stage; depends on nothing but `step`.
     fn load(&self, step: u64, size: usize) -> Self::Batch;
     /// The loss and its parts by name.
-    fn loss(&self, b: &B, model: &Model<B>, batch: &Self::Batch) -> (B::Tensor, Vec<(&'static str, B::Tensor)>);
-    /// Figures on held-out people or scenes.
-    fn evaluate(&self, b: &B, model: &Model<B>) -> Vec<(&'static str, f32)>;
+    fn loss(
+        &self,
+        b: &B,
+        model: &Model<B>,
+        batch: &Self::Batch,
+    ) -> (B::Tensor, Vec<(&'static str, B::Tensor)>);
+    /// Figures on held-out people or scenes at an input size.
+    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Vec<(&'static str, f32)>;
 }
 
 /// Where a run lives and how often it speaks.
@@ -97,7 +102,13 @@ pub fn run<B: Backend, T: Task<B>>(
         .open(&log)
         .map_err(|e| TrainError::file(&log, &e))?;
     let cost = net.cost(recipe.stages[0].size, recipe.stages[0].size);
-    println!("{}: {} parameters, {} MMAC, {}", net.name, cost.parameters, cost.macs / 1_000_000, b.describe());
+    println!(
+        "{}: {} parameters, {} MMAC, {}",
+        net.name,
+        cost.parameters,
+        cost.macs / 1_000_000,
+        b.describe()
+    );
 
     let total = recipe.steps();
     std::thread::scope(|scope| {
@@ -151,7 +162,8 @@ pub fn run<B: Backend, T: Task<B>>(
                     speed * recipe.batch as f64,
                     (total - done) as f64 / speed / 60.0
                 );
-                let mut line = serde_json::json!({"step": done, "rate": rate, "seconds": began.elapsed().as_secs_f64()});
+                let mut line =
+                    serde_json::json!({"step": done, "rate": rate, "seconds": began.elapsed().as_secs_f64()});
                 for (name, value) in &sums {
                     line[*name] = (value / REPORT_EVERY as f32).into();
                 }
@@ -160,7 +172,7 @@ pub fn run<B: Backend, T: Task<B>>(
             }
             if done % options.evaluate_every == 0 || done == total {
                 let judged = Model::from_weights(b, net, &values(b, &average.tensors, &weights));
-                let figures = b.without_gradients(|| task.evaluate(b, &judged));
+                let figures = b.without_gradients(|| task.evaluate(b, &judged, stage.size));
                 let text: Vec<String> = figures.iter().map(|(n, v)| format!("{n} {v:.4}")).collect();
                 println!("held out at step {done}: {}", text.join(" "));
                 let mut line = serde_json::json!({"step": done});
@@ -240,7 +252,8 @@ pub fn write_weights(path: &Path, weights: &Weights) -> Result<(), TrainError> {
         .collect();
     let mut views = Vec::new();
     for (name, shape, data) in &bytes {
-        let view = TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| TrainError::file(path, &e))?;
+        let view =
+            TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| TrainError::file(path, &e))?;
         views.push((name.as_str(), view));
     }
     let file = safetensors::serialize(views, None).map_err(|e| TrainError::file(path, &e))?;
@@ -255,5 +268,6 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
         file.sync_all()?;
         fs::rename(&partial, path)
     };
-    write().map_err(|e| TrainError::file(path, &format!("cannot be written ({e}); free some space and resume")))
+    write()
+        .map_err(|e| TrainError::file(path, &format!("cannot be written ({e}); free some space and resume")))
 }

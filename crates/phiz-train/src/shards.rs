@@ -53,9 +53,9 @@ impl Faces {
                 return Err(TrainError::file(&templates, &format!("has shape {wide:?}, unlike its crops")));
             }
             faces.dim = wide[1];
-            faces.templates.extend(
-                values.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])),
-            );
+            faces
+                .templates
+                .extend(values.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])));
             let mut reader = csv::Reader::from_path(&list).map_err(|e| TrainError::file(&list, &e))?;
             let before = faces.at.len();
             for row in reader.records() {
@@ -143,7 +143,8 @@ fn npy(path: &Path, kind: &str) -> Result<(Vec<usize>, Vec<u8>), TrainError> {
     if !header.contains(&format!("'{kind}'")) || !header.contains("'fortran_order': False") {
         return Err(bad("other type or order"));
     }
-    let shape = header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).ok_or_else(|| bad("no shape"))?;
+    let shape =
+        header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).ok_or_else(|| bad("no shape"))?;
     let shape: Result<Vec<usize>, _> =
         shape.0.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::parse).collect();
     let shape = shape.map_err(|_| bad("no shape"))?;

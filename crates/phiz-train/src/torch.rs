@@ -56,8 +56,19 @@ impl Backend for Torch {
     fn constant(&self, data: &[f32], shape: &[usize]) -> TorchTensor {
         Tensor::from_slice(data).reshape(dims(shape)).to_device(self.device).into()
     }
-    fn pictures(&self, bytes: &[u8], n: usize, h: usize, w: usize, mean: [f32; 3], std: [f32; 3]) -> TorchTensor {
-        let x = Tensor::from_slice(bytes).to_device(self.device).reshape(dims(&[n, h, w, 3])).to_kind(Kind::Float);
+    fn pictures(
+        &self,
+        bytes: &[u8],
+        n: usize,
+        h: usize,
+        w: usize,
+        mean: [f32; 3],
+        std: [f32; 3],
+    ) -> TorchTensor {
+        let x = Tensor::from_slice(bytes)
+            .to_device(self.device)
+            .reshape(dims(&[n, h, w, 3]))
+            .to_kind(Kind::Float);
         let mean = Tensor::from_slice(&mean).to_device(self.device);
         let std = Tensor::from_slice(&std).to_device(self.device);
         // The memory stays interleaved: a permuted view is what LibTorch calls channels-last.
@@ -115,8 +126,18 @@ impl Backend for Torch {
     ) -> TorchTensor {
         let epsilon = f64::from(phiz_net::onnx::NORM_EPSILON);
         let (mean, var) = (Some(&mean.0), Some(&var.0));
-        Tensor::batch_norm(&x.0, Some(&scale.0), Some(&shift.0), mean, var, training, NORM_MOMENTUM, epsilon, true)
-            .into()
+        Tensor::batch_norm(
+            &x.0,
+            Some(&scale.0),
+            Some(&shift.0),
+            mean,
+            var,
+            training,
+            NORM_MOMENTUM,
+            epsilon,
+            true,
+        )
+        .into()
     }
     fn relu(&self, x: &TorchTensor) -> TorchTensor {
         x.0.relu().into()
