@@ -23,6 +23,21 @@ enum Command {
     Embedder(RunArgs),
     /// Train a detector on prepared scenes (a folder with `train` and `tune` in it)
     Detector(RunArgs),
+    /// Show what a detector would learn from: composed pictures with boxes and landmarks, as PPM files
+    Preview {
+        /// Prepared scenes (a folder with `train` in it)
+        #[arg(long)]
+        data: PathBuf,
+        /// Folder for the pictures
+        #[arg(long)]
+        out: PathBuf,
+        /// How many
+        #[arg(long, default_value_t = 12)]
+        count: u64,
+        /// Side in pixels
+        #[arg(long, default_value_t = 320)]
+        size: usize,
+    },
 }
 
 #[derive(Args)]
@@ -61,7 +76,10 @@ fn main() -> ExitCode {
 
 #[cfg(feature = "libtorch")]
 fn start(cli: Cli) -> Result<(), TrainError> {
-    let (Command::Embedder(args) | Command::Detector(args)) = &cli.command;
+    let args = match &cli.command {
+        Command::Preview { data, out, count, size } => return preview(data, out, *count, *size),
+        Command::Embedder(args) | Command::Detector(args) => args,
+    };
     let recipe = Recipe::open(&args.recipe)?;
     let net = phiz_net::zoo::by_name(&recipe.network)
         .ok_or_else(|| TrainError::Recipe(format!("no network is called {:?}", recipe.network)))?;
@@ -87,4 +105,43 @@ fn start(cli: Cli) -> Result<(), TrainError> {
 #[cfg(not(feature = "libtorch"))]
 fn start(_cli: Cli) -> Result<(), TrainError> {
     Err(TrainError::Recipe("this build has no back end: build with --features libtorch".into()))
+}
+
+/// Writes composed pictures: learnt faces in green, faces that do not count in red.
+#[cfg(feature = "libtorch")]
+fn preview(data: &std::path::Path, out: &std::path::Path, count: u64, size: usize) -> Result<(), TrainError> {
+    let scenes = Scenes::open(&data.join("train"), "train")?;
+    std::fs::create_dir_all(out).map_err(|e| TrainError::file(out, &e))?;
+    for number in 0..count {
+        let mut rgb = Vec::new();
+        let mut random = phiz_train::random::Random::for_sample(1, 0, number);
+        let faces = scenes.compose(size, &phiz_train::augment::Strength::default(), &mut random, &mut rgb);
+        let mut dot = |x: f32, y: f32, colour: [u8; 3]| {
+            if x >= 0.0 && y >= 0.0 && x < size as f32 && y < size as f32 {
+                rgb[(y as usize * size + x as usize) * 3..][..3].copy_from_slice(&colour);
+            }
+        };
+        for face in &faces {
+            let [x, y, w, h] = face.bbox;
+            let colour = if face.sure { [0, 255, 0] } else { [255, 0, 0] };
+            for i in 0..=200 {
+                let t = i as f32 / 200.0;
+                for (u, v) in [(t, 0.0), (t, 1.0), (0.0, t), (1.0, t)] {
+                    dot(x + u * w, y + v * h, colour);
+                }
+            }
+            for (i, p) in face.points.chunks_exact(2).enumerate() {
+                let colour = [[255, 0, 0], [0, 0, 255], [255, 255, 0], [255, 0, 255], [0, 255, 255]][i];
+                for (dx, dy) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+                    dot(p[0] + dx, p[1] + dy, colour);
+                }
+            }
+        }
+        let path = out.join(format!("{number:03}.ppm"));
+        let mut file = format!("P6 {size} {size} 255\n").into_bytes();
+        file.extend(rgb);
+        std::fs::write(&path, file).map_err(|e| TrainError::file(&path, &e))?;
+    }
+    println!("{count} pictures in {}", out.display());
+    Ok(())
 }
