@@ -1,0 +1,209 @@
+//! From bytes to an upright picture, within limits.
+//!
+//! The format is told by content, never by the file's name. Limits are checked against the header before any
+//! memory for pixels is taken. JPEGs may be decoded at 1/2, 1/4 or 1/8 straight from their frequencies
+//! ([`DecodeOptions::min_long_side`]), which is several times faster than decoding all and shrinking.
+//!
+//! Alpha is laid on white; 16 bits are cut to 8; grey becomes RGB; CMYK is converted without a colour profile.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+
+use crate::{ErrorKind, Image, ImageError};
+
+/// How to decode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DecodeOptions {
+    /// What a picture may cost.
+    pub limits: Limits,
+    /// If set, a JPEG may be decoded at 1/2, 1/4 or 1/8 as long as its longer side keeps so many pixels.
+    pub min_long_side: Option<u32>,
+    /// Whether the EXIF orientation is applied.
+    pub upright: bool,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> DecodeOptions {
+        DecodeOptions { limits: Limits::default(), min_long_side: None, upright: true }
+    }
+}
+
+/// What a picture may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub max_bytes: u64,
+    /// Pixels of the picture.
+    pub max_pixels: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { max_bytes: 256 << 20, max_pixels: 200_000_000 }
+    }
+}
+
+/// Decoders may need this many bytes a pixel for themselves (16-bit RGBA and a copy of it).
+const BYTES_PER_PIXEL: u64 = 16;
+
+impl Image {
+    /// Reads and decodes a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is no picture, is damaged, or exceeds the limits; the error names the file.
+    pub fn open(path: &Path, options: &DecodeOptions) -> Result<Image, ImageError> {
+        let io = |e: std::io::Error| ImageError::new(ErrorKind::Io, format!("cannot be read ({e})")).at(path);
+        let meta = std::fs::metadata(path).map_err(io)?;
+        if meta.is_dir() {
+            return Err(ImageError::new(ErrorKind::Io, "is a folder, not a picture").at(path));
+        }
+        check_bytes(meta.len(), &options.limits).map_err(|e| e.at(path))?;
+        let bytes = std::fs::read(path).map_err(io)?;
+        Image::decode(&bytes, options).map_err(|e| e.at(path))
+    }
+
+    /// Decodes a file's bytes.
+    ///
+    /// # Errors
+    /// Bytes that are no picture, are damaged, or exceed the limits.
+    pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
+        check_bytes(bytes.len() as u64, &options.limits)?;
+        // A decoder's panic is a fault of the file to us: pictures come from strangers, and one must not end the
+        // work on all others.
+        catch_unwind(AssertUnwindSafe(|| decode(bytes, options)))
+            .unwrap_or_else(|_| Err(ImageError::new(ErrorKind::Damaged, "is damaged (the decoder gave up)")))
+    }
+}
+
+fn check_bytes(bytes: u64, limits: &Limits) -> Result<(), ImageError> {
+    if bytes == 0 {
+        return Err(ImageError::new(ErrorKind::Damaged, "is empty"));
+    }
+    if bytes > limits.max_bytes {
+        let reason = format!("has {bytes} bytes, more than the limit of {}", limits.max_bytes);
+        return Err(ImageError::new(ErrorKind::TooLarge, reason));
+    }
+    Ok(())
+}
+
+fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
+    let format = image::guess_format(bytes).map_err(|_| unknown(bytes))?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(options.limits.max_pixels.saturating_mul(BYTES_PER_PIXEL));
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| describe(&e, bytes))?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        return Err(ImageError::new(ErrorKind::Damaged, "says that it has no pixels"));
+    }
+    if pixels > options.limits.max_pixels {
+        let limit = options.limits.max_pixels;
+        let reason = format!("is {width}×{height} = {pixels} pixels, more than the limit of {limit}");
+        return Err(ImageError::new(ErrorKind::TooLarge, reason));
+    }
+    let orientation = match options.upright {
+        true => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        false => Orientation::NoTransforms,
+    };
+    let reduced = match (format, options.min_long_side) {
+        (ImageFormat::Jpeg, Some(side)) if width.max(height) / 2 >= side.max(1) => {
+            reduced_jpeg(bytes, width, height, side)
+        }
+        _ => None,
+    };
+    if format == ImageFormat::Jpeg && !ends_like_jpeg(bytes) {
+        return Err(ImageError::new(ErrorKind::Damaged, "is cut off: the end of the JPEG is missing"));
+    }
+    let mut picture = match reduced {
+        Some(picture) => picture,
+        None => DynamicImage::from_decoder(decoder).map_err(|e| describe(&e, bytes))?,
+    };
+    picture.apply_orientation(orientation);
+    let turned = matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    );
+    let rgb = opaque(picture);
+    let (w, h) = rgb.dimensions();
+    let original = if turned { (height, width) } else { (width, height) };
+    Ok(Image { width: w, height: h, pixels: rgb.into_raw(), original })
+}
+
+/// Whether an end-of-image marker stands near the end; cameras append their own data behind it, so any place in
+/// the last part will do. Decoders fill up what is missing with grey, which would silently hide faces.
+fn ends_like_jpeg(bytes: &[u8]) -> bool {
+    bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+}
+
+/// A JPEG at the smallest of 1/2, 1/4, 1/8 whose longer side keeps `side` pixels; none where the decoder cannot.
+fn reduced_jpeg(bytes: &[u8], width: u32, height: u32, side: u32) -> Option<DynamicImage> {
+    let factor = [8u32, 4, 2].into_iter().find(|f| width.max(height).div_ceil(*f) >= side)?;
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    let ask = |length: u32| u16::try_from(length.div_ceil(factor)).ok();
+    let (w, h) = decoder.scale(ask(width)?, ask(height)?).ok()?;
+    let pixels = decoder.decode().ok()?;
+    let (w, h) = (u32::from(w), u32::from(h));
+    match decoder.info()?.pixel_format {
+        jpeg_decoder::PixelFormat::RGB24 => {
+            image::RgbImage::from_raw(w, h, pixels).map(DynamicImage::ImageRgb8)
+        }
+        jpeg_decoder::PixelFormat::L8 => {
+            image::GrayImage::from_raw(w, h, pixels).map(DynamicImage::ImageLuma8)
+        }
+        _ => None,
+    }
+}
+
+/// RGB, with transparent parts laid on white.
+fn opaque(picture: DynamicImage) -> image::RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let rgba = picture.into_rgba8();
+    let (w, h) = rgba.dimensions();
+    let blend = |c: u8, a: u8| ((u32::from(c) * u32::from(a) + 255 * (255 - u32::from(a)) + 127) / 255) as u8;
+    let pixels = rgba.pixels().flat_map(|p| [0, 1, 2].map(|i| blend(p.0[i], p.0[3]))).collect();
+    image::RgbImage::from_raw(w, h, pixels).unwrap_or_else(|| image::RgbImage::new(w, h))
+}
+
+/// What the bytes are, where we can tell, when no decoder knows them.
+fn unknown(bytes: &[u8]) -> ImageError {
+    let kinds: [(&str, bool); 7] = [
+        ("a HEIC or AVIF picture, which is not supported", bytes.get(4..8) == Some(b"ftyp")),
+        ("a PDF document", bytes.starts_with(b"%PDF")),
+        ("a ZIP archive", bytes.starts_with(b"PK")),
+        ("an SVG or HTML text", bytes.trim_ascii_start().starts_with(b"<")),
+        ("a Photoshop file", bytes.starts_with(b"8BPS")),
+        ("a program", bytes.starts_with(b"\x7fELF") || bytes.starts_with(b"MZ")),
+        ("text", bytes.iter().take(512).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())),
+    ];
+    let kind = kinds.iter().find(|(_, is)| *is).map_or("no picture that Phiz knows", |(kind, _)| kind);
+    ImageError::new(ErrorKind::UnknownFormat, format!("is {kind}"))
+}
+
+fn describe(error: &image::ImageError, bytes: &[u8]) -> ImageError {
+    use image::ImageError as E;
+    match error {
+        E::Limits(_) => {
+            ImageError::new(ErrorKind::TooLarge, format!("needs more memory than the limits allow ({error})"))
+        }
+        E::Unsupported(_) if image::guess_format(bytes).is_err() => unknown(bytes),
+        E::Unsupported(_) => ImageError::new(
+            ErrorKind::UnknownFormat,
+            format!("uses a variant that is not supported ({error})"),
+        ),
+        E::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            ImageError::new(ErrorKind::Damaged, "is cut off")
+        }
+        _ => ImageError::new(ErrorKind::Damaged, format!("is damaged ({error})")),
+    }
+}
