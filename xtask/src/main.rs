@@ -1,2 +1,37 @@
-//! What developers run: fixtures, tables, checks, release.
-fn main() {}
+//! What developers run: `cargo xtask help` lists it.
+//!
+//! Each command is a module with its arguments beside its code. Messages go to stderr, results to stdout; the exit
+//! code is 0 for done, 1 for a check that failed or work that could not be done, 2 for wrong arguments.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+
+/// What developers of Phiz run.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// All checks that must pass before a change is shared, cheap ones first
+    Check(check::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `cargo xtask check`: everything that must hold before a change is shared, cheap checks first.
+//!
+//! It stops at the first check that fails, because the later ones take minutes. Tests come last, so that the last
+//! line printed is the test runner's summary.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use clap::ValueEnum;
+
+/// Arguments of `cargo xtask check`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these checks
+    #[arg(long, value_delimiter = ',', value_name = "CHECK,…")]
+    only: Vec<Check>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Check {
+    /// Format of all Rust files
+    Fmt,
+    /// Licences, bans and sources of all dependencies
+    Deny,
+    /// Clippy on all targets, warnings are errors
+    Clippy,
+    /// Documentation, warnings are errors
+    Docs,
+    /// Examples in the documentation, then all other tests
+    Tests,
+}
+
+/// Runs the checks in the order of their cost.
+///
+/// # Errors
+/// The first check that failed, and the command that repeats it.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
+    for check in Check::value_variants() {
+        if arguments.only.is_empty() || arguments.only.contains(check) {
+            match check {
+                Check::Fmt => cargo(&["fmt", "--all", "--check"], &[])?,
+                Check::Deny => deny()?,
+                Check::Clippy => {
+                    cargo(
+                        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+                        &[],
+                    )?;
+                }
+                Check::Docs => {
+                    let flags = [("RUSTDOCFLAGS", "-D warnings")];
+                    cargo(&["doc", "--workspace", "--no-deps", "--locked"], &flags)?;
+                }
+                Check::Tests => tests()?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn deny() -> Result<(), String> {
+    if !has("deny") {
+        return Err("cargo-deny is missing; `cargo install --locked cargo-deny`, or `.ci/run`".into());
+    }
+    cargo(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"], &[])
+}
+
+/// nextest runs no examples of the documentation, so these go first and by cargo.
+fn tests() -> Result<(), String> {
+    if has("nextest") {
+        cargo(&["test", "--workspace", "--doc", "--quiet", "--locked"], &[])?;
+        let shown = ["--no-fail-fast", "--status-level", "slow", "--final-status-level", "slow"];
+        return cargo(&[&["nextest", "run", "--workspace", "--locked"][..], &shown].concat(), &[]);
+    }
+    let arguments = ["test", "--workspace", "--locked", "--no-fail-fast"];
+    announce(&arguments);
+    let mut command = command(&arguments, &[]);
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| format!("cargo: {e}"))?;
+    let mut total = Tally::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.map_err(|e| format!("cargo test: {e}"))?;
+            total.add(&line);
+            println!("{line}");
+        }
+    }
+    let status = child.wait().map_err(|e| format!("cargo test: {e}"))?;
+    if !status.success() {
+        eprintln!("error: `cargo {}` failed ({status})", arguments.join(" "));
+    }
+    println!("{}", total.summary());
+    if status.success() { Ok(()) } else { std::process::exit(1) }
+}
+
+/// Sums of cargo's `test result:` lines, of which there is one a test binary.
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Tally {
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
+        else {
+            return;
+        };
+        for count in counts.split("; ") {
+            let (number, what) = count.split_once(' ').unwrap_or((count, ""));
+            let number: u64 = number.parse().unwrap_or(0);
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+
+    fn summary(&self) -> String {
+        let word = if self.failed == 0 { "ok" } else { "FAILED" };
+        format!(
+            "test result: {word}. {} passed; {} failed; {} ignored",
+            self.passed, self.failed, self.ignored
+        )
+    }
+}
+
+fn has(subcommand: &str) -> bool {
+    let mut command = command(&[subcommand, "--version"], &[]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn announce(arguments: &[&str]) {
+    eprintln!("$ cargo {}", arguments.join(" "));
+}
+
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
+    announce(arguments);
+    let start = Instant::now();
+    let line = format!("`cargo {}`", arguments.join(" "));
+    let status = command(arguments, environment).status().map_err(|e| format!("{line}: {e}"))?;
+    if !status.success() {
+        return Err(format!("{line} failed ({status})"));
+    }
+    // Nothing after the last check: its own summary shall be the last line.
+    if arguments.first() != Some(&"nextest") {
+        eprintln!("  {:.0} s", start.elapsed().as_secs_f32());
+    }
+    Ok(())
+}
+
+/// The cargo that runs us, at the root of the workspace.
+fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).envs(environment.iter().copied());
+    if let Some(root) = Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
+        command.current_dir(root);
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn tally_sums_all_binaries_and_names_a_failure() {
+        let mut total = Tally::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: ok. 9 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.00s",
+        ] {
+            total.add(line);
+        }
+        assert_eq!(total.summary(), "test result: ok. 12 passed; 0 failed; 1 ignored");
+        total.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        assert_eq!(total.summary(), "test result: FAILED. 16 passed; 2 failed; 1 ignored");
+    }
+}
