@@ -1,0 +1,125 @@
+//! [`Network`] by `rten`.
+//!
+//! Why a stock of thread pools and not one: `rten` runs a graph *inside* a rayon pool, so a single pool
+//! of one thread would put every caller in one queue, and the process-wide default pool would spread a
+//! face over all cores. Each running call therefore borrows a pool of its own, made on first need and
+//! kept; there are never more pools than there were calls at once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rten::{DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType, ValueView};
+use rten_tensor::prelude::*;
+use rten_tensor::TensorView;
+
+use crate::{EngineError, LoadOptions, Network, Port, Tensor};
+
+pub(crate) struct RtenNetwork {
+    model: Model,
+    input: NodeId,
+    outputs: Vec<NodeId>,
+    input_ports: Vec<Port>,
+    output_ports: Vec<Port>,
+    threads: usize,
+    idle_pools: Mutex<Vec<Arc<ThreadPool>>>,
+}
+
+impl RtenNetwork {
+    pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<RtenNetwork, EngineError> {
+        let refuse = |reason: String| EngineError::Load { reason };
+        // The bytes come from outside; a parser's panic on them must not end the caller.
+        let read = || ModelOptions::with_all_ops().prepack_weights(true).load(onnx.to_vec());
+        let model = catch_unwind(read)
+            .map_err(|panic| refuse(format!("the reader gave up ({})", panic_text(&*panic))))?
+            .map_err(|error| refuse(error.to_string()))?;
+
+        let input_ports = ports(&model, model.input_ids())?;
+        let output_ports = ports(&model, model.output_ids())?;
+        let &[input] = model.input_ids() else {
+            let names: Vec<_> = input_ports.iter().map(|port| port.name.as_str()).collect();
+            return Err(refuse(format!("it has {} inputs {names:?}, not one", names.len())));
+        };
+        if output_ports.is_empty() {
+            return Err(refuse("it has no output".into()));
+        }
+        let outputs = model.output_ids().to_vec();
+        let idle_pools = Mutex::default();
+        Ok(RtenNetwork { model, input, outputs, input_ports, output_ports, threads: options.threads, idle_pools })
+    }
+}
+
+impl Network for RtenNetwork {
+    fn inputs(&self) -> &[Port] {
+        &self.input_ports
+    }
+
+    fn outputs(&self) -> &[Port] {
+        &self.output_ports
+    }
+
+    fn run(&self, input: &Tensor) -> Result<Vec<Tensor>, EngineError> {
+        self.input_ports[0].check(&input.shape)?;
+        let fail = |reason: String| EngineError::Run { reason };
+        let product: usize = input.shape.iter().product();
+        if product != input.data.len() {
+            return Err(EngineError::Shape {
+                port: self.input_ports[0].name.clone(),
+                reason: format!("the shape {:?} has {product} elements, the data {}", input.shape, input.data.len()),
+            });
+        }
+        let view = TensorView::from_data(input.shape.as_slice(), input.data.as_slice());
+
+        let borrowed = self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pool = borrowed.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(self.threads)));
+        let run_options = RunOptions::default().with_thread_pool(Some(pool.clone()));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.model.run(vec![(self.input, ValueView::from(view).into())], &self.outputs, Some(run_options))
+        }));
+        self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
+
+        let values = result
+            .map_err(|panic| fail(format!("the runtime gave up ({})", panic_text(&*panic))))?
+            .map_err(|error| fail(error.to_string()))?;
+        values
+            .into_iter()
+            .zip(&self.output_ports)
+            .map(|(value, port)| to_tensor(value).map_err(|reason| fail(format!("output {}: {reason}", port.name))))
+            .collect()
+    }
+}
+
+fn to_tensor(value: Value) -> Result<Tensor, String> {
+    let tensor: rten_tensor::Tensor<f32> = value.try_into().map_err(|error| format!("{error}"))?;
+    Ok(Tensor { shape: tensor.shape().to_vec(), data: tensor.to_vec() })
+}
+
+fn ports(model: &Model, ids: &[NodeId]) -> Result<Vec<Port>, EngineError> {
+    ids.iter()
+        .map(|&id| {
+            let info = model.node_info(id);
+            let name = info.as_ref().and_then(|info| info.name()).unwrap_or("unnamed").to_owned();
+            if let Some(dtype) = info.as_ref().and_then(|info| info.dtype())
+                && dtype != ValueType::Tensor(DataType::Float)
+            {
+                return Err(EngineError::Load { reason: format!("{name} is {dtype}, and Phiz runs f32 networks") });
+            }
+            let dims = info.and_then(|info| info.shape()).unwrap_or_default();
+            let shape = dims
+                .into_iter()
+                .map(|dim| match dim {
+                    Dimension::Fixed(size) => Some(size),
+                    Dimension::Symbolic(_) => None,
+                })
+                .collect();
+            Ok(Port { name, shape })
+        })
+        .collect()
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given")
+}

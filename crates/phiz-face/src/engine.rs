@@ -1,0 +1,375 @@
+//! The pair of models, and everything that is done to one photo.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use phiz_engine::{LoadOptions, Network, Tensor};
+use phiz_image::Image;
+use phiz_net::card::{Card, CardError, Decode, Order};
+
+use crate::align::{ALIGNED_SIZE, alignment};
+use crate::decode::decode;
+use crate::detect::{DetectOptions, Detection, Rotate, looks, suppress};
+use crate::quality::{Pose, pose, quality};
+
+/// A card and its network's bytes.
+#[derive(Clone, Debug)]
+pub struct Model {
+    card: Card,
+    onnx: Vec<u8>,
+}
+
+impl Model {
+    /// From a model card; the ONNX file lies beside it.
+    ///
+    /// # Errors
+    /// Either file cannot be read or used.
+    pub fn open(card: &Path) -> Result<Model, FaceError> {
+        let (card, onnx) = Card::open(card)?;
+        Ok(Model { card, onnx })
+    }
+
+    /// The detector inside the binary.
+    ///
+    /// # Errors
+    /// Only if this build's card is broken, which its tests rule out.
+    pub fn bundled_detector() -> Result<Model, FaceError> {
+        let (card, onnx) = phiz_net::bundled::DETECTOR;
+        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec() })
+    }
+
+    /// The embedder inside the binary.
+    ///
+    /// # Errors
+    /// Only if this build's card is broken, which its tests rule out.
+    pub fn bundled_embedder() -> Result<Model, FaceError> {
+        let (card, onnx) = phiz_net::bundled::EMBEDDER;
+        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec() })
+    }
+
+    /// The card.
+    #[must_use]
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// See [`Card::model_id`].
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.card.model_id(&self.onnx)
+    }
+}
+
+/// What makes a face comparable: a unit vector, bound to the model that made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    vector: Vec<f32>,
+    model: String,
+}
+
+impl Template {
+    /// The unit vector.
+    #[must_use]
+    pub fn vector(&self) -> &[f32] {
+        &self.vector
+    }
+
+    /// The embedder's identity, see [`Card::model_id`].
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Cosine of the angle between two templates, −1 to 1; none if two models made them.
+    #[must_use]
+    pub fn similarity(&self, other: &Template) -> Option<f32> {
+        (self.model == other.model && self.vector.len() == other.vector.len())
+            .then(|| self.vector.iter().zip(&other.vector).map(|(a, b)| a * b).sum())
+    }
+}
+
+/// A face and all that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Face {
+    /// Where it is.
+    pub detection: Detection,
+    /// How the head is turned.
+    pub pose: Pose,
+    /// How much it is worth to the embedder, 0 to 1, see [`crate::quality`].
+    pub quality: f32,
+    /// What identifies it.
+    pub template: Template,
+}
+
+/// Why faces could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FaceError {
+    /// A model card cannot be used.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// A network cannot be loaded or run.
+    #[error("model {model:?}: {source}")]
+    Network {
+        /// Its name.
+        model: String,
+        /// Why.
+        source: phiz_engine::EngineError,
+    },
+    /// A network answers in another way than its card says.
+    #[error("model {model:?} {reason}: does its card name the right output.decode?")]
+    Decode {
+        /// Its name.
+        model: String,
+        /// What is unexpected.
+        reason: String,
+    },
+    /// The caller gave something of the wrong size.
+    #[error("an aligned face is {ALIGNED_SIZE}×{ALIGNED_SIZE} pixels, not {0}×{1}")]
+    NotAligned(u32, u32),
+}
+
+struct Loaded {
+    card: Card,
+    id: String,
+    network: Box<dyn Network>,
+}
+
+impl Loaded {
+    fn new(model: &Model, options: &LoadOptions) -> Result<Loaded, FaceError> {
+        let network = phiz_engine::load(&model.onnx, options)
+            .map_err(|source| FaceError::Network { model: model.card.name.clone(), source })?;
+        Ok(Loaded { card: model.card.clone(), id: model.id(), network })
+    }
+
+    fn run(&self, pictures: &[Image]) -> Result<Vec<Tensor>, FaceError> {
+        let failed = |source| FaceError::Network { model: self.card.name.clone(), source };
+        let input = &self.card.input;
+        let (w, h) = (pictures[0].width() as usize, pictures[0].height() as usize);
+        let mut data = vec![0f32; pictures.len() * 3 * w * h];
+        for (picture, planes) in pictures.iter().zip(data.chunks_exact_mut(3 * w * h)) {
+            for (channel, plane) in planes.chunks_exact_mut(w * h).enumerate() {
+                let from = if input.order == Order::Rgb { channel } else { 2 - channel };
+                let (factor, offset) = (1.0 / input.std[channel], -input.mean[channel] / input.std[channel]);
+                for (value, pixel) in plane.iter_mut().zip(picture.pixels().chunks_exact(3)) {
+                    *value = f32::from(pixel[from]) * factor + offset;
+                }
+            }
+        }
+        let tensor = Tensor::new(vec![pictures.len(), 3, h, w], data).map_err(failed)?;
+        self.network.run(&tensor).map_err(failed)
+    }
+}
+
+/// A detector and an embedder, ready to work.
+pub struct Engine {
+    detector: Loaded,
+    embedder: Loaded,
+}
+
+/// Chooses models and threads of an [`Engine`].
+#[derive(Clone, Debug, Default)]
+pub struct EngineBuilder {
+    detector: Option<Model>,
+    embedder: Option<Model>,
+    threads: Option<usize>,
+}
+
+impl EngineBuilder {
+    /// Another detector than the bundled one.
+    #[must_use]
+    pub fn detector(mut self, model: Model) -> EngineBuilder {
+        self.detector = Some(model);
+        self
+    }
+
+    /// Another embedder than the bundled one.
+    #[must_use]
+    pub fn embedder(mut self, model: Model) -> EngineBuilder {
+        self.embedder = Some(model);
+        self
+    }
+
+    /// Threads that share one network's run; 1 unless set.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> EngineBuilder {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Loads the networks.
+    ///
+    /// # Errors
+    /// A network that cannot be loaded, or a detector in the embedder's place or the other way round.
+    pub fn build(self) -> Result<Engine, FaceError> {
+        let options = LoadOptions { threads: self.threads.unwrap_or(1) };
+        let detector = self.detector.map_or_else(Model::bundled_detector, Ok)?;
+        let embedder = self.embedder.map_or_else(Model::bundled_embedder, Ok)?;
+        for (model, embeds) in [(&detector, false), (&embedder, true)] {
+            if (model.card.output.decode == Decode::Arcface) != embeds {
+                let reason = if embeds { "is no embedder" } else { "is no detector" };
+                return Err(FaceError::Decode { model: model.card.name.clone(), reason: reason.into() });
+            }
+        }
+        Ok(Engine { detector: Loaded::new(&detector, &options)?, embedder: Loaded::new(&embedder, &options)? })
+    }
+}
+
+impl Engine {
+    /// The bundled models, one thread.
+    ///
+    /// # Errors
+    /// Only if this build is broken.
+    pub fn new() -> Result<Engine, FaceError> {
+        EngineBuilder::default().build()
+    }
+
+    /// Chooses models and threads.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The embedder's card: its thresholds say what a similarity means.
+    #[must_use]
+    pub fn embedder_card(&self) -> &Card {
+        &self.embedder.card
+    }
+
+    /// The embedder's identity, see [`Card::model_id`].
+    #[must_use]
+    pub fn model_id(&self) -> &str {
+        &self.embedder.id
+    }
+
+    /// All faces, largest first.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn analyze(&self, image: &Image) -> Result<Vec<Face>, FaceError> {
+        self.analyze_with(image, &DetectOptions::default())
+    }
+
+    /// All faces, largest first.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn analyze_with(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Face>, FaceError> {
+        self.detect(image, options)?.into_iter().map(|d| self.describe(image, d)).collect()
+    }
+
+    /// [`Engine::analyze_with`] of many pictures on so many threads; results in the order of the pictures.
+    #[must_use]
+    pub fn analyze_batch(
+        &self,
+        images: &[Image],
+        options: &DetectOptions,
+        threads: usize,
+    ) -> Vec<Result<Vec<Face>, FaceError>> {
+        let next = AtomicUsize::new(0);
+        let results: Vec<Mutex<Option<Result<Vec<Face>, FaceError>>>> =
+            images.iter().map(|_| Mutex::new(None)).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..threads.clamp(1, images.len().max(1)) {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let (Some(image), Some(slot)) = (images.get(index), results.get(index)) else { return };
+                        let result = self.analyze_with(image, options);
+                        *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+                    }
+                });
+            }
+        });
+        let take = |slot: Mutex<Option<_>>| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        results.into_iter().filter_map(take).collect()
+    }
+
+    /// Where faces are, largest first, without describing them.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
+        let turns = if options.rotate == Rotate::Auto { 0..4u8 } else { 0..1 };
+        let score = options.score.unwrap_or(self.detector.card.output.score);
+        let (width, height) = image.original_size();
+        let mut found = Vec::new();
+        for turn in turns {
+            let turned;
+            let picture = if turn == 0 {
+                image
+            } else {
+                turned = image.rotate90(turn);
+                &turned
+            };
+            let (w, h) = (width as f32, height as f32);
+            // Back by as many quarter turns: what was turned clockwise is turned anticlockwise.
+            let back = |[x, y]: [f32; 2]| match turn {
+                0 => [x, y],
+                1 => [y, h - x],
+                2 => [w - x, h - y],
+                _ => [w - y, x],
+            };
+            for look in looks(picture.width(), picture.height(), picture.scale(), options.min_face) {
+                let (view, factors) = look.view(picture);
+                let size = (view.width() as usize, view.height() as usize);
+                let outputs = self.detector.run(std::slice::from_ref(&view))?;
+                let names: Vec<&str> = self.detector.network.outputs().iter().map(|p| p.name.as_str()).collect();
+                let seen = decode(self.detector.card.output.decode, &names, &outputs, size, score).map_err(
+                    |reason| FaceError::Decode { model: self.detector.card.name.clone(), reason },
+                )?;
+                let near = seen.into_iter().filter(|d| d.size() >= look.at_least);
+                found.extend(near.map(|d| d.map(|p| look.to_original(p, factors, picture.scale())).map(back)));
+            }
+        }
+        let mut kept = suppress(found, self.detector.card.output.iou);
+        kept.retain(|d| d.size() >= 0.5 * options.min_face);
+        kept.sort_by(|a, b| b.size().total_cmp(&a.size()));
+        Ok(kept)
+    }
+
+    /// Everything about a face that was found.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn describe(&self, image: &Image, detection: Detection) -> Result<Face, FaceError> {
+        let aligned = self.align(image, &detection);
+        let template = self.embed_aligned(&aligned)?;
+        let quality = quality(&detection, &aligned);
+        Ok(Face { pose: pose(&detection.landmarks), quality, template, detection })
+    }
+
+    /// The 112×112 picture that the embedder reads.
+    #[must_use]
+    pub fn align(&self, image: &Image, detection: &Detection) -> Image {
+        let scaled = detection.landmarks.map(|p| p.map(|v| v * image.scale()));
+        let [x, y, w, h] = detection.bbox.map(|v| v * image.scale());
+        // Landmarks that coincide tell no turn: then the box does.
+        let transform = alignment(&scaled).or_else(|| {
+            phiz_image::Similarity::estimate(&[[x, y], [x + w, y + h]], &[[16.0, 4.0], [96.0, 108.0]])
+        });
+        match transform {
+            Some(t) => image.warp(&t, ALIGNED_SIZE, ALIGNED_SIZE),
+            None => image.resize(ALIGNED_SIZE, ALIGNED_SIZE),
+        }
+    }
+
+    /// The template of an aligned face.
+    ///
+    /// # Errors
+    /// A picture that is not 112×112, or a network that fails.
+    pub fn embed_aligned(&self, aligned: &Image) -> Result<Template, FaceError> {
+        if (aligned.width(), aligned.height()) != (ALIGNED_SIZE, ALIGNED_SIZE) {
+            return Err(FaceError::NotAligned(aligned.width(), aligned.height()));
+        }
+        let outputs = self.embedder.run(std::slice::from_ref(aligned))?;
+        let bad = |reason: &str| FaceError::Decode { model: self.embedder.card.name.clone(), reason: reason.into() };
+        let mut vector = outputs.into_iter().next().ok_or_else(|| bad("has no output"))?.data;
+        let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+        if !(norm.is_finite() && norm > 1e-12) {
+            return Err(bad("gave a template without a direction"));
+        }
+        vector.iter_mut().for_each(|v| *v /= norm);
+        Ok(Template { vector, model: self.embedder.id.clone() })
+    }
+}

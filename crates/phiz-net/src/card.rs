@@ -1,0 +1,264 @@
+//! Model cards: what a network needs to be fed, how its answer is read, and what it is worth.
+//!
+//! A card is a TOML file beside the ONNX file that it names. Any detector or embedder whose decoding is known
+//! ([`Decode`]) can be used in place of the bundled ones.
+//!
+//! ```
+//! let card = phiz_net::card::Card::from_toml(r#"
+//!     name = "mine"
+//!     file = "mine.onnx"
+//!     licence = "MIT"
+//!     [input]
+//!     width = 112
+//!     height = 112
+//!     order = "rgb"
+//!     mean = [127.5, 127.5, 127.5]
+//!     std = [127.5, 127.5, 127.5]
+//!     [output]
+//!     decode = "arcface"
+//!     [thresholds]
+//!     quantiles = [[1e-2, 0.2], [1e-4, 0.4]]
+//! "#)?;
+//! assert!((card.thresholds.as_ref().unwrap().similarity_at(1e-3) - 0.3).abs() < 1e-6);
+//! # Ok::<(), phiz_net::card::CardError>(())
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A model card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Name for people.
+    pub name: String,
+    /// The ONNX file, beside the card.
+    pub file: PathBuf,
+    /// Terms under which the weights may be used.
+    pub licence: String,
+    /// How pictures are fed.
+    pub input: Input,
+    /// How answers are read.
+    pub output: Output,
+    /// For an embedder: which similarity stands for which false match rate.
+    #[serde(default)]
+    pub thresholds: Option<Thresholds>,
+    /// Everything else that a reader should know: architecture, data, recipe, seed, hours, figures, weaknesses.
+    #[serde(default)]
+    pub about: toml::Table,
+}
+
+/// How pictures are fed: `(value − mean) / std` on 0 to 255, channel by channel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Columns; 0 for any multiple of 32.
+    pub width: u32,
+    /// Rows; 0 for any multiple of 32.
+    pub height: u32,
+    /// Order of the channels.
+    pub order: Order,
+    /// Subtracted, in the order of the channels as fed.
+    pub mean: [f32; 3],
+    /// Divided by, in the order of the channels as fed.
+    pub std: [f32; 3],
+}
+
+/// Order of colour channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Red first.
+    Rgb,
+    /// Blue first, as OpenCV has it.
+    Bgr,
+}
+
+/// How answers are read.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Which reading.
+    pub decode: Decode,
+    /// Detections below are dropped.
+    #[serde(default = "Output::default_score")]
+    pub score: f32,
+    /// Of two detections that overlap more (intersection over union) the lower score is dropped.
+    #[serde(default = "Output::default_iou")]
+    pub iou: f32,
+}
+
+impl Output {
+    fn default_score() -> f32 {
+        0.5
+    }
+    fn default_iou() -> f32 {
+        0.4
+    }
+}
+
+/// Known readings of networks' answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decode {
+    /// Our detector: `score_s`, `box_s`, `points_s` maps, see [`crate::zoo::detector`].
+    Phiz,
+    /// OpenCV's YuNet: `cls_s`, `obj_s`, `bbox_s`, `kps_s`.
+    Yunet,
+    /// InsightFace's SCRFD: nine outputs, two anchors a cell, distances.
+    Scrfd,
+    /// An embedder: one output of `[batch, dim]`, brought to unit length by the caller.
+    Arcface,
+}
+
+/// Which similarity stands for which false match rate, measured on pairs of different people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// `[false match rate, similarity]`, rates falling, similarities rising.
+    pub quantiles: Vec<[f64; 2]>,
+    /// On whom it was measured.
+    #[serde(default)]
+    pub measured_on: String,
+}
+
+impl Thresholds {
+    /// The similarity at a false match rate, linear in the rate's logarithm; beyond the measured range the
+    /// nearest two quantiles are continued.
+    #[must_use]
+    pub fn similarity_at(&self, fmr: f64) -> f64 {
+        let x = fmr.max(1e-300).ln();
+        let (a, b) = self.segment(|[rate, _]| rate.ln() <= x);
+        let (xa, xb) = (a[0].ln(), b[0].ln());
+        (a[1] + (b[1] - a[1]) * (x - xa) / (xb - xa)).min(1.0)
+    }
+
+    /// The false match rate of a similarity, at most 1.
+    #[must_use]
+    pub fn fmr_at(&self, similarity: f64) -> f64 {
+        let (a, b) = self.segment(|[_, s]| *s >= similarity);
+        let (xa, xb) = (a[0].ln(), b[0].ln());
+        (xa + (xb - xa) * (similarity - a[1]) / (b[1] - a[1])).exp().min(1.0)
+    }
+
+    /// The two neighbouring quantiles around the first for which `beyond` holds; [`Card::from_toml`] has made sure
+    /// that there are two and that they are in order.
+    fn segment(&self, beyond: impl Fn(&[f64; 2]) -> bool) -> ([f64; 2], [f64; 2]) {
+        let after = self.quantiles.iter().position(beyond).unwrap_or(self.quantiles.len() - 1);
+        let after = after.clamp(1, self.quantiles.len() - 1);
+        (self.quantiles[after - 1], self.quantiles[after])
+    }
+}
+
+/// Why a card cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("model card{place}: {reason}", place = .path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
+pub struct CardError {
+    /// The card or the ONNX file that it names.
+    pub path: Option<PathBuf>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl Card {
+    /// Reads a card's text.
+    ///
+    /// # Errors
+    /// Text that is no TOML, an unknown field, or a value that cannot be.
+    pub fn from_toml(text: &str) -> Result<Card, CardError> {
+        let wrong = |reason: String| CardError { path: None, reason };
+        let card: Card = toml::from_str(text).map_err(|e| wrong(e.to_string().trim_end().to_string()))?;
+        let numbers = card.input.mean.iter().chain(&card.input.std);
+        if !numbers.clone().all(|v| v.is_finite()) || card.input.std.contains(&0.0) {
+            return Err(wrong("input.mean and input.std must be finite and std not zero".into()));
+        }
+        let sides = [card.input.width, card.input.height];
+        if card.output.decode == Decode::Arcface && sides != [112, 112] {
+            return Err(wrong("an embedder's input.width and input.height must be 112".into()));
+        }
+        if sides.iter().any(|s| *s > 8192) {
+            return Err(wrong("input.width and input.height must be at most 8192".into()));
+        }
+        if let Some(t) = &card.thresholds {
+            let ordered = t.quantiles.windows(2).all(|w| w[0][0] > w[1][0] && w[0][1] < w[1][1]);
+            let valid = t.quantiles.iter().all(|[f, s]| *f > 0.0 && *f <= 1.0 && (-1.0..=1.0).contains(s));
+            if t.quantiles.len() < 2 || !ordered || !valid {
+                return Err(wrong(
+                    "thresholds.quantiles must be two or more [rate, similarity] with falling rates in (0, 1] and \
+                     rising similarities"
+                        .into(),
+                ));
+            }
+        }
+        Ok(card)
+    }
+
+    /// Reads a card and the ONNX file that it names.
+    ///
+    /// # Errors
+    /// Either file cannot be read, or the card cannot be used.
+    pub fn open(path: &Path) -> Result<(Card, Vec<u8>), CardError> {
+        let at = |path: &Path, reason: String| CardError { path: Some(path.into()), reason };
+        let text = std::fs::read_to_string(path).map_err(|e| at(path, format!("cannot be read ({e})")))?;
+        let card = Card::from_toml(&text).map_err(|e| at(path, e.reason))?;
+        let file = path.parent().unwrap_or(Path::new("")).join(&card.file);
+        let onnx = std::fs::read(&file)
+            .map_err(|e| at(path, format!("the network {} that it names cannot be read ({e})", file.display())))?;
+        Ok((card, onnx))
+    }
+
+    /// Identity of weights and preprocessing together: 16 hexadecimal digits of SHA-256. Templates with different
+    /// identities are never compared.
+    #[must_use]
+    pub fn model_id(&self, onnx: &[u8]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(onnx);
+        hash.update(format!("{:?} {:?}", self.input, self.output.decode));
+        hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thresholds() -> Thresholds {
+        Thresholds {
+            quantiles: vec![[1e-1, 0.1], [1e-2, 0.2], [1e-3, 0.3], [1e-4, 0.35]],
+            measured_on: String::new(),
+        }
+    }
+
+    #[test]
+    fn rates_and_similarities_are_inverse() {
+        let t = thresholds();
+        for fmr in [0.5, 0.1, 0.05, 1e-2, 3e-3, 1e-3, 5e-4, 1e-4, 1e-5, 1e-6] {
+            let back = t.fmr_at(t.similarity_at(fmr));
+            assert!((back / fmr - 1.0).abs() < 1e-9, "{fmr} came back as {back}");
+        }
+        assert!((t.similarity_at(1e-3) - 0.3).abs() < 1e-12);
+        assert!((t.similarity_at(1e-5) - 0.4).abs() < 1e-12, "continued");
+        assert_eq!(t.fmr_at(-1.0), 1.0);
+    }
+
+    #[test]
+    fn wrong_cards_say_why() {
+        let good = "name='a'\nfile='a.onnx'\nlicence='MIT'\n[input]\nwidth=112\nheight=112\norder='rgb'\n\
+                    mean=[0,0,0]\nstd=[1,1,1]\n[output]\ndecode='arcface'\n";
+        Card::from_toml(good).expect("is good");
+        for (from, to, says) in [
+            ("std=[1,1,1]", "std=[1,0,1]", "std"),
+            ("width=112", "width=96", "112"),
+            ("'rgb'", "'xyz'", "xyz"),
+            ("licence='MIT'", "", "licence"),
+            ("name='a'", "name='a'\ncolour=1", "colour"),
+            ("decode='arcface'", "decode='arcface'\n[thresholds]\nquantiles=[[0.1,0.5],[0.2,0.6]]", "quantiles"),
+            ("decode='arcface'", "decode='arcface'\n[thresholds]\nquantiles=[]", "quantiles"),
+        ] {
+            let error = Card::from_toml(&good.replace(from, to)).expect_err(to).to_string();
+            assert!(error.contains(says), "{to}: {error}");
+        }
+    }
+}
