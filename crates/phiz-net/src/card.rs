@@ -204,8 +204,9 @@ impl Card {
         let text = std::fs::read_to_string(path).map_err(|e| at(path, format!("cannot be read ({e})")))?;
         let card = Card::from_toml(&text).map_err(|e| at(path, e.reason))?;
         let file = path.parent().unwrap_or(Path::new("")).join(&card.file);
-        let onnx = std::fs::read(&file)
-            .map_err(|e| at(path, format!("the network {} that it names cannot be read ({e})", file.display())))?;
+        let onnx = std::fs::read(&file).map_err(|e| {
+            at(path, format!("the network {} that it names cannot be read ({e})", file.display()))
+        })?;
         Ok((card, onnx))
     }
 
@@ -254,7 +255,11 @@ mod tests {
             ("'rgb'", "'xyz'", "xyz"),
             ("licence='MIT'", "", "licence"),
             ("name='a'", "name='a'\ncolour=1", "colour"),
-            ("decode='arcface'", "decode='arcface'\n[thresholds]\nquantiles=[[0.1,0.5],[0.2,0.6]]", "quantiles"),
+            (
+                "decode='arcface'",
+                "decode='arcface'\n[thresholds]\nquantiles=[[0.1,0.5],[0.2,0.6]]",
+                "quantiles",
+            ),
             ("decode='arcface'", "decode='arcface'\n[thresholds]\nquantiles=[]", "quantiles"),
         ] {
             let error = Card::from_toml(&good.replace(from, to)).expect_err(to).to_string();

@@ -100,7 +100,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         Ok(())
     })?;
     if people == 0 {
-        return Err(Failure::new("nobody was enrolled").hint("every photo was refused; the reasons stand above"));
+        return Err(
+            Failure::new("nobody was enrolled").hint("every photo was refused; the reasons stand above")
+        );
     }
     Ok(done)
 }
@@ -111,8 +113,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 /// No such folder, or none within it.
 pub(crate) fn people_of(folder: &Path) -> Result<Vec<Group>, Failure> {
     if !folder.is_dir() {
-        return Err(Failure::new(format!("{}: is no folder of people, and no photo is named", folder.display()))
-            .hint("enrol a person with: phiz enroll NAME PHOTO…"));
+        return Err(Failure::new(format!(
+            "{}: is no folder of people, and no photo is named",
+            folder.display()
+        ))
+        .hint("enrol a person with: phiz enroll NAME PHOTO…"));
     }
     let entries = std::fs::read_dir(folder).map_err(|e| Failure::reading(folder, &e))?;
     let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();

@@ -122,8 +122,7 @@ fn look(
     let identified = gallery.identify_all(&templates, search)?;
     let mut named = Vec::new();
     for (face, identified) in faces.into_iter().zip(identified) {
-        let with_name =
-            |c: &Candidate| gallery.person(c.person).map(|person| (*c, person.details.name));
+        let with_name = |c: &Candidate| gallery.person(c.person).map(|person| (*c, person.details.name));
         let candidates = identified.candidates.iter().map(with_name).collect::<Result<_, _>>()?;
         named.push(Named { face, identified, candidates });
     }

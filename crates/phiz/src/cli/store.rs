@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use phiz_gallery::{Gallery, Key, MemoryStore, Model};
+use phiz_gallery::{Gallery, Key, Model, store::MemoryStore};
 
 use super::{Failure, Shared, verify};
 use crate::Engine;
@@ -12,11 +12,7 @@ const KEY: &str = "gallery.key";
 
 impl From<phiz_gallery::GalleryError> for Failure {
     fn from(error: phiz_gallery::GalleryError) -> Failure {
-        let failure = Failure::new(&error);
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Failure::new(&error).hint(error.hint())
     }
 }
 
