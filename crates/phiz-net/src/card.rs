@@ -135,6 +135,14 @@ impl Thresholds {
         (a[1] + (b[1] - a[1]) * (x - xa) / (xb - xa)).min(1.0)
     }
 
+    /// The smallest rate that was measured. What [`Thresholds::similarity_at`] and [`Thresholds::fmr_at`] say beyond it
+    /// is continued along an exponential tail: on the safe side for impostor scores that fall off as a normal
+    /// distribution does, not for twins.
+    #[must_use]
+    pub fn least_measured(&self) -> f64 {
+        self.quantiles.last().map_or(1.0, |[rate, _]| *rate)
+    }
+
     /// The false match rate of a similarity, at most 1.
     #[must_use]
     pub fn fmr_at(&self, similarity: f64) -> f64 {

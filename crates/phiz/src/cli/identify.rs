@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         among: arguments.list.as_ref().map_or_else(Filter::default, Filter::list),
         ..Search::default()
     };
+    let least = gallery.thresholds().least_measured();
     let mut done = Done::Well;
     let mut out = std::io::stdout().lock();
     let bar = shared.progress(paths.len());
@@ -78,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     photos::in_order(&paths, shared.threads()?, &bar, work, |path, found| {
         match found? {
             Ok(found) if arguments.json => writeln!(out, "{}", to_json(path, &found))?,
-            Ok(found) => print(&mut out, path, &found)?,
+            Ok(found) => print(&mut out, path, &found, least)?,
             Err(problem) => {
                 done = Done::Partly;
                 if arguments.json {
@@ -179,15 +180,16 @@ fn to_json(path: &Path, found: &Found) -> Value {
     json!({ "path": path, "width": found.size.0, "height": found.size.1, "faces": faces })
 }
 
-fn print(out: &mut impl std::io::Write, path: &Path, found: &Found) -> std::io::Result<()> {
+/// `least` is the smallest false match rate that was measured.
+fn print(out: &mut impl std::io::Write, path: &Path, found: &Found, least: f64) -> std::io::Result<()> {
     writeln!(out, "{}:{}", path.display(), if found.faces.is_empty() { " no face" } else { "" })?;
     let width = found.faces.iter().map(|n| n.label().chars().count()).max().unwrap_or(0);
     for named in &found.faces {
         let [x, y, w, h] = named.face.detection.bbox;
         let why = match &named.identified.decision {
             Decision::Match(c) => {
-                let strangers = one_in(c.fpir).replace("pairs", "strangers");
-                format!("similarity {:.2}, reached by {strangers}", c.similarity)
+                let least = phiz_gallery::fpir(least, named.identified.people as f64);
+                format!("similarity {:.2}, reached by {}", c.similarity, one_in(c.fpir, least, "strangers"))
             }
             Decision::Ambiguous { .. } => "too similar to more than one person to tell".into(),
             Decision::Unknown { .. } => "not similar enough to anybody".into(),
