@@ -30,7 +30,7 @@ impl RtenNetwork {
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<RtenNetwork, EngineError> {
         let refuse = |reason: String| EngineError::Load { reason };
         // The bytes come from outside; a parser's panic on them must not end the caller.
-        let read = || ModelOptions::with_all_ops().prepack_weights(true).load(onnx.to_vec());
+        let read = || ModelOptions::with_ops(operators()).prepack_weights(true).load(onnx.to_vec());
         let model = catch_unwind(read)
             .map_err(|panic| refuse(format!("the reader gave up ({})", panic_text(&*panic))))?
             .map_err(|error| refuse(error.to_string()))?;
@@ -56,6 +56,20 @@ impl RtenNetwork {
             idle_pools,
         })
     }
+}
+
+/// What convolutional face networks are exported with, and what exporters put around it. Each operator left out is
+/// code left out of the binary; a file that uses another one is refused by name.
+#[rustfmt::skip]
+fn operators() -> rten::OpRegistry {
+    rten::op_registry!(
+        Abs, Add, AveragePool, BatchNormalization, Cast, Clip, Concat, ConstantOfShape, Conv, ConvTranspose,
+        DequantizeLinear, Div, Elu, Equal, Exp, Expand, Flatten, Floor, Gather, Gemm, GlobalAveragePool, HardSigmoid,
+        HardSwish, Identity, InstanceNormalization, LeakyRelu, LayerNormalization, Log, MatMul, Max, MaxPool, Min, Mul,
+        Neg, PRelu, Pad, Pow, QuantizeLinear, Range, Reciprocal, ReduceL2, ReduceMax, ReduceMean, ReduceSum, Relu,
+        Reshape, Resize, Shape, Sigmoid, Slice, Softmax, Softplus, Split, Sqrt, Squeeze, Sub, Tanh, Tile, Transpose,
+        Unsqueeze, Where
+    )
 }
 
 impl Network for RtenNetwork {
