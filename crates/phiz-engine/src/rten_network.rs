@@ -4,6 +4,9 @@
 //! of one thread would put every caller in one queue, and the process-wide default pool would spread a
 //! face over all cores. Each running call therefore borrows a pool of its own, made on first need and
 //! kept; there are never more pools than there were calls at once.
+//!
+//! A caller that is itself a rayon worker waits on a plain thread's behalf: left to rayon it would take up
+//! other work of its own pool while it waits, which may be another call of ours, and so on until its stack is full.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,9 +103,19 @@ impl Network for RtenNetwork {
         let borrowed = self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let pool = borrowed.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(self.threads)));
         let run_options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            self.model.run(vec![(self.input, ValueView::from(view).into())], &self.outputs, Some(run_options))
-        }));
+        let compute = || {
+            catch_unwind(AssertUnwindSafe(|| {
+                self.model.run(
+                    vec![(self.input, ValueView::from(view).into())],
+                    &self.outputs,
+                    Some(run_options),
+                )
+            }))
+        };
+        let result = match rayon::current_thread_index() {
+            None => compute(),
+            Some(_) => std::thread::scope(|scope| scope.spawn(compute).join().unwrap_or_else(Err)),
+        };
         self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
 
         let values = result
