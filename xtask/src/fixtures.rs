@@ -70,9 +70,9 @@ fn photos() -> Vec<Photo> {
     for (i, (name, _)) in PEOPLE.iter().enumerate() {
         let seed = 100 * i as u64;
         match name {
-            Some(name) => photos.extend((1..=PHOTOS_TO_ENROL).map(|k| {
-                Photo::portrait(format!("people/{name}/{k}.jpg"), i, seed + k)
-            })),
+            Some(name) => photos.extend(
+                (1..=PHOTOS_TO_ENROL).map(|k| Photo::portrait(format!("people/{name}/{k}.jpg"), i, seed + k)),
+            ),
             None => photos.push(Photo::portrait(format!("strangers/{}.jpg", i - 3), i, seed)),
         }
     }
@@ -130,12 +130,8 @@ fn make(photo: &Photo) -> Result<(Truth, Vec<u8>), String> {
         bbox: face.bbox.map(tenths),
         landmarks: face.landmarks.map(|point| point.map(tenths)),
     });
-    let truth = Truth {
-        path: photo.path.clone(),
-        width: photo.size.0,
-        height: photo.size.1,
-        faces: faces.collect(),
-    };
+    let truth =
+        Truth { path: photo.path.clone(), width: photo.size.0, height: photo.size.1, faces: faces.collect() };
     let jpeg = |image: &Image| image.encode_jpeg(88).map_err(|e| format!("{}: {e}", photo.path));
     let file = match photo.orientation {
         None => jpeg(&scene.image)?,

@@ -66,7 +66,10 @@ fn threads_change_nothing_but_time() {
         let outputs = network(threads).run(&input(2, 36, 20)).unwrap();
         for (a, b) in outputs.iter().zip(&once) {
             assert_eq!(a.shape, b.shape);
-            assert!(a.data.iter().zip(&b.data).all(|(x, y)| (x - y).abs() <= 1e-5 * (1.0 + y.abs())), "{threads}");
+            assert!(
+                a.data.iter().zip(&b.data).all(|(x, y)| (x - y).abs() <= 1e-5 * (1.0 + y.abs())),
+                "{threads}"
+            );
         }
     }
     assert_eq!(load(&onnx(), &LoadOptions { threads: 0 }).err(), Some(EngineError::Threads));
@@ -114,7 +117,10 @@ fn inputs_that_do_not_fit_are_named() {
     ] {
         let error = network.run(&Tensor::zeros(shape).unwrap()).unwrap_err();
         assert!(matches!(error, EngineError::Shape { .. }), "{name}: {error}");
-        assert!(error.to_string().starts_with("image: ") && error.to_string().contains(says), "{name}: {error}");
+        assert!(
+            error.to_string().starts_with("image: ") && error.to_string().contains(says),
+            "{name}: {error}"
+        );
     }
     // Fields are public, so that a tensor can be put together wrongly.
     let short = Tensor { shape: vec![1, 3, 8, 8], data: vec![0.0; 5] };
@@ -129,7 +135,9 @@ fn tensors_have_the_elements_of_their_shape() {
     assert!(Tensor::new(vec![2, 3], vec![0.0; 6]).is_ok());
     assert!(Tensor::new(vec![], vec![1.0]).is_ok());
     assert!(Tensor::zeros(vec![0, 7]).unwrap().data.is_empty());
-    assert!(Tensor::new(vec![2, 3], vec![0.0; 5]).unwrap_err().to_string().contains("6 elements, the data 5"));
+    assert!(
+        Tensor::new(vec![2, 3], vec![0.0; 5]).unwrap_err().to_string().contains("6 elements, the data 5")
+    );
     for shape in [vec![MAX_ELEMENTS, 2], vec![usize::MAX, usize::MAX], vec![MAX_ELEMENTS + 1]] {
         assert!(Tensor::zeros(shape.clone()).is_err(), "{shape:?}");
     }

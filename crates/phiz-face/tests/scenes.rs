@@ -17,8 +17,13 @@ fn engine() -> Engine {
 }
 
 fn scene(width: u32, height: u32, people: u64, face_height: (f32, f32), seed: u64) -> Scene {
-    let options =
-        SceneOptions { width, height, people: (1..=people).collect(), face_height, ..SceneOptions::default() };
+    let options = SceneOptions {
+        width,
+        height,
+        people: (1..=people).collect(),
+        face_height,
+        ..SceneOptions::default()
+    };
     Scene::compose(FaceModel::bundled(), &options, seed).unwrap()
 }
 
@@ -55,7 +60,8 @@ fn faces_that_fill_the_photo_are_found_once() {
     for (i, side) in [120u32, 300, 640, 1500].into_iter().enumerate() {
         for person in 1..=2u64 {
             // The head reaches beyond the photo: 90 % of its height is face.
-            let whole = scene(2 * side, 2 * side, 1, (0.9 * side as f32, 0.9 * side as f32), 10 * i as u64 + person);
+            let whole =
+                scene(2 * side, 2 * side, 1, (0.9 * side as f32, 0.9 * side as f32), 10 * i as u64 + person);
             let [x, y, w, h] = whole.faces[0].bbox;
             let corner = |start: f32, length: f32| (start + 0.5 * length - 0.5 * side as f32).max(0.0) as u32;
             let (left, top) = (corner(x, w), corner(y, h));
@@ -63,7 +69,9 @@ fn faces_that_fill_the_photo_are_found_once() {
             let mut truth = whole.faces.clone();
             (truth[0].bbox[0], truth[0].bbox[1]) = (x - left as f32, y - top as f32);
             let found = engine.detect(&image, &DetectOptions::default()).unwrap();
-            bad.extend(faults(&found, &truth).into_iter().map(|fault| format!("{side} pixels, {person}: {fault}")));
+            bad.extend(
+                faults(&found, &truth).into_iter().map(|fault| format!("{side} pixels, {person}: {fault}")),
+            );
         }
     }
     report(&bad);
@@ -125,7 +133,11 @@ fn photos_on_their_side_are_found_with_rotation() {
             let eyes = (face.landmarks[0][0] - face.landmarks[1][0])
                 .hypot(face.landmarks[0][1] - face.landmarks[1][1]);
             if apart(0) > 0.4 * eyes || apart(1) > 0.4 * eyes {
-                bad.push(format!("{turns} turns: eyes at {:?}, not {:?}", &d.landmarks[..2], &face.landmarks[..2]));
+                bad.push(format!(
+                    "{turns} turns: eyes at {:?}, not {:?}",
+                    &d.landmarks[..2],
+                    &face.landmarks[..2]
+                ));
             }
         }
     }
@@ -137,7 +149,13 @@ fn nobody_is_found_where_nobody_is() {
     let engine = engine();
     let mut bad = Vec::new();
     for seed in 0..6 {
-        check(&format!("seed {seed}"), &engine, &scene(480, 360, 0, (40.0, 60.0), seed), &DetectOptions::default(), &mut bad);
+        check(
+            &format!("seed {seed}"),
+            &engine,
+            &scene(480, 360, 0, (40.0, 60.0), seed),
+            &DetectOptions::default(),
+            &mut bad,
+        );
     }
     report(&bad);
 }

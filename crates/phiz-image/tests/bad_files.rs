@@ -72,7 +72,12 @@ fn damaged() -> Vec<Case> {
         case("PNG: no columns", png(&[(b"IHDR", &ihdr(0, 5, 2)), (b"IEND", &[])]), Damaged, ""),
         case("PNG: colour type 5", png(&[(b"IHDR", &ihdr(5, 5, 5)), (b"IEND", &[])]), Damaged, "damaged"),
         case("PNG: no data", png(&[(b"IHDR", &ihdr(5, 5, 2)), (b"IEND", &[])]), Damaged, ""),
-        case("PNG: data of something else", png(&[(b"IHDR", &ihdr(5, 5, 2)), (b"IDAT", b"nonsense"), (b"IEND", &[])]), Damaged, "damaged"),
+        case(
+            "PNG: data of something else",
+            png(&[(b"IHDR", &ihdr(5, 5, 2)), (b"IDAT", b"nonsense"), (b"IEND", &[])]),
+            Damaged,
+            "damaged",
+        ),
         case("WebP: twelve bytes", &lossless[..12], Damaged, "cut off"),
         case("WebP: half", cut("lossless.webp", 0.5), Damaged, ""),
         case("WebP: half of a lossy one", cut("lossy.webp", 0.5), Damaged, ""),
@@ -96,7 +101,12 @@ fn damaged() -> Vec<Case> {
         case("TIFF: no columns", tiff_of(0, 9, 1), Damaged, ""),
         case("TIFF: data beyond the end", tiff_of(900, 900, 1), Damaged, ""),
         case("TIFF: unknown compression", tiff_of(9, 9, 9999), UnknownFormat, "not supported"),
-        case("TIFF: a number of a billion values", tiff(&[(256, 4, 1_000_000_000, 8), (257, 4, 1, 9)]), Damaged, ""),
+        case(
+            "TIFF: a number of a billion values",
+            tiff(&[(256, 4, 1_000_000_000, 8), (257, 4, 1, 9)]),
+            Damaged,
+            "",
+        ),
     ]
 }
 
@@ -152,7 +162,10 @@ fn limits_are_the_callers() {
     assert!(decode(fine).is_ok());
     for (limits, says) in [
         (Limits { max_bytes: size - 1, ..fine }, "bytes, more than the limit"),
-        (Limits { max_pixels: 200 * 150 - 1, ..fine }, "200×150 = 30000 pixels, more than the limit of 29999"),
+        (
+            Limits { max_pixels: 200 * 150 - 1, ..fine },
+            "200×150 = 30000 pixels, more than the limit of 29999",
+        ),
         (Limits { max_pixels: 0, ..fine }, "pixels"),
     ] {
         let error = decode(limits).unwrap_err();
@@ -163,9 +176,13 @@ fn limits_are_the_callers() {
 #[test]
 fn the_content_tells_the_format_not_the_name() {
     let folder = tempfile::tempdir().unwrap();
-    for (content, name) in
-        [("grey.png", "a.jpg"), ("large.jpg", "b.png"), ("palette.gif", "c.tif"), ("lossless.webp", "d"), ("raw.tif", "e.bmp")]
-    {
+    for (content, name) in [
+        ("grey.png", "a.jpg"),
+        ("large.jpg", "b.png"),
+        ("palette.gif", "c.tif"),
+        ("lossless.webp", "d"),
+        ("raw.tif", "e.bmp"),
+    ] {
         let path = folder.path().join(name);
         fs::write(&path, golden(content)).unwrap();
         let (open, decode) = (

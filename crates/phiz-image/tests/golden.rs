@@ -40,8 +40,7 @@ fn differs(image: &Image, expected: &str, most: &str, mean: &str) -> Option<Stri
     if size != wanted {
         return Some(format!("is {size:?}, not {wanted:?}"));
     }
-    let apart: Vec<u8> =
-        image.pixels().iter().zip(expected.pixels()).map(|(a, b)| a.abs_diff(*b)).collect();
+    let apart: Vec<u8> = image.pixels().iter().zip(expected.pixels()).map(|(a, b)| a.abs_diff(*b)).collect();
     let greatest = *apart.iter().max().unwrap();
     let usual = apart.iter().map(|&v| f64::from(v)).sum::<f64>() / apart.len() as f64;
     let fine = greatest <= number(most) && usual <= number::<f64>(mean) + 1e-9;
@@ -58,7 +57,9 @@ fn files_of_every_kind_decode_as_pillow_and_opencv_have_them() {
     for row in table("decode.csv", true) {
         let [file, expected, most, mean, why] = &row[..] else { panic!("{row:?}") };
         match Image::open(&folder().join(file), &DecodeOptions::default()) {
-            Ok(image) => bad.extend(differs(&image, expected, most, mean).map(|d| format!("{file} ({why}) {d}"))),
+            Ok(image) => {
+                bad.extend(differs(&image, expected, most, mean).map(|d| format!("{file} ({why}) {d}")))
+            }
             Err(error) => bad.push(format!("{file} ({why}): {error}")),
         }
     }
@@ -94,7 +95,8 @@ fn similarities_are_those_of_the_singular_value_decomposition() {
     for row in table("umeyama.csv", false) {
         let numbers: Vec<f64> = row.iter().map(|text| number(text)).collect();
         let n = numbers[0] as usize;
-        let points = |part: &[f64]| part.chunks_exact(2).map(|p| [p[0] as f32, p[1] as f32]).collect::<Vec<_>>();
+        let points =
+            |part: &[f64]| part.chunks_exact(2).map(|p| [p[0] as f32, p[1] as f32]).collect::<Vec<_>>();
         let (from, to) = (points(&numbers[1..=2 * n]), points(&numbers[2 * n + 1..=4 * n]));
         let found = Similarity::estimate(&from, &to).unwrap();
         let expected = &numbers[4 * n + 1..];

@@ -34,14 +34,18 @@ fn zeros(bytes: usize) -> Vec<u8> {
 #[test]
 fn hostile_files_take_little_memory() {
     let mut bad = Vec::new();
-    let mut check = |name: &str, most: usize, kind: Option<ErrorKind>, work: &dyn Fn() -> Option<ErrorKind>| {
+    let mut check = |name: &str,
+                     most: usize,
+                     kind: Option<ErrorKind>,
+                     work: &dyn Fn() -> Option<ErrorKind>| {
         let (found, taken) = peak(work);
         if taken > most || found != kind {
             bad.push(format!("{name}: {found:?} with {} kB, at most {} kB allowed", taken >> 10, most >> 10));
         }
     };
     let all = DecodeOptions::default();
-    let outcome = |bytes: &[u8], options: &DecodeOptions| Image::decode(bytes, options).err().map(|e| e.kind());
+    let outcome =
+        |bytes: &[u8], options: &DecodeOptions| Image::decode(bytes, options).err().map(|e| e.kind());
 
     for (name, bytes) in common::bombs() {
         check(name, 1 << 20, Some(ErrorKind::TooLarge), &|| outcome(&bytes, &all));
@@ -75,6 +79,8 @@ fn hostile_files_take_little_memory() {
     check("a JPEG", 12 * pixels + (1 << 18), None, &|| outcome(&large, &all));
     let limits = Limits { max_pixels: 100 * 100, ..Limits::default() };
     let refused = DecodeOptions { limits, ..all };
-    check("a JPEG beyond the caller's limit", 1 << 18, Some(ErrorKind::TooLarge), &|| outcome(&large, &refused));
+    check("a JPEG beyond the caller's limit", 1 << 18, Some(ErrorKind::TooLarge), &|| {
+        outcome(&large, &refused)
+    });
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }

@@ -42,7 +42,8 @@ fn bilinear(image: &Image, x: f64, y: f64, channel: usize) -> f64 {
     let (mut value, x, y) = (0.0, x - 0.5, y - 0.5);
     for j in 0..image.height() {
         for i in 0..image.width() {
-            let weight = (1.0 - (x - f64::from(i)).abs()).max(0.0) * (1.0 - (y - f64::from(j)).abs()).max(0.0);
+            let weight =
+                (1.0 - (x - f64::from(i)).abs()).max(0.0) * (1.0 - (y - f64::from(j)).abs()).max(0.0);
             value += weight * f64::from(pixel(image, i, j)[channel]);
         }
     }

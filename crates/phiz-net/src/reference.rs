@@ -89,20 +89,25 @@ pub fn forward(net: &Architecture, weights: &Weights, image: &Map) -> Result<Vec
             Op::Upsample2 => {
                 let a = read(0);
                 let [batch, channels, height, width] = a.size();
-                Map::filled(vec![batch, channels, 2 * height, 2 * width], |[n, c, y, x]| a.at(n, c, y / 2, x / 2))
+                Map::filled(vec![batch, channels, 2 * height, 2 * width], |[n, c, y, x]| {
+                    a.at(n, c, y / 2, x / 2)
+                })
             }
             Op::GlobalPool => {
                 let a = read(0);
                 let [batch, channels, height, width] = a.size();
                 let all = |n, c| (0..height * width).map(move |k| a.at(n, c, k / width, k % width));
-                Map::filled(vec![batch, channels], |[n, c, ..]| all(n, c).sum::<f64>() / (height * width) as f64)
+                Map::filled(vec![batch, channels], |[n, c, ..]| {
+                    all(n, c).sum::<f64>() / (height * width) as f64
+                })
             }
             Op::Linear { out } => {
                 let a = read(0);
                 let [batch, channels, ..] = a.size();
                 let (weight, bias) = (parameter("weight"), parameter("bias"));
                 Map::filled(vec![batch, out], |[n, c, ..]| {
-                    let products = (0..channels).map(|i| f64::from(weight[c * channels + i]) * a.at(n, i, 0, 0));
+                    let products =
+                        (0..channels).map(|i| f64::from(weight[c * channels + i]) * a.at(n, i, 0, 0));
                     products.sum::<f64>() + f64::from(bias[c])
                 })
             }

@@ -23,7 +23,10 @@ fn the_exporter_writes_the_file_that_was_checked() {
     if std::fs::read(golden("every-operation.onnx")).ok().as_deref() != Some(&bytes[..]) {
         let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join("every-operation.onnx");
         std::fs::write(&new, &bytes).unwrap();
-        panic!("the exporter writes another file: put {} into tests/golden and run make.py there", new.display());
+        panic!(
+            "the exporter writes another file: put {} into tests/golden and run make.py there",
+            new.display()
+        );
     }
 }
 
@@ -89,7 +92,8 @@ fn weights_of_another_network_are_refused_by_name() {
 
 #[test]
 fn descriptions_that_are_no_networks_say_where() {
-    let conv = |kernel, stride, groups| Op::Conv { out: 6, kernel, stride, groups, norm: true, act: Act::None };
+    let conv =
+        |kernel, stride, groups| Op::Conv { out: 6, kernel, stride, groups, norm: true, act: Act::None };
     let cases: [(&str, Op, Vec<usize>, &str); 8] = [
         ("even kernel", conv(2, 1, 1), vec![0], "kernel 2"),
         ("no stride", conv(3, 0, 1), vec![0], "stride 0"),

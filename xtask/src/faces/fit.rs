@@ -41,10 +41,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 24)]
     nuisance: usize,
     /// How far apart people are drawn: 1 as in the photos
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.4)]
     identity_scale: f32,
     /// How far apart photos of one person are drawn: 1 as in the photos
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.5)]
     nuisance_scale: f32,
     /// Where the model goes
     #[arg(long, default_value = "crates/phiz-synth/model/people.bin")]
@@ -107,7 +107,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let rows: Vec<(Vec<f32>, usize)> =
         samples.par_iter().filter_map(|s| Some((measure(s, &shape)?, s.person))).collect();
     eprintln!("{} textures", rows.len());
-    let (fitted, left_out): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, person)| person % LEFT_OUT != 0);
+    let (fitted, left_out): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|(_, person)| person % LEFT_OUT != 0);
     if fitted.len() < FEWEST_PHOTOS {
         return Err(format!("only {} photos show a whole head; the fit needs {FEWEST_PHOTOS}", fitted.len()));
     }
@@ -118,7 +119,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     println!("photos fitted       {}", fitted.len());
     println!("people fitted       {}", distinct(&people));
     println!("photos left out     {}", left_out.len());
-    println!("variance held       {:.1} % of fitted photos, {:.1} % of left out ones", figures[0], figures[1]);
+    println!(
+        "variance held       {:.1} % of fitted photos, {:.1} % of left out ones",
+        figures[0], figures[1]
+    );
     println!("components          {} identity, {} nuisance", model.identity.len(), model.nuisance.len());
     println!("file                {} bytes", bytes.len());
     Ok(())
@@ -256,7 +260,8 @@ fn fit(
         .ok_or("no two photos of one person: nothing tells identity from nuisance")?;
     let directions = |within: &Array2<f64>| basis.dot(&within.mapv(|v| v as f32));
     let (identity, nuisance) = (directions(&split.identity), directions(&split.nuisance));
-    let both = ndarray::concatenate(Axis(1), &[identity.view(), nuisance.view()]).map_err(|e| e.to_string())?;
+    let both =
+        ndarray::concatenate(Axis(1), &[identity.view(), nuisance.view()]).map_err(|e| e.to_string())?;
     let figures = [held(&rows, &both), held(&(left_out - &middle), &both)];
     let components = |directions: &Array2<f32>| directions.columns().into_iter().map(component).collect();
     let model = FaceModel {

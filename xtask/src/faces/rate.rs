@@ -69,7 +69,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     };
     let or = |given: &[f32], own: f32| if given.is_empty() { vec![own] } else { given.to_vec() };
     let nuisances = or(&arguments.nuisance_scale, model.nuisance_scale);
-    println!("identity nuisance  found % surplus  error %  same: mean lowest  other: mean 99.9 %  TAR at 1e-3 %");
+    println!(
+        "identity nuisance  found % surplus  error %  same: mean lowest  other: mean 99.9 %  TAR at 1e-3 %"
+    );
     for identity in or(&arguments.identity_scale, model.identity_scale) {
         for &nuisance in &nuisances {
             (model.identity_scale, model.nuisance_scale) = (identity, nuisance);

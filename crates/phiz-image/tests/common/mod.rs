@@ -115,8 +115,16 @@ pub fn vp8l(width: u32, height: u32) -> Vec<u8> {
 pub fn gif_of(width: u16, height: u16) -> Vec<u8> {
     let size = [width.to_le_bytes(), height.to_le_bytes()].concat();
     let palette = [0, 0, 0, 255, 255, 255];
-    [&b"GIF89a"[..], &size, &[0x80, 0, 0], &palette, &[0x2c, 0, 0, 0, 0], &size, &[0, 2, 3, 0xff, 0xff, 0xff, 0]]
-        .concat()
+    [
+        &b"GIF89a"[..],
+        &size,
+        &[0x80, 0, 0],
+        &palette,
+        &[0x2c, 0, 0, 0, 0],
+        &size,
+        &[0, 2, 3, 0xff, 0xff, 0xff, 0],
+    ]
+    .concat()
 }
 
 /// A BMP's header for so many pixels of so many bits, then a little grey.
@@ -135,9 +143,15 @@ pub fn bmp_of(width: i32, height: i32, bits: u16) -> Vec<u8> {
 pub fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("JPEG of 65,500²", jpeg_of(65_500, 65_500)),
-        ("PNG of 100,000²", png(&[(b"IHDR", &ihdr(100_000, 100_000, 2)), (b"IDAT", &[0x78, 0x9c]), (b"IEND", &[])])),
+        (
+            "PNG of 100,000²",
+            png(&[(b"IHDR", &ihdr(100_000, 100_000, 2)), (b"IDAT", &[0x78, 0x9c]), (b"IEND", &[])]),
+        ),
         ("PNG of 2,000,000,000 columns", png(&[(b"IHDR", &ihdr(2_000_000_000, 1, 6)), (b"IEND", &[])])),
-        ("WebP canvas of 16,000,000²", webp(&[(b"VP8X", &vp8x(16_000_000, 200)), (b"VP8L", &vp8l(16_000, 200))])),
+        (
+            "WebP canvas of 16,000,000²",
+            webp(&[(b"VP8X", &vp8x(16_000_000, 200)), (b"VP8L", &vp8l(16_000, 200))]),
+        ),
         ("lossless WebP of 16,384²", webp(&[(b"VP8L", &vp8l(16_384, 16_384))])),
         ("GIF of 65,535²", gif_of(65_535, 65_535)),
         ("BMP of 100,000²", bmp_of(100_000, 100_000, 24)),
