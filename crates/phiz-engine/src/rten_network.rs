@@ -4,13 +4,18 @@
 //! of one thread would put every caller in one queue, and the process-wide default pool would spread a
 //! face over all cores. Each running call therefore borrows a pool of its own, made on first need and
 //! kept; there are never more pools than there were calls at once.
+//!
+//! A caller that is itself a rayon worker waits on a plain thread's behalf: left to rayon it would take up
+//! other work of its own pool while it waits, which may be another call of ours, and so on until its stack is full.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rten::{DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType, ValueView};
-use rten_tensor::prelude::*;
+use rten::{
+    DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType, ValueView,
+};
 use rten_tensor::TensorView;
+use rten_tensor::prelude::*;
 
 use crate::{EngineError, LoadOptions, Network, Port, Tensor};
 
@@ -28,7 +33,7 @@ impl RtenNetwork {
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<RtenNetwork, EngineError> {
         let refuse = |reason: String| EngineError::Load { reason };
         // The bytes come from outside; a parser's panic on them must not end the caller.
-        let read = || ModelOptions::with_all_ops().prepack_weights(true).load(onnx.to_vec());
+        let read = || ModelOptions::with_ops(operators()).prepack_weights(true).load(onnx.to_vec());
         let model = catch_unwind(read)
             .map_err(|panic| refuse(format!("the reader gave up ({})", panic_text(&*panic))))?
             .map_err(|error| refuse(error.to_string()))?;
@@ -44,8 +49,30 @@ impl RtenNetwork {
         }
         let outputs = model.output_ids().to_vec();
         let idle_pools = Mutex::default();
-        Ok(RtenNetwork { model, input, outputs, input_ports, output_ports, threads: options.threads, idle_pools })
+        Ok(RtenNetwork {
+            model,
+            input,
+            outputs,
+            input_ports,
+            output_ports,
+            threads: options.threads,
+            idle_pools,
+        })
     }
+}
+
+/// What convolutional face networks are exported with, and what exporters put around it. Each operator left out is
+/// code left out of the binary; a file that uses another one is refused by name.
+#[rustfmt::skip]
+fn operators() -> rten::OpRegistry {
+    rten::op_registry!(
+        Abs, Add, AveragePool, BatchNormalization, Cast, Clip, Concat, ConstantOfShape, Conv, ConvTranspose,
+        DequantizeLinear, Div, Elu, Equal, Exp, Expand, Flatten, Floor, Gather, Gemm, GlobalAveragePool, HardSigmoid,
+        HardSwish, Identity, InstanceNormalization, LeakyRelu, LayerNormalization, Log, MatMul, Max, MaxPool, Min, Mul,
+        Neg, PRelu, Pad, Pow, QuantizeLinear, Range, Reciprocal, ReduceL2, ReduceMax, ReduceMean, ReduceSum, Relu,
+        Reshape, Resize, Shape, Sigmoid, Slice, Softmax, Softplus, Split, Sqrt, Squeeze, Sub, Tanh, Tile, Transpose,
+        Unsqueeze, Where
+    )
 }
 
 impl Network for RtenNetwork {
@@ -64,7 +91,11 @@ impl Network for RtenNetwork {
         if product != input.data.len() {
             return Err(EngineError::Shape {
                 port: self.input_ports[0].name.clone(),
-                reason: format!("the shape {:?} has {product} elements, the data {}", input.shape, input.data.len()),
+                reason: format!(
+                    "the shape {:?} has {product} elements, the data {}",
+                    input.shape,
+                    input.data.len()
+                ),
             });
         }
         let view = TensorView::from_data(input.shape.as_slice(), input.data.as_slice());
@@ -72,9 +103,19 @@ impl Network for RtenNetwork {
         let borrowed = self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let pool = borrowed.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(self.threads)));
         let run_options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            self.model.run(vec![(self.input, ValueView::from(view).into())], &self.outputs, Some(run_options))
-        }));
+        let compute = || {
+            catch_unwind(AssertUnwindSafe(|| {
+                self.model.run(
+                    vec![(self.input, ValueView::from(view).into())],
+                    &self.outputs,
+                    Some(run_options),
+                )
+            }))
+        };
+        let result = match rayon::current_thread_index() {
+            None => compute(),
+            Some(_) => std::thread::scope(|scope| scope.spawn(compute).join().unwrap_or_else(Err)),
+        };
         self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
 
         let values = result
@@ -83,7 +124,9 @@ impl Network for RtenNetwork {
         values
             .into_iter()
             .zip(&self.output_ports)
-            .map(|(value, port)| to_tensor(value).map_err(|reason| fail(format!("output {}: {reason}", port.name))))
+            .map(|(value, port)| {
+                to_tensor(value).map_err(|reason| fail(format!("output {}: {reason}", port.name)))
+            })
             .collect()
     }
 }
@@ -101,7 +144,9 @@ fn ports(model: &Model, ids: &[NodeId]) -> Result<Vec<Port>, EngineError> {
             if let Some(dtype) = info.as_ref().and_then(|info| info.dtype())
                 && dtype != ValueType::Tensor(DataType::Float)
             {
-                return Err(EngineError::Load { reason: format!("{name} is {dtype}, and Phiz runs f32 networks") });
+                return Err(EngineError::Load {
+                    reason: format!("{name} is {dtype}, and Phiz runs f32 networks"),
+                });
             }
             let dims = info.and_then(|info| info.shape()).unwrap_or_default();
             let shape = dims
