@@ -1,5 +1,7 @@
 //! The gallery against a twin that is too plain to be wrong: a map of people, copied before each operation, so that
 //! undo is putting the copy back. Seeded random operations over each store, compared after each and after restarts.
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
