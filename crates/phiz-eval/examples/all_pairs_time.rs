@@ -24,13 +24,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let samples = Samples::complete(Templates::new(dim, data)?, People::from_names(names))?;
     let start = Instant::now();
     let all = all_pairs(&samples, 20, &silent)?;
-    println!("{} pairs with curve: {:.2} s", all.curve.genuine() + all.curve.impostors(), start.elapsed().as_secs_f64());
+    println!(
+        "{} pairs with curve: {:.2} s",
+        all.curve.genuine() + all.curve.impostors(),
+        start.elapsed().as_secs_f64()
+    );
     let options = Bootstrap { rounds, ..Default::default() };
     let draws = Draws::new(samples.people().count(), &options)?;
     let resampled = Resampled::from_all_pairs(&samples, &all.curve, &draws, &silent)?;
     println!("with {rounds} rounds over {} people: {:.2} s", draws.people(), start.elapsed().as_secs_f64());
     let tar = |far: f64| move |c: &phiz_eval::Curve| Some(c.tar_at_far(far).ok()?.value()?.tar());
-    let values = resampled.replicate(|c| vec![c.auc().ok(), c.eer().ok().map(|e| e.rate), tar(1e-3)(c), tar(1e-5)(c)]);
+    let values =
+        resampled.replicate(|c| vec![c.auc().ok(), c.eer().ok().map(|e| e.rate), tar(1e-3)(c), tar(1e-5)(c)]);
     for (name, values) in ["AUC", "EER", "TAR at 1e-3", "TAR at 1e-5"].iter().zip(&values) {
         println!("{name}: {:?}", interval(values, options.confidence)?);
     }
