@@ -32,12 +32,14 @@ pub mod curve;
 pub mod detection;
 pub mod discard;
 pub mod embeddings;
+pub mod experiment;
 pub mod groups;
 pub mod identification;
 pub mod landmarks;
 pub mod manifest;
 pub mod pairs;
 pub mod random;
+pub mod report;
 pub mod samples;
 pub mod templates;
 
