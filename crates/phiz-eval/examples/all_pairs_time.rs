@@ -14,12 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut random = Random::new(1);
     // Like LFW: most people have one photo, a few have hundreds.
     let (mut data, mut names, mut centre) = (Vec::new(), Vec::new(), Vec::new());
+    let mut person = 0;
     for photo in 0..photos {
         if photo == 0 || random.unit() < 0.43 {
+            person += 1;
             centre = (0..dim).map(|_| random.normal()).collect();
         }
-        data.extend(centre.iter().map(|c| (c + random.normal()) as f32));
-        names.push(format!("{:p}{}", centre.as_ptr(), centre[0]));
+        data.extend(centre.iter().map(|c| (c + 1.6 * random.normal()) as f32));
+        names.push(format!("{person}"));
     }
     let samples = Samples::complete(Templates::new(dim, data)?, People::from_names(names))?;
     let start = Instant::now();

@@ -30,6 +30,8 @@ pub struct ErrorVersusDiscard {
 }
 
 impl ErrorVersusDiscard {
+    /// Discards pairs from the worst up.
+    ///
     /// # Errors
     /// No pair; a quality or score that is no number.
     pub fn new(pairs: &[GenuinePair], threshold: f64) -> Result<Self> {

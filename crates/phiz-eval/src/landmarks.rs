@@ -58,6 +58,8 @@ pub struct Landmarks {
 }
 
 impl Landmarks {
+    /// From an error a face.
+    ///
     /// # Errors
     /// No face; an error that is negative or no number.
     pub fn new(errors: &[Option<f64>]) -> Result<Self> {

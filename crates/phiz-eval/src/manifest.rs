@@ -6,7 +6,7 @@
 use crate::Result;
 use crate::detection::Truth;
 use crate::error::EvalError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +109,38 @@ impl Manifest {
         }
         Ok(Self { rows, ..self.clone() })
     }
+    /// Both lists, one after the other.
+    ///
+    /// # Errors
+    /// Other columns, or a path that both have.
+    pub fn join(mut self, other: Self) -> Result<Self> {
+        let fail = |line, reason| EvalError::file(&other.name, line, reason, "join lists of one kind");
+        if self.columns != other.columns {
+            let reason = format!("has columns {}, not {}", other.columns.join(", "), self.columns.join(", "));
+            return Err(fail(1, reason));
+        }
+        let seen: HashSet<&str> = self.column("path")?.into_iter().collect();
+        let twice = other.column("path")?.iter().position(|path| seen.contains(path));
+        if let Some(place) = twice {
+            return Err(fail(
+                other.rows[place].0,
+                format!("has a photo that {} has, too", self.name.display()),
+            ));
+        }
+        self.rows.extend(other.rows);
+        Ok(self)
+    }
+    /// Of photos with one file name (without folder and ending) only the first.
+    ///
+    /// # Errors
+    /// None: `path` is always there.
+    pub fn distinct_names(&self) -> Result<Self> {
+        let paths = self.column("path")?;
+        let mut seen = HashSet::new();
+        let first = |place: &usize| seen.insert(Path::new(paths[*place]).file_stem());
+        let kept: Vec<usize> = (0..paths.len()).filter(first).collect();
+        Ok(self.select(&kept))
+    }
     /// The photos at these places.
     pub fn select(&self, places: &[usize]) -> Self {
         let rows = places.iter().filter_map(|&place| self.rows.get(place).cloned()).collect();
@@ -196,6 +228,16 @@ mod tests {
             (m.numbers("age").unwrap(), m.select(&[1]).len(), m.has("race")),
             (vec![30.0, 40.0], 1, false)
         );
+    }
+
+    #[test]
+    fn lists_are_joined_and_copies_left_out() {
+        let a = read("path,person\nx/1.jpg,p\nx/2.jpg,p\n").unwrap();
+        let b = read("path,person\ny/2.png,p\ny/3.jpg,q\n").unwrap();
+        let both = a.clone().join(b.clone()).unwrap();
+        assert_eq!((both.len(), both.distinct_names().unwrap().len()), (4, 3));
+        assert!(a.clone().join(a.clone()).unwrap_err().to_string().contains(":2"));
+        assert!(a.join(read("path\nz\n").unwrap()).unwrap_err().to_string().contains("has columns path"));
     }
 
     #[test]

@@ -54,7 +54,13 @@ fn wrong_input_says_what_is_wrong_and_what_to_do() {
             files: &[("pairs.txt", lfw)],
             arguments: &["pairs", "pairs.txt"],
             code: 2,
-            says: &["pairs.txt:2: there is no photo", "Ada_0001.jpg", "3 photos are missing", "hint:", "--photos"],
+            says: &[
+                "pairs.txt:2: there is no photo",
+                "Ada_0001.jpg",
+                "3 photos are missing",
+                "hint:",
+                "--photos",
+            ],
         },
         Case {
             name: "a score that is no number",
@@ -172,7 +178,12 @@ fn wrong_input_says_what_is_wrong_and_what_to_do() {
         let said = if case.code == 2 { text(&output.stderr) } else { text(&output.stdout) };
         let missing: Vec<_> = case.says.iter().filter(|s| !said.contains(**s)).collect();
         if output.status.code() != Some(case.code) || !missing.is_empty() {
-            bad.push(format!("{}: {:?}, does not say {missing:?}:\n{said}{}", case.name, output.status, text(&output.stderr)));
+            bad.push(format!(
+                "{}: {:?}, does not say {missing:?}:\n{said}{}",
+                case.name,
+                output.status,
+                text(&output.stderr)
+            ));
         }
     }
     assert!(bad.is_empty(), "\n{}", bad.join("\n"));
@@ -196,11 +207,25 @@ fn two_systems_side_by_side() {
         std::fs::write(folder.path().join(format!("{name}.csv")), without_group).unwrap();
         let file = format!("{name}.csv");
         let json = format!("{name}.json");
-        let run = ["all-pairs", "list.csv", "--embeddings", &file, "--by", "group", "--threshold", "0.5", "--json", &json];
+        let run = [
+            "all-pairs",
+            "list.csv",
+            "--embeddings",
+            &file,
+            "--by",
+            "group",
+            "--threshold",
+            "0.5",
+            "--json",
+            &json,
+        ];
         let output = phiz(folder.path(), &run);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         let said = text(&output.stdout);
-        assert!(said.contains("TAR at FAR 1e-1") && said.contains("night") && said.contains("95 % interval"), "{said}");
+        assert!(
+            said.contains("TAR at FAR 1e-1") && said.contains("night") && said.contains("95 % interval"),
+            "{said}"
+        );
         assert!(said.contains("too few to say"), "7,020 pairs cannot speak about one in a million:\n{said}");
     }
     let output = phiz(folder.path(), &["compare", "good.json", "worse.json", "--html", "page.html"]);
@@ -208,18 +233,36 @@ fn two_systems_side_by_side() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(said.contains("| difference |") && said.contains("p < 0.0"), "{said}");
     let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
-    for wanted in ["<svg", "role=\"img\"", "type=\"range\"", "Content-Security-Policy", "SHA-256", "seed 1", "scope=\"col\""] {
+    for wanted in [
+        "<svg",
+        "role=\"img\"",
+        "type=\"range\"",
+        "Content-Security-Policy",
+        "SHA-256",
+        "seed 1",
+        "scope=\"col\"",
+    ] {
         assert!(page.contains(wanted), "{wanted}");
     }
-    assert!(!page.contains("http://") && !page.contains("https://"), "the page asks the network for something");
-    assert!(text(&phiz(folder.path(), &["identify", "list.csv", "--embeddings", "good.csv"]).stdout).contains("rank-1"));
+    assert!(
+        !page.contains("http://") && !page.contains("https://"),
+        "the page asks the network for something"
+    );
+    assert!(
+        text(&phiz(folder.path(), &["identify", "list.csv", "--embeddings", "good.csv"]).stdout)
+            .contains("rank-1")
+    );
 }
 
 #[test]
 fn figures_repeat_whatever_the_threads() {
     let folder = tempfile::tempdir().unwrap();
     let (vectors, _) = people(30, 1.0);
-    std::fs::write(folder.path().join("list.csv"), vectors.replace(",group", "").replace(",day", "").replace(",night", "")).unwrap();
+    std::fs::write(
+        folder.path().join("list.csv"),
+        vectors.replace(",group", "").replace(",day", "").replace(",night", ""),
+    )
+    .unwrap();
     let run = |threads: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_phiz"))
             .current_dir(folder.path())

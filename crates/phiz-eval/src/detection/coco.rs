@@ -61,7 +61,7 @@ pub fn overlaps() -> [f64; 10] {
 }
 
 impl Coco {
-    /// All figures, where photo `s` counts `weight(s)` times.
+    /// All figures.
     ///
     /// # Errors
     /// Boxes that cannot be; undefined without a true box that counts.

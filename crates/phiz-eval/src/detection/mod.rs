@@ -1,9 +1,9 @@
 //! Detection: found boxes against true ones, by the official arithmetic of three benchmarks.
 //!
-//! - [`Voc`](voc): found boxes of all photos by falling score, area under the monotone precision
+//! - [`voc`]: found boxes of all photos by falling score, area under the monotone precision
 //!   (Pascal VOC 2010 and later); what a single figure "AP at IoU 0.5" should mean.
-//! - [`Wider`](wider): WIDER FACE's own evaluation, with its 1,000 thresholds and its "+ 1 pixel".
-//! - [`Coco`](coco): the mean over ten overlaps from 0.50 to 0.95, 101 recalls, and by size.
+//! - [`wider`]: WIDER FACE's own evaluation, with its 1,000 thresholds and its "+ 1 pixel".
+//! - [`coco`]: the mean over ten overlaps from 0.50 to 0.95, 101 recalls, and by size.
 //!
 //! They differ by a point or more on the same boxes, so a figure without its arithmetic is no figure.
 //! A true box marked `ignore` neither counts when it is missed nor harms when it is found.

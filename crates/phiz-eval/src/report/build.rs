@@ -67,7 +67,7 @@ fn curve_rows(threshold: Option<f64>) -> Vec<Row> {
         rows.push(row(&id, &name, Unit::Percent, Better::Up, Box::new(of)));
     }
     if let Some(t) = threshold {
-        let at = |name: &str| format!("{name} at {t:.4}");
+        let at = |name: &str| format!("{name} at the threshold");
         let (up, down) = (Better::Up, Better::Down);
         rows.push(row("fmr", &at("FMR"), Unit::Percent, down, Box::new(move |c| c.fmr(t).into())));
         rows.push(row("fnmr", &at("FNMR"), Unit::Percent, down, Box::new(move |c| c.fnmr(t).into())));
@@ -117,6 +117,9 @@ pub fn verification(
         number_of("impostors", "impostor pairs", curve.impostors()),
         number_of("failed", "of them without a score", genuine_failed + impostors_failed),
     ];
+    if let Some(t) = threshold {
+        figures.push(figure("threshold", "threshold", Value::Number(t), Unit::Number, Better::Neither));
+    }
     figures.extend(rows.iter().map(|row| {
         let figure = figure(&row.id, &row.name, (row.of)(curve), row.unit, row.better);
         match rounds.next() {

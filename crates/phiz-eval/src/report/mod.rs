@@ -282,6 +282,10 @@ impl Figure {
     /// The interval as tables show it.
     pub fn shown_interval(&self) -> String {
         match (&self.value, self.interval) {
+            // All rounds alike, because there was no error to draw: the interval is the rule of 3's, not 0 wide.
+            (Value::Number(v), Some(i)) if i.low == i.high && (*v == 0.0 || *v == 1.0) => {
+                "no error seen".into()
+            }
             (Value::Number(_), Some(i)) => {
                 format!("{} – {}", self.unit.show_bare(i.low), self.unit.show_bare(i.high))
             }
@@ -298,7 +302,11 @@ impl Unit {
     }
     fn show_bare(self, value: f64) -> String {
         match self {
-            Self::Percent if value != 0.0 && value.abs() < 1e-3 => format!("{:.4}", 100.0 * value),
+            // Three digits of what is small, two places of the rest.
+            Self::Percent if value != 0.0 && value.abs() < 0.01 => {
+                let digits = (2 - (100.0 * value.abs()).log10().floor() as i32).clamp(2, 8) as usize;
+                format!("{:.digits$}", 100.0 * value)
+            }
             Self::Percent => format!("{:.2}", 100.0 * value),
             Self::Number => format!("{value:.4}"),
             Self::Count => count(value.max(0.0).round() as u64),
@@ -330,7 +338,8 @@ mod tests {
             ("0".into(), "1,234".into(), "87,549,528".into())
         );
         assert_eq!(Unit::Percent.show(0.99123), "99.12 %");
-        assert_eq!(Unit::Percent.show(0.000_012_3), "0.0012 %");
+        assert_eq!(Unit::Percent.show(0.000_012_34), "0.00123 %");
+        assert_eq!(Unit::Percent.show(-0.001_234), "-0.123 %");
         assert_eq!(Unit::Percent.show(0.0), "0.00 %");
         assert_eq!(Unit::Number.show(0.5), "0.5000");
     }

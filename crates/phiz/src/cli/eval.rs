@@ -12,6 +12,7 @@ use super::{Done, Failure, Shared};
 
 mod boxes;
 mod cache;
+mod gallery;
 mod quality;
 mod report;
 mod search;
@@ -39,6 +40,8 @@ enum What {
     Landmarks(boxes::LandmarksOf),
     /// Whether the quality score knows which photos will fail
     Quality(quality::Quality),
+    /// The people in the gallery: who looks alike, which photos are suspicious, which threshold for which rate
+    Gallery(gallery::Arguments),
     /// The similarities for false match rates, as a model card's [thresholds] wants them
     Thresholds(verification::Thresholds),
     /// Several runs, written by --json, side by side; with paired tests where they stand on the same people
@@ -54,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         What::Detect(a) => boxes::detect(a, shared),
         What::Landmarks(a) => boxes::landmarks(a, shared),
         What::Quality(a) => quality::quality(a, shared),
+        What::Gallery(a) => gallery::run(a, shared),
         What::Thresholds(a) => verification::thresholds(a, shared),
         What::Compare(a) => report::compare(a),
     }
@@ -89,15 +93,18 @@ impl Sureness {
 /// Which photos of a list.
 #[derive(Args, Clone)]
 pub(crate) struct Choice {
-    /// A CSV file (path,person[,…]), or a folder with a folder of photos a person
-    #[arg(value_name = "LIST")]
-    list: PathBuf,
-    /// Folder that the list's paths are in [default: the list's own]
+    /// CSV files (path,person[,…]), or a folder with a folder of photos a person
+    #[arg(required = true, value_name = "LIST")]
+    lists: Vec<PathBuf>,
+    /// Folder that the lists' paths are in [default: the first list's own]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
     /// Only photos whose column has this value; may be given several times
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     filters: Vec<String>,
+    /// Of photos with one file name in several folders take the first only
+    #[arg(long)]
+    distinct_names: bool,
     /// Only every n-th photo, for a first impression
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,

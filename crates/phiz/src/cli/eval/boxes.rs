@@ -112,9 +112,9 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
 type Truths = (Vec<(String, Vec<Truth>)>, PathBuf, Vec<(String, String)>, Option<coco::Annotations>);
 
 fn read_truth(arguments: &Detect) -> Result<Truths, Failure> {
-    let list = &arguments.choice.list;
+    let list = arguments.choice.lists.first().map_or(Path::new(""), PathBuf::as_path);
     let ending = list.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if !matches!(ending.as_str(), "txt" | "json") {
+    if arguments.choice.lists.len() > 1 || !matches!(ending.as_str(), "txt" | "json") {
         let (manifest, root, facts) = arguments.choice.read()?;
         return Ok((manifest.boxes()?, root, facts, None));
     }

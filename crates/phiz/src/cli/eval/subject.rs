@@ -165,7 +165,8 @@ impl Source {
         let pipeline =
             format!("{models:?} {look} {:?} {}", DetectOptions::default(), env!("CARGO_PKG_VERSION"));
         let (known, mut cache) = match &self.cache {
-            Some(folder) => Cache::open(folder, &pipeline, engine.dim()).map(|(known, cache)| (Some(known), Some(cache)))?,
+            Some(folder) => Cache::open(folder, &pipeline, engine.dim())
+                .map(|(known, cache)| (Some(known), Some(cache)))?,
             None => (None, None),
         };
         let files: Vec<PathBuf> = paths.iter().map(|p| root.join(p)).collect();
@@ -280,27 +281,19 @@ impl Choice {
             return Err(Failure::new("--every: 0 leaves no photo").hint("give 1 or more"));
         }
         let mut facts = Vec::new();
-        let (mut manifest, root) = if self.list.is_dir() {
-            let root = self.list.clone();
-            let mut csv = String::from("path,person\n");
-            for path in photos::find(std::slice::from_ref(&root))? {
-                let name = path.strip_prefix(&root).unwrap_or(&path);
-                let person = name.parent().filter(|p| !p.as_os_str().is_empty()).ok_or_else(|| {
-                    Failure::new(format!("{}: lies in no person's folder", path.display()))
-                        .hint("give a folder with a folder of photos a person, or a CSV list")
-                })?;
-                let quoted = |p: &Path| format!("\"{}\"", p.display().to_string().replace('"', "\"\""));
-                csv.push_str(&format!("{},{}\n", quoted(name), quoted(person)));
-            }
-            facts.push(("folder".into(), root.display().to_string()));
-            (Manifest::read(csv.as_bytes(), &root)?, root)
-        } else {
-            let bytes = std::fs::read(&self.list).map_err(|e| Failure::reading(&self.list, &e))?;
-            facts.push(("list".into(), format!("{}, SHA-256 {}", self.list.display(), hex(&bytes))));
-            let root =
-                self.photos.clone().or_else(|| self.list.parent().map(Path::to_path_buf)).unwrap_or_default();
-            (Manifest::read(&bytes[..], &self.list)?, root)
-        };
+        let mut manifest: Option<Manifest> = None;
+        for list in &self.lists {
+            let (next, fact) = read_list(list)?;
+            facts.push(("list".to_owned(), fact));
+            manifest = Some(match manifest {
+                Some(before) => before.join(next)?,
+                None => next,
+            });
+        }
+        let first = self.lists.first().map_or(Path::new(""), PathBuf::as_path);
+        let own = if first.is_dir() { Some(first) } else { first.parent() };
+        let root = self.photos.clone().or_else(|| own.map(Path::to_path_buf)).unwrap_or_default();
+        let mut manifest = manifest.ok_or_else(|| Failure::new("there is no list"))?;
         for filter in &self.filters {
             let Some((column, value)) = filter.split_once('=') else {
                 return Err(Failure::new(format!("--where {filter}: is no filter"))
@@ -308,11 +301,36 @@ impl Choice {
             };
             manifest = manifest.filter(column, value)?;
         }
+        if self.distinct_names {
+            manifest = manifest.distinct_names()?;
+        }
         if self.every > 1 {
             manifest = manifest.select(&(0..manifest.len()).step_by(self.every).collect::<Vec<_>>());
         }
         Ok((manifest, root, facts))
     }
+}
+
+/// A list from a CSV file or a folder of people, and what names it for the record.
+fn read_list(list: &Path) -> Result<(Manifest, String), Failure> {
+    if !list.is_dir() {
+        let bytes = std::fs::read(list).map_err(|e| Failure::reading(list, &e))?;
+        let fact = format!("{}, SHA-256 {}", list.display(), hex(&bytes));
+        return Ok((Manifest::read(&bytes[..], list)?, fact));
+    }
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let failed = |e: csv::Error| Failure::reading(list, &e);
+    csv.write_record(["path", "person"]).map_err(failed)?;
+    for path in photos::find(&[list.to_path_buf()])? {
+        let name = path.strip_prefix(list).unwrap_or(&path);
+        let person = name.parent().filter(|p| !p.as_os_str().is_empty()).ok_or_else(|| {
+            Failure::new(format!("{}: lies in no person's folder", path.display()))
+                .hint("give a folder with a folder of photos a person, or a CSV list")
+        })?;
+        csv.write_record([name.to_string_lossy(), person.to_string_lossy()]).map_err(failed)?;
+    }
+    let bytes = csv.into_inner().map_err(|e| Failure::reading(list, &e))?;
+    Ok((Manifest::read(&bytes[..], list)?, list.display().to_string()))
 }
 
 /// Photos, people and templates of a chosen list.

@@ -372,7 +372,7 @@ pub(crate) fn with_bar<T>(
     Ok(result?)
 }
 
-fn worst(title: &str, samples: &Samples, pairs: &[ScoredPair]) -> phiz_eval::report::Table {
+pub(crate) fn worst(title: &str, samples: &Samples, pairs: &[ScoredPair]) -> phiz_eval::report::Table {
     let photo = |k: usize| samples.photos().get(k).cloned().unwrap_or_default();
     phiz_eval::report::Table {
         title: title.to_owned(),
@@ -448,9 +448,10 @@ pub(crate) fn thresholds(arguments: &Thresholds, shared: &Shared) -> Result<Done
             .hint("give photos of more people; a hundred people make a start"));
     }
     println!("[thresholds]\nquantiles = [{}]", quantiles.join(", "));
+    let stem = |l: &PathBuf| l.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     println!(
         "measured_on = \"{}: {} photos of {} people, {} without a face\"",
-        arguments.choice.list.file_stem().unwrap_or_default().to_string_lossy(),
+        arguments.choice.lists.iter().map(stem).collect::<Vec<_>>().join(", "),
         samples.photos().len(),
         samples.people().count(),
         samples.failures()
