@@ -2,6 +2,8 @@
 //!
 //! `golden/make.py` made the values; its set names say why each set is there.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 use phiz_eval::classify::{Averages, Confusion, WhenUndefined};
 use phiz_eval::detection::coco::Coco;
 use phiz_eval::detection::wider::Wider;

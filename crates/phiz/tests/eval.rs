@@ -2,6 +2,7 @@
 //!
 //! Scores and templates come from text files, so no picture and no network is needed and the runs take no time.
 #![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -15,6 +15,7 @@ use crate::landmarks::Landmarks;
 /// False match rates that tables list, from loose to strict.
 pub const RATES: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 const POINTS: usize = 400;
+const SLIDER_STEPS: usize = 1000;
 
 /// A figure without an interval.
 pub fn figure(id: &str, name: &str, value: impl Into<Value>, unit: Unit, better: Better) -> Figure {
@@ -148,11 +149,13 @@ pub fn verification(
             points: of(|fnmr| fnmr),
         });
     }
-    let start = threshold.or_else(|| curve.eer().ok().map(|e| e.threshold));
-    let scores = start.filter(|_| points.len() > 1).map(|threshold| Scores {
-        histogram: curve.histogram(80),
-        points,
-        threshold,
+    let start = threshold.or_else(|| curve.eer().ok().map(|e| e.threshold)).and_then(|t| curve.at(t).ok());
+    let scores = start.map(|start| {
+        let histogram = curve.histogram(80);
+        let span = histogram.width * histogram.genuine.len() as f64;
+        let at = |k: usize| histogram.low + span * k as f64 / SLIDER_STEPS as f64;
+        let rates = (0..=SLIDER_STEPS).filter_map(|k| curve.at(at(k)).ok()).map(|p| [p.fmr, p.fnmr]);
+        Scores { rates: rates.collect(), histogram, start }
     });
     let note = "A pair without a score, because no face was found, counts as rejected. Intervals come from \
                 drawing people again, not pairs."

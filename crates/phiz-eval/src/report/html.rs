@@ -106,7 +106,7 @@ fn section(out: &mut String, runs: &[Run], place: usize, sections: &[(usize, &Se
             })
             .collect();
         let drawn = svg::plot(&format!("s{place}p{k}"), &lines);
-        let _ = write!(out, "<figure>{drawn}<figcaption>{}</figcaption></figure>\n", escape(&plot.title));
+        let _ = writeln!(out, "<figure>{drawn}<figcaption>{}</figcaption></figure>", escape(&plot.title));
     }
     for (run, section) in sections {
         scores(out, &format!("s{place}r{run}"), &runs[*run], section);
@@ -171,7 +171,7 @@ fn figures(out: &mut String, runs: &[Run], sections: &[(usize, &Section)]) {
             };
             let _ = write!(
                 out,
-                "<td{why}>{}</td><td>{}</td>",
+                "<td{why}>{}</td><td class=\"interval\">{}</td>",
                 escape(&own.map_or("–".into(), super::Figure::shown)),
                 escape(&own.map(super::Figure::shown_interval).unwrap_or_default())
             );
@@ -188,24 +188,24 @@ fn scores(out: &mut String, id: &str, run: &Run, section: &Section) {
     let Some(scores) = &section.scores else { return };
     let h = &scores.histogram;
     let (low, high) = (h.low, h.low + h.width * h.genuine.len() as f64);
-    // `[threshold, FMR, FNMR]`; numbers need no escaping inside a script element.
-    let points: Vec<[f64; 3]> = scores.points.iter().map(|p| [p.threshold, p.fmr, p.fnmr]).collect();
-    let points = serde_json::to_string(&points).unwrap_or_default();
-    let first = scores.points.iter().rev().find(|p| p.threshold >= scores.threshold);
-    let said =
-        first.map_or(String::new(), |p| format!("FMR {:.4} %, FNMR {:.4} %", 100.0 * p.fmr, 100.0 * p.fnmr));
+    // `[FMR, FNMR]` at each place of the slider; numbers need no escaping inside a script element.
+    let points = serde_json::to_string(&scores.rates).unwrap_or_default();
+    let steps = scores.rates.len().max(2) - 1;
+    let start = scores.start;
+    let said = format!("FMR {:.4} %, FNMR {:.3} %", 100.0 * start.fmr, 100.0 * start.fnmr);
     let _ = write!(
         out,
         "<figure class=\"scores\">{}<figcaption>Scores of {}: <span class=\"impostor-key\">different people</span>, \
          <span class=\"genuine-key\">the same person</span></figcaption>\n\
          <p class=\"cut-row\"><label for=\"{id}-cut\">threshold</label> \
-         <input type=\"range\" id=\"{id}-cut\" min=\"{low}\" max=\"{high}\" step=\"any\" value=\"{}\"> \
+         <input type=\"range\" id=\"{id}-cut\" min=\"0\" max=\"{steps}\" \
+         value=\"{:.0}\" data-low=\"{low}\" data-high=\"{high}\"> \
          <output for=\"{id}-cut\">{:.4}: {said}</output></p>\n\
          <script type=\"application/json\">{points}</script></figure>\n",
         svg::histogram(id, scores),
         escape(&run.name),
-        scores.threshold,
-        scores.threshold
+        (start.threshold - low) / (high - low) * steps as f64,
+        start.threshold
     );
 }
 

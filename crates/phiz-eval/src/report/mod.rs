@@ -185,10 +185,10 @@ pub struct Axis {
 pub struct Scores {
     /// Genuine and impostor scores.
     pub histogram: Histogram,
-    /// Error rates by falling threshold.
-    pub points: Vec<OperatingPoint>,
+    /// Error rates at even steps from the lowest to the highest score: `[FMR, FNMR]`, exact at each step.
+    pub rates: Vec<[f64; 2]>,
     /// Where the threshold stands at first.
-    pub threshold: f64,
+    pub start: OperatingPoint,
 }
 
 /// A table of text.
@@ -300,7 +300,7 @@ impl Unit {
         let bare = self.show_bare(value);
         if self == Self::Percent { format!("{bare} %") } else { bare }
     }
-    fn show_bare(self, value: f64) -> String {
+    pub(crate) fn show_bare(self, value: f64) -> String {
         match self {
             // Three digits of what is small, two places of the rest.
             Self::Percent if value != 0.0 && value.abs() < 0.01 => {

@@ -11,7 +11,7 @@ const DASHES: [&str; 6] = ["none", "7 3", "2 3", "9 3 2 3", "4 4", "12 4"];
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 46.0;
 
@@ -180,13 +180,11 @@ pub(crate) fn histogram(id: &str, scores: &Scores) -> String {
         }
         let _ = write!(out, "<path class=\"{class}\" d=\"{path}V{:.1}Z\"/>", y_of(&y, 0.0));
     }
-    let at = x_of(&x, scores.threshold);
+    let at = x_of(&x, scores.start.threshold);
     let _ = write!(
         out,
-        "<path class=\"cut\" data-low=\"{}\" data-high=\"{}\" data-left=\"{LEFT}\" data-right=\"{}\" \
-         d=\"M0 {TOP}V{}\" transform=\"translate({at:.1} 0)\"/></svg>",
-        x.low,
-        x.high,
+        "<path class=\"cut\" data-left=\"{LEFT}\" data-right=\"{}\" d=\"M0 {TOP}V{}\" \
+         transform=\"translate({at:.1} 0)\"/></svg>",
         WIDTH - RIGHT,
         HEIGHT - BOTTOM
     );

@@ -80,7 +80,7 @@ pub(crate) fn difference(runs: &[Run], section: &str, figure: &Figure) -> Option
     let [first, second] = runs else { return None };
     let d = first.difference(second, section, &figure.id)?;
     let show = |x: f64| {
-        let text = figure.unit.show(x);
+        let text = figure.unit.show_bare(x).replace('-', "−");
         if x > 0.0 { format!("+{text}") } else { text }
     };
     let p =

@@ -10,9 +10,9 @@ use phiz_eval::report::{Better, Section, Table, Unit, Value};
 use phiz_eval::{Answer, Samples, embeddings};
 use phiz_gallery::{Filter, Gallery};
 
+use super::Sureness;
 use super::report::{Draft, Output, finish};
 use super::verification::{draws, with_bar, worst};
-use super::Sureness;
 use crate::cli::verify::check_rate;
 use crate::cli::{Done, Failure, Shared};
 

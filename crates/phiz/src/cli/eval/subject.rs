@@ -327,7 +327,7 @@ fn read_list(list: &Path) -> Result<(Manifest, String), Failure> {
             Failure::new(format!("{}: lies in no person's folder", path.display()))
                 .hint("give a folder with a folder of photos a person, or a CSV list")
         })?;
-        csv.write_record([name.to_string_lossy(), person.to_string_lossy()]).map_err(failed)?;
+        csv.write_record([name, person].map(|p| p.to_string_lossy().into_owned())).map_err(failed)?;
     }
     let bytes = csv.into_inner().map_err(|e| Failure::reading(list, &e))?;
     Ok((Manifest::read(&bytes[..], list)?, list.display().to_string()))
