@@ -16,6 +16,7 @@ use crate::{Engine, Model};
 mod detect;
 mod embed;
 mod enroll;
+mod eval;
 mod faces;
 mod gallery;
 mod identify;
@@ -78,6 +79,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Write the templates of faces to a file, for other programs
     Embed(embed::Arguments),
+    /// Measure how good it is on your own photos, and how sure that is
+    Eval(eval::Arguments),
 }
 
 /// Runs the program on the process's arguments.
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
+        Command::Eval(arguments) => eval::run(&arguments, &shared),
     };
     match result {
         Ok(done) => done.into(),
