@@ -17,6 +17,9 @@ pub enum TrainError {
     /// A recipe that asks for what cannot be.
     #[error("recipe: {0}")]
     Recipe(String),
+    /// A back end or device that cannot be had.
+    #[error("device: {0}")]
+    Device(String),
     /// The loss is no number any more.
     #[error(
         "the loss was not finite in {0} steps in a row; \

@@ -1,0 +1,243 @@
+//! `phiz train`: the command's words and what each does.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use phiz_net::graph::Architecture;
+
+use crate::augment::Strength;
+use crate::backend::Backend;
+use crate::dashboard::Dashboard;
+use crate::detect::DetectTask;
+use crate::embed::EmbedTask;
+use crate::error::TrainError;
+use crate::random::Random;
+use crate::recipe::Recipe;
+use crate::record::Run;
+use crate::report;
+use crate::run::{self, Ending, RunOptions};
+use crate::scenes::Scenes;
+use crate::select::{self, BackendChoice, DeviceChoice, Job, Precision, Wish};
+use crate::shards::Faces;
+use crate::watch::{Lines, Watch};
+use crate::weights::write_atomically;
+
+/// Train face detectors and embedders from recipes.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train an embedder on prepared shards (a folder with `train` and `tune` in it)
+    Embedder(RunArgs),
+    /// Train a detector on prepared scenes (a folder with `train` and `tune` in it)
+    Detector(RunArgs),
+    /// Compare runs: a table of their last figures, and their curves in one page
+    Compare {
+        /// Folders of runs
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Write the curves to this HTML file
+        #[arg(long)]
+        html: Option<PathBuf>,
+    },
+    /// Show what a detector would learn from: composed pictures with boxes and landmarks, as PPM files
+    Preview {
+        /// Prepared scenes (a folder with `train` in it)
+        #[arg(long)]
+        data: PathBuf,
+        /// Folder for the pictures
+        #[arg(long)]
+        out: PathBuf,
+        /// How many
+        #[arg(long, default_value_t = 12)]
+        count: u64,
+        /// Side in pixels
+        #[arg(long, default_value_t = 320)]
+        size: usize,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// What to do: a TOML recipe
+    recipe: PathBuf,
+    /// Prepared data
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder of the run; resumed if it holds a checkpoint
+    #[arg(long)]
+    run: PathBuf,
+    /// Weights (safetensors) to begin from
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// What computes
+    #[arg(long, value_enum, default_value_t)]
+    backend: BackendChoice,
+    /// On what
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+    /// In which numbers
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
+    /// Threads of the back end; 0 takes all cores
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Steps between held-out figures
+    #[arg(long, default_value_t = 1000)]
+    evaluate_every: u64,
+    /// Steps between checkpoints
+    #[arg(long, default_value_t = 500)]
+    save_every: u64,
+    /// Plain lines even on a terminal
+    #[arg(long)]
+    plain: bool,
+}
+
+/// Does what the command says.
+///
+/// # Errors
+/// Whatever goes wrong, with what to do about it.
+pub fn main(train: Train) -> Result<(), TrainError> {
+    match train.command {
+        Command::Embedder(args) => start(&args, Kind::Embedder),
+        Command::Detector(args) => start(&args, Kind::Detector),
+        Command::Compare { runs, html } => compare(&runs, html.as_deref()),
+        Command::Preview { data, out, count, size } => preview(&data, &out, count, size),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Embedder,
+    Detector,
+}
+
+struct Start<'a> {
+    kind: Kind,
+    args: &'a RunArgs,
+    net: Architecture,
+    recipe: Recipe,
+    options: RunOptions,
+    why: String,
+}
+
+fn start(args: &RunArgs, kind: Kind) -> Result<(), TrainError> {
+    let recipe = Recipe::open(&args.recipe)?;
+    let net = phiz_net::zoo::by_name(&recipe.network).ok_or_else(|| {
+        let known = phiz_net::zoo::NAMES.join(", ");
+        TrainError::Recipe(format!("no network is called {:?}; known are {known}", recipe.network))
+    })?;
+    let found = if net.outputs.len() == 1 { Kind::Embedder } else { Kind::Detector };
+    if found != kind {
+        let right = if found == Kind::Embedder { "embedder" } else { "detector" };
+        return Err(TrainError::Recipe(format!("{} is a network for `phiz train {right}`", net.name)));
+    }
+    let wish = Wish {
+        backend: args.backend,
+        device: args.device,
+        precision: args.precision,
+        threads: args.threads,
+    };
+    let (chosen, why) = select::choose(wish)?;
+    let mut options = RunOptions::new(args.run.clone());
+    options.save_every = args.save_every.max(1);
+    options.evaluate_every = args.evaluate_every.max(1);
+    options.from = args.from.as_deref().map(|path| run::weights_to_begin_from(path, &net)).transpose()?;
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let flag = options.stop.clone();
+        signal_hook::flag::register(signal, flag).map_err(|e| TrainError::Device(format!("signals: {e}")))?;
+    }
+    chosen.with(Start { kind, args, net, recipe, options, why })
+}
+
+impl Job for Start<'_> {
+    type Output = Result<(), TrainError>;
+
+    fn run<B: Backend>(self, b: &B) -> Self::Output {
+        let (train, tune) = (self.args.data.join("train"), self.args.data.join("tune"));
+        let dashboard = if self.args.plain { None } else { Dashboard::open() };
+        let mut watch: Box<dyn Watch> = dashboard.map_or_else(|| Box::new(Lines) as _, |d| Box::new(d) as _);
+        watch.note(&self.why);
+        let ending = if self.kind == Kind::Embedder {
+            let (train, tune) = (Faces::open(&train, "train")?, Faces::open(&tune, "tune")?);
+            watch.note(&format!(
+                "{} faces of {} people; {} held out",
+                train.len(),
+                train.names().len(),
+                tune.len()
+            ));
+            let dim = self.net.channels()?[self.net.outputs[0].node];
+            let task = EmbedTask::new(&train, &tune, &self.recipe, dim)?;
+            run::run(b, &self.net, &self.recipe, &task, &self.options, watch.as_mut())
+        } else {
+            let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
+            watch.note(&format!("{} scenes; {} held out", train.len(), tune.len()));
+            let task = DetectTask::new(&train, &tune, &self.recipe);
+            run::run(b, &self.net, &self.recipe, &task, &self.options, watch.as_mut())
+        }?;
+        drop(watch);
+        let folder = self.args.run.display();
+        match ending {
+            Ending::Complete => println!("done: {folder}/model.onnx, {folder}/report.html"),
+            Ending::Early { step } => {
+                println!("ended at step {step}, no better for a while: {folder}/model.onnx holds the best");
+            }
+            Ending::Interrupted { step } => {
+                println!("stopped at step {step}; the same command goes on from there");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compare(folders: &[PathBuf], html: Option<&Path>) -> Result<(), TrainError> {
+    let runs = folders.iter().map(|f| Run::open(f)).collect::<Result<Vec<_>, _>>()?;
+    print!("{}", report::table(&runs));
+    if let Some(path) = html {
+        write_atomically(path, report::html(&runs).as_bytes())?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// Writes composed pictures: learnt faces in green, faces that do not count in red.
+fn preview(data: &Path, out: &std::path::Path, count: u64, size: usize) -> Result<(), TrainError> {
+    let scenes = Scenes::open(&data.join("train"), "train")?;
+    std::fs::create_dir_all(out).map_err(|e| TrainError::file(out, &e))?;
+    for number in 0..count {
+        let mut rgb = Vec::new();
+        let mut random = Random::for_sample(1, 0, number);
+        let faces = scenes.compose(size, &Strength::default(), &mut random, &mut rgb);
+        let mut dot = |x: f32, y: f32, colour: [u8; 3]| {
+            if x >= 0.0 && y >= 0.0 && x < size as f32 && y < size as f32 {
+                rgb[(y as usize * size + x as usize) * 3..][..3].copy_from_slice(&colour);
+            }
+        };
+        for face in &faces {
+            let [x, y, w, h] = face.bbox;
+            let colour = if face.sure { [0, 255, 0] } else { [255, 0, 0] };
+            for i in 0..=200 {
+                let t = i as f32 / 200.0;
+                for (u, v) in [(t, 0.0), (t, 1.0), (0.0, t), (1.0, t)] {
+                    dot(x + u * w, y + v * h, colour);
+                }
+            }
+            for (i, p) in face.points.chunks_exact(2).enumerate() {
+                let colour = [[255, 0, 0], [0, 0, 255], [255, 255, 0], [255, 0, 255], [0, 255, 255]][i];
+                for (dx, dy) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+                    dot(p[0] + dx, p[1] + dy, colour);
+                }
+            }
+        }
+        let path = out.join(format!("{number:03}.ppm"));
+        let mut file = format!("P6 {size} {size} 255\n").into_bytes();
+        file.extend(rgb);
+        std::fs::write(&path, file).map_err(|e| TrainError::file(&path, &e))?;
+    }
+    println!("{count} pictures in {}", out.display());
+    Ok(())
+}
