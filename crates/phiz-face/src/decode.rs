@@ -24,7 +24,10 @@ pub(crate) fn decode(
             let index = names.iter().position(|n| *n == name).unwrap_or(position);
             let tensor = outputs.get(index).ok_or_else(|| format!("has no output {name:?}"))?;
             if tensor.data.len() != cells * each {
-                return Err(format!("output {name:?} has shape {:?} for {rows}×{columns} cells", tensor.shape));
+                return Err(format!(
+                    "output {name:?} has shape {:?} for {rows}×{columns} cells",
+                    tensor.shape
+                ));
             }
             Ok(&tensor.data)
         };
@@ -62,9 +65,7 @@ pub(crate) fn decode(
                     let b = &boxes[cell * 4..][..4];
                     let (w, h) = (b[2].exp() * stride, b[3].exp() * stride);
                     let p = &points[cell * 10..][..10];
-                    let landmark = |k: usize| {
-                        [x + p[2 * k] * stride + 0.5, y + p[2 * k + 1] * stride + 0.5]
-                    };
+                    let landmark = |k: usize| [x + p[2 * k] * stride + 0.5, y + p[2 * k + 1] * stride + 0.5];
                     found.push(Detection {
                         bbox: [x + b[0] * stride - w / 2.0, y + b[1] * stride - h / 2.0, w, h],
                         score: value,

@@ -112,7 +112,8 @@ pub(crate) fn looks(width: u32, height: u32, scale: f32, min_face: f32) -> Vec<L
         let count = |length: f32| ((length * wanted - TILE_OVERLAP) / (TILE - TILE_OVERLAP)).ceil().max(1.0);
         let (columns, rows) = (count(w), count(h));
         let overlap = TILE_OVERLAP / wanted;
-        let (tile_w, tile_h) = ((w + (columns - 1.0) * overlap) / columns, (h + (rows - 1.0) * overlap) / rows);
+        let (tile_w, tile_h) =
+            ((w + (columns - 1.0) * overlap) / columns, (h + (rows - 1.0) * overlap) / rows);
         for row in 0..rows as usize {
             for column in 0..columns as usize {
                 let (x, y) = (column as f32 * (tile_w - overlap), row as f32 * (tile_h - overlap));
@@ -269,7 +270,10 @@ mod tests {
             assert_eq!((view.width() % 32, view.height() % 32), (0, 0));
             let m = look.margin.round();
             let [x, y] = look.to_original([m, m], factors, 0.5);
-            assert!((x - 2.0 * look.rect[0].floor()).abs() < 1e-3 && (y - 2.0 * look.rect[1].floor()).abs() < 1e-3);
+            assert!(
+                (x - 2.0 * look.rect[0].floor()).abs() < 1e-3
+                    && (y - 2.0 * look.rect[1].floor()).abs() < 1e-3
+            );
         }
     }
 }

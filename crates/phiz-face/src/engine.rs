@@ -211,7 +211,10 @@ impl EngineBuilder {
                 return Err(FaceError::Decode { model: model.card.name.clone(), reason: reason.into() });
             }
         }
-        Ok(Engine { detector: Loaded::new(&detector, &options)?, embedder: Loaded::new(&embedder, &options)? })
+        Ok(Engine {
+            detector: Loaded::new(&detector, &options)?,
+            embedder: Loaded::new(&embedder, &options)?,
+        })
     }
 }
 
@@ -240,6 +243,13 @@ impl Engine {
     #[must_use]
     pub fn model_id(&self) -> &str {
         &self.embedder.id
+    }
+
+    /// Numbers in a template; 0 if the network's file does not tell before it has run.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        let shape = self.embedder.network.outputs().first().map(|port| port.shape.as_slice());
+        shape.and_then(|shape| shape.last().copied().flatten()).unwrap_or(0)
     }
 
     /// All faces, largest first.
@@ -274,14 +284,17 @@ impl Engine {
                 scope.spawn(|| {
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
-                        let (Some(image), Some(slot)) = (images.get(index), results.get(index)) else { return };
+                        let (Some(image), Some(slot)) = (images.get(index), results.get(index)) else {
+                            return;
+                        };
                         let result = self.analyze_with(image, options);
                         *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
                     }
                 });
             }
         });
-        let take = |slot: Mutex<Option<_>>| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let take =
+            |slot: Mutex<Option<_>>| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         results.into_iter().filter_map(take).collect()
     }
 
@@ -314,12 +327,13 @@ impl Engine {
                 let (view, factors) = look.view(picture);
                 let size = (view.width() as usize, view.height() as usize);
                 let outputs = self.detector.run(std::slice::from_ref(&view))?;
-                let names: Vec<&str> = self.detector.network.outputs().iter().map(|p| p.name.as_str()).collect();
-                let seen = decode(self.detector.card.output.decode, &names, &outputs, size, score).map_err(
-                    |reason| FaceError::Decode { model: self.detector.card.name.clone(), reason },
-                )?;
+                let names: Vec<&str> =
+                    self.detector.network.outputs().iter().map(|p| p.name.as_str()).collect();
+                let seen = decode(self.detector.card.output.decode, &names, &outputs, size, score)
+                    .map_err(|reason| FaceError::Decode { model: self.detector.card.name.clone(), reason })?;
                 let near = seen.into_iter().filter(|d| d.size() >= look.at_least);
-                found.extend(near.map(|d| d.map(|p| look.to_original(p, factors, picture.scale())).map(back)));
+                found
+                    .extend(near.map(|d| d.map(|p| look.to_original(p, factors, picture.scale())).map(back)));
             }
         }
         let mut kept = suppress(found, self.detector.card.output.iou);
@@ -363,7 +377,10 @@ impl Engine {
             return Err(FaceError::NotAligned(aligned.width(), aligned.height()));
         }
         let outputs = self.embedder.run(std::slice::from_ref(aligned))?;
-        let bad = |reason: &str| FaceError::Decode { model: self.embedder.card.name.clone(), reason: reason.into() };
+        let bad = |reason: &str| FaceError::Decode {
+            model: self.embedder.card.name.clone(),
+            reason: reason.into(),
+        };
         let mut vector = outputs.into_iter().next().ok_or_else(|| bad("has no output"))?.data;
         let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
         if !(norm.is_finite() && norm > 1e-12) {

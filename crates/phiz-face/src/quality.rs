@@ -65,7 +65,8 @@ pub fn quality(detection: &Detection, aligned: &Image) -> f32 {
     for y in h / 4..h * 9 / 10 {
         for x in w / 5..w * 4 / 5 {
             let v = luminance(x, y);
-            let around = luminance(x - 1, y) + luminance(x + 1, y) + luminance(x, y - 1) + luminance(x, y + 1);
+            let around =
+                luminance(x - 1, y) + luminance(x + 1, y) + luminance(x, y - 1) + luminance(x, y + 1);
             edges += (4.0 * v - around).abs();
             sum += v;
             squares += v * v;
@@ -96,8 +97,15 @@ mod tests {
     #[test]
     fn a_rotated_head_is_told() {
         // A rigid head: points in eye distances, z towards the viewer, turned and projected.
-        let head = [[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.57, NOSE], [-0.4, 1.15, 0.0], [0.4, 1.15, 0.0]];
-        for (yaw, pitch, roll) in [(0.0f32, 0.0f32, 20.0f32), (30.0, 0.0, 0.0), (-25.0, 0.0, 10.0), (0.0, 20.0, 0.0), (0.0, -20.0, -30.0)] {
+        let head =
+            [[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.57, NOSE], [-0.4, 1.15, 0.0], [0.4, 1.15, 0.0]];
+        for (yaw, pitch, roll) in [
+            (0.0f32, 0.0f32, 20.0f32),
+            (30.0, 0.0, 0.0),
+            (-25.0, 0.0, 10.0),
+            (0.0, 20.0, 0.0),
+            (0.0, -20.0, -30.0),
+        ] {
             let (ys, yc) = yaw.to_radians().sin_cos();
             let (ps, pc) = pitch.to_radians().sin_cos();
             let (rs, rc) = roll.to_radians().sin_cos();

@@ -124,7 +124,11 @@ fn rows(packs: &Path, set: &str) -> Result<Vec<Row>> {
 }
 
 /// `work` on all items by several threads, results in order, progress on stderr.
-fn each<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+fn each<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let out: Mutex<Vec<Option<Result<R>>>> = Mutex::new(items.iter().map(|_| None).collect());
     let bar = indicatif::ProgressBar::new(items.len() as u64);
@@ -194,7 +198,8 @@ fn lfw(engine: &Engine, with: &With) -> Result<()> {
         let image = open(&with.packs.join(name))?;
         let mut found = engine.detect(&image, &DetectOptions::default())?;
         if found.is_empty() {
-            found = engine.detect(&image, &DetectOptions { score: Some(0.05), ..DetectOptions::default() })?;
+            found =
+                engine.detect(&image, &DetectOptions { score: Some(0.05), ..DetectOptions::default() })?;
         }
         middle(&found, &image).map(|d| Ok(engine.describe(&image, d)?.template)).transpose()
     })?;
@@ -272,8 +277,14 @@ fn central(engine: &Engine, reference: &Engine, with: &With) -> Result<()> {
     let errors: Vec<f32> = judged.iter().filter_map(|r| r.1).collect();
     println!("LFW, {} photos, in {} the reference finds a face", results.len(), judged.len());
     println!("central face found (IoU ≥ 0.5)   {:.2} %", 100.0 * found as f64 / judged.len() as f64);
-    println!("mean IoU                         {:.3}", judged.iter().map(|r| r.0).sum::<f32>() / judged.len() as f32);
-    println!("landmark error, mean             {:.2} % of the eye distance", 100.0 * errors.iter().sum::<f32>() / errors.len() as f32);
+    println!(
+        "mean IoU                         {:.3}",
+        judged.iter().map(|r| r.0).sum::<f32>() / judged.len() as f32
+    );
+    println!(
+        "landmark error, mean             {:.2} % of the eye distance",
+        100.0 * errors.iter().sum::<f32>() / errors.len() as f32
+    );
     println!("more faces than the reference's one in {}", judged.iter().filter(|r| r.2).count());
     Ok(())
 }
@@ -283,7 +294,8 @@ fn negatives(engine: &Engine, with: &With) -> Result<()> {
     for set in ["negatives", "negatives_city", "negatives_nature"] {
         all.extend(rows(&with.packs, set)?.into_iter().filter(|r| r.split == "test"));
     }
-    let found = each(&all, with.threads, |row| Ok(engine.detect(&open(&row.path)?, &DetectOptions::default())?))?;
+    let found =
+        each(&all, with.threads, |row| Ok(engine.detect(&open(&row.path)?, &DetectOptions::default())?))?;
     let mut wrong = 0;
     for (row, faces) in all.iter().zip(&found) {
         if let Some(worst) = faces.iter().max_by(|a, b| a.score.total_cmp(&b.score)) {
@@ -291,7 +303,11 @@ fn negatives(engine: &Engine, with: &With) -> Result<()> {
             eprintln!("{} {:.2} {:?}", row.path.display(), worst.score, worst.bbox);
         }
     }
-    println!("photos without a face: {}, with one found: {wrong} ({:.2} %)", all.len(), 100.0 * wrong as f64 / all.len() as f64);
+    println!(
+        "photos without a face: {}, with one found: {wrong} ({:.2} %)",
+        all.len(),
+        100.0 * wrong as f64 / all.len() as f64
+    );
     Ok(())
 }
 
@@ -383,7 +399,11 @@ fn quantiles(engine: &Engine, with: &With, split: &str) -> Result<()> {
     let people: std::collections::BTreeSet<_> = known.iter().map(|k| &k.0.person).collect();
     println!(
         "{split}: {} photos of {} people, {} without a face; {} genuine and {} impostor pairs",
-        all.len(), people.len(), all.len() - known.len(), genuine.len(), impostors.len()
+        all.len(),
+        people.len(),
+        all.len() - known.len(),
+        genuine.len(),
+        impostors.len()
     );
     impostors.sort_by(|a, b| b.total_cmp(a));
     let mut list = Vec::new();

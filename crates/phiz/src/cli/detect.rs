@@ -1,0 +1,189 @@
+//! `phiz detect`: where the faces are.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use phiz_face::{Detection, quality};
+use phiz_image::{Image, draw};
+use serde_json::json;
+
+use super::faces::{self, Looking, Problem};
+use super::{Done, Failure, Shared, photos};
+use crate::Engine;
+
+/// Arguments of `phiz detect`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Photos, or folders of photos
+    #[arg(required = true, value_name = "PHOTO")]
+    photos: Vec<PathBuf>,
+    /// One JSON object a photo and line
+    #[arg(long)]
+    json: bool,
+    /// Write the photo with its faces marked, as .jpg or .png; a folder if there are several photos
+    #[arg(long, value_name = "FILE")]
+    annotate: Option<PathBuf>,
+    #[command(flatten)]
+    looking: Looking,
+}
+
+struct Found {
+    size: (u32, u32),
+    faces: Vec<(Detection, f32)>,
+}
+
+pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    let paths = photos::find(&arguments.photos)?;
+    let engine = shared.engine()?;
+    let annotate = Annotate::new(arguments.annotate.as_deref(), &paths)?;
+    let mut done = Done::Well;
+    let mut out = std::io::stdout().lock();
+    let bar = shared.progress(paths.len());
+    let work = |path: &PathBuf| look(&engine, path, arguments, &annotate);
+    photos::in_order(&paths, shared.threads()?, &bar, work, |path, found| {
+        match found {
+            Ok(found) if arguments.json => {
+                writeln!(out, "{}", to_json(path, &found))?;
+            }
+            Ok(found) => print(&mut out, path, &found)?,
+            Err(problem) => {
+                done = Done::Partly;
+                if arguments.json {
+                    writeln!(out, "{}", json!({ "path": path, "error": problem }))?;
+                } else {
+                    problem.warn(path);
+                }
+            }
+        }
+        Ok(out.flush()?)
+    })?;
+    Ok(done)
+}
+
+fn look(
+    engine: &Engine,
+    path: &Path,
+    arguments: &Arguments,
+    annotate: &Annotate<'_>,
+) -> Result<Found, Problem> {
+    let options = arguments.looking.options();
+    let image = faces::open(path)?;
+    let detections = engine.detect(&image, &options)?;
+    let faces: Vec<(Detection, f32)> = detections
+        .into_iter()
+        .map(|d| {
+            let quality = quality(&d, &engine.align(&image, &d));
+            (d, quality)
+        })
+        .collect();
+    if annotate.wanted() {
+        let labels = faces.iter().map(|(d, _)| (d, format!("{:.2}", d.score)));
+        annotate.write(path, image.clone(), labels)?;
+    }
+    Ok(Found { size: image.original_size(), faces })
+}
+
+fn to_json(path: &Path, found: &Found) -> serde_json::Value {
+    let faces: Vec<_> = found.faces.iter().map(|(d, quality)| face_json(d, *quality)).collect();
+    json!({ "path": path, "width": found.size.0, "height": found.size.1, "faces": faces })
+}
+
+/// What every command's JSON says of a face, in pixels of the upright photo.
+pub(crate) fn face_json(d: &Detection, quality: f32) -> serde_json::Value {
+    json!({ "box": d.bbox, "score": d.score, "landmarks": d.landmarks, "quality": quality })
+}
+
+fn print(out: &mut impl std::io::Write, path: &Path, found: &Found) -> std::io::Result<()> {
+    let (w, h) = found.size;
+    let count = match found.faces.len() {
+        0 => "no face".into(),
+        1 => "1 face".into(),
+        n => format!("{n} faces"),
+    };
+    writeln!(out, "{} ({w}×{h}): {count}", path.display())?;
+    for (number, (d, quality)) in found.faces.iter().enumerate() {
+        let [x, y, w, h] = d.bbox;
+        writeln!(
+            out,
+            "{:>4}  {w:>5.0} × {h:<5.0} at ({x:.0}, {y:.0})   score {:.2}   quality {quality:.2}",
+            number + 1,
+            d.score
+        )?;
+    }
+    Ok(())
+}
+
+/// Where marked photos go.
+pub(crate) struct Annotate<'a> {
+    target: Option<&'a Path>,
+    /// Several photos go into a folder.
+    folder: bool,
+}
+
+impl<'a> Annotate<'a> {
+    /// # Errors
+    /// A target of the wrong kind, before any work is done.
+    pub(crate) fn new(target: Option<&'a Path>, photos: &[PathBuf]) -> Result<Annotate<'a>, Failure> {
+        let Some(path) = target else { return Ok(Annotate { target, folder: false }) };
+        let folder = photos.len() > 1 || path.is_dir();
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        if folder {
+            if path.is_file() || matches!(ending.as_str(), "jpg" | "jpeg" | "png") {
+                let reason =
+                    format!("--annotate {}: is a file, and there are several photos", path.display());
+                return Err(Failure::new(reason).hint("name a folder"));
+            }
+            std::fs::create_dir_all(path).map_err(|e| Failure::writing(path, &e))?;
+        } else if !matches!(ending.as_str(), "jpg" | "jpeg" | "png") {
+            return Err(Failure::new(format!("--annotate {}: is no picture file", path.display()))
+                .hint("let it end in .jpg or .png"));
+        }
+        Ok(Annotate { target, folder })
+    }
+
+    pub(crate) fn wanted(&self) -> bool {
+        self.target.is_some()
+    }
+
+    /// Writes `image` with marked faces and a label each.
+    pub(crate) fn write<'d>(
+        &self,
+        photo: &Path,
+        mut image: Image,
+        faces: impl IntoIterator<Item = (&'d Detection, String)>,
+    ) -> Result<(), Problem> {
+        let Some(target) = self.target else { return Ok(()) };
+        for (detection, label) in faces {
+            mark(&mut image, detection, &label);
+        }
+        let path = match self.folder {
+            true => target.join(photo.file_stem().unwrap_or_default()).with_extension("jpg"),
+            false => target.into(),
+        };
+        Ok(image.save(&path)?)
+    }
+}
+
+const FRAME: [u8; 3] = [64, 224, 128];
+const INK: [u8; 3] = [16, 32, 24];
+
+fn mark(image: &mut Image, detection: &Detection, label: &str) {
+    let scale = image.scale();
+    let [x, y, w, h] = detection.bbox.map(|v| v * scale);
+    let thickness = (w.min(h) / 50.0).clamp(1.0, 8.0);
+    draw::rectangle(image, [x, y, w, h], thickness as u32, FRAME);
+    for point in detection.landmarks {
+        draw::disc(image, point.map(|v| v * scale), (w / 40.0).clamp(1.0, 8.0), FRAME);
+    }
+    if label.is_empty() {
+        return;
+    }
+    // As large as fits over the face, but readable.
+    let letters = label.chars().count() as f32;
+    let size = (w / (8.0 * letters)).clamp(1.0, 6.0) as u32;
+    let height = 10.0 * size as f32;
+    let top = if y >= height { y - height } else { y + h };
+    let left = x.min(image.width() as f32 - draw::label_width(label, size)).max(0.0);
+    draw::label(image, label, [left, top], size, INK, FRAME);
+}

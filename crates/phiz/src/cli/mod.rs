@@ -1,0 +1,194 @@
+//! The command line: arguments, what every command shares, and how a run ends.
+//!
+//! Each command is a module with its arguments beside its code. Data goes to stdout, everything else to stderr.
+//! The exit code is 0 when all was done, 1 when the answer is no or some photos could not be used (the others
+//! were), 2 when nothing could be done.
+
+use std::fmt;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{Engine, Model};
+
+mod detect;
+mod embed;
+mod faces;
+mod npy;
+mod photos;
+mod verify;
+
+/// Finds the faces in photos and says whose they are. Works offline, with its own models inside.
+#[derive(Parser)]
+#[command(name = "phiz", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub(crate) struct Shared {
+    /// Gallery file [default: gallery.phiz in PHIZ_HOME]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Shared options")]
+    gallery: Option<PathBuf>,
+    /// Folder of the gallery and its key [default: phiz in the user's data folder]
+    #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", help_heading = "Shared options")]
+    home: Option<PathBuf>,
+    /// Model card (TOML) of another detector than the bundled one
+    #[arg(long, global = true, value_name = "CARD", help_heading = "Shared options")]
+    detector: Option<PathBuf>,
+    /// Model card (TOML) of another embedder than the bundled one
+    #[arg(long, global = true, value_name = "CARD", help_heading = "Shared options")]
+    embedder: Option<PathBuf>,
+    /// Photos worked on at the same time [default: all processors]
+    #[arg(long, global = true, value_name = "N", help_heading = "Shared options")]
+    threads: Option<usize>,
+    /// No progress bar
+    #[arg(long, short, global = true, help_heading = "Shared options")]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find the faces in photos
+    Detect(detect::Arguments),
+    /// Say whether two photos show the same person
+    Verify(verify::Arguments),
+    /// Write the templates of faces to a file, for other programs
+    Embed(embed::Arguments),
+}
+
+/// Runs the program on the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { command, shared } = Cli::parse();
+    let result = match command {
+        Command::Detect(arguments) => detect::run(&arguments, &shared),
+        Command::Verify(arguments) => verify::run(&arguments, &shared),
+        Command::Embed(arguments) => embed::run(&arguments, &shared),
+    };
+    match result {
+        Ok(done) => done.into(),
+        // Whoever reads our output has seen enough (`phiz … | head`).
+        Err(failure) if failure.broken_pipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            if let Some(hint) = failure.hint {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// How a command ended that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// All of it; the answer, if there is one, is yes.
+    Well,
+    /// The answer is no, or some photos could not be used.
+    Partly,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> ExitCode {
+        ExitCode::from(u8::from(done == Done::Partly))
+    }
+}
+
+/// Why nothing could be done: a message that names the file or field, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    broken_pipe: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl fmt::Display) -> Failure {
+        Failure { message: message.to_string(), hint: None, broken_pipe: false }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Failure {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn writing(path: &Path, error: &io::Error) -> Failure {
+        Failure::new(format!("{}: cannot be written ({error})", path.display()))
+            .hint("check that its folder exists, may be written and has room")
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn reading(path: &Path, error: &dyn fmt::Display) -> Failure {
+        Failure::new(format!("{}: cannot be read ({error})", path.display()))
+            .hint("check that the file exists and may be read")
+    }
+}
+
+/// Standard output is the only thing written without a path of its own.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        Failure { broken_pipe, ..Failure::new(format!("standard output: cannot be written ({error})")) }
+    }
+}
+
+impl From<crate::FaceError> for Failure {
+    fn from(error: crate::FaceError) -> Failure {
+        Failure::new(error)
+    }
+}
+
+impl Shared {
+    /// The models that were asked for, ready to work.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        let mut builder = Engine::builder();
+        if let Some(card) = &self.detector {
+            builder = builder.detector(Model::open(card)?);
+        }
+        if let Some(card) = &self.embedder {
+            builder = builder.embedder(Model::open(card)?);
+        }
+        Ok(builder.build()?)
+    }
+
+    /// Photos that are worked on at the same time.
+    pub(crate) fn threads(&self) -> Result<usize, Failure> {
+        match self.threads {
+            Some(0) => Err(Failure::new("--threads: 0 threads cannot work").hint("give 1 or more")),
+            Some(threads) => Ok(threads),
+            None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        }
+    }
+
+    /// A progress bar on stderr for so many steps; hidden if it would not help anybody.
+    pub(crate) fn progress(&self, steps: usize) -> indicatif::ProgressBar {
+        if self.quiet || steps < 3 || !io::stderr().is_terminal() {
+            return indicatif::ProgressBar::hidden();
+        }
+        let style = indicatif::ProgressStyle::with_template("{bar:30} {pos}/{len}, {eta} left {msg}");
+        let bar = indicatif::ProgressBar::new(steps as u64);
+        match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

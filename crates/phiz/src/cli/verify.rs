@@ -1,0 +1,105 @@
+//! `phiz verify`: whether two photos show the same person.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::faces::{self, Looking};
+use super::{Done, Failure, Shared};
+
+/// Arguments of `phiz verify`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// A photo
+    a: PathBuf,
+    /// Another photo
+    b: PathBuf,
+    /// Say "same" where no more than this share of pairs of different people would be called the same
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    fmr: f64,
+    /// Of several faces in a photo take the largest
+    #[arg(long)]
+    largest: bool,
+    /// A JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    looking: Looking,
+}
+
+pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    check_rate("--fmr", arguments.fmr)?;
+    let engine = shared.engine()?;
+    let face = |path: &PathBuf| {
+        faces::open(path)
+            .and_then(|image| faces::one(&engine, &image, &arguments.looking, arguments.largest))
+            .map_err(|problem| Failure::new(format!("{}: {problem}", path.display())).hint(problem.hint))
+    };
+    let (a, b) = (face(&arguments.a)?, face(&arguments.b)?);
+    let similarity =
+        a.template.similarity(&b.template).ok_or_else(|| Failure::new("templates of two models"))?;
+    let fmr = thresholds(&engine)?.fmr_at(f64::from(similarity));
+    let same = fmr <= arguments.fmr;
+    if arguments.json {
+        println!("{}", json!({ "similarity": similarity, "fmr": fmr, "same": same }));
+    } else {
+        let verdict = if same { "the same person" } else { "not the same person" };
+        println!("{verdict}: similarity {similarity:.3}, reached by {} of different people", one_in(fmr));
+    }
+    Ok(if same { Done::Well } else { Done::Partly })
+}
+
+/// The thresholds of the embedder in use.
+pub(crate) fn thresholds(engine: &crate::Engine) -> Result<&phiz_net::card::Thresholds, Failure> {
+    let card = engine.embedder_card();
+    card.thresholds.as_ref().ok_or_else(|| {
+        Failure::new(format!("the model card of {:?} states no thresholds", card.name))
+            .hint("measure them with `phiz eval thresholds` and write them into the card")
+    })
+}
+
+pub(crate) fn check_rate(field: &str, rate: f64) -> Result<(), Failure> {
+    match rate > 0.0 && rate < 1.0 {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{field}: {rate} is no rate"))
+            .hint("give a number between 0 and 1, such as 0.001 for one in a thousand")),
+    }
+}
+
+/// A rate as people say it.
+pub(crate) fn one_in(rate: f64) -> String {
+    if rate > 0.2 {
+        return format!("{:.0} % of pairs", 100.0 * rate);
+    }
+    let one_in = 1.0 / rate.max(1e-12);
+    let size = 10f64.powf(one_in.log10().floor() - 1.0).max(1.0);
+    let digits = format!("{:.0}", (one_in / size).round() * size);
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("1 in {grouped} pairs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_in;
+
+    #[test]
+    fn rates_are_said_as_people_say_them() {
+        for (rate, said) in [
+            (0.5, "50 % of pairs"),
+            (0.1, "1 in 10 pairs"),
+            (0.0123, "1 in 81 pairs"),
+            (1e-3, "1 in 1,000 pairs"),
+            (7.7e-6, "1 in 130,000 pairs"),
+            (0.0, "1 in 1,000,000,000,000 pairs"),
+        ] {
+            assert_eq!(one_in(rate), said);
+        }
+    }
+}
