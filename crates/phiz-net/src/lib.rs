@@ -8,4 +8,5 @@ pub mod bundled;
 pub mod card;
 pub mod graph;
 pub mod onnx;
+pub mod onnx_read;
 pub mod zoo;

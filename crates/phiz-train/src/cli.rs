@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use phiz_net::graph::Architecture;
+use phiz_net::onnx::Weights;
 
 use crate::augment::Strength;
 use crate::backend::Backend;
@@ -11,15 +12,19 @@ use crate::dashboard::Dashboard;
 use crate::detect::DetectTask;
 use crate::embed::EmbedTask;
 use crate::error::TrainError;
+use crate::export::{self, Form};
+use crate::flex::Flex;
+use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
 use crate::record::Run;
 use crate::report;
-use crate::run::{self, Ending, RunOptions};
+use crate::run::{self, Ending, Figures, RunOptions, Task};
 use crate::scenes::Scenes;
 use crate::select::{self, BackendChoice, DeviceChoice, Job, Precision, Wish};
-use crate::shards::Faces;
-use crate::watch::{Lines, Watch};
+use crate::shards::{CROP, Faces};
+use crate::transfer;
+use crate::watch::{Lines, Watch, listed};
 use crate::weights::write_atomically;
 
 /// Train face detectors and embedders from recipes.
@@ -43,6 +48,23 @@ enum Command {
         /// Write the curves to this HTML file
         #[arg(long)]
         html: Option<PathBuf>,
+    },
+    /// Write trained weights in another form, checked against the trained one
+    Export {
+        /// Weights of a run (its model.safetensors)
+        weights: PathBuf,
+        /// Their network by name
+        #[arg(long)]
+        network: String,
+        /// The file to write: .onnx or .safetensors
+        #[arg(long)]
+        out: PathBuf,
+        /// In which numbers
+        #[arg(long, value_enum, default_value_t)]
+        form: Form,
+        /// Prepared data, on whose `tune` part the held-out figures are compared
+        #[arg(long)]
+        data: Option<PathBuf>,
     },
     /// Show what a detector would learn from: composed pictures with boxes and landmarks, as PPM files
     Preview {
@@ -83,9 +105,6 @@ struct RunArgs {
     /// In which numbers
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
-    /// Threads of the back end; 0 takes all cores
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
     /// Steps between held-out figures
     #[arg(long, default_value_t = 1000)]
     evaluate_every: u64,
@@ -97,14 +116,17 @@ struct RunArgs {
     plain: bool,
 }
 
-/// Does what the command says.
+/// Does what the command says, on so many threads (0 for all cores).
 ///
 /// # Errors
 /// Whatever goes wrong, with what to do about it.
-pub fn main(train: Train) -> Result<(), TrainError> {
+pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
     match train.command {
-        Command::Embedder(args) => start(&args, Kind::Embedder),
-        Command::Detector(args) => start(&args, Kind::Detector),
+        Command::Embedder(args) => start(&args, Kind::Embedder, threads),
+        Command::Detector(args) => start(&args, Kind::Detector, threads),
+        Command::Export { weights, network, out, form, data } => {
+            export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
+        }
         Command::Compare { runs, html } => compare(&runs, html.as_deref()),
         Command::Preview { data, out, count, size } => preview(&data, &out, count, size),
     }
@@ -116,6 +138,19 @@ enum Kind {
     Detector,
 }
 
+impl Kind {
+    fn of(net: &Architecture) -> Kind {
+        if net.outputs.len() == 1 { Kind::Embedder } else { Kind::Detector }
+    }
+}
+
+fn known(name: &str) -> Result<Architecture, TrainError> {
+    phiz_net::zoo::by_name(name).ok_or_else(|| {
+        let known = phiz_net::zoo::NAMES.join(", ");
+        TrainError::Recipe(format!("no network is called {name:?}; known are {known}"))
+    })
+}
+
 struct Start<'a> {
     kind: Kind,
     args: &'a RunArgs,
@@ -125,28 +160,24 @@ struct Start<'a> {
     why: String,
 }
 
-fn start(args: &RunArgs, kind: Kind) -> Result<(), TrainError> {
+fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
     let recipe = Recipe::open(&args.recipe)?;
-    let net = phiz_net::zoo::by_name(&recipe.network).ok_or_else(|| {
-        let known = phiz_net::zoo::NAMES.join(", ");
-        TrainError::Recipe(format!("no network is called {:?}; known are {known}", recipe.network))
-    })?;
-    let found = if net.outputs.len() == 1 { Kind::Embedder } else { Kind::Detector };
-    if found != kind {
-        let right = if found == Kind::Embedder { "embedder" } else { "detector" };
+    let net = known(&recipe.network)?;
+    if Kind::of(&net) != kind {
+        let right = if kind == Kind::Embedder { "detector" } else { "embedder" };
         return Err(TrainError::Recipe(format!("{} is a network for `phiz train {right}`", net.name)));
     }
     let wish = Wish {
         backend: args.backend,
         device: args.device,
         precision: args.precision,
-        threads: args.threads,
+        threads,
     };
     let (chosen, why) = select::choose(wish)?;
     let mut options = RunOptions::new(args.run.clone());
     options.save_every = args.save_every.max(1);
     options.evaluate_every = args.evaluate_every.max(1);
-    options.from = args.from.as_deref().map(|path| run::weights_to_begin_from(path, &net)).transpose()?;
+    options.from = args.from.as_deref().map(|path| transfer::Start::open(path, &net)).transpose()?;
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let flag = options.stop.clone();
         signal_hook::flag::register(signal, flag).map_err(|e| TrainError::Device(format!("signals: {e}")))?;
@@ -192,6 +223,55 @@ impl Job for Start<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes the form and says what it costs: the largest difference of outputs, and held-out figures before and after.
+fn export(
+    path: &Path,
+    net: &Architecture,
+    out: &Path,
+    form: Form,
+    data: Option<&Path>,
+    threads: usize,
+) -> Result<(), TrainError> {
+    let b = Flex::new(select::threads(threads))?;
+    let size = if Kind::of(net) == Kind::Embedder { CROP } else { 320 };
+    let weights = match transfer::Start::open(path, net)? {
+        transfer::Start::Trained(weights) => weights,
+        transfer::Start::Folded(folded) => transfer::unfolded(net, &folded)?,
+    };
+    let folded = phiz_net::onnx::fold(net, &weights)?;
+    let other = transfer::unfolded(net, &export::rounded(&folded, form))?;
+    let mut random = Random::new(1);
+    let noise: Vec<u8> = (0..4 * size * size * 3).map(|_| random.bits() as u8).collect();
+    let noise = b.pictures(&noise, 4, size, size, crate::embed::MEAN, crate::embed::STD);
+    let d = export::difference(&b, net, &weights, form, &noise)?;
+    if form == Form::F32 && d.largest > 1e-3 {
+        return Err(TrainError::Form(format!("outputs differ by {:.1e}: not written", d.largest)));
+    }
+    println!("outputs differ by at most {:.1e} of the largest, cosine at least {:.6}", d.largest, d.cosine);
+    if let Some(data) = data {
+        let judge = |weights: &Weights| -> Result<Figures, TrainError> {
+            let model = Model::from_weights(&b, net, weights);
+            let tune = data.join("tune");
+            let recipe = Recipe::plain(&net.name);
+            b.without_gradients(|| {
+                if Kind::of(net) == Kind::Embedder {
+                    let faces = Faces::open(&tune, "tune")?;
+                    let dim = net.channels()?[net.outputs[0].node];
+                    Ok(EmbedTask::new(&faces, &faces, &recipe, dim)?.evaluate(&b, &model, size))
+                } else {
+                    let scenes = Scenes::open(&tune, "tune")?;
+                    Ok(DetectTask::new(&scenes, &scenes, &recipe).evaluate(&b, &model, size))
+                }
+            })
+        };
+        println!("held out, trained: {}", listed(&judge(&weights)?));
+        println!("held out, written: {}", listed(&judge(&other)?));
+    }
+    export::write(out, net, &weights, form)?;
+    println!("{}", out.display());
+    Ok(())
 }
 
 fn compare(folders: &[PathBuf], html: Option<&Path>) -> Result<(), TrainError> {

@@ -26,7 +26,7 @@ pub const LEVELS: [(usize, f32, f32); 3] = [(8, 0.0, 48.0), (16, 32.0, 112.0), (
 /// Cells within so many strides of a face's centre stand for it.
 const RADIUS: f32 = 1.5;
 const SIDES_WEIGHT: f64 = 1.0;
-const POINTS_WEIGHT: f64 = 1.0;
+const POINTS_WEIGHT: f64 = 3.0;
 
 /// The task.
 pub struct DetectTask<'a> {
@@ -123,7 +123,7 @@ pub fn assign(
                 for (i, d) in sides.into_iter().enumerate() {
                     t.sides[(picture * 4 + i) * cells + cell] = d / s;
                 }
-                t.point_weight[at] = if face.points.is_empty() { 0.0 } else { s / size };
+                t.point_weight[at] = if face.points.is_empty() { 0.0 } else { s / size * (size / 32.0).min(1.0) };
                 for (i, p) in face.points.iter().enumerate() {
                     t.points[(picture * 10 + i) * cells + cell] = (p - centre[i % 2]) / s;
                 }
@@ -144,9 +144,12 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         self.compose(self.scenes, self.recipe.seed, number, self.recipe.batch, size, &self.recipe.augment)
     }
 
+    fn pictures(&self, b: &B, batch: &DetectBatch) -> B::Tensor {
+        b.pictures(&batch.pictures, batch.faces.len(), batch.size, batch.size, MEAN, STD)
+    }
+
     fn loss(&self, b: &B, model: &Model<B>, batch: &DetectBatch) -> Loss<B::Tensor> {
-        let n = batch.faces.len();
-        let x = b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD);
+        let x = Task::<B>::pictures(self, b, batch);
         let outputs = model.forward(b, &x, true);
         let positives: f32 = batch.targets.iter().flat_map(|t| &t.positive).sum();
         let with_points = batch.targets.iter().flat_map(|t| &t.point_weight).filter(|w| **w > 0.0).count();

@@ -206,9 +206,14 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
         batch
     }
 
+    fn pictures(&self, b: &B, batch: &EmbedBatch) -> B::Tensor {
+        let n = batch.targets.len() / self.dim;
+        b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD)
+    }
+
     fn loss(&self, b: &B, model: &Model<B>, batch: &EmbedBatch) -> Loss<B::Tensor> {
         let n = batch.targets.len() / self.dim;
-        let x = b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD);
+        let x = Task::<B>::pictures(self, b, batch);
         let raw = model.forward(b, &x, true).swap_remove(0);
         let x = loss::unit(b, &raw);
         let target = b.constant(&batch.targets, &[n, self.dim]);

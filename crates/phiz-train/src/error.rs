@@ -29,6 +29,9 @@ pub enum TrainError {
     /// The network or its weights do not fit.
     #[error(transparent)]
     Graph(#[from] phiz_net::graph::GraphError),
+    /// A form of the weights that says something else than the trained network.
+    #[error("export: {0}")]
+    Form(String),
     /// The network could not be exported.
     #[error(transparent)]
     Export(#[from] phiz_net::onnx::ExportError),

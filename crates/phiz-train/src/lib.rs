@@ -13,6 +13,7 @@ pub mod dashboard;
 pub mod detect;
 pub mod embed;
 pub mod error;
+pub mod export;
 pub mod flex;
 pub mod loss;
 pub mod model;
@@ -28,5 +29,6 @@ pub mod select;
 pub mod shards;
 #[cfg(feature = "libtorch")]
 pub mod torch;
+pub mod transfer;
 pub mod watch;
 pub mod weights;

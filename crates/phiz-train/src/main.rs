@@ -9,10 +9,14 @@ use clap::Parser;
 struct Cli {
     #[command(flatten)]
     train: phiz_train::cli::Train,
+    /// Threads of the back end; 0 takes all cores
+    #[arg(long, global = true, default_value_t = 0)]
+    threads: usize,
 }
 
 fn main() -> ExitCode {
-    match phiz_train::cli::main(Cli::parse().train) {
+    let Cli { train, threads } = Cli::parse();
+    match phiz_train::cli::main(train, threads) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -75,6 +75,18 @@ impl<B: Backend> Model<B> {
     /// Runs the network on `[n, c, h, w]`; results in the order of the architecture's outputs.
     #[must_use]
     pub fn forward(&self, b: &B, image: &B::Tensor, training: bool) -> Vec<B::Tensor> {
+        self.observe(b, image, training, &mut |_, _| {})
+    }
+
+    /// As [`Model::forward`], calling `see` with a node's name and the output of each convolution before it is
+    /// normalised.
+    pub fn observe(
+        &self,
+        b: &B,
+        image: &B::Tensor,
+        training: bool,
+        see: &mut dyn FnMut(&str, &B::Tensor),
+    ) -> Vec<B::Tensor> {
         let mut values: Vec<B::Tensor> = Vec::with_capacity(self.net.nodes.len());
         for node in &self.net.nodes {
             let read = |i: usize| &values[node.inputs[i]];
@@ -84,6 +96,7 @@ impl<B: Backend> Model<B> {
                 Op::Input { .. } => image.clone(),
                 Op::Conv { stride, groups, norm: true, act, .. } => {
                     let x = b.conv(read(0), p("weight"), None, stride, groups, Padding::Half);
+                    see(&node.name, &x);
                     activate(b.normalise(&x, p("scale"), p("shift"), p("mean"), p("var"), training), act)
                 }
                 Op::Conv { stride, groups, norm: false, act, .. } => {

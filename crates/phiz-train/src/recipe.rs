@@ -181,6 +181,25 @@ impl Recipe {
         0.999
     }
 
+    /// A recipe of nothing but a network, where one is needed only to judge.
+    #[must_use]
+    pub fn plain(network: &str) -> Recipe {
+        Recipe {
+            network: network.into(),
+            seed: 1,
+            batch: 2,
+            accumulate: Recipe::default_accumulate(),
+            decay: Recipe::default_decay(),
+            clip: Recipe::default_clip(),
+            average: Recipe::default_average(),
+            optimiser: Rule::default(),
+            stop: None,
+            stages: Vec::new(),
+            embed: EmbedLosses { distil: 1.0, ..EmbedLosses::default() },
+            augment: Strength::default(),
+        }
+    }
+
     /// Reads a recipe.
     ///
     /// # Errors

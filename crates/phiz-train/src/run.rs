@@ -17,8 +17,9 @@ use crate::optim::{self, Average, Optimiser};
 use crate::random::Random;
 use crate::recipe::{Recipe, Stage};
 use crate::record::Record;
+use crate::transfer::Start;
 use crate::watch::{Progress, Watch};
-use crate::weights::{read_weights, write_atomically, write_weights};
+use crate::weights::{write_atomically, write_weights};
 
 /// Figures or losses by name.
 pub type Figures = Vec<(String, f32)>;
@@ -34,6 +35,8 @@ pub trait Task<B: Backend>: Sync {
     fn extras(&self, random: &mut Random) -> Weights;
     /// The batch of that number, at the input size of its stage; depends on nothing else.
     fn load(&self, number: u64, size: usize) -> Self::Batch;
+    /// The pictures of a batch as the network reads them.
+    fn pictures(&self, b: &B, batch: &Self::Batch) -> B::Tensor;
     /// The loss and its parts by name.
     fn loss(&self, b: &B, model: &Model<B>, batch: &Self::Batch) -> Loss<B::Tensor>;
     /// Figures on held-out people or scenes at an input size.
@@ -45,8 +48,8 @@ pub trait Task<B: Backend>: Sync {
 pub struct RunOptions {
     /// The run's folder; a checkpoint in it is resumed.
     pub folder: PathBuf,
-    /// Weights to begin from when there is no checkpoint.
-    pub from: Option<Weights>,
+    /// Weights to begin from when there is no checkpoint, see [`crate::transfer`].
+    pub from: Option<Start>,
     /// Steps between checkpoints.
     pub save_every: u64,
     /// A checkpoint is also written when so much time has passed since the last.
@@ -181,7 +184,9 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             }
             weights.clone_from(&saved.now);
         } else if let Some(from) = &options.from {
-            adopt(&mut weights, from);
+            let batch = task.load(0, recipe.stages[0].size);
+            let begun = from.weights(b, net, &task.pictures(b, &batch))?;
+            adopt(&mut weights, &begun);
         }
         let model = Model::from_weights(b, net, &weights);
         let mut average = Average::new(b, &model.tensors, recipe.average);
@@ -392,18 +397,4 @@ fn adopt(weights: &mut Weights, other: &Weights) {
             mine.clone_from(value);
         }
     }
-}
-
-/// Weights to begin from: a safetensors file of the same architecture, or at least in part.
-///
-/// # Errors
-/// A file that cannot be read, or in which nothing fits the network.
-pub fn weights_to_begin_from(path: &std::path::Path, net: &Architecture) -> Result<Weights, TrainError> {
-    let found = read_weights(path)?;
-    let fits = net.parameters(true)?.iter().filter(|p| found.get(&p.name).is_some_and(|(s, _)| *s == p.shape)).count();
-    if fits == 0 {
-        let reason = format!("holds no parameter of {}: give weights of the same architecture", net.name);
-        return Err(TrainError::file(path, &reason));
-    }
-    Ok(found)
 }

@@ -87,15 +87,18 @@ impl Chosen {
     }
 }
 
+/// So many threads, or as many as there are cores for 0.
+#[must_use]
+pub fn threads(wanted: usize) -> usize {
+    if wanted > 0 { wanted } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+}
+
 /// The back end for a wish, and a sentence that says why this one.
 ///
 /// # Errors
 /// Something that was asked for is not there.
 pub fn choose(wish: Wish) -> Result<(Chosen, String), TrainError> {
-    let threads = match wish.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        n => n,
-    };
+    let threads = threads(wish.threads);
     match wish.backend {
         BackendChoice::Flex => flex(wish, threads, "as asked"),
         BackendChoice::Libtorch => torch(wish, threads, "as asked"),

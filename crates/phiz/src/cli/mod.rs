@@ -16,8 +16,11 @@ use crate::{Engine, Model};
 mod detect;
 mod embed;
 mod faces;
+mod model;
 mod npy;
 mod photos;
+#[cfg(feature = "train")]
+mod train;
 mod verify;
 
 /// Finds the faces in photos and says whose they are. Works offline, with its own models inside.
@@ -61,6 +64,11 @@ enum Command {
     Verify(verify::Arguments),
     /// Write the templates of faces to a file, for other programs
     Embed(embed::Arguments),
+    /// Look at the networks that Phiz knows
+    Model(model::Arguments),
+    /// Train face detectors and embedders from recipes
+    #[cfg(feature = "train")]
+    Train(phiz_train::cli::Train),
 }
 
 /// Runs the program on the process's arguments.
@@ -71,6 +79,9 @@ pub fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
+        Command::Model(arguments) => model::run(&arguments, &shared),
+        #[cfg(feature = "train")]
+        Command::Train(arguments) => train::run(arguments, &shared),
     };
     match result {
         Ok(done) => done.into(),
