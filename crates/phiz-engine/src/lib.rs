@@ -62,12 +62,14 @@ impl Tensor {
 }
 
 fn element_count(shape: &[usize]) -> Result<usize, EngineError> {
-    shape.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis)).filter(|&n| n <= MAX_ELEMENTS).ok_or_else(
-        || EngineError::Shape {
+    shape
+        .iter()
+        .try_fold(1usize, |product, &axis| product.checked_mul(axis))
+        .filter(|&n| n <= MAX_ELEMENTS)
+        .ok_or_else(|| EngineError::Shape {
             port: "tensor".into(),
             reason: format!("the shape {shape:?} has more than {MAX_ELEMENTS} elements"),
-        },
-    )
+        })
 }
 
 /// An input or output of a network: its name in the ONNX file and what is known of its shape.
@@ -91,11 +93,18 @@ impl Port {
             return Ok(());
         }
         if shape.len() != self.shape.len() {
-            return mismatch(format!("it has {} axes, the tensor {} {shape:?}", self.shape.len(), shape.len()));
+            return mismatch(format!(
+                "it has {} axes, the tensor {} {shape:?}",
+                self.shape.len(),
+                shape.len()
+            ));
         }
         for (axis, (&got, &want)) in shape.iter().zip(&self.shape).enumerate() {
             if want.is_some_and(|want| want != got) {
-                return mismatch(format!("axis {axis} must be {}, got {got} in {shape:?}", want.unwrap_or(0)));
+                return mismatch(format!(
+                    "axis {axis} must be {}, got {got} in {shape:?}",
+                    want.unwrap_or(0)
+                ));
             }
         }
         Ok(())
@@ -153,7 +162,9 @@ pub fn load(onnx: &[u8], options: &LoadOptions) -> Result<Box<dyn Network>, Engi
 #[non_exhaustive]
 pub enum EngineError {
     /// The model cannot be loaded: the file is the matter.
-    #[error("cannot load the network: {reason}; is it a complete ONNX file, exported with standard operators?")]
+    #[error(
+        "cannot load the network: {reason}; is it a complete ONNX file, exported with standard operators?"
+    )]
     Load {
         /// What the runtime found.
         reason: String,

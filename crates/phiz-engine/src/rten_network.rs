@@ -8,9 +8,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rten::{DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType, ValueView};
-use rten_tensor::prelude::*;
+use rten::{
+    DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType, ValueView,
+};
 use rten_tensor::TensorView;
+use rten_tensor::prelude::*;
 
 use crate::{EngineError, LoadOptions, Network, Port, Tensor};
 
@@ -44,7 +46,15 @@ impl RtenNetwork {
         }
         let outputs = model.output_ids().to_vec();
         let idle_pools = Mutex::default();
-        Ok(RtenNetwork { model, input, outputs, input_ports, output_ports, threads: options.threads, idle_pools })
+        Ok(RtenNetwork {
+            model,
+            input,
+            outputs,
+            input_ports,
+            output_ports,
+            threads: options.threads,
+            idle_pools,
+        })
     }
 }
 
@@ -64,7 +74,11 @@ impl Network for RtenNetwork {
         if product != input.data.len() {
             return Err(EngineError::Shape {
                 port: self.input_ports[0].name.clone(),
-                reason: format!("the shape {:?} has {product} elements, the data {}", input.shape, input.data.len()),
+                reason: format!(
+                    "the shape {:?} has {product} elements, the data {}",
+                    input.shape,
+                    input.data.len()
+                ),
             });
         }
         let view = TensorView::from_data(input.shape.as_slice(), input.data.as_slice());
@@ -83,7 +97,9 @@ impl Network for RtenNetwork {
         values
             .into_iter()
             .zip(&self.output_ports)
-            .map(|(value, port)| to_tensor(value).map_err(|reason| fail(format!("output {}: {reason}", port.name))))
+            .map(|(value, port)| {
+                to_tensor(value).map_err(|reason| fail(format!("output {}: {reason}", port.name)))
+            })
             .collect()
     }
 }
@@ -101,7 +117,9 @@ fn ports(model: &Model, ids: &[NodeId]) -> Result<Vec<Port>, EngineError> {
             if let Some(dtype) = info.as_ref().and_then(|info| info.dtype())
                 && dtype != ValueType::Tensor(DataType::Float)
             {
-                return Err(EngineError::Load { reason: format!("{name} is {dtype}, and Phiz runs f32 networks") });
+                return Err(EngineError::Load {
+                    reason: format!("{name} is {dtype}, and Phiz runs f32 networks"),
+                });
             }
             let dims = info.and_then(|info| info.shape()).unwrap_or_default();
             let shape = dims

@@ -135,6 +135,14 @@ impl Thresholds {
         (a[1] + (b[1] - a[1]) * (x - xa) / (xb - xa)).min(1.0)
     }
 
+    /// The smallest rate that was measured. What [`Thresholds::similarity_at`] and [`Thresholds::fmr_at`] say beyond it
+    /// is continued along an exponential tail: on the safe side for impostor scores that fall off as a normal
+    /// distribution does, not for twins.
+    #[must_use]
+    pub fn least_measured(&self) -> f64 {
+        self.quantiles.last().map_or(1.0, |[rate, _]| *rate)
+    }
+
     /// The false match rate of a similarity, at most 1.
     #[must_use]
     pub fn fmr_at(&self, similarity: f64) -> f64 {
@@ -204,8 +212,9 @@ impl Card {
         let text = std::fs::read_to_string(path).map_err(|e| at(path, format!("cannot be read ({e})")))?;
         let card = Card::from_toml(&text).map_err(|e| at(path, e.reason))?;
         let file = path.parent().unwrap_or(Path::new("")).join(&card.file);
-        let onnx = std::fs::read(&file)
-            .map_err(|e| at(path, format!("the network {} that it names cannot be read ({e})", file.display())))?;
+        let onnx = std::fs::read(&file).map_err(|e| {
+            at(path, format!("the network {} that it names cannot be read ({e})", file.display()))
+        })?;
         Ok((card, onnx))
     }
 
@@ -254,7 +263,11 @@ mod tests {
             ("'rgb'", "'xyz'", "xyz"),
             ("licence='MIT'", "", "licence"),
             ("name='a'", "name='a'\ncolour=1", "colour"),
-            ("decode='arcface'", "decode='arcface'\n[thresholds]\nquantiles=[[0.1,0.5],[0.2,0.6]]", "quantiles"),
+            (
+                "decode='arcface'",
+                "decode='arcface'\n[thresholds]\nquantiles=[[0.1,0.5],[0.2,0.6]]",
+                "quantiles",
+            ),
             ("decode='arcface'", "decode='arcface'\n[thresholds]\nquantiles=[]", "quantiles"),
         ] {
             let error = Card::from_toml(&good.replace(from, to)).expect_err(to).to_string();

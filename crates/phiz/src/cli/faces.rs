@@ -56,6 +56,11 @@ impl Problem {
         Problem { kind, reason: reason.into(), hint }
     }
 
+    pub(crate) fn unreadable(error: &std::io::Error) -> Problem {
+        let hint = "check that the file exists and may be read";
+        Problem::new("unreadable", format!("cannot be read ({error})"), hint)
+    }
+
     /// Says it on stderr, as every command does for each photo.
     pub(crate) fn warn(&self, path: &Path) {
         eprintln!("{}: {self}\n  hint: {}", path.display(), self.hint);

@@ -15,10 +15,13 @@ use crate::{Engine, Model};
 
 mod detect;
 mod embed;
+mod enroll;
 mod faces;
+mod identify;
 mod model;
 mod npy;
 mod photos;
+mod store;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
@@ -39,6 +42,9 @@ pub(crate) struct Shared {
     /// Gallery file [default: gallery.phiz in PHIZ_HOME]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Shared options")]
     gallery: Option<PathBuf>,
+    /// Key file of the gallery [default: beside it; or a passphrase in PHIZ_PASSPHRASE]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Shared options")]
+    key: Option<PathBuf>,
     /// Folder of the gallery and its key [default: phiz in the user's data folder]
     #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", help_heading = "Shared options")]
     home: Option<PathBuf>,
@@ -58,6 +64,10 @@ pub(crate) struct Shared {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Learn people from their photos
+    Enroll(enroll::Arguments),
+    /// Say who is in photos, or that nobody known is
+    Identify(identify::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
     /// Say whether two photos show the same person
@@ -76,6 +86,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let Cli { command, shared } = Cli::parse();
     let result = match command {
+        Command::Enroll(arguments) => enroll::run(&arguments, &shared),
+        Command::Identify(arguments) => identify::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),

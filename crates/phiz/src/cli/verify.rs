@@ -39,13 +39,15 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let (a, b) = (face(&arguments.a)?, face(&arguments.b)?);
     let similarity =
         a.template.similarity(&b.template).ok_or_else(|| Failure::new("templates of two models"))?;
-    let fmr = thresholds(&engine)?.fmr_at(f64::from(similarity));
+    let thresholds = thresholds(&engine)?;
+    let fmr = thresholds.fmr_at(f64::from(similarity));
     let same = fmr <= arguments.fmr;
     if arguments.json {
         println!("{}", json!({ "similarity": similarity, "fmr": fmr, "same": same }));
     } else {
         let verdict = if same { "the same person" } else { "not the same person" };
-        println!("{verdict}: similarity {similarity:.3}, reached by {} of different people", one_in(fmr));
+        let reached = one_in(fmr, thresholds.least_measured(), "pairs of different people");
+        println!("{verdict}: similarity {similarity:.3}, reached by {reached}");
     }
     Ok(if same { Done::Well } else { Done::Partly })
 }
@@ -67,10 +69,13 @@ pub(crate) fn check_rate(field: &str, rate: f64) -> Result<(), Failure> {
     }
 }
 
-/// A rate as people say it.
-pub(crate) fn one_in(rate: f64) -> String {
+/// A rate of `what` as people say it; below `least`, what was measured, no more than that.
+pub(crate) fn one_in(rate: f64, least: f64, what: &str) -> String {
+    if rate < least {
+        return format!("fewer than {}", one_in(least, least, what));
+    }
     if rate > 0.2 {
-        return format!("{:.0} % of pairs", 100.0 * rate);
+        return format!("{:.0} % of {what}", 100.0 * rate);
     }
     let one_in = 1.0 / rate.max(1e-12);
     let size = 10f64.powf(one_in.log10().floor() - 1.0).max(1.0);
@@ -82,7 +87,7 @@ pub(crate) fn one_in(rate: f64) -> String {
         }
         grouped.push(digit);
     }
-    format!("1 in {grouped} pairs")
+    format!("1 in {grouped} {what}")
 }
 
 #[cfg(test)]
@@ -97,9 +102,9 @@ mod tests {
             (0.0123, "1 in 81 pairs"),
             (1e-3, "1 in 1,000 pairs"),
             (7.7e-6, "1 in 130,000 pairs"),
-            (0.0, "1 in 1,000,000,000,000 pairs"),
+            (1e-9, "fewer than 1 in 1,000,000 pairs"),
         ] {
-            assert_eq!(one_in(rate), said);
+            assert_eq!(one_in(rate, 1e-6, "pairs"), said);
         }
     }
 }

@@ -1,0 +1,663 @@
+//! The gallery: what a caller holds.
+//!
+//! Its parts: this file opens, reads, writes and keeps the index in step; [`enroll`] takes faces in, [`search`]
+//! decides, [`edit`] changes people and can take that back.
+
+mod edit;
+mod enroll;
+mod search;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use phiz_net::card::Thresholds;
+use serde::{Deserialize, Serialize};
+
+pub use edit::{Operation, Undone};
+pub use enroll::{EnrollRules, Enrolled, Outcome, Refusal, Whom};
+pub use search::{Filter, Identified, Search, Verified};
+
+use crate::error::{ErrorKind, GalleryError, Result};
+use crate::index::{self, Index, Loaded};
+use crate::model::{Face, FaceId, Negative, Person, PersonId};
+use crate::rates;
+use crate::rows::{Codec, combine};
+use crate::seal::{Key, Sealer, Wrap};
+use crate::store::{Kind, Rows, RowsMut, SqliteStore, Store, Tag};
+
+/// The embedder that a gallery is bound to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Its identity; templates of another are refused.
+    pub id: String,
+    /// Values that its templates have.
+    pub dim: usize,
+    /// Which similarity stands for which false match rate.
+    pub thresholds: Thresholds,
+}
+
+/// What must be known to open anything else; in the clear, but the data key is bound to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    gallery: String,
+    model: String,
+    dim: usize,
+    /// Counts data keys, so that a process notices that another has changed it.
+    key_number: u64,
+    seal: Option<Wrap>,
+}
+
+impl Head {
+    fn identity(&self) -> Vec<u8> {
+        format!("{} {} {} {}", self.gallery, self.model, self.dim, self.key_number).into_bytes()
+    }
+
+    fn gallery_id(&self) -> Option<[u8; 16]> {
+        crate::seal::unhex(&self.gallery)?.try_into().ok()
+    }
+}
+
+/// What may change and belongs to the gallery as a whole; sealed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// The model's, from its card.
+    pub(crate) thresholds: Thresholds,
+    /// Measured on this gallery, see [`Gallery::calibrate`].
+    #[serde(default)]
+    pub(crate) calibration: Option<crate::calibrate::Calibration>,
+    /// For how many days what was removed can be restored.
+    pub(crate) undo_days: u32,
+}
+
+/// For how many days what was removed can be restored, unless the gallery is set otherwise.
+pub const UNDO_DAYS: u32 = 30;
+
+const HEAD: &str = "head";
+const SETTINGS: &str = "settings";
+
+/// People and their faces, in one file. May be shared by threads, and its file by processes.
+pub struct Gallery {
+    store: Mutex<Box<dyn Store>>,
+    index: RwLock<Option<Index>>,
+    index_file: Option<PathBuf>,
+    path: Option<PathBuf>,
+    read_only: bool,
+    head: Head,
+    id: [u8; 16],
+    sealer: Sealer,
+    settings: RwLock<Settings>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl std::fmt::Debug for Gallery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gallery").field("path", &self.path).field("model", &self.head.model).finish()
+    }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+}
+
+/// Opening.
+impl Gallery {
+    /// Makes a gallery in a new file, sealed by `key`. A key file that does not exist is made.
+    ///
+    /// # Errors
+    /// The file exists, cannot be made, or the key cannot be used.
+    pub fn create(path: &Path, model: &Model, key: &Key) -> Result<Gallery> {
+        if path.exists() {
+            let reason = "there is a file of that name already";
+            return Err(GalleryError::new(ErrorKind::Conflict, reason)
+                .at(path)
+                .hint_at("open it, or name another"));
+        }
+        if let Key::File(file) = key
+            && !file.exists()
+        {
+            Key::generate(file)?;
+        }
+        let store = SqliteStore::open(path, true)?;
+        Gallery::over(Box::new(store), Some(path), Some(model), key)
+    }
+
+    /// Opens a gallery.
+    ///
+    /// # Errors
+    /// There is none, it is damaged or of a newer version, or the key does not open it.
+    pub fn open(path: &Path, key: &Key) -> Result<Gallery> {
+        Gallery::over(Box::new(SqliteStore::open(path, false)?), Some(path), None, key)
+    }
+
+    /// Opens a gallery only to read it; what would change it is refused.
+    ///
+    /// # Errors
+    /// See [`Gallery::open`].
+    pub fn open_read_only(path: &Path, key: &Key) -> Result<Gallery> {
+        let store = SqliteStore::open_read_only(path)?;
+        let mut gallery = Gallery::over(Box::new(store), Some(path), None, key)?;
+        gallery.read_only = true;
+        Ok(gallery)
+    }
+
+    /// A gallery over any store, without an index file. With `model`, an empty store becomes a gallery.
+    ///
+    /// # Errors
+    /// See [`Gallery::create`] and [`Gallery::open`].
+    pub fn over_store(store: Box<dyn Store>, model: Option<&Model>, key: &Key) -> Result<Gallery> {
+        Gallery::over(store, None, model, key)
+    }
+
+    fn over(
+        mut store: Box<dyn Store>,
+        path: Option<&Path>,
+        model: Option<&Model>,
+        key: &Key,
+    ) -> Result<Gallery> {
+        let at = |e: GalleryError| match path {
+            Some(path) if e.path().is_none() => e.at(path),
+            _ => e,
+        };
+        let mut found = None;
+        store.read(&mut |rows| {
+            found = rows.meta(HEAD)?;
+            Ok(())
+        })?;
+        if found.is_none()
+            && let Some(model) = model
+        {
+            // Two processes may both find it empty: the second takes what the first has made.
+            store.write(&mut |rows| {
+                if rows.meta(HEAD)?.is_none() {
+                    initialise(rows, model, key)?;
+                }
+                found = rows.meta(HEAD)?;
+                Ok(())
+            })?;
+        }
+        let damaged = || at(GalleryError::damaged("the gallery's head"));
+        let head = found.ok_or_else(|| {
+            at(GalleryError::new(ErrorKind::Damaged, "has no head: its making was interrupted")
+                .hint_at("delete it and make it anew"))
+        })?;
+        let head: Head = serde_json::from_slice(&head).map_err(|_| damaged())?;
+        let id = head.gallery_id().ok_or_else(damaged)?;
+        let sealer = match &head.seal {
+            Some(wrap) => Sealer::unwrap(wrap, key, &head.identity()).map_err(at)?,
+            None => Sealer::open_to_all(),
+        };
+        let mut settings = None;
+        store.read(&mut |rows| {
+            settings = Some(read_settings(rows, &sealer, &head)?);
+            Ok(())
+        })?;
+        let settings = settings.ok_or_else(damaged)?;
+        if let Some(model) = model
+            && (model.id != head.model || model.dim != head.dim)
+        {
+            return Err(at(other_model(&head.model, &model.id)));
+        }
+        let index_file = path.map(|path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".index");
+            name.into()
+        });
+        let mut notes = Vec::new();
+        if let Key::File(file) = key
+            && head.seal.is_some()
+            && Key::is_exposed(file)
+        {
+            notes.push(format!(
+                "{}: others on this machine may read this key file: chmod 600 it",
+                file.display()
+            ));
+        }
+        if head.seal.is_none() && !matches!(key, Key::None) {
+            notes.push("this gallery is not sealed; the key that was given is not used".into());
+        }
+        Ok(Gallery {
+            store: Mutex::new(store),
+            index: RwLock::new(None),
+            index_file,
+            path: path.map(Path::to_path_buf),
+            read_only: false,
+            head,
+            id,
+            sealer,
+            settings: RwLock::new(settings),
+            notes: Mutex::new(notes),
+        })
+    }
+}
+
+fn other_model(own: &str, other: &str) -> GalleryError {
+    GalleryError::new(
+        ErrorKind::OtherModel,
+        format!("the gallery holds templates of model {own}, not of {other}"),
+    )
+}
+
+fn initialise(rows: &mut dyn RowsMut, model: &Model, key: &Key) -> Result<()> {
+    rates::validate(&model.thresholds)?;
+    if model.dim == 0 || model.dim > 1 << 14 || model.id.is_empty() {
+        return Err(GalleryError::new(ErrorKind::Caller, "a model needs an id and 1 to 16384 values"));
+    }
+    let mut id = [0; 16];
+    crate::seal::random(&mut id)?;
+    let mut head = Head {
+        gallery: crate::seal::hex(&id),
+        model: model.id.clone(),
+        dim: model.dim,
+        key_number: 1,
+        seal: None,
+    };
+    let sealer = if matches!(key, Key::None) { Sealer::open_to_all() } else { Sealer::fresh()? };
+    head.seal = sealer.wrap(key, &head.identity())?;
+    let settings = Settings { thresholds: model.thresholds.clone(), calibration: None, undo_days: UNDO_DAYS };
+    write_head(rows, &head)?;
+    write_settings(rows, &sealer, &head, &settings)
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| GalleryError::new(ErrorKind::Caller, e.to_string()))
+}
+
+fn write_head(rows: &mut dyn RowsMut, head: &Head) -> Result<()> {
+    rows.set_meta(HEAD, Some(&json(head)?))
+}
+
+fn write_settings(rows: &mut dyn RowsMut, sealer: &Sealer, head: &Head, settings: &Settings) -> Result<()> {
+    let bound_to = [b"settings ", &*head.identity()].concat();
+    rows.set_meta(SETTINGS, Some(&sealer.seal(&bound_to, &json(settings)?)?))
+}
+
+fn read_settings(rows: &dyn Rows, sealer: &Sealer, head: &Head) -> Result<Settings> {
+    let damaged = || GalleryError::damaged("the gallery's settings");
+    let sealed = rows.meta(SETTINGS)?.ok_or_else(damaged)?;
+    let bound_to = [b"settings ", &*head.identity()].concat();
+    let settings = sealer.open(&bound_to, &sealed).ok_or_else(damaged)?;
+    serde_json::from_slice(&settings).map_err(|_| damaged())
+}
+
+/// Reading and writing the store.
+impl Gallery {
+    pub(crate) fn codec(&self) -> Codec<'_> {
+        Codec { sealer: &self.sealer, dim: self.head.dim }
+    }
+
+    /// Another process may have changed the data key since we opened: then nothing that we seal or open is right.
+    fn same_key(&self, rows: &dyn Rows) -> Result<()> {
+        let head: Option<Head> = rows.meta(HEAD)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        match head {
+            Some(head) if head.key_number == self.head.key_number && head.gallery == self.head.gallery => {
+                Ok(())
+            }
+            Some(_) => Err(GalleryError::new(ErrorKind::WrongKey, "the gallery's key was changed meanwhile")
+                .hint_at("open the gallery again, with the new key")),
+            None => Err(GalleryError::damaged("the gallery's head")),
+        }
+    }
+
+    /// Runs `work` over one state of the store.
+    pub(crate) fn read<T>(&self, mut work: impl FnMut(&dyn Rows, Codec<'_>) -> Result<T>) -> Result<T> {
+        let mut result = None;
+        lock(&self.store).read(&mut |rows| {
+            self.same_key(rows)?;
+            result = Some(work(rows, self.codec())?);
+            Ok(())
+        })?;
+        result.ok_or_else(|| GalleryError::new(ErrorKind::Io, "the store did not run what it was given"))
+    }
+
+    /// Runs `work` in a transaction: all of it lasts, or none.
+    pub(crate) fn write<T>(
+        &self,
+        mut work: impl FnMut(&mut dyn RowsMut, Codec<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.may_write()?;
+        let mut result = None;
+        lock(&self.store).write(&mut |rows| {
+            self.same_key(rows)?;
+            result = Some(work(rows, self.codec())?);
+            Ok(())
+        })?;
+        result.ok_or_else(|| GalleryError::new(ErrorKind::Io, "the store did not run what it was given"))
+    }
+
+    fn may_write(&self) -> Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        let error = GalleryError::new(ErrorKind::ReadOnly, "the gallery was opened only to be read");
+        Err(match &self.path {
+            Some(path) => error.at(path),
+            None => error,
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fails unless a template can be one of this gallery's: the right number of values, finite, of unit length.
+    pub(crate) fn check_template(&self, template: &[f32]) -> Result<()> {
+        let length = template.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let reason = if template.len() != self.head.dim {
+            format!("a template has {} values, not {} as this gallery's", template.len(), self.head.dim)
+        } else if !(0.99..=1.01).contains(&length) {
+            format!("a template's length is {length}, not 1")
+        } else {
+            return Ok(());
+        };
+        Err(GalleryError::new(ErrorKind::Caller, reason)
+            .hint_at("give templates as the model's embedder makes them"))
+    }
+}
+
+/// The index.
+impl Gallery {
+    fn note(&self, note: impl Into<String>) {
+        lock(&self.notes).push(note.into());
+    }
+
+    /// The index, in step with the store; loaded or built if need be.
+    fn index(&self) -> Result<RwLockReadGuard<'_, Option<Index>>> {
+        // Another writer may come between bringing the index up to date and reading it: what is searched is a state
+        // not older than this call, which is all that is promised.
+        {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            let mark = self.read(|rows, _| rows.mark())?;
+            if index.as_ref().is_some_and(|index| index.mark == mark) {
+                return Ok(index);
+            }
+        }
+        let mut held = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = match held.take() {
+            Some(index) => index,
+            None => self.load_index(),
+        };
+        self.follow(&mut index)?;
+        if index.pending() > Self::worth_saving(index.len()) {
+            self.save_index(&mut index);
+        }
+        *held = Some(index);
+        drop(held);
+        Ok(self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Fewer changes than this are read again from the store in less time than the file takes to be written.
+    fn worth_saving(people: usize) -> usize {
+        (people / 64).max(256)
+    }
+
+    fn load_index(&self) -> Index {
+        if let Some(path) = &self.index_file {
+            match index::load(path, self.head.dim, &self.id, &self.sealer) {
+                Loaded::Index(index) => return index,
+                Loaded::Absent => {}
+                Loaded::Unusable(why) => {
+                    self.note(format!(
+                        "{}: the index {why}; it is built anew from the gallery",
+                        path.display()
+                    ));
+                }
+            }
+        }
+        Index::new(self.head.dim)
+    }
+
+    fn save_index(&self, index: &mut Index) {
+        let Some(path) = self.index_file.as_ref().filter(|_| !self.read_only) else { return };
+        // It is a cache: not being able to write it costs time at the next start, nothing else.
+        if let Err(e) = index::save(index, path, &self.id, &self.sealer) {
+            self.note(format!("the index could not be written and will be built again: {e}"));
+        }
+    }
+
+    /// Brings an index to the store's present state, and the settings with it.
+    fn follow(&self, index: &mut Index) -> Result<()> {
+        let dim = self.head.dim;
+        let settings = self.read(|rows, codec| {
+            let mark = rows.mark()?;
+            let changed = rows.changed_since(&index.mark)?;
+            if changed.is_none() {
+                *index = Index::new(dim);
+            }
+            let mut bring = |person: u64| -> Result<()> {
+                let templates = codec.templates(rows, PersonId(person))?;
+                index.set(person, combine(templates.iter().map(|(_, t)| t)).as_deref());
+                Ok(())
+            };
+            match changed {
+                Some(changed) => changed.into_iter().try_for_each(&mut bring)?,
+                None => {
+                    let mut after = 0;
+                    loop {
+                        let page = rows.page(Kind::Person, after, 1000)?;
+                        let Some((last, _)) = page.last() else { break };
+                        after = *last;
+                        page.iter().try_for_each(|(id, _)| bring(*id))?;
+                    }
+                }
+            }
+            index.mark = mark;
+            read_settings(rows, &self.sealer, &self.head)
+        })?;
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        Ok(())
+    }
+}
+
+impl Drop for Gallery {
+    fn drop(&mut self) {
+        let held = self.index.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut index) = held
+            && index.pending() > Self::worth_saving(index.len())
+        {
+            self.save_index(&mut index);
+        }
+    }
+}
+
+/// Looking.
+impl Gallery {
+    /// The identity of the model that the gallery is bound to.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.head.model
+    }
+
+    /// Values that a template has.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.head.dim
+    }
+
+    /// Fails unless the gallery is bound to this model: templates of two models are never compared.
+    ///
+    /// # Errors
+    /// It is bound to another.
+    pub fn expect_model(&self, id: &str) -> Result<()> {
+        if id == self.head.model { Ok(()) } else { Err(other_model(&self.head.model, id)) }
+    }
+
+    /// Whether what lies on the disk is sealed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealer.is_sealed()
+    }
+
+    /// What the user should know, since last asked: an index that had to be built anew, a key that others may read.
+    pub fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.notes))
+    }
+
+    /// How many people there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn len(&self) -> Result<usize> {
+        self.read(|rows, _| Ok(rows.count(Kind::Person)? as usize))
+    }
+
+    /// Whether there is nobody.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// A person.
+    ///
+    /// # Errors
+    /// There is none of that id, or the store cannot be read.
+    pub fn person(&self, id: PersonId) -> Result<Person> {
+        self.read(|rows, codec| {
+            codec.person(rows, id)?.ok_or_else(|| GalleryError::missing(format!("person {id}")))
+        })
+    }
+
+    /// All people of a name, whatever its case; by id.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn named(&self, name: &str) -> Result<Vec<Person>> {
+        let filter = Filter { name: Some(name.into()), ..Filter::default() };
+        self.people(&filter, None, usize::MAX)
+    }
+
+    /// The one person that a user means: by id (`p12`) or by a name that only one has.
+    ///
+    /// # Errors
+    /// Nobody or several people are called so.
+    pub fn resolve(&self, text: &str) -> Result<Person> {
+        let mut named = self.named(text)?;
+        if let (true, Ok(id)) = (named.is_empty(), text.parse::<PersonId>()) {
+            return self.person(id);
+        }
+        match named.len() {
+            0 => Err(GalleryError::missing("person of that name")),
+            1 => Ok(named.remove(0)),
+            _ => {
+                let ids: Vec<String> = named.iter().map(|p| p.id.to_string()).collect();
+                let reason = format!("{} people have that name", ids.len());
+                Err(GalleryError::new(ErrorKind::Conflict, reason)
+                    .hint_at(format!("say which by id: {}", ids.join(", "))))
+            }
+        }
+    }
+
+    /// Up to `limit` people that pass a filter, by rising id, from after an id on.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn people(&self, filter: &Filter, after: Option<PersonId>, limit: usize) -> Result<Vec<Person>> {
+        let after = after.map_or(0, |id| id.0);
+        self.read(|rows, codec| {
+            let mut found = Vec::new();
+            let mut take = |id: u64| -> Result<bool> {
+                if let Some(person) = codec.person(rows, PersonId(id))?
+                    && filter.passes(&person)
+                {
+                    found.push(person);
+                }
+                Ok(found.len() < limit)
+            };
+            match filter.tagged(rows, &codec)? {
+                Some(ids) => {
+                    for id in ids.into_iter().filter(|id| *id > after) {
+                        if !take(id)? {
+                            break;
+                        }
+                    }
+                }
+                None => {
+                    let mut after = after;
+                    'pages: loop {
+                        let page = rows.page(Kind::Person, after, 256)?;
+                        let Some((last, _)) = page.last() else { break };
+                        after = *last;
+                        for (id, _) in &page {
+                            if !take(*id)? {
+                                break 'pages;
+                            }
+                        }
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// A person's faces, by id.
+    ///
+    /// # Errors
+    /// There is no such person, or the store cannot be read.
+    pub fn faces(&self, person: PersonId) -> Result<Vec<Face>> {
+        self.read(|rows, codec| {
+            if rows.get(Kind::Person, person.0)?.is_none() {
+                return Err(GalleryError::missing(format!("person {person}")));
+            }
+            let ids = rows.owned(Kind::Face, person.0)?;
+            ids.into_iter().filter_map(|id| codec.face(rows, FaceId(id)).transpose()).collect()
+        })
+    }
+
+    /// A face.
+    ///
+    /// # Errors
+    /// There is none of that id, or the store cannot be read.
+    pub fn face(&self, id: FaceId) -> Result<Face> {
+        self.read(|rows, codec| {
+            codec.face(rows, id)?.ok_or_else(|| GalleryError::missing(format!("face {id}")))
+        })
+    }
+
+    /// A face's template.
+    ///
+    /// # Errors
+    /// There is no such face, or the store cannot be read.
+    pub fn template(&self, id: FaceId) -> Result<Vec<f32>> {
+        self.face(id)?;
+        self.read(|rows, codec| Ok(codec.template(rows, id)?.template))
+    }
+
+    /// A face's aligned crop, if it is kept: the encoded picture.
+    ///
+    /// # Errors
+    /// There is no such face, or the store cannot be read.
+    pub fn crop(&self, id: FaceId) -> Result<Option<Vec<u8>>> {
+        self.face(id)?;
+        self.read(|rows, codec| {
+            let row = rows.get(Kind::Crop, id.0)?;
+            row.map(|row| codec.open(Kind::Crop, id.0, &row)).transpose()
+        })
+    }
+
+    /// The faces that are said not to be a person.
+    ///
+    /// # Errors
+    /// There is no such person, or the store cannot be read.
+    pub fn negatives(&self, person: PersonId) -> Result<Vec<Negative>> {
+        self.person(person)?;
+        self.read(|rows, codec| Ok(codec.negatives(rows, person)?.into_iter().map(|(n, _)| n).collect()))
+    }
+}
+
+/// Ids that carry all of some tags.
+pub(crate) fn with_all(rows: &dyn Rows, tags: &[Tag]) -> Result<Option<Vec<u64>>> {
+    let Some((first, rest)) = tags.split_first() else { return Ok(None) };
+    let mut ids = rows.tagged(Kind::Person, first)?;
+    for tag in rest {
+        let others = rows.tagged(Kind::Person, tag)?;
+        ids.retain(|id| others.binary_search(id).is_ok());
+    }
+    Ok(Some(ids))
+}

@@ -1,0 +1,270 @@
+//! The index's file: a cache beside the store, never needed, never believed without its checksums.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..8 | `PHIZIDX` and the format's version, 1 |
+//! | 8..24 | the gallery's id |
+//! | 24..28, 28..32 | values a template has; 1 if sealed, 0 if not |
+//! | 32..40 | rows |
+//! | 40..48, 48..56 | the store's version and stamp that the file holds |
+//! | 56..60 | largest rounding error, f32 |
+//! | 60..64 | bytes of the sealed header check that follows |
+//! | 64.. | header check: an empty value sealed, bound to bytes 0..64 |
+//! | 4096.. | chunks: the packed rows, then ids and scales, [`CHUNK`] bytes each before sealing |
+//!
+//! All numbers are little-endian. Without a key the chunks lie there as they are, so that the packed rows can be
+//! mapped and used in place, and a CRC-32 of each follows them all. With a key each chunk is sealed, and is opened
+//! into memory; nothing of a template lies on the disk in the clear.
+//!
+//! A file is written under another name, synced, renamed, and never changed, so readers in other processes keep what
+//! they have mapped.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use super::{Base, Index};
+use crate::error::{GalleryError, Result};
+use crate::scan::{self, LANES};
+use crate::seal::Sealer;
+use crate::store::Mark;
+
+const MAGIC: [u8; 8] = *b"PHIZIDX\x01";
+const HEADER: usize = 64;
+const START: usize = 4096;
+/// One sealed piece; the last of each part may be shorter.
+const CHUNK: usize = 1 << 20;
+
+/// What became of loading.
+pub(crate) enum Loaded {
+    Index(Index),
+    /// There is no file.
+    Absent,
+    /// There is one that cannot be used, and why.
+    Unusable(&'static str),
+}
+
+fn header(index: &Index, rows: usize, gallery: &[u8; 16], sealed: bool) -> [u8; HEADER] {
+    let mut out = [0; HEADER];
+    out[..8].copy_from_slice(&MAGIC);
+    out[8..24].copy_from_slice(gallery);
+    out[24..28].copy_from_slice(&(index.dim as u32).to_le_bytes());
+    out[28] = u8::from(sealed);
+    out[32..40].copy_from_slice(&(rows as u64).to_le_bytes());
+    out[40..48].copy_from_slice(&index.mark.version.to_le_bytes());
+    out[48..56].copy_from_slice(&index.mark.stamp.to_le_bytes());
+    out[56..60].copy_from_slice(&index.error.to_le_bytes());
+    out
+}
+
+fn number<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|i| bytes[at + i])
+}
+
+/// To what a chunk is bound: its file (by the header, which holds the stamp) and its number.
+fn bound_to(header: &[u8; HEADER], chunk: usize) -> Vec<u8> {
+    [&header[..], &(chunk as u64).to_le_bytes()].concat()
+}
+
+/// Writes the index, and makes what was written its base.
+pub(crate) fn save(index: &mut Index, path: &Path, gallery: &[u8; 16], sealer: &Sealer) -> Result<()> {
+    let (codes, ids, scales) = index.packed();
+    let mut other = Vec::with_capacity(ids.len() * 12);
+    other.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+    other.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
+    let mut header = header(index, ids.len(), gallery, sealer.is_sealed());
+    let check = sealer.seal(b"", b"")?.len();
+    header[60..64].copy_from_slice(&(check as u32).to_le_bytes());
+    let check = sealer.seal(&header, b"")?;
+
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.new", std::process::id()));
+    let temporary = Path::new(&temporary);
+    let write = |file: &mut File| -> Result<()> {
+        let io = |e: std::io::Error| GalleryError::io(path, &e);
+        let mut start = vec![0; START];
+        start[..HEADER].copy_from_slice(&header);
+        start[HEADER..HEADER + check.len()].copy_from_slice(&check);
+        file.write_all(&start).map_err(io)?;
+        let chunks = codes.chunks(CHUNK).chain(other.chunks(CHUNK));
+        let mut sums = Vec::new();
+        for (i, chunk) in chunks.enumerate() {
+            if sealer.is_sealed() {
+                file.write_all(&sealer.seal(&bound_to(&header, i), chunk)?).map_err(io)?;
+            } else {
+                sums.extend(crc32fast::hash(chunk).to_le_bytes());
+                file.write_all(chunk).map_err(io)?;
+            }
+        }
+        file.write_all(&sums).map_err(io)?;
+        file.sync_all().map_err(io)
+    };
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let io = |e: std::io::Error| GalleryError::io(path, &e);
+    let written = options
+        .open(temporary)
+        .map_err(io)
+        .and_then(|mut file| write(&mut file))
+        .and_then(|()| std::fs::rename(temporary, path).map_err(io));
+    if written.is_err() {
+        let _ = std::fs::remove_file(temporary);
+    }
+    written?;
+    *index = Index::with_base(index.dim, Base::Owned(codes), ids, scales, index.error, index.mark);
+    Ok(())
+}
+
+/// Loads an index of a gallery; whether it is up to date its caller must see.
+pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer) -> Loaded {
+    let Ok(file) = File::open(path) else { return Loaded::Absent };
+    let Ok(map) = scan::map(&file) else { return Loaded::Unusable("cannot be mapped") };
+    if map.len() < START || map[..8] != MAGIC {
+        return Loaded::Unusable("is of another format");
+    }
+    let header: [u8; HEADER] = number(&map, 0);
+    let check = u32::from_le_bytes(number(&header, 60)) as usize;
+    let genuine = check <= START - HEADER && sealer.open(&header, &map[HEADER..HEADER + check]).is_some();
+    if !genuine || header[28] != u8::from(sealer.is_sealed()) {
+        return Loaded::Unusable("has a damaged header, or another key");
+    }
+    if header[8..24] != *gallery || u32::from_le_bytes(number(&header, 24)) as usize != dim {
+        return Loaded::Unusable("belongs to another gallery");
+    }
+    let rows = u64::from_le_bytes(number(&header, 32)) as usize;
+    let mark = Mark {
+        version: u64::from_le_bytes(number(&header, 40)),
+        stamp: u64::from_le_bytes(number(&header, 48)),
+    };
+    let error = f32::from_le_bytes(number(&header, 56));
+    // The header is genuine, so these products do not overflow: such a file was once written.
+    let codes = rows.next_multiple_of(LANES) * dim.next_multiple_of(LANES);
+    let parts = [codes, rows * 12];
+    let (base, other) = if sealer.is_sealed() {
+        match open_chunks(&map[START..], &header, parts, sealer) {
+            Some([codes, other]) => (Base::Owned(codes), other),
+            None => return Loaded::Unusable("is damaged"),
+        }
+    } else {
+        let sums = parts.iter().map(|part| part.div_ceil(CHUNK)).sum::<usize>() * 4;
+        if map.len() != START + codes + rows * 12 + sums {
+            return Loaded::Unusable("is cut short");
+        }
+        let (data, sums) = map[START..].split_at(codes + rows * 12);
+        let (packed, other) = data.split_at(codes);
+        let chunks: Vec<&[u8]> = packed.chunks(CHUNK).chain(other.chunks(CHUNK)).collect();
+        let right = |(chunk, sum): (&&[u8], &[u8; 4])| crc32fast::hash(chunk).to_le_bytes() == *sum;
+        if !chunks.iter().zip(sums.as_chunks::<4>().0).all(right) {
+            return Loaded::Unusable("is damaged");
+        }
+        let other = other.to_vec();
+        (Base::Mapped { map, start: START, end: START + codes }, other)
+    };
+    let (ids, scales) = other.split_at(rows * 8);
+    let ids: Vec<u64> = ids.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+    let scales = scales.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    if !ids.is_sorted_by(|a, b| a < b) {
+        return Loaded::Unusable("is damaged");
+    }
+    Loaded::Index(Index::with_base(dim, base, ids, scales, error, mark))
+}
+
+/// Opens all sealed chunks into their two parts, on all cores: this is what opening a large sealed gallery takes.
+fn open_chunks(
+    bytes: &[u8],
+    header: &[u8; HEADER],
+    parts: [usize; 2],
+    sealer: &Sealer,
+) -> Option<[Vec<u8>; 2]> {
+    let extra = sealer.seal(b"", b"").ok()?.len();
+    let chunks = |part: usize| part.div_ceil(CHUNK);
+    if bytes.len() != parts[0] + parts[1] + (chunks(parts[0]) + chunks(parts[1])) * extra {
+        return None;
+    }
+    let mut out = parts.map(|size| vec![0; size]);
+    let mut jobs = Vec::new();
+    let (mut from, mut number) = (bytes, 0);
+    for part in &mut out {
+        for target in part.chunks_mut(CHUNK) {
+            let (sealed, rest) = from.split_at_checked(target.len() + extra)?;
+            from = rest;
+            jobs.push((number, sealed, target));
+            number += 1;
+        }
+    }
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(8);
+    let share = jobs.len().div_ceil(threads).max(1);
+    let opened = std::thread::scope(|scope| {
+        let workers: Vec<_> = jobs
+            .chunks_mut(share)
+            .map(|jobs| {
+                scope.spawn(move || {
+                    jobs.iter_mut().all(|(number, sealed, target)| {
+                        let value = sealer.open(&bound_to(header, *number), sealed);
+                        value.is_some_and(|value| {
+                            value.len() == target.len() && {
+                                target.copy_from_slice(&value);
+                                true
+                            }
+                        })
+                    })
+                })
+            })
+            .collect();
+        workers.into_iter().all(|worker| worker.join().unwrap_or(false))
+    });
+    opened.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::unit;
+    use super::*;
+    use phiz_eval::random::Random;
+
+    #[test]
+    fn a_file_comes_back_and_any_flipped_byte_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        let gallery = [5; 16];
+        for sealer in [Sealer::fresh().unwrap(), Sealer::open_to_all()] {
+            let mut random = Random::new(2);
+            let mut index = Index::new(20);
+            let people: Vec<Vec<f32>> = (0..50).map(|_| unit(&mut random, 20)).collect();
+            for (id, template) in people.iter().enumerate() {
+                index.set(id as u64 + 1, Some(template));
+            }
+            index.mark = Mark { version: 9, stamp: 1234 };
+            index.set(7, None);
+            save(&mut index, &path, &gallery, &sealer).unwrap();
+            let Loaded::Index(again) = load(&path, 20, &gallery, &sealer) else { panic!("cannot be loaded") };
+            assert_eq!((again.mark, again.len(), again.pending()), (index.mark, 49, 0));
+            let probe = again.probe(&people[20]);
+            assert_eq!(again.search(&[probe], 1, None)[0][0].id, 21);
+
+            let good = std::fs::read(&path).unwrap();
+            let plain = scan::quantise(&people[20], 32).0;
+            let shown =
+                good.windows(4).any(|w| w.iter().zip(&plain).all(|(a, b)| *a == b.cast_unsigned() ^ 0x80));
+            assert_eq!(shown, !sealer.is_sealed(), "four values of a template in the file");
+            // Bytes between the header and the first chunk are padding that nothing reads.
+            let used = (0..good.len()).filter(|i| *i < 104 || *i >= START);
+            for at in used.step_by(7) {
+                let mut bad = good.clone();
+                bad[at] ^= 4;
+                std::fs::write(&path, &bad).unwrap();
+                let found = matches!(load(&path, 20, &gallery, &sealer), Loaded::Unusable(_));
+                assert!(found || (!sealer.is_sealed() && (80..104).contains(&at)), "byte {at}");
+            }
+            for cut in [0, 7, 64, START, good.len() - 1] {
+                std::fs::write(&path, &good[..cut]).unwrap();
+                assert!(!matches!(load(&path, 20, &gallery, &sealer), Loaded::Index(_)), "cut at {cut}");
+            }
+            std::fs::write(&path, &good).unwrap();
+            assert!(!matches!(load(&path, 20, &[6; 16], &sealer), Loaded::Index(_)), "another gallery");
+            assert!(!matches!(load(&path, 21, &gallery, &sealer), Loaded::Index(_)), "another dimension");
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The index: one 8-bit template a person, scanned whole for every search.
+//!
+//! It is only ever a cache of the store. What it says is a list of candidates; who they are and how similar is told
+//! from the store's own f32 templates. A stale or damaged index could therefore hide a person, never name a wrong
+//! one, and neither is let happen: it follows the store's log of changes before each search, and its file carries
+//! checksums.
+//!
+//! Rows are written once. A change kills the old row and appends a new one to the *tail*; writing the file packs the
+//! living rows, sorted by id, into a new *base*. The scan is exact up to the rounding to 8 bits, whose effect is
+//! bounded ([`Index::bound`]), so that the caller knows when it has seen enough candidates.
+
+mod file;
+mod top;
+
+use std::collections::HashMap;
+
+use memmap2::Mmap;
+
+use crate::scan::{self, LANES};
+use crate::store::Mark;
+use top::Top;
+
+pub(crate) use file::{Loaded, load, save};
+
+/// Blocks scanned at a time: a tile of 512 rows stays in the second-level cache while all probes pass over it.
+const TILE: usize = 32;
+/// Probes that share a pass.
+const BATCH: usize = 64;
+
+/// Where the packed base lies.
+enum Base {
+    Mapped { map: Mmap, start: usize, end: usize },
+    Owned(Vec<u8>),
+}
+
+impl Base {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Base::Mapped { map, start, end } => &map[*start..*end],
+            Base::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// A person's row that a search found, with the similarity that 8 bits tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hit {
+    pub(crate) id: u64,
+    pub(crate) similarity: f32,
+}
+
+/// A template to search with, in 8 bits.
+pub(crate) struct Probe {
+    codes: Vec<i8>,
+    scale: f32,
+    error: f32,
+}
+
+/// A choice of rows: one bit a row, 16 a block.
+pub(crate) struct Choice(Vec<u16>);
+
+impl Choice {
+    /// Rows chosen.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+}
+
+/// See the module's text.
+pub(crate) struct Index {
+    /// Values a template has.
+    dim: usize,
+    /// Bytes a row has: `dim`, padded.
+    padded: usize,
+    base: Base,
+    /// Rows of the base, sorted by id; the tail begins with the next whole block.
+    base_rows: usize,
+    tail: Vec<u8>,
+    /// The first row that was never used.
+    next: usize,
+    /// Of all rows, base and tail, padded to whole blocks.
+    ids: Vec<u64>,
+    scales: Vec<f32>,
+    alive: Vec<u16>,
+    tail_rows: HashMap<u64, usize>,
+    living: usize,
+    /// The largest distance of a row from its true template.
+    error: f32,
+    /// The store's state that this holds.
+    pub(crate) mark: Mark,
+}
+
+impl Index {
+    pub(crate) fn new(dim: usize) -> Index {
+        Index::with_base(dim, Base::Owned(Vec::new()), Vec::new(), Vec::new(), 0.0, Mark::default())
+    }
+
+    /// `ids` and `scales` of the base's rows, ids rising.
+    fn with_base(
+        dim: usize,
+        base: Base,
+        mut ids: Vec<u64>,
+        mut scales: Vec<f32>,
+        error: f32,
+        mark: Mark,
+    ) -> Index {
+        let base_rows = ids.len();
+        let next = base_rows.next_multiple_of(LANES);
+        ids.resize(next, 0);
+        scales.resize(next, 0.0);
+        let mut alive = vec![u16::MAX; next / LANES];
+        if !base_rows.is_multiple_of(LANES)
+            && let Some(last) = alive.last_mut()
+        {
+            *last = (1 << (base_rows % LANES)) - 1;
+        }
+        let padded = dim.next_multiple_of(LANES);
+        let (tail, tail_rows, living) = (Vec::new(), HashMap::new(), base_rows);
+        Index { dim, padded, base, base_rows, tail, next, ids, scales, alive, tail_rows, living, error, mark }
+    }
+
+    /// People it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.living
+    }
+
+    /// Rows that were added or removed since it was last written.
+    pub(crate) fn pending(&self) -> usize {
+        let added = self.next - self.base_rows.next_multiple_of(LANES);
+        added + (self.base_rows + added - self.living)
+    }
+
+    /// Bytes that it holds, in memory or mapped.
+    pub(crate) fn bytes(&self) -> usize {
+        self.base.bytes().len() + self.tail.len() + self.ids.len() * 12 + self.alive.len() * 2
+    }
+
+    /// Ids of all people that it holds, in no order.
+    pub(crate) fn people(&self) -> impl Iterator<Item = u64> {
+        (0..self.ids.len()).filter(|row| self.is_alive(*row)).map(|row| self.ids[row])
+    }
+
+    fn is_alive(&self, row: usize) -> bool {
+        self.alive[row / LANES] >> (row % LANES) & 1 == 1
+    }
+
+    fn row_of(&self, id: u64) -> Option<usize> {
+        let row = match self.tail_rows.get(&id) {
+            Some(row) => *row,
+            None => self.ids[..self.base_rows].binary_search(&id).ok()?,
+        };
+        self.is_alive(row).then_some(row)
+    }
+
+    /// Sets or removes a person's template (of unit length).
+    pub(crate) fn set(&mut self, id: u64, template: Option<&[f32]>) {
+        if let Some(row) = self.row_of(id) {
+            self.alive[row / LANES] &= !(1 << (row % LANES));
+            self.tail_rows.remove(&id);
+            self.living -= 1;
+        }
+        if let Some(template) = template {
+            let (codes, scale) = scan::quantise(template, self.padded);
+            self.error = self.error.max(scan::error(template, &codes, scale));
+            self.append(id, &codes, scale);
+        }
+    }
+
+    fn append(&mut self, id: u64, codes: &[i8], scale: f32) {
+        let row = self.next;
+        if row == self.ids.len() {
+            self.ids.resize(row + LANES, 0);
+            self.scales.resize(row + LANES, 0.0);
+            self.alive.push(0);
+            self.tail.resize(self.tail.len() + LANES * self.padded, 0x80);
+        }
+        scan::pack(&mut self.tail, self.padded, row - self.base_rows.next_multiple_of(LANES), codes);
+        (self.ids[row], self.scales[row]) = (id, scale);
+        self.alive[row / LANES] |= 1 << (row % LANES);
+        self.tail_rows.insert(id, row);
+        self.next += 1;
+        self.living += 1;
+    }
+
+    /// A template to search with.
+    pub(crate) fn probe(&self, template: &[f32]) -> Probe {
+        let (codes, scale) = scan::quantise(template, self.padded);
+        Probe { error: scan::error(template, &codes, scale), codes, scale }
+    }
+
+    /// How far a [`Hit`]'s similarity may lie from the true one: with both errors as lengths,
+    /// `|⟨p, r⟩ − ⟨p̂, r̂⟩| ≤ |p − p̂| |r| + |p̂| |r − r̂|`, and a little for the sums in f32.
+    pub(crate) fn bound(&self, probe: &Probe) -> f32 {
+        probe.error + (1.0 + probe.error) * self.error + 1e-5
+    }
+
+    /// The rows of some people; those that it does not hold are left out.
+    pub(crate) fn choose(&self, people: impl IntoIterator<Item = u64>) -> Choice {
+        let mut bits = vec![0u16; self.alive.len()];
+        for row in people.into_iter().filter_map(|id| self.row_of(id)) {
+            bits[row / LANES] |= 1 << (row % LANES);
+        }
+        Choice(bits)
+    }
+
+    /// For each probe the `most` people who are most similar, by falling similarity; ties by rising id.
+    pub(crate) fn search(&self, probes: &[Probe], most: usize, among: Option<&Choice>) -> Vec<Vec<Hit>> {
+        let wanted = |block: usize| self.alive[block] & among.map_or(u16::MAX, |choice| choice.0[block]);
+        let blocks = self.ids.len() / LANES;
+        let mut found = Vec::with_capacity(probes.len());
+        let mut products = Vec::new();
+        for batch in probes.chunks(BATCH) {
+            let codes: Vec<i8> = batch.iter().flat_map(|p| p.codes.iter().copied()).collect();
+            let offsets: Vec<i32> = batch.iter().map(|p| scan::offset(&p.codes)).collect();
+            let mut tops: Vec<Top> = batch.iter().map(|_| Top::new(most)).collect();
+            let mut block = 0;
+            while block < blocks {
+                // The longest run of blocks, up to a tile, that all hold somebody who is wanted and lie together.
+                if wanted(block) == 0 {
+                    block += 1;
+                    continue;
+                }
+                let (bytes, first) = self.bytes_from(block);
+                let room = TILE.min(first + bytes.len() / (LANES * self.padded) - block);
+                let run = (0..room).take_while(|i| wanted(block + i) != 0).count();
+                let bytes = &bytes[(block - first) * LANES * self.padded..][..run * LANES * self.padded];
+                products.resize(run * LANES * batch.len(), 0);
+                scan::fastest().products(bytes, &codes, self.padded, &mut products);
+                let rows = products.chunks_exact(run * LANES);
+                for (((top, products), probe), offset) in tops.iter_mut().zip(rows).zip(batch).zip(&offsets) {
+                    let (products, _) = products.as_chunks::<LANES>();
+                    for (i, products) in products.iter().enumerate() {
+                        let block = block + i;
+                        let scales = &self.scales[block * LANES..][..LANES];
+                        let mut similar = [0.0f32; LANES];
+                        for ((s, product), scale) in similar.iter_mut().zip(products).zip(scales) {
+                            *s = (product - offset) as f32 * (scale * probe.scale);
+                        }
+                        top.offer(&similar, wanted(block), &self.ids[block * LANES..][..LANES]);
+                    }
+                }
+                block += run;
+            }
+            found.extend(tops.into_iter().map(Top::into_hits));
+        }
+        found
+    }
+
+    /// The bytes of the base or the tail, whichever holds a block, and the first block there.
+    fn bytes_from(&self, block: usize) -> (&[u8], usize) {
+        let base_blocks = self.base_rows.div_ceil(LANES);
+        if block < base_blocks { (self.base.bytes(), 0) } else { (&self.tail, base_blocks) }
+    }
+
+    /// All living rows packed anew, sorted by id: what the file gets.
+    fn packed(&self) -> (Vec<u8>, Vec<u64>, Vec<f32>) {
+        let mut rows: Vec<usize> = (0..self.ids.len()).filter(|row| self.is_alive(*row)).collect();
+        rows.sort_unstable_by_key(|row| self.ids[*row]);
+        let mut bytes = vec![0x80; rows.len().next_multiple_of(LANES) * self.padded];
+        let mut codes = Vec::with_capacity(self.padded);
+        for (to, row) in rows.iter().enumerate() {
+            let (from, first) = self.bytes_from(row / LANES);
+            codes.clear();
+            codes.extend(scan::unpack(from, self.padded, row - first * LANES));
+            scan::pack(&mut bytes, self.padded, to, &codes);
+        }
+        let ids = rows.iter().map(|row| self.ids[*row]).collect();
+        (bytes, ids, rows.iter().map(|row| self.scales[*row]).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use phiz_eval::random::Random;
+
+    pub(super) fn unit(random: &mut Random, dim: usize) -> Vec<f32> {
+        let v: Vec<f64> = (0..dim).map(|_| random.normal()).collect();
+        let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        v.iter().map(|x| (x / length) as f32).collect()
+    }
+
+    /// The definition: all similarities in f32, sorted.
+    fn naive(people: &std::collections::BTreeMap<u64, Vec<f32>>, probe: &[f32]) -> Vec<(u64, f32)> {
+        let dot = |t: &[f32]| t.iter().zip(probe).map(|(a, b)| a * b).sum::<f32>();
+        let mut all: Vec<(u64, f32)> = people.iter().map(|(id, t)| (*id, dot(t))).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        all
+    }
+
+    fn check(index: &Index, people: &std::collections::BTreeMap<u64, Vec<f32>>, random: &mut Random) {
+        assert_eq!(index.len(), people.len());
+        let probes: Vec<Vec<f32>> = (0..3).map(|_| unit(random, index.dim)).collect();
+        let quantised: Vec<Probe> = probes.iter().map(|p| index.probe(p)).collect();
+        let some: Vec<u64> = people.keys().copied().filter(|id| id % 3 == 0).collect();
+        let chosen: std::collections::BTreeMap<u64, Vec<f32>> =
+            some.iter().map(|id| (*id, people[id].clone())).collect();
+        let choice = index.choose(some.iter().copied().chain([99_999_999]));
+        for (among, people) in [(None, people), (Some(&choice), &chosen)] {
+            for (hits, (probe, q)) in
+                index.search(&quantised, 5, among).iter().zip(probes.iter().zip(&quantised))
+            {
+                let truth = naive(people, probe);
+                assert_eq!(hits.len(), 5.min(truth.len()));
+                for (hit, (_, true_similarity)) in hits.iter().zip(&truth) {
+                    let own = people[&hit.id].iter().zip(probe).map(|(a, b)| a * b).sum::<f32>();
+                    assert!((hit.similarity - own).abs() <= index.bound(q));
+                    assert!((hit.similarity - true_similarity).abs() <= index.bound(q));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn random_changes_are_seen_by_the_next_search() {
+        let mut random = Random::new(3);
+        for dim in [8, 33] {
+            let (mut index, mut people) = (Index::new(dim), std::collections::BTreeMap::new());
+            check(&index, &people, &mut random);
+            for step in 0..600 {
+                let id = 1 + random.below(120) as u64;
+                if random.below(3) == 0 {
+                    index.set(id, None);
+                    people.remove(&id);
+                } else {
+                    let template = unit(&mut random, dim);
+                    index.set(id, Some(&template));
+                    people.insert(id, template);
+                }
+                if step % 7 == 0 {
+                    check(&index, &people, &mut random);
+                }
+                if step % 150 == 149 {
+                    let (bytes, ids, scales) = index.packed();
+                    assert!(ids.iter().copied().eq(people.keys().copied()));
+                    index = Index::with_base(dim, Base::Owned(bytes), ids, scales, index.error, index.mark);
+                    assert_eq!(index.pending(), 0);
+                    check(&index, &people, &mut random);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What a gallery is made of: people, faces, what is said of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorKind, GalleryError};
+
+macro_rules! id {
+    ($name:ident, $letter:literal, $what:literal) => {
+        #[doc = concat!("Names ", $what, ", for ever: an id is never given twice. Written `", $letter, "12`.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($letter, "{}"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = GalleryError;
+            fn from_str(text: &str) -> Result<$name, GalleryError> {
+                let number = text.strip_prefix($letter).and_then(|digits| digits.parse().ok());
+                number.filter(|n| *n > 0 && *n <= i64::MAX as u64).map($name).ok_or_else(|| {
+                    GalleryError::new(ErrorKind::Caller, format!("{text:?} is no id of {}", $what))
+                        .hint_at(concat!("such an id reads ", $letter, "12"))
+                })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<$name, D::Error> {
+                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(PersonId, "p", "a person");
+id!(FaceId, "f", "a face");
+id!(NegativeId, "n", "a negative");
+id!(OperationId, "o", "an operation");
+
+/// What is said of a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Details {
+    /// Need not be unique, may be empty.
+    pub name: String,
+    /// Free-form.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// Watch lists that the person is on.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lists: BTreeSet<String>,
+}
+
+impl Details {
+    /// With a name and nothing else.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Details {
+        Details { name: name.into(), ..Details::default() }
+    }
+}
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Person {
+    /// Which.
+    pub id: PersonId,
+    /// What is said of them.
+    #[serde(flatten)]
+    pub details: Details,
+    /// When they were enrolled, in seconds since 1970.
+    pub created: i64,
+    /// How many faces they have.
+    pub faces: usize,
+    /// How many faces are said not to be them.
+    pub negatives: usize,
+}
+
+/// A photo's identity: SHA-256 of its file.
+pub type PhotoHash = [u8; 32];
+
+/// A face to be enrolled.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewFace {
+    /// Of unit length, by the gallery's model.
+    pub template: Vec<f32>,
+    /// Worth of the face, 0 to 1: how much it counts among its person's.
+    pub quality: f32,
+    /// The photo that it comes from.
+    pub photo: Option<PhotoHash>,
+    /// When the photo was taken, in seconds since 1970.
+    pub taken: Option<i64>,
+    /// Where the photo is from, such as its path.
+    pub source: Option<String>,
+    /// On what ground the person's face is kept, in the operator's words.
+    pub consent: Option<String>,
+    /// The aligned crop as an encoded picture, so that another model can describe it later.
+    pub crop: Option<Vec<u8>>,
+}
+
+/// An enrolled face.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Face {
+    /// Which.
+    pub id: FaceId,
+    /// Whose.
+    pub person: PersonId,
+    /// Worth of the face, 0 to 1.
+    pub quality: f32,
+    /// The photo that it comes from.
+    #[serde(serialize_with = "hash")]
+    pub photo: Option<PhotoHash>,
+    /// When the photo was taken, in seconds since 1970.
+    pub taken: Option<i64>,
+    /// When it was enrolled, in seconds since 1970.
+    pub added: i64,
+    /// Where the photo is from.
+    pub source: Option<String>,
+    /// On what ground it is kept.
+    pub consent: Option<String>,
+    /// Whether its crop is kept.
+    pub crop: bool,
+}
+
+/// "This face is not that person."
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Negative {
+    /// Which.
+    pub id: NegativeId,
+    /// Who it is not.
+    pub person: PersonId,
+    /// The photo that the face comes from.
+    #[serde(serialize_with = "hash")]
+    pub photo: Option<PhotoHash>,
+    /// When it was said, in seconds since 1970.
+    pub added: i64,
+    /// Where the photo is from.
+    pub source: Option<String>,
+}
+
+fn hash<S: serde::Serializer>(hash: &Option<PhotoHash>, s: S) -> Result<S::Ok, S::Error> {
+    hash.map(|h| crate::seal::hex(&h)).serialize(s)
+}
+
+/// What a row of a person holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PersonBody {
+    #[serde(flatten)]
+    pub(crate) details: Details,
+    pub(crate) created: i64,
+}
+
+/// What a row of a face or a negative holds, beside its template and crop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct FaceBody {
+    pub(crate) added: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) photo: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) taken: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) consent: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) crop: bool,
+}
+
+impl FaceBody {
+    pub(crate) fn photo(&self) -> Option<PhotoHash> {
+        self.photo.as_deref().and_then(crate::seal::unhex).and_then(|bytes| bytes.try_into().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_read_back_and_nothing_else_does() {
+        assert_eq!("p12".parse::<PersonId>().unwrap(), PersonId(12));
+        assert_eq!(FaceId(7).to_string(), "f7");
+        for wrong in ["", "p", "12", "f12", "p0", "p-1", "p9223372036854775808", "p1 "] {
+            assert!(wrong.parse::<PersonId>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Rows opened and sealed: what lies between the store, which sees only bytes, and people and faces.
+
+use zeroize::Zeroizing;
+
+use crate::error::{ErrorKind, GalleryError, Result};
+use crate::model::{Details, Face, FaceBody, FaceId, Negative, NegativeId, Person, PersonBody, PersonId};
+use crate::seal::Sealer;
+use crate::store::{Kind, Row, Rows, RowsMut, Tag};
+
+/// Opens and seals the rows of one gallery.
+#[derive(Clone, Copy)]
+pub(crate) struct Codec<'a> {
+    pub(crate) sealer: &'a Sealer,
+    /// Values a template has.
+    pub(crate) dim: usize,
+}
+
+/// To what a row's body is bound: a body moved to another row, or a row to another owner, does not open.
+fn place(kind: Kind, id: u64, owner: u64) -> [u8; 17] {
+    let mut out = [kind as u8; 17];
+    out[1..9].copy_from_slice(&id.to_le_bytes());
+    out[9..].copy_from_slice(&owner.to_le_bytes());
+    out
+}
+
+/// A row for messages.
+pub(crate) fn named(kind: Kind, id: u64) -> String {
+    match kind {
+        Kind::Person => format!("person {}", PersonId(id)),
+        Kind::Face => format!("face {}", FaceId(id)),
+        Kind::Template => format!("the template of face {}", FaceId(id)),
+        Kind::Crop => format!("the crop of face {}", FaceId(id)),
+        Kind::Negative => format!("negative {}", NegativeId(id)),
+        Kind::Journal => format!("operation {}", crate::model::OperationId(id)),
+    }
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| GalleryError::new(ErrorKind::Caller, e.to_string()))
+}
+
+/// A face's template and how much it counts.
+pub(crate) struct Weighted {
+    pub(crate) quality: f32,
+    pub(crate) template: Vec<f32>,
+}
+
+impl Codec<'_> {
+    pub(crate) fn open(&self, kind: Kind, id: u64, row: &Row) -> Result<Vec<u8>> {
+        let value = self.sealer.open(&place(kind, id, row.owner), &row.body);
+        value.ok_or_else(|| GalleryError::damaged(named(kind, id)))
+    }
+
+    pub(crate) fn open_json<T: serde::de::DeserializeOwned>(
+        &self,
+        kind: Kind,
+        id: u64,
+        row: &Row,
+    ) -> Result<T> {
+        let bytes = Zeroizing::new(self.open(kind, id, row)?);
+        serde_json::from_slice(&bytes).map_err(|e| {
+            let reason = format!("{} cannot be read ({e})", named(kind, id));
+            GalleryError::new(ErrorKind::OtherVersion, reason)
+        })
+    }
+
+    pub(crate) fn row(&self, kind: Kind, id: u64, owner: u64, tags: Vec<Tag>, value: &[u8]) -> Result<Row> {
+        Ok(Row { owner, tags, body: self.sealer.seal(&place(kind, id, owner), value)? })
+    }
+
+    /// The same content under another owner.
+    pub(crate) fn moved(&self, kind: Kind, id: u64, row: &Row, owner: u64) -> Result<Row> {
+        self.row(kind, id, owner, row.tags.clone(), &self.open(kind, id, row)?)
+    }
+
+    fn values(&self, bytes: &[u8], kind: Kind, id: u64) -> Result<Vec<f32>> {
+        if bytes.len() != self.dim * 4 {
+            return Err(GalleryError::damaged(named(kind, id)));
+        }
+        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    }
+
+    // People.
+
+    pub(crate) fn person_body(&self, rows: &dyn Rows, id: PersonId) -> Result<Option<PersonBody>> {
+        let row = rows.get(Kind::Person, id.0)?;
+        row.map(|row| self.open_json(Kind::Person, id.0, &row)).transpose()
+    }
+
+    pub(crate) fn person(&self, rows: &dyn Rows, id: PersonId) -> Result<Option<Person>> {
+        let Some(PersonBody { details, created }) = self.person_body(rows, id)? else { return Ok(None) };
+        let faces = rows.owned(Kind::Face, id.0)?.len();
+        let negatives = rows.owned(Kind::Negative, id.0)?.len();
+        Ok(Some(Person { id, details, created, faces, negatives }))
+    }
+
+    pub(crate) fn put_person(&self, rows: &mut dyn RowsMut, id: PersonId, body: &PersonBody) -> Result<()> {
+        let row = self.row(Kind::Person, id.0, 0, self.person_tags(&body.details), &to_json(body)?)?;
+        rows.put(Kind::Person, id.0, &row)
+    }
+
+    /// By what a person is found: name, attributes, lists.
+    pub(crate) fn person_tags(&self, details: &Details) -> Vec<Tag> {
+        let mut tags = vec![self.name_tag(&details.name)];
+        tags.extend(details.attributes.iter().map(|(key, value)| self.attribute_tag(key, value)));
+        tags.extend(details.lists.iter().map(|list| self.list_tag(list)));
+        tags
+    }
+
+    /// Names are found whatever their case and the space around them.
+    pub(crate) fn name_tag(&self, name: &str) -> Tag {
+        self.sealer.tag("name", name.trim().to_lowercase().as_bytes())
+    }
+
+    /// People of a name. The tag only finds them; the name itself decides.
+    pub(crate) fn people_named(&self, rows: &dyn Rows, name: &str) -> Result<Vec<PersonId>> {
+        let mut found = Vec::new();
+        for id in rows.tagged(Kind::Person, &self.name_tag(name))?.into_iter().map(PersonId) {
+            let body = self.person_body(rows, id)?;
+            if body.is_some_and(|body| body.details.name.trim().to_lowercase() == name.trim().to_lowercase())
+            {
+                found.push(id);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn attribute_tag(&self, key: &str, value: &str) -> Tag {
+        self.sealer.tag("attribute", format!("{}\0{key}{value}", key.len()).as_bytes())
+    }
+
+    pub(crate) fn list_tag(&self, list: &str) -> Tag {
+        self.sealer.tag("list", list.as_bytes())
+    }
+
+    // Faces.
+
+    pub(crate) fn face_body(&self, rows: &dyn Rows, id: FaceId) -> Result<Option<(PersonId, FaceBody)>> {
+        let Some(row) = rows.get(Kind::Face, id.0)? else { return Ok(None) };
+        Ok(Some((PersonId(row.owner), self.open_json(Kind::Face, id.0, &row)?)))
+    }
+
+    pub(crate) fn face(&self, rows: &dyn Rows, id: FaceId) -> Result<Option<Face>> {
+        let Some((person, body)) = self.face_body(rows, id)?.filter(|(person, _)| person.0 != 0) else {
+            return Ok(None);
+        };
+        let quality = self.template(rows, id)?.quality;
+        let (photo, FaceBody { added, taken, source, consent, crop, .. }) = (body.photo(), body);
+        Ok(Some(Face { id, person, quality, photo, taken, added, source, consent, crop }))
+    }
+
+    pub(crate) fn put_face(
+        &self,
+        rows: &mut dyn RowsMut,
+        id: FaceId,
+        person: PersonId,
+        body: &FaceBody,
+    ) -> Result<()> {
+        let tags = body.photo.iter().map(|photo| self.sealer.tag("photo", photo.as_bytes())).collect();
+        let row = self.row(Kind::Face, id.0, person.0, tags, &to_json(body)?)?;
+        rows.put(Kind::Face, id.0, &row)
+    }
+
+    pub(crate) fn template(&self, rows: &dyn Rows, id: FaceId) -> Result<Weighted> {
+        let row = rows.get(Kind::Template, id.0)?;
+        let row = row.ok_or_else(|| GalleryError::damaged(named(Kind::Template, id.0)))?;
+        self.weighted(id, &row)
+    }
+
+    pub(crate) fn weighted(&self, id: FaceId, row: &Row) -> Result<Weighted> {
+        let bytes = Zeroizing::new(self.open(Kind::Template, id.0, row)?);
+        let damaged = || GalleryError::damaged(named(Kind::Template, id.0));
+        let (quality, values) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let template = self.values(values, Kind::Template, id.0)?;
+        Ok(Weighted { quality: f32::from_le_bytes(*quality), template })
+    }
+
+    pub(crate) fn put_template(
+        &self,
+        rows: &mut dyn RowsMut,
+        id: FaceId,
+        person: PersonId,
+        quality: f32,
+        template: &[f32],
+    ) -> Result<()> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4 + template.len() * 4));
+        bytes.extend_from_slice(&quality.to_le_bytes());
+        bytes.extend(template.iter().flat_map(|v| v.to_le_bytes()));
+        rows.put(Kind::Template, id.0, &self.row(Kind::Template, id.0, person.0, Vec::new(), &bytes)?)
+    }
+
+    /// All of a person's templates. A template that another person's face claims does not open, and is an error.
+    pub(crate) fn templates(&self, rows: &dyn Rows, person: PersonId) -> Result<Vec<(FaceId, Weighted)>> {
+        let faces = rows.owned(Kind::Face, person.0)?;
+        let one = |id: u64| {
+            let row = rows.get(Kind::Template, id)?.filter(|row| row.owner == person.0);
+            let row = row.ok_or_else(|| GalleryError::damaged(named(Kind::Template, id)))?;
+            Ok((FaceId(id), self.weighted(FaceId(id), &row)?))
+        };
+        faces.into_iter().map(one).collect()
+    }
+
+    // Negatives.
+
+    pub(crate) fn negative(&self, rows: &dyn Rows, id: NegativeId) -> Result<Option<(Negative, Vec<f32>)>> {
+        let Some(row) = rows.get(Kind::Negative, id.0)?.filter(|row| row.owner != 0) else { return Ok(None) };
+        let bytes = Zeroizing::new(self.open(Kind::Negative, id.0, &row)?);
+        let damaged = || GalleryError::damaged(named(Kind::Negative, id.0));
+        let (values, json) = bytes.split_at_checked(self.dim * 4).ok_or_else(damaged)?;
+        let template = self.values(values, Kind::Negative, id.0)?;
+        let body: FaceBody = serde_json::from_slice(json).map_err(|_| damaged())?;
+        let (person, photo) = (PersonId(row.owner), body.photo());
+        Ok(Some((Negative { id, person, photo, added: body.added, source: body.source }, template)))
+    }
+
+    pub(crate) fn put_negative(
+        &self,
+        rows: &mut dyn RowsMut,
+        id: NegativeId,
+        person: PersonId,
+        body: &FaceBody,
+        template: &[f32],
+    ) -> Result<()> {
+        let mut bytes: Zeroizing<Vec<u8>> =
+            Zeroizing::new(template.iter().flat_map(|v| v.to_le_bytes()).collect());
+        bytes.extend(to_json(body)?);
+        rows.put(Kind::Negative, id.0, &self.row(Kind::Negative, id.0, person.0, Vec::new(), &bytes)?)
+    }
+
+    pub(crate) fn negatives(&self, rows: &dyn Rows, person: PersonId) -> Result<Vec<(Negative, Vec<f32>)>> {
+        let ids = rows.owned(Kind::Negative, person.0)?;
+        ids.into_iter().filter_map(|id| self.negative(rows, NegativeId(id)).transpose()).collect()
+    }
+}
+
+/// A face of no quality still counts a little: it is all that is known of some people.
+const LEAST_WEIGHT: f32 = 0.05;
+
+/// A person's faces as one template: their mean, weighted by quality, brought to unit length. None without faces, or
+/// if they cancel each other out.
+pub(crate) fn combine<'a>(faces: impl IntoIterator<Item = &'a Weighted>) -> Option<Vec<f32>> {
+    let mut sum: Vec<f64> = Vec::new();
+    for face in faces {
+        let weight = f64::from(face.quality.max(LEAST_WEIGHT));
+        sum.resize(face.template.len(), 0.0);
+        sum.iter_mut().zip(&face.template).for_each(|(s, v)| *s += weight * f64::from(*v));
+    }
+    let length = sum.iter().map(|v| v * v).sum::<f64>().sqrt();
+    (length > 1e-6).then(|| sum.iter().map(|v| (v / length) as f32).collect())
+}
+
+/// Cosine of two templates of unit length.
+pub(crate) fn similarity(a: &[f32], b: &[f32]) -> f32 {
+    let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    sum.clamp(-1.0, 1.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faces_combine_by_quality() {
+        let face = |quality, template: [f32; 2]| Weighted { quality, template: template.into() };
+        let one = combine(&[face(0.3, [0.6, 0.8])]).unwrap();
+        assert!((one[0] - 0.6).abs() < 1e-6 && (one[1] - 0.8).abs() < 1e-6, "alone: itself");
+        let two = combine(&[face(0.9, [1.0, 0.0]), face(0.3, [0.0, 1.0])]).unwrap();
+        assert!((two[0] / two[1] - 3.0).abs() < 1e-5);
+        let poor = combine(&[face(0.0, [1.0, 0.0]), face(1.0, [0.0, 1.0])]).unwrap();
+        assert!((poor[1] / poor[0] - 20.0).abs() < 1e-4);
+        assert_eq!(combine(&[]), None);
+        assert_eq!(combine(&[face(0.5, [1.0, 0.0]), face(0.5, [-1.0, 0.0])]), None);
+    }
+}

@@ -1,0 +1,375 @@
+//! Sealing: what lies on the disk says nothing about a face to whoever lacks the key.
+//!
+//! One random *data key* seals everything (XChaCha20-Poly1305, a nonce of its own for each value, the row's kind,
+//! id and owner as associated data, so that sealed values cannot be moved between rows). The data key lies in the
+//! store, *wrapped* by a key that a key file holds or Argon2id derives from a passphrase; changing that key rewraps
+//! 32 bytes. Lookups by name go over keyed hashes ([`Sealer::tag`]).
+//!
+//! Without a key values carry a checksum instead, under the same functions: damage is found either way.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chacha20poly1305::aead::{AeadInPlace, KeyInit};
+use chacha20poly1305::{Key as CipherKey, Tag as CipherTag, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::error::{ErrorKind, GalleryError, Result};
+use crate::store::Tag;
+
+/// What opens a gallery.
+#[derive(Clone)]
+pub enum Key {
+    /// Nothing: the gallery lies open on the disk.
+    None,
+    /// A file with a random key, made by [`Key::generate`] or with the gallery.
+    File(PathBuf),
+    /// Something that a person remembers; stretched by Argon2id.
+    Passphrase(Zeroizing<String>),
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Key::None => f.write_str("None"),
+            Key::File(path) => write!(f, "File({})", path.display()),
+            Key::Passphrase(_) => f.write_str("Passphrase(…)"),
+        }
+    }
+}
+
+impl Key {
+    /// A passphrase.
+    #[must_use]
+    pub fn passphrase(text: impl Into<String>) -> Key {
+        Key::Passphrase(Zeroizing::new(text.into()))
+    }
+
+    /// Makes a key file, readable by its owner only. Never overwrites.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written.
+    pub fn generate(path: &Path) -> Result<()> {
+        let key = random_key()?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let text = Zeroizing::new(format!("{KEY_FILE} {}\n", hex(key.as_slice())));
+        let written = options.open(path).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(|e| GalleryError::io(path, &e))
+    }
+
+    /// Whether others than its owner may read a key file (known on Unix only).
+    #[must_use]
+    pub fn is_exposed(path: &Path) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = path;
+            false
+        }
+    }
+}
+
+const KEY_FILE: &str = "phiz-key-1";
+const NONCE: usize = 24;
+const TAG: usize = 16;
+
+type Secret = Zeroizing<[u8; 32]>;
+
+/// How the data key is wrapped; part of the gallery's head, in the clear.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "by")]
+pub(crate) enum Wrap {
+    File { data_key: String },
+    Passphrase { data_key: String, salt: String, memory_kib: u32, passes: u32, lanes: u32 },
+}
+
+/// Argon2id as RFC 9106 recommends for little memory: 64 MiB, 3 passes (one lane: we run on one thread).
+const ARGON: (u32, u32, u32) = (64 * 1024, 3, 1);
+
+/// Seals and opens values.
+pub(crate) struct Sealer {
+    cipher: Option<XChaCha20Poly1305>,
+    data_key: Option<Secret>,
+    names: Secret,
+    prefix: [u8; 16],
+    counter: AtomicU64,
+}
+
+impl Sealer {
+    /// For values that only carry checksums.
+    pub(crate) fn open_to_all() -> Sealer {
+        let (names, prefix) = (Zeroizing::new([0; 32]), [0; 16]);
+        Sealer { cipher: None, data_key: None, names, prefix, counter: AtomicU64::new(0) }
+    }
+
+    /// With a fresh data key.
+    pub(crate) fn fresh() -> Result<Sealer> {
+        Sealer::with(random_key()?)
+    }
+
+    fn with(data_key: Secret) -> Result<Sealer> {
+        let mut prefix = [0; 16];
+        random(&mut prefix)?;
+        Ok(Sealer {
+            cipher: Some(XChaCha20Poly1305::new(CipherKey::from_slice(&*derive(&data_key, b"phiz values")))),
+            names: derive(&data_key, b"phiz tags"),
+            data_key: Some(data_key),
+            // 128 random bits for this process and a count within it: no nonce comes twice.
+            prefix,
+            counter: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.cipher.is_some()
+    }
+
+    /// The data key under another key; none where nothing is sealed.
+    pub(crate) fn wrap(&self, key: &Key, bound_to: &[u8]) -> Result<Option<Wrap>> {
+        let Some(data_key) = &self.data_key else { return Ok(None) };
+        let seal = |outer: &Secret| -> Result<String> {
+            Ok(hex(&Sealer::with(outer.clone())?.seal(bound_to, data_key.as_slice())?))
+        };
+        Ok(match key {
+            Key::None => None,
+            Key::File(path) => Some(Wrap::File { data_key: seal(&read_key_file(path)?)? }),
+            Key::Passphrase(text) => {
+                let mut salt = [0; 16];
+                random(&mut salt)?;
+                let (memory_kib, passes, lanes) = ARGON;
+                let outer = stretch(text, &salt, ARGON)?;
+                Some(Wrap::Passphrase {
+                    data_key: seal(&outer)?,
+                    salt: hex(&salt),
+                    memory_kib,
+                    passes,
+                    lanes,
+                })
+            }
+        })
+    }
+
+    /// The sealer whose data key was wrapped.
+    pub(crate) fn unwrap(wrap: &Wrap, key: &Key, bound_to: &[u8]) -> Result<Sealer> {
+        let wrong = |reason: &str| GalleryError::new(ErrorKind::WrongKey, reason);
+        let (outer, sealed) = match (wrap, key) {
+            (Wrap::File { data_key }, Key::File(path)) => (read_key_file(path)?, data_key),
+            (Wrap::Passphrase { data_key, salt, memory_kib, passes, lanes }, Key::Passphrase(text)) => {
+                let salt = unhex(salt).ok_or_else(|| GalleryError::damaged("the gallery's head"))?;
+                (stretch(text, &salt, (*memory_kib, *passes, *lanes))?, data_key)
+            }
+            (Wrap::File { .. }, _) => return Err(wrong("the gallery is sealed by a key file")),
+            (Wrap::Passphrase { .. }, _) => return Err(wrong("the gallery is sealed by a passphrase")),
+        };
+        let sealed = unhex(sealed).ok_or_else(|| GalleryError::damaged("the gallery's head"))?;
+        let data_key = Sealer::with(outer)?
+            .open(bound_to, &sealed)
+            .and_then(|bytes| Zeroizing::new(bytes).as_slice().try_into().ok().map(Zeroizing::new))
+            .ok_or_else(|| wrong("the key does not open this gallery"))?;
+        Sealer::with(data_key)
+    }
+
+    /// `nonce ‖ tag ‖ ciphertext`, or `checksum ‖ value`.
+    pub(crate) fn seal(&self, bound_to: &[u8], value: &[u8]) -> Result<Vec<u8>> {
+        let Some(cipher) = &self.cipher else {
+            let mut out = Vec::with_capacity(TAG + value.len());
+            out.extend_from_slice(&checksum(bound_to, value));
+            out.extend_from_slice(value);
+            return Ok(out);
+        };
+        let mut out = vec![0; NONCE + TAG + value.len()];
+        out[..16].copy_from_slice(&self.prefix);
+        out[16..NONCE].copy_from_slice(&self.counter.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+        let (head, body) = out.split_at_mut(NONCE + TAG);
+        body.copy_from_slice(value);
+        let tag = cipher
+            .encrypt_in_place_detached(XNonce::from_slice(&head[..NONCE]), bound_to, body)
+            .map_err(|_| GalleryError::new(ErrorKind::Caller, "a value is too long to be sealed"))?;
+        head[NONCE..].copy_from_slice(&tag);
+        Ok(out)
+    }
+
+    /// The value, or none if this is not what was sealed, bound to this.
+    pub(crate) fn open(&self, bound_to: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let Some(cipher) = &self.cipher else {
+            let (sum, value) = sealed.split_at_checked(TAG)?;
+            return (sum == checksum(bound_to, value)).then(|| value.to_vec());
+        };
+        let (head, body) = sealed.split_at_checked(NONCE + TAG)?;
+        let mut value = body.to_vec();
+        let (nonce, tag) = (XNonce::from_slice(&head[..NONCE]), CipherTag::from_slice(&head[NONCE..]));
+        cipher.decrypt_in_place_detached(nonce, bound_to, &mut value, tag).ok()?;
+        Some(value)
+    }
+
+    /// By what a row is found without being opened: a keyed hash, so that guesses cannot be tried without the key.
+    pub(crate) fn tag(&self, what: &str, value: &[u8]) -> Tag {
+        let mut mac = mac(&*self.names);
+        mac.update(what.as_bytes());
+        mac.update(&[0]);
+        mac.update(value);
+        let hash = mac.finalize().into_bytes();
+        std::array::from_fn(|i| hash[i])
+    }
+}
+
+fn mac(key: &[u8]) -> Hmac<Sha256> {
+    // HMAC takes a key of any length; there is no other way for this to fail.
+    <Hmac<Sha256> as Mac>::new_from_slice(key)
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"))
+}
+
+fn derive(key: &Secret, label: &[u8]) -> Secret {
+    let mut mac = mac(key.as_slice());
+    mac.update(label);
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+fn checksum(bound_to: &[u8], value: &[u8]) -> [u8; TAG] {
+    let mut hash = Sha256::new();
+    hash.update((bound_to.len() as u64).to_le_bytes());
+    hash.update(bound_to);
+    hash.update(value);
+    let hash = hash.finalize();
+    std::array::from_fn(|i| hash[i])
+}
+
+fn stretch(text: &str, salt: &[u8], (memory_kib, passes, lanes): (u32, u32, u32)) -> Result<Secret> {
+    // The figures come from the file: one that asks for all memory is damaged or hostile.
+    if memory_kib > 1 << 20 || passes > 64 || lanes > 16 {
+        return Err(GalleryError::damaged("the gallery's head"));
+    }
+    let mut out = Zeroizing::new([0; 32]);
+    argon2::Params::new(memory_kib, passes, lanes, Some(32))
+        .map(|params| argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params))
+        .and_then(|argon| argon.hash_password_into(text.as_bytes(), salt, out.as_mut_slice()))
+        .map_err(|e| GalleryError::new(ErrorKind::Caller, format!("the passphrase cannot be used ({e})")))?;
+    Ok(out)
+}
+
+fn read_key_file(path: &Path) -> Result<Secret> {
+    let mut text = Zeroizing::new(String::new());
+    // A key file is one short line; more is another file, which need not be read to its end.
+    let read = std::fs::File::open(path).and_then(|file| file.take(1024).read_to_string(&mut text));
+    read.map_err(|e| {
+        GalleryError::new(ErrorKind::WrongKey, format!("the key file cannot be read ({e})"))
+            .at(path)
+            .hint_at("without its key file a sealed gallery cannot be opened by anyone: restore the file")
+    })?;
+    let bytes = text.trim().strip_prefix(KEY_FILE).and_then(|rest| unhex(rest.trim())).map(Zeroizing::new);
+    bytes.and_then(|b| b.as_slice().try_into().ok().map(Zeroizing::new)).ok_or_else(|| {
+        GalleryError::new(ErrorKind::WrongKey, format!("is no key file: it does not read `{KEY_FILE} …`"))
+            .at(path)
+    })
+}
+
+fn random_key() -> Result<Secret> {
+    let mut key = Zeroizing::new([0; 32]);
+    random(key.as_mut_slice())?;
+    Ok(key)
+}
+
+pub(crate) fn random(out: &mut [u8]) -> Result<()> {
+    getrandom::fill(out)
+        .map_err(|e| GalleryError::new(ErrorKind::Io, format!("the system gives no random bytes ({e})")))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both() -> [Sealer; 2] {
+        [Sealer::fresh().unwrap(), Sealer::open_to_all()]
+    }
+
+    #[test]
+    fn what_was_sealed_opens_and_nothing_else_does() {
+        for sealer in both() {
+            for value in [&b""[..], b"x", &[7; 5000]] {
+                let sealed = sealer.seal(b"row 1", value).unwrap();
+                assert_eq!(sealer.open(b"row 1", &sealed).as_deref(), Some(value));
+                assert_eq!(sealer.open(b"row 2", &sealed), None, "moved to another row");
+                for at in (0..sealed.len()).step_by(37.min(sealed.len())) {
+                    let mut flipped = sealed.clone();
+                    flipped[at] ^= 1;
+                    assert_eq!(sealer.open(b"row 1", &flipped), None, "byte {at}");
+                }
+                for cut in [0, 1, 15, 16, 40] {
+                    if cut < sealed.len() {
+                        assert_eq!(sealer.open(b"row 1", &sealed[..cut]), None, "cut at {cut}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equal_values_look_different_and_tags_need_the_key() {
+        let [one, _] = both();
+        let [other, _] = both();
+        assert_ne!(one.seal(b"", b"same").unwrap(), one.seal(b"", b"same").unwrap());
+        assert_eq!(one.tag("name", b"ana"), one.tag("name", b"ana"));
+        assert_ne!(one.tag("name", b"ana"), one.tag("list", b"ana"));
+        assert_ne!(one.tag("name", b"ana"), other.tag("name", b"ana"));
+    }
+
+    #[test]
+    fn only_the_right_key_unwraps() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        Key::generate(&path("a")).unwrap();
+        Key::generate(&path("b")).unwrap();
+        assert!(Key::generate(&path("a")).is_err(), "never overwritten");
+        assert!(!Key::is_exposed(&path("a")));
+        std::fs::write(path("c"), "no key").unwrap();
+        let sealer = Sealer::fresh().unwrap();
+        let sealed = sealer.seal(b"", b"value").unwrap();
+        let keys = [
+            Key::File(path("a")),
+            Key::File(path("b")),
+            Key::File(path("c")),
+            Key::File(path("absent")),
+            Key::passphrase("correct horse"),
+            Key::passphrase("battery staple"),
+            Key::None,
+        ];
+        for right in [0, 4] {
+            let wrap = sealer.wrap(&keys[right], b"gallery").unwrap().unwrap();
+            for (i, key) in keys.iter().enumerate() {
+                match Sealer::unwrap(&wrap, key, b"gallery") {
+                    Ok(opened) => {
+                        assert_eq!(i, right);
+                        assert_eq!(opened.open(b"", &sealed).unwrap(), b"value");
+                    }
+                    Err(e) => assert!(i != right && e.kind() == ErrorKind::WrongKey, "{i} for {right}: {e}"),
+                }
+            }
+            assert!(Sealer::unwrap(&wrap, &keys[right], b"another gallery").is_err());
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Where rows live: one small trait, so that another database can take SQLite's place without touching a caller.
+//!
+//! A store knows nothing of faces. It keeps *rows*: a kind, an id, an owner, tags to find it by, and a body that is
+//! sealed before it gets here. Everything that a gallery means (people, merging, undo) is written once above this
+//! trait. What a store owes:
+//!
+//! - **Transactions.** [`Store::write`] is all or nothing, durable when it returns, and isolated: its closure may be
+//!   run again from the start, and sees nothing of writers beside it. [`Store::read`] sees one state throughout.
+//! - **A log of changes.** [`Rows::changed_since`] lists the people who were touched since a [`Mark`], so that the
+//!   index follows its store, whoever wrote. A store that cannot say (its log was cut, it was restored from a copy)
+//!   says so, and the index is rebuilt.
+//! - **Ids** that are never given twice, not even after a deletion.
+
+mod memory;
+mod sqlite;
+
+use std::path::PathBuf;
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
+
+use crate::error::Result;
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// A person: name, attributes, lists.
+    Person = 1,
+    /// A face; its owner is a person, or 0 while it waits in the bin to be restored or purged.
+    Face = 2,
+    /// A face's template, under the face's id.
+    Template = 3,
+    /// A face's aligned crop, under the face's id.
+    Crop = 4,
+    /// A template that is said not to be its owner, a person.
+    Negative = 5,
+    /// An operation that can be undone.
+    Journal = 6,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 6] =
+        [Kind::Person, Kind::Face, Kind::Template, Kind::Crop, Kind::Negative, Kind::Journal];
+}
+
+/// By what rows are found without being opened.
+pub type Tag = [u8; 16];
+
+/// A row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// The id of the row that it belongs to; 0 for none.
+    pub owner: u64,
+    /// By what it is found, see [`Rows::tagged`].
+    pub tags: Vec<Tag>,
+    /// Its content, sealed.
+    pub body: Vec<u8>,
+}
+
+/// A state of a store, to ask for what has changed since. The stamp tells two histories apart that have come to the
+/// same version, as when a copy was restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Grows with each transaction that wrote.
+    pub version: u64,
+    /// Random, one for each version.
+    pub stamp: u64,
+}
+
+/// What can be read within a transaction.
+pub trait Rows {
+    /// The current state.
+    ///
+    /// # Errors
+    /// The store cannot be read. So throughout.
+    fn mark(&self) -> Result<Mark>;
+    /// A value by name, for what belongs to the gallery as a whole.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn meta(&self, name: &str) -> Result<Option<Vec<u8>>>;
+    /// A row.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn get(&self, kind: Kind, id: u64) -> Result<Option<Row>>;
+    /// Ids of the rows that belong to an owner, rising; for faces and negatives.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn owned(&self, kind: Kind, owner: u64) -> Result<Vec<u64>>;
+    /// Ids of the rows that carry a tag, rising.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn tagged(&self, kind: Kind, tag: &Tag) -> Result<Vec<u64>>;
+    /// Up to `limit` rows with ids above `after`, rising.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn page(&self, kind: Kind, after: u64, limit: usize) -> Result<Vec<(u64, Row)>>;
+    /// How many rows of a kind there are.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn count(&self, kind: Kind) -> Result<u64>;
+    /// Ids of all people who, or one of whose faces, were put or deleted since a state, rising; none if the store
+    /// cannot say.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn changed_since(&self, mark: &Mark) -> Result<Option<Vec<u64>>>;
+}
+
+/// What can be done within a writing transaction.
+pub trait RowsMut: Rows {
+    /// Sets or removes a value by name.
+    ///
+    /// # Errors
+    /// The store cannot be written. So throughout.
+    fn set_meta(&mut self, name: &str, value: Option<&[u8]>) -> Result<()>;
+    /// An id that no row of this kind ever had.
+    ///
+    /// # Errors
+    /// See [`RowsMut::set_meta`].
+    fn next_id(&mut self, kind: Kind) -> Result<u64>;
+    /// Adds or replaces a row.
+    ///
+    /// # Errors
+    /// See [`RowsMut::set_meta`].
+    fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()>;
+    /// Deletes a row, its bytes too; says whether it was there.
+    ///
+    /// # Errors
+    /// See [`RowsMut::set_meta`].
+    fn delete(&mut self, kind: Kind, id: u64) -> Result<bool>;
+    /// Forgets the log of changes up to now.
+    ///
+    /// # Errors
+    /// See [`RowsMut::set_meta`].
+    fn cut_log(&mut self) -> Result<()>;
+}
+
+/// The work of a transaction that reads.
+pub type Read<'a> = &'a mut dyn FnMut(&dyn Rows) -> Result<()>;
+/// The work of a transaction that writes.
+pub type Write<'a> = &'a mut dyn FnMut(&mut dyn RowsMut) -> Result<()>;
+
+/// A store, see the module's text for what it owes.
+pub trait Store: Send {
+    /// Reads one state.
+    ///
+    /// # Errors
+    /// The work's own, or the store cannot be read.
+    fn read(&mut self, work: Read<'_>) -> Result<()>;
+    /// Writes all or, if the work fails, nothing.
+    ///
+    /// # Errors
+    /// The work's own, or the store cannot be written.
+    fn write(&mut self, work: Write<'_>) -> Result<()>;
+    /// Gives back unused space and overwrites what deleted rows have left.
+    ///
+    /// # Errors
+    /// The store cannot be written, or another process reads from it.
+    fn compact(&mut self) -> Result<()>;
+    /// What the store finds wrong with itself; nothing if all is well.
+    ///
+    /// # Errors
+    /// The store cannot be read at all.
+    fn faults(&mut self) -> Result<Vec<String>>;
+    /// The files that it consists of at this moment.
+    fn files(&self) -> Vec<PathBuf>;
+}

@@ -1,0 +1,442 @@
+//! The store on one machine: SQLite, one file.
+//!
+//! Write-ahead log with `synchronous=FULL`: a write is on the disk before it is acknowledged, and readers do not wait
+//! for a writer. `secure_delete` overwrites what is deleted. Several processes may use one file; writers take turns.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+
+use super::{Kind, Mark, Read, Row, Rows, RowsMut, Store, Tag, Write};
+use crate::error::{ErrorKind, GalleryError, Result};
+
+/// "Phiz", so that other programs tell our files from other databases.
+const APPLICATION: i32 = 0x5068_697a;
+
+/// Each step brings a file from the version before it to its own (counted from 1). Never change one: add one.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE person (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE face (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE template (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE crop (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE negative (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE journal (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE INDEX face_owner ON face (owner);
+    CREATE INDEX negative_owner ON negative (owner);
+    CREATE TABLE tag (tag BLOB NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, kind, id))
+        WITHOUT ROWID;
+    CREATE TABLE counter (kind INTEGER PRIMARY KEY, last INTEGER NOT NULL);
+    CREATE TABLE version (version INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);
+    CREATE TABLE changed (version INTEGER NOT NULL, person INTEGER NOT NULL, PRIMARY KEY (version, person))
+        WITHOUT ROWID;
+"];
+
+/// How long to wait for another process's transaction.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens a file, and makes it if `create`.
+    ///
+    /// # Errors
+    /// The file is missing (unless `create`), no gallery, damaged, or of a newer version.
+    pub fn open(path: &Path, create: bool) -> Result<SqliteStore> {
+        if !create && !path.exists() {
+            return Err(GalleryError::new(ErrorKind::NotFound, "no such gallery").at(path));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = if create { flags | OpenFlags::SQLITE_OPEN_CREATE } else { flags };
+        if create {
+            owner_only(path)?;
+        }
+        Self::connect(path, path, flags).map_err(|e| e.at(path))
+    }
+
+    /// Opens a file only to read, as on media that cannot be written.
+    ///
+    /// # Errors
+    /// See [`SqliteStore::open`].
+    pub fn open_read_only(path: &Path) -> Result<SqliteStore> {
+        if !path.exists() {
+            return Err(GalleryError::new(ErrorKind::NotFound, "no such gallery").at(path));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let plain = Self::connect(path, path, flags);
+        if plain.as_ref().is_err_and(|e| matches!(e.kind(), ErrorKind::Io | ErrorKind::ReadOnly)) {
+            // SQLite wants to make its -shm file even to read, unless told that nobody writes. That is certain enough
+            // where there is no log to be replayed.
+            let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |m| m.len());
+            if log == 0 {
+                let escaped =
+                    path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+                let uri = PathBuf::from(format!("file:{escaped}?immutable=1"));
+                return Self::connect(path, &uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(|e| e.at(path));
+            }
+        }
+        plain.map_err(|e| e.at(path))
+    }
+
+    fn connect(path: &Path, uri: &Path, flags: OpenFlags) -> Result<SqliteStore> {
+        let mut connection = Connection::open_with_flags(uri, flags)?;
+        let read_only = flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY);
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let application: i32 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
+        let version: usize = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+        if application != APPLICATION && (tables > 0 || read_only) {
+            return Err(GalleryError::new(ErrorKind::Caller, "is a database, but no gallery of Phiz")
+                .hint_at("give another file"));
+        }
+        if version > MIGRATIONS.len() {
+            let reason = format!(
+                "has schema version {version}, this Phiz knows versions up to {}: it was written by a newer one",
+                MIGRATIONS.len()
+            );
+            return Err(GalleryError::new(ErrorKind::OtherVersion, reason));
+        }
+        connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA mmap_size = 0;")?;
+        if !read_only {
+            connection.pragma_update(None, "secure_delete", "ON")?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            if version < MIGRATIONS.len() {
+                migrate(&mut connection)?;
+            }
+        } else if version < MIGRATIONS.len() {
+            let reason = format!("has schema version {version} and must be brought to {}", MIGRATIONS.len());
+            return Err(
+                GalleryError::new(ErrorKind::OtherVersion, reason).hint_at("open it for writing once")
+            );
+        }
+        Ok(SqliteStore { connection, path: path.into() })
+    }
+}
+
+/// All steps that are missing, in one transaction; another process may have done them meanwhile.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: usize = step.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    for migration in MIGRATIONS.iter().skip(version) {
+        step.execute_batch(migration)?;
+    }
+    step.pragma_update(None, "application_id", APPLICATION)?;
+    step.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    Ok(step.commit()?)
+}
+
+/// SQLite gives its -wal and -shm files the mode of the main file.
+fn owner_only(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        if let Err(e) = made
+            && e.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(GalleryError::io(path, &e));
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+impl Store for SqliteStore {
+    fn read(&mut self, work: Read<'_>) -> Result<()> {
+        let path = &self.path;
+        let tx = self.connection.transaction().map_err(|e| GalleryError::from(e).at(path))?;
+        work(&Tx::new(&tx)).map_err(|e| if e.kind() == ErrorKind::Damaged { e.at(path) } else { e })
+    }
+
+    fn write(&mut self, work: Write<'_>) -> Result<()> {
+        let path = &self.path;
+        let at = |e: rusqlite::Error| GalleryError::from(e).at(path);
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(at)?;
+        let mut rows = Tx::new(&tx);
+        work(&mut rows)?;
+        if rows.written {
+            rows.finish().map_err(|e| e.at(path))?;
+            tx.commit().map_err(at)?;
+        }
+        Ok(())
+    }
+
+    fn compact(&mut self) -> Result<()> {
+        let checkpoint = |connection: &Connection| -> Result<()> {
+            let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0))?;
+            if busy != 0 {
+                return Err(GalleryError::new(ErrorKind::Busy, "another process is using the gallery"));
+            }
+            Ok(())
+        };
+        let all = checkpoint(&self.connection)
+            .and_then(|()| Ok(self.connection.execute_batch("VACUUM")?))
+            .and_then(|()| checkpoint(&self.connection));
+        all.map_err(|e| e.at(&self.path))
+    }
+
+    fn faults(&mut self) -> Result<Vec<String>> {
+        let mut check = self.connection.prepare("PRAGMA integrity_check")?;
+        let lines: std::result::Result<Vec<String>, _> = check.query_map([], |row| row.get(0))?.collect();
+        Ok(match lines {
+            Ok(lines) => lines.into_iter().filter(|line| line != "ok").collect(),
+            Err(e) => vec![e.to_string()],
+        })
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let names = ["", "-wal", "-shm", "-journal"].map(|ending| beside(&self.path, ending));
+        names.into_iter().filter(|path| path.exists()).collect()
+    }
+}
+
+/// One transaction's view.
+struct Tx<'a> {
+    connection: &'a Connection,
+    counters: RefCell<BTreeMap<Kind, i64>>,
+    touched: BTreeSet<u64>,
+    written: bool,
+    cut: bool,
+}
+
+/// The statements of each kind, in one place: a table's name cannot be a parameter.
+struct Statements {
+    head: &'static str,
+    get: &'static str,
+    put: &'static str,
+    delete: &'static str,
+    page: &'static str,
+    count: &'static str,
+    owned: &'static str,
+}
+
+macro_rules! statements {
+    ($table:literal) => {
+        &Statements {
+            head: concat!("SELECT owner, tags FROM ", $table, " WHERE id = ?1"),
+            get: concat!("SELECT owner, tags, body FROM ", $table, " WHERE id = ?1"),
+            put: concat!(
+                "INSERT OR REPLACE INTO ",
+                $table,
+                " (id, owner, tags, body) VALUES (?1, ?2, ?3, ?4)"
+            ),
+            delete: concat!("DELETE FROM ", $table, " WHERE id = ?1"),
+            page: concat!(
+                "SELECT id, owner, tags, body FROM ",
+                $table,
+                " WHERE id > ?1 ORDER BY id LIMIT ?2"
+            ),
+            count: concat!("SELECT count(*) FROM ", $table),
+            owned: concat!("SELECT id FROM ", $table, " WHERE owner = ?1 ORDER BY id"),
+        }
+    };
+}
+
+fn statements(kind: Kind) -> &'static Statements {
+    match kind {
+        Kind::Person => statements!("person"),
+        Kind::Face => statements!("face"),
+        Kind::Template => statements!("template"),
+        Kind::Crop => statements!("crop"),
+        Kind::Negative => statements!("negative"),
+        Kind::Journal => statements!("journal"),
+    }
+}
+
+impl<'a> Tx<'a> {
+    fn new(connection: &'a Connection) -> Tx<'a> {
+        Tx { connection, counters: RefCell::default(), touched: BTreeSet::new(), written: false, cut: false }
+    }
+
+    fn touch(&mut self, kind: Kind, id: u64, row: Option<&Row>) {
+        match (kind, row) {
+            (Kind::Person, _) => _ = self.touched.insert(id),
+            (Kind::Face, Some(row)) if row.owner != 0 => _ = self.touched.insert(row.owner),
+            _ => {}
+        }
+    }
+
+    fn untag(&self, kind: Kind, id: u64, tags: &[Tag]) -> Result<()> {
+        let mut delete =
+            self.connection.prepare_cached("DELETE FROM tag WHERE tag = ?1 AND kind = ?2 AND id = ?3")?;
+        for tag in tags {
+            delete.execute(params![tag, kind as u8, id as i64])?;
+        }
+        Ok(())
+    }
+
+    fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<u64>> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let ids = select.query_map(params, |row| row.get::<_, i64>(0))?;
+        Ok(ids.map(|id| id.map(|id| id as u64)).collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let mut stamp = [0; 8];
+        crate::seal::random(&mut stamp)?;
+        let (version, stamp) = (self.mark()?.version as i64 + 1, i64::from_le_bytes(stamp) & i64::MAX);
+        if self.cut {
+            self.connection.execute_batch("DELETE FROM version; DELETE FROM changed;")?;
+        }
+        let sql = "INSERT INTO version (version, stamp) VALUES (?1, ?2)";
+        self.connection.prepare_cached(sql)?.execute(params![version, stamp])?;
+        let sql = "INSERT INTO changed (version, person) VALUES (?1, ?2)";
+        let mut insert = self.connection.prepare_cached(sql)?;
+        for person in &self.touched {
+            insert.execute(params![version, *person as i64])?;
+        }
+        let sql = "INSERT OR REPLACE INTO counter (kind, last) VALUES (?1, ?2)";
+        for (kind, last) in self.counters.borrow().iter() {
+            self.connection.prepare_cached(sql)?.execute(params![*kind as u8, last])?;
+        }
+        Ok(())
+    }
+}
+
+fn tags(bytes: &[u8]) -> Vec<Tag> {
+    bytes.as_chunks::<16>().0.to_vec()
+}
+
+impl Rows for Tx<'_> {
+    fn mark(&self) -> Result<Mark> {
+        let sql = "SELECT version, stamp FROM version ORDER BY version DESC LIMIT 1";
+        let mark = self.connection.prepare_cached(sql)?.query_row([], |row| {
+            Ok(Mark { version: row.get::<_, i64>(0)? as u64, stamp: row.get::<_, i64>(1)? as u64 })
+        });
+        Ok(mark.optional()?.unwrap_or_default())
+    }
+
+    fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let mut select = self.connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+        Ok(select.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    fn get(&self, kind: Kind, id: u64) -> Result<Option<Row>> {
+        let mut select = self.connection.prepare_cached(statements(kind).get)?;
+        let row = select.query_row([id as i64], |row| {
+            Ok(Row {
+                owner: row.get::<_, i64>(0)? as u64,
+                tags: tags(row.get_ref(1)?.as_blob()?),
+                body: row.get(2)?,
+            })
+        });
+        Ok(row.optional()?)
+    }
+
+    fn owned(&self, kind: Kind, owner: u64) -> Result<Vec<u64>> {
+        self.ids(statements(kind).owned, [owner as i64])
+    }
+
+    fn tagged(&self, kind: Kind, tag: &Tag) -> Result<Vec<u64>> {
+        self.ids("SELECT id FROM tag WHERE tag = ?1 AND kind = ?2 ORDER BY id", params![tag, kind as u8])
+    }
+
+    fn page(&self, kind: Kind, after: u64, limit: usize) -> Result<Vec<(u64, Row)>> {
+        let mut select = self.connection.prepare_cached(statements(kind).page)?;
+        let rows = select.query_map(params![after as i64, limit as i64], |row| {
+            let id = row.get::<_, i64>(0)? as u64;
+            let (owner, tags) = (row.get::<_, i64>(1)? as u64, tags(row.get_ref(2)?.as_blob()?));
+            Ok((id, Row { owner, tags, body: row.get(3)? }))
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn count(&self, kind: Kind) -> Result<u64> {
+        let mut select = self.connection.prepare_cached(statements(kind).count)?;
+        Ok(select.query_row([], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    fn changed_since(&self, mark: &Mark) -> Result<Option<Vec<u64>>> {
+        let mut select = self.connection.prepare_cached("SELECT stamp FROM version WHERE version = ?1")?;
+        let stamp: Option<i64> = select.query_row([mark.version as i64], |row| row.get(0)).optional()?;
+        if stamp != Some(mark.stamp as i64) && *mark != self.mark()? {
+            return Ok(None);
+        }
+        let sql = "SELECT DISTINCT person FROM changed WHERE version > ?1 ORDER BY person";
+        self.ids(sql, [mark.version as i64]).map(Some)
+    }
+}
+
+impl RowsMut for Tx<'_> {
+    fn set_meta(&mut self, name: &str, value: Option<&[u8]>) -> Result<()> {
+        self.written = true;
+        match value {
+            Some(value) => self
+                .connection
+                .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?
+                .execute(params![name, value])?,
+            None => self.connection.execute("DELETE FROM meta WHERE name = ?1", [name])?,
+        };
+        Ok(())
+    }
+
+    fn next_id(&mut self, kind: Kind) -> Result<u64> {
+        self.written = true;
+        let mut counters = self.counters.borrow_mut();
+        let last = match counters.get(&kind) {
+            Some(last) => *last,
+            None => {
+                let sql = "SELECT last FROM counter WHERE kind = ?1";
+                let last = self.connection.prepare_cached(sql)?.query_row([kind as u8], |row| row.get(0));
+                last.optional()?.unwrap_or(0)
+            }
+        };
+        counters.insert(kind, last + 1);
+        Ok(last as u64 + 1)
+    }
+
+    fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()> {
+        self.written = true;
+        let mut select = self.connection.prepare_cached(statements(kind).head)?;
+        let old = select.query_row([id as i64], |row| {
+            Ok(Row {
+                owner: row.get::<_, i64>(0)? as u64,
+                tags: tags(row.get_ref(1)?.as_blob()?),
+                body: Vec::new(),
+            })
+        });
+        let old = old.optional()?;
+        if let Some(old) = &old {
+            self.untag(kind, id, &old.tags)?;
+            self.touch(kind, id, Some(old));
+        }
+        let mut put = self.connection.prepare_cached(statements(kind).put)?;
+        put.execute(params![id as i64, row.owner as i64, row.tags.as_flattened(), row.body])?;
+        let sql = "INSERT OR REPLACE INTO tag (tag, kind, id) VALUES (?1, ?2, ?3)";
+        let mut insert = self.connection.prepare_cached(sql)?;
+        for tag in &row.tags {
+            insert.execute(params![tag, kind as u8, id as i64])?;
+        }
+        self.touch(kind, id, Some(row));
+        Ok(())
+    }
+
+    fn delete(&mut self, kind: Kind, id: u64) -> Result<bool> {
+        let Some(old) = self.get(kind, id)? else { return Ok(false) };
+        self.written = true;
+        self.untag(kind, id, &old.tags)?;
+        self.connection.prepare_cached(statements(kind).delete)?.execute([id as i64])?;
+        self.touch(kind, id, Some(&old));
+        Ok(true)
+    }
+
+    fn cut_log(&mut self) -> Result<()> {
+        (self.written, self.cut) = (true, true);
+        Ok(())
+    }
+}

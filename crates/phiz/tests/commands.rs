@@ -1,0 +1,226 @@
+//! The program as people and scripts use it: arguments in, stdout, stderr and exit code out, on synthetic photos.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use phiz_synth::{FaceModel, Scene, SceneOptions};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with photos and a home of its own.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        Desk { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A photo of people by their seeds; the truth about it.
+    fn photo(&self, name: &str, people: &[u64], seed: u64) -> Scene {
+        let options = SceneOptions {
+            people: people.to_vec(),
+            face_height: (90.0, 170.0),
+            roll: 8.0,
+            ..SceneOptions::default()
+        };
+        let scene = Scene::compose(FaceModel::bundled(), &options, seed).unwrap();
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        scene.image.save(&path).unwrap();
+        scene
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn phiz(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_phiz"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("PHIZ_HOME", self.path("home"))
+            .output()
+            .unwrap()
+    }
+
+    /// Runs and expects an exit code.
+    fn run(&self, code: i32, arguments: &[&str]) -> (String, String) {
+        let output = self.phiz(arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert_eq!(output.status.code(), Some(code), "phiz {arguments:?}\n{out}\n{err}");
+        (out, err)
+    }
+
+    fn json(&self, code: i32, arguments: &[&str]) -> Vec<Value> {
+        self.run(code, arguments).0.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect()
+}
+
+fn iou(a: &[f32], b: &[f32; 4]) -> f32 {
+    phiz_face::iou(&[a[0], a[1], a[2], a[3]], b)
+}
+
+#[test]
+fn detect_finds_each_face_once_where_it_is() {
+    let desk = Desk::new();
+    let scene = desk.photo("party.png", &[1, 2, 3], 5);
+    let all = desk.json(0, &["detect", "--json", "party.png"]);
+    let photo = &all[0];
+    assert_eq!((photo["path"].as_str(), photo["width"].as_u64()), (Some("party.png"), Some(640)));
+    let faces = photo["faces"].as_array().unwrap();
+    assert_eq!(faces.len(), 3, "{photo}");
+    for truth in &scene.faces {
+        let best = faces.iter().max_by(|a, b| {
+            iou(&numbers(&a["box"]), &truth.bbox).total_cmp(&iou(&numbers(&b["box"]), &truth.bbox))
+        });
+        let face = best.unwrap();
+        assert!(iou(&numbers(&face["box"]), &truth.bbox) > 0.5, "{face} is not at {:?}", truth.bbox);
+        assert_eq!(face["landmarks"].as_array().unwrap().len(), 5);
+        for field in ["score", "quality"] {
+            assert!((0.0..=1.0).contains(&face[field].as_f64().unwrap()), "{face}");
+        }
+    }
+}
+
+#[test]
+fn detect_goes_on_after_a_photo_that_it_cannot_read() {
+    let desk = Desk::new();
+    desk.photo("folder/b.jpg", &[1], 1);
+    desk.file("folder/a.jpg", b"no picture at all");
+    let all = desk.json(1, &["detect", "--json", "folder"]);
+    assert_eq!(all[0]["error"]["kind"], "unknown_format");
+    assert_eq!(all[1]["faces"].as_array().unwrap().len(), 1);
+    let (out, err) = desk.run(1, &["detect", "folder"]);
+    assert!(out.contains("1 face") && err.contains("a.jpg") && err.contains("hint:"), "{out}{err}");
+}
+
+#[test]
+fn detect_marks_faces_in_a_copy() {
+    let desk = Desk::new();
+    desk.photo("a.jpg", &[1], 1);
+    desk.photo("b.jpg", &[2], 2);
+    desk.run(0, &["detect", "a.jpg", "--annotate", "marked.png"]);
+    let marked = phiz::Image::open(&desk.path("marked.png"), &phiz::DecodeOptions::default()).unwrap();
+    let plain = phiz::Image::open(&desk.path("a.jpg"), &phiz::DecodeOptions::default()).unwrap();
+    assert_eq!((marked.width(), marked.height()), (plain.width(), plain.height()));
+    assert_ne!(marked.pixels(), plain.pixels());
+    desk.run(0, &["detect", "a.jpg", "b.jpg", "--annotate", "marked"]);
+    assert!(desk.path("marked/a.jpg").is_file() && desk.path("marked/b.jpg").is_file());
+    let (_, err) = desk.run(2, &["detect", "a.jpg", "b.jpg", "--annotate", "one.jpg"]);
+    assert!(err.contains("several photos") && err.contains("hint:"), "{err}");
+}
+
+/// Rows of a `.npy` file of float32.
+fn npy(path: &Path) -> Vec<Vec<f32>> {
+    let bytes = std::fs::read(path).unwrap();
+    let header = String::from_utf8_lossy(&bytes[..128]).into_owned();
+    let shape = header.split_once("'shape': (").unwrap().1.split_once(')').unwrap().0;
+    let shape: Vec<usize> = shape.split(", ").map(|n| n.parse().unwrap()).collect();
+    let values: Vec<f32> =
+        bytes[128..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    assert_eq!(values.len(), shape[0] * shape[1]);
+    values.chunks_exact(shape[1]).map(<[f32]>::to_vec).collect()
+}
+
+#[test]
+fn embed_writes_a_row_a_face() {
+    let desk = Desk::new();
+    desk.photo("a.png", &[1, 2], 1);
+    desk.photo("b.png", &[3], 2);
+    phiz::Image::from_rgb(200, 200, vec![90; 120_000]).unwrap().save(&desk.path("c.png")).unwrap();
+    let photos = ["a.png", "b.png", "c.png"];
+    let arguments = ["--out", "t.npy", "--list", "t.csv"];
+    desk.run(0, &[&["embed"][..], &photos, &arguments].concat());
+    let list = std::fs::read_to_string(desk.path("t.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["path", "face", "x", "y", "w", "h", "score"]);
+    let faces: Vec<(&str, &str)> = rows[1..].iter().map(|row| (row[0], row[1])).collect();
+    assert_eq!(faces, [("a.png", "0"), ("a.png", "1"), ("b.png", "0"), ("c.png", "-1")]);
+    let templates = npy(&desk.path("t.npy"));
+    assert_eq!(templates.len(), 3);
+    for template in &templates {
+        assert!((template.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+    desk.run(0, &[&["embed", "--largest"][..], &photos, &arguments].concat());
+    let largest = npy(&desk.path("t.npy"));
+    assert_eq!(largest, [templates[0].clone(), templates[2].clone()]);
+}
+
+#[test]
+fn embed_takes_aligned_faces_as_they_are() {
+    let desk = Desk::new();
+    let scene = desk.photo("a.png", &[1], 1);
+    let aligned = &scene.aligned()[0];
+    aligned.save(&desk.path("face.png")).unwrap();
+    desk.run(0, &["embed", "--aligned", "face.png", "--out", "t.npy", "--list", "t.csv"]);
+    let expected = phiz::Engine::new().unwrap().embed_aligned(aligned).unwrap();
+    assert_eq!(npy(&desk.path("t.npy")), [expected.vector().to_vec()]);
+    let (_, err) = desk.run(1, &["embed", "--aligned", "a.png", "--out", "t.npy", "--list", "t.csv"]);
+    assert!(err.contains("112×112") && err.contains("640×480"), "{err}");
+    assert!(npy(&desk.path("t.npy")).is_empty());
+}
+
+#[test]
+fn verify_tells_same_from_different() {
+    let desk = Desk::new();
+    desk.photo("a.png", &[1], 1);
+    desk.photo("b.png", &[1], 2);
+    desk.photo("c.png", &[2], 3);
+    let itself = &desk.json(0, &["verify", "--json", "a.png", "a.png"])[0];
+    assert!(itself["similarity"].as_f64().unwrap() > 0.999 && itself["same"] == true);
+    let same = &desk.json(0, &["verify", "--json", "a.png", "b.png", "--fmr", "0.2"])[0];
+    let other = &desk.json(1, &["verify", "--json", "a.png", "c.png"])[0];
+    assert!(same["similarity"].as_f64() > other["similarity"].as_f64(), "{same} {other}");
+    assert!(same["fmr"].as_f64() < other["fmr"].as_f64(), "{same} {other}");
+    assert_eq!(other["same"], false);
+    let (out, _) = desk.run(1, &["verify", "a.png", "c.png"]);
+    assert!(out.starts_with("not the same person: similarity"), "{out}");
+}
+
+#[test]
+fn what_cannot_be_done_names_the_file_the_reason_and_a_remedy() {
+    let desk = Desk::new();
+    desk.photo("one.jpg", &[1], 1);
+    desk.photo("two.jpg", &[1, 2], 7);
+    phiz::Image::from_rgb(64, 64, vec![120; 64 * 64 * 3]).unwrap().save(&desk.path("wall.png")).unwrap();
+    desk.file("empty.jpg", b"");
+    desk.file("text.jpg", b"dear diary");
+    let whole = std::fs::read(desk.path("one.jpg")).unwrap();
+    desk.file("cut.jpg", &whole[..whole.len() / 2]);
+    desk.file("bad.toml", b"name = 3");
+    std::fs::create_dir(desk.path("void")).unwrap();
+    let cases: [(&[&str], &str); 12] = [
+        (&["verify", "one.jpg", "nobody.jpg"], "nobody.jpg"),
+        (&["verify", "one.jpg", "empty.jpg"], "empty.jpg: is empty"),
+        (&["verify", "one.jpg", "text.jpg"], "text.jpg: is text"),
+        (&["verify", "one.jpg", "cut.jpg"], "cut.jpg: is cut off"),
+        (&["verify", "one.jpg", "void"], "void: is a folder"),
+        (&["verify", "one.jpg", "wall.png"], "wall.png: no face found"),
+        (&["verify", "one.jpg", "two.jpg"], "two.jpg: 2 faces of similar size"),
+        (&["verify", "one.jpg", "one.jpg", "--fmr", "1.5"], "--fmr: 1.5"),
+        (&["detect", "void"], "void: holds no photo"),
+        (&["detect", "one.jpg", "--detector", "none.toml"], "none.toml"),
+        (&["detect", "one.jpg", "--detector", "bad.toml"], "bad.toml"),
+        (&["embed", "one.jpg", "--out", "no/t.npy", "--list", "t.csv"], "no/t.npy"),
+    ];
+    let mut wrong = Vec::new();
+    for (arguments, says) in cases {
+        let output = desk.phiz(arguments);
+        let err = String::from_utf8(output.stderr).unwrap();
+        if output.status.code() != Some(2) || !err.contains(says) || !output.stdout.is_empty() {
+            wrong.push(format!("{arguments:?}: {:?}: {err}", output.status.code()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
