@@ -104,9 +104,12 @@ fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], ReadError> {
     Ok(taken)
 }
 
+type Named = (String, (Vec<usize>, Vec<f32>));
+
 /// Name, shape and values of a `TensorProto` of f32; none for other types, which no parameter of ours has.
-fn initialiser(tensor: &[u8]) -> Result<Option<(String, (Vec<usize>, Vec<f32>))>, ReadError> {
-    let (mut shape, mut kind, mut name, mut raw, mut floats) = (Vec::new(), 0, String::new(), None, Vec::new());
+fn initialiser(tensor: &[u8]) -> Result<Option<Named>, ReadError> {
+    let (mut shape, mut kind, mut name, mut raw, mut floats) =
+        (Vec::new(), 0, String::new(), None, Vec::new());
     for (field, value) in fields(tensor)? {
         match (field, value) {
             (1, Value::Number(n)) => shape.push(n as usize),

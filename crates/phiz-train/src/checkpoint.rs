@@ -92,9 +92,8 @@ impl Checkpoint {
             parts.insert(prefix, part.collect());
         }
         let mut part = |prefix: &str| parts.remove(prefix).unwrap_or_default();
-        let values = |name: &str, count: usize| {
-            all.get(name).map(|(_, v)| v.as_slice()).filter(|v| v.len() == count)
-        };
+        let values =
+            |name: &str, count: usize| all.get(name).map(|(_, v)| v.as_slice()).filter(|v| v.len() == count);
         let number = |name: &str| values(name, 2).map(|v| v[0] as u64 * (1 << 20) + v[1] as u64);
         let Some(step) = number("step") else {
             return Err(TrainError::file(path, &"holds no step: it is not a checkpoint of a run"));

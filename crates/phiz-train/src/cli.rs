@@ -24,6 +24,7 @@ use crate::scenes::Scenes;
 use crate::select::{self, BackendChoice, DeviceChoice, Job, Precision, Wish};
 use crate::shards::{CROP, Faces};
 use crate::transfer;
+use crate::tune;
 use crate::watch::{Lines, Watch, listed};
 use crate::weights::write_atomically;
 
@@ -40,6 +41,27 @@ enum Command {
     Embedder(RunArgs),
     /// Train a detector on prepared scenes (a folder with `train` and `tune` in it)
     Detector(RunArgs),
+    /// Teach an embedder your own people: 2 to 30 photos each, judged before and after
+    Tune {
+        /// Prepared shards: `train` shows the people to learn, `tune` others to judge by
+        #[arg(long)]
+        data: PathBuf,
+        /// Folder of the run; resumed if it holds a checkpoint
+        #[arg(long)]
+        run: PathBuf,
+        /// The embedder to begin from: `bundled`, or a .onnx or .safetensors file of one of our networks
+        #[arg(long, default_value = "bundled")]
+        from: String,
+        /// Steps of training
+        #[arg(long, default_value_t = 200)]
+        steps: u64,
+        /// Keep a result that is worse than before
+        #[arg(long)]
+        force: bool,
+        /// What computes
+        #[arg(long, value_enum, default_value_t)]
+        backend: BackendChoice,
+    },
     /// Compare runs: a table of their last figures, and their curves in one page
     Compare {
         /// Folders of runs
@@ -124,6 +146,15 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
     match train.command {
         Command::Embedder(args) => start(&args, Kind::Embedder, threads),
         Command::Detector(args) => start(&args, Kind::Detector, threads),
+        Command::Tune { data, run, from, steps, force, backend } => {
+            let wish = Wish { backend, precision: Precision::F32, threads, ..Wish::default() };
+            let (chosen, why) = select::choose(wish)?;
+            let (net, start) = embedder(&from)?;
+            let mut options = RunOptions::new(run);
+            options.evaluate_every = u64::MAX;
+            listen(&options)?;
+            chosen.with(Tune { net, start, data, steps: steps.max(10), force, options, why })
+        }
         Command::Export { weights, network, out, form, data } => {
             export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
         }
@@ -167,21 +198,13 @@ fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
         let right = if kind == Kind::Embedder { "detector" } else { "embedder" };
         return Err(TrainError::Recipe(format!("{} is a network for `phiz train {right}`", net.name)));
     }
-    let wish = Wish {
-        backend: args.backend,
-        device: args.device,
-        precision: args.precision,
-        threads,
-    };
+    let wish = Wish { backend: args.backend, device: args.device, precision: args.precision, threads };
     let (chosen, why) = select::choose(wish)?;
     let mut options = RunOptions::new(args.run.clone());
     options.save_every = args.save_every.max(1);
     options.evaluate_every = args.evaluate_every.max(1);
     options.from = args.from.as_deref().map(|path| transfer::Start::open(path, &net)).transpose()?;
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let flag = options.stop.clone();
-        signal_hook::flag::register(signal, flag).map_err(|e| TrainError::Device(format!("signals: {e}")))?;
-    }
+    listen(&options)?;
     chosen.with(Start { kind, args, net, recipe, options, why })
 }
 
@@ -221,6 +244,87 @@ impl Job for Start<'_> {
                 println!("stopped at step {step}; the same command goes on from there");
             }
         }
+        Ok(())
+    }
+}
+
+/// Lets a signal to end the program end the run with a checkpoint instead.
+fn listen(options: &RunOptions) -> Result<(), TrainError> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let flag = options.stop.clone();
+        signal_hook::flag::register(signal, flag).map_err(|e| TrainError::Device(format!("signals: {e}")))?;
+    }
+    Ok(())
+}
+
+/// The network of which a file (or the bundled embedder) holds the weights, and these.
+fn embedder(from: &str) -> Result<(Architecture, transfer::Start), TrainError> {
+    let bundled = from == "bundled";
+    let path = Path::new(if bundled { "the bundled embedder" } else { from });
+    let known = phiz_net::zoo::NAMES.iter().filter_map(|name| phiz_net::zoo::by_name(name));
+    for net in known.filter(|net| Kind::of(net) == Kind::Embedder) {
+        let start = if bundled {
+            transfer::Start::from_onnx(phiz_net::bundled::EMBEDDER.1, &net, path)
+        } else {
+            transfer::Start::open(path, &net)
+        };
+        match start {
+            Ok(start) if start.complete(&net)? => return Ok((net, start)),
+            Err(error) if !bundled && !path.exists() => return Err(error),
+            _ => {}
+        }
+    }
+    let known = phiz_net::zoo::NAMES.join(", ");
+    Err(TrainError::file(path, &format!("is none of our networks, which are {known}")))
+}
+
+struct Tune {
+    net: Architecture,
+    start: transfer::Start,
+    data: PathBuf,
+    steps: u64,
+    force: bool,
+    options: RunOptions,
+    why: String,
+}
+
+impl Job for Tune {
+    type Output = Result<(), TrainError>;
+
+    fn run<B: Backend>(self, b: &B) -> Self::Output {
+        println!("{}", self.why);
+        let faces = Faces::open(&self.data.join("train"), "train")?;
+        let others = Faces::open(&self.data.join("tune"), "tune")?;
+        let mut pictures = Vec::new();
+        for face in 0..faces.len().min(64) {
+            crate::augment::augment(
+                faces.crop(face),
+                CROP,
+                &Strength::NONE,
+                &mut Random::new(0),
+                &mut pictures,
+            );
+        }
+        let count = pictures.len() / (CROP * CROP * 3);
+        let pictures = b.pictures(&pictures, count, CROP, CROP, crate::embed::MEAN, crate::embed::STD);
+        let trained = self.start.weights(b, &self.net, &pictures)?;
+        let outcome =
+            tune::tune(b, &self.net, trained, &faces, &others, self.steps, &self.options, &mut Lines)?;
+        let folder = &self.options.folder;
+        if let Ending::Interrupted { step } = outcome.ending {
+            println!("stopped at step {step}; the same command goes on from there");
+            return Ok(());
+        }
+        if let Some(fault) = outcome.after.fault(&outcome.before) {
+            if !self.force {
+                return Err(TrainError::Worse(fault));
+            }
+            println!("warning: {fault}; kept, as --force says");
+        }
+        let out = folder.join("tuned.onnx");
+        let weights = crate::weights::read_weights(&folder.join("model.safetensors"))?;
+        export::write(&out, &self.net, &weights, Form::F32)?;
+        println!("done: {}", out.display());
         Ok(())
     }
 }

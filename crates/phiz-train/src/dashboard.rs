@@ -88,7 +88,10 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board) {
     if let Some((step, figures)) = board.held_out.last() {
         lines.push(Line::from(format!("held out at step {step}: {}", listed(figures))));
     }
-    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" q ends with a checkpoint ")), bottom);
+    frame.render_widget(
+        Paragraph::new(lines).block(Block::bordered().title(" q ends with a checkpoint ")),
+        bottom,
+    );
 }
 
 fn chart(frame: &mut Frame<'_>, area: Rect, title: &str, points: &[(f64, f64)]) {
@@ -171,7 +174,8 @@ impl Watch for Dashboard {
                 // In raw mode the terminal hands Ctrl-C over as a key.
                 Ok(Event::Key(key))
                     if key.code == KeyCode::Char('q')
-                        || key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) =>
+                        || key.code == KeyCode::Char('c')
+                            && key.modifiers.contains(KeyModifiers::CONTROL) =>
                 {
                     self.stopping = true;
                     self.board.note("ends after this step, with a checkpoint");

@@ -123,7 +123,8 @@ pub fn assign(
                 for (i, d) in sides.into_iter().enumerate() {
                     t.sides[(picture * 4 + i) * cells + cell] = d / s;
                 }
-                t.point_weight[at] = if face.points.is_empty() { 0.0 } else { s / size * (size / 32.0).min(1.0) };
+                t.point_weight[at] =
+                    if face.points.is_empty() { 0.0 } else { s / size * (size / 32.0).min(1.0) };
                 for (i, p) in face.points.iter().enumerate() {
                     t.points[(picture * 10 + i) * cells + cell] = (p - centre[i % 2]) / s;
                 }

@@ -146,7 +146,12 @@ impl<'a> EmbedTask<'a> {
             })
             .collect::<Result<_, _>>()?;
         let columns = if taught { faces.dim() } else { 0 };
-        let placement = orthonormal(dim, columns, &mut Random::new(0x7068697a));
+        // A teacher as wide as we are is ourselves, earlier: nothing is turned.
+        let placement = if columns == dim {
+            (0..dim * dim).map(|i| f32::from(u8::from(i / dim == i % dim))).collect()
+        } else {
+            orthonormal(dim, columns, &mut Random::new(0x7068697a))
+        };
         Ok(EmbedTask { faces, held_out, recipe, dim, placement, heads })
     }
 }
@@ -223,7 +228,11 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
             parts.push(("distil".into(), weights.distil, loss::cosine_distillation(b, &x, &target)));
         }
         if weights.relations > 0.0 {
-            parts.push(("relations".into(), weights.relations, loss::relational_distillation(b, &x, &target)));
+            parts.push((
+                "relations".into(),
+                weights.relations,
+                loss::relational_distillation(b, &x, &target),
+            ));
         }
         for (head, labels) in self.heads.iter().zip(&batch.labels) {
             let name = if head.name == "centres" { "margin".into() } else { format!("head_{}", head.name) };
@@ -236,23 +245,12 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
 
     fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures {
         let faces = self.held_out;
-        let none = Strength {
-            flip: 0.0,
-            shift: 0.0,
-            scale: 0.0,
-            rotate: 0.0,
-            colour: 0.0,
-            grey: 0.0,
-            coarse: 0.0,
-            noise: 0.0,
-            erase: 0.0,
-        };
         let mut templates: Vec<f32> = Vec::new();
         for first in (0..faces.len()).step_by(64) {
             let mut pictures = Vec::new();
             let last = (first + 64).min(faces.len());
             for face in first..last {
-                augment(faces.crop(face), size, &none, &mut Random::new(0), &mut pictures);
+                augment(faces.crop(face), size, &Strength::NONE, &mut Random::new(0), &mut pictures);
             }
             let x = b.pictures(&pictures, last - first, size, size, MEAN, STD);
             templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));

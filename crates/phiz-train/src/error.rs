@@ -32,6 +32,11 @@ pub enum TrainError {
     /// A form of the weights that says something else than the trained network.
     #[error("export: {0}")]
     Form(String),
+    /// Fine-tuning that made things worse.
+    #[error(
+        "{0}; the embedder stays as it was: give more photos or fewer --steps, or keep the result with --force"
+    )]
+    Worse(String),
     /// The network could not be exported.
     #[error(transparent)]
     Export(#[from] phiz_net::onnx::ExportError),

@@ -50,9 +50,8 @@ pub fn quantise(data: &[f32], channels: usize) -> Quantised {
     for row in data.chunks_exact((data.len() / channels.max(1)).max(1)) {
         let largest = row.iter().fold(0f32, |m, v| m.max(v.abs()));
         let round = |v: f32, scale: f32| (v / scale).round().clamp(-127.0, 127.0);
-        let error = |scale: f32| -> f64 {
-            row.iter().map(|v| f64::from(v - scale * round(*v, scale)).powi(2)).sum()
-        };
+        let error =
+            |scale: f32| -> f64 { row.iter().map(|v| f64::from(v - scale * round(*v, scale)).powi(2)).sum() };
         let candidates = (0..CLIPS).map(|i| largest * (1.0 - 0.025 * i as f32) / 127.0);
         let best = candidates.map(|s| (error(s), s)).min_by(|a, b| a.0.total_cmp(&b.0));
         // A channel that is zero throughout has no scale of its own.
@@ -99,7 +98,9 @@ pub fn write(path: &Path, net: &Architecture, trained: &Weights, form: Form) -> 
     let folded = onnx::fold(net, trained)?;
     match (kind.as_str(), form) {
         ("onnx", Form::F32) => write_atomically(path, &onnx::export(net, trained)?),
-        ("onnx", _) => Err(TrainError::file(path, &"ONNX is written in f32 only; name a .safetensors file for less")),
+        ("onnx", _) => {
+            Err(TrainError::file(path, &"ONNX is written in f32 only; name a .safetensors file for less"))
+        }
         ("safetensors", Form::F32) => {
             let names: Vec<String> = net.parameters(true)?.into_iter().map(|p| p.name).collect();
             let own = trained.iter().filter(|(name, _)| names.contains(name));
@@ -107,7 +108,8 @@ pub fn write(path: &Path, net: &Architecture, trained: &Weights, form: Form) -> 
         }
         ("safetensors", Form::F16) => {
             let half = |data: &[f32]| data.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
-            let all: Vec<_> = folded.iter().map(|(n, (s, d))| (n.clone(), Dtype::F16, s.clone(), half(d))).collect();
+            let all: Vec<_> =
+                folded.iter().map(|(n, (s, d))| (n.clone(), Dtype::F16, s.clone(), half(d))).collect();
             write_tensors(path, &all)
         }
         ("safetensors", Form::Int8) => {
@@ -157,8 +159,11 @@ pub fn difference<B: Backend>(
         let model = Model::from_weights(b, net, weights);
         b.without_gradients(|| model.forward(b, pictures, false).iter().map(|o| b.values(o)).collect())
     };
-    let own: Weights =
-        net.parameters(true)?.into_iter().filter_map(|p| Some((p.name.clone(), trained.get(&p.name)?.clone()))).collect();
+    let own: Weights = net
+        .parameters(true)?
+        .into_iter()
+        .filter_map(|p| Some((p.name.clone(), trained.get(&p.name)?.clone())))
+        .collect();
     let (truth, got) = (run(&own), run(&other));
     let mut difference = Difference { largest: 0.0, cosine: 1.0 };
     for (truth, got) in truth.iter().zip(&got) {
@@ -196,8 +201,12 @@ mod tests {
             assert!(error(back) <= power * 1e-4, "channel {channel}");
             let largest = row.iter().fold(0f32, |m, v| m.max(v.abs()));
             if largest > 0.0 {
-                let plain: Vec<f32> = row.iter().map(|v| (v / largest * 127.0).round() * largest / 127.0).collect();
-                assert!(error(back) <= error(&plain) + 1e-12, "channel {channel}: no worse than without calibration");
+                let plain: Vec<f32> =
+                    row.iter().map(|v| (v / largest * 127.0).round() * largest / 127.0).collect();
+                assert!(
+                    error(back) <= error(&plain) + 1e-12,
+                    "channel {channel}: no worse than without calibration"
+                );
             }
         }
         assert!(q.values[400..600].iter().all(|v| *v == 0));

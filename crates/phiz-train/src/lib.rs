@@ -30,5 +30,6 @@ pub mod shards;
 #[cfg(feature = "libtorch")]
 pub mod torch;
 pub mod transfer;
+pub mod tune;
 pub mod watch;
 pub mod weights;

@@ -31,7 +31,8 @@ impl<B: Backend> Model<B> {
     pub fn new(backend: &B, net: &Architecture, random: &mut Random) -> Result<Model<B>, GraphError> {
         let mut weights = Weights::new();
         let means = |name: &str| {
-            let node = name.strip_suffix(".weight").and_then(|n| net.nodes.iter().find(|node| node.name == n));
+            let node =
+                name.strip_suffix(".weight").and_then(|n| net.nodes.iter().find(|node| node.name == n));
             node.is_some_and(|node| matches!(node.op, Op::GlobalDepthwise { .. }))
         };
         for p in net.parameters(true)? {

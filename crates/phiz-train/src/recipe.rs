@@ -223,7 +223,12 @@ impl Recipe {
         if self.accumulate == 0 {
             return wrong("accumulate must be at least 1".into());
         }
-        if !(self.clip > 0.0) || !(0.0..1.0).contains(&self.average) || self.decay.is_nan() || self.decay < 0.0 {
+        if self.clip.is_nan()
+            || self.clip <= 0.0
+            || !(0.0..1.0).contains(&self.average)
+            || self.decay.is_nan()
+            || self.decay < 0.0
+        {
             return wrong("clip must be positive, average in [0, 1) and decay not negative".into());
         }
         if self.stages.is_empty() {
@@ -231,7 +236,10 @@ impl Recipe {
         }
         for (i, stage) in self.stages.iter().enumerate() {
             if stage.size == 0 || stage.size % 32 != 0 && stage.size != 112 {
-                return wrong(format!("stages[{i}].size must be 112 or a multiple of 32, not {}", stage.size));
+                return wrong(format!(
+                    "stages[{i}].size must be 112 or a multiple of 32, not {}",
+                    stage.size
+                ));
             }
             if let Some(fault) = stage.schedule.fault() {
                 return wrong(format!("stages[{i}].{fault}"));

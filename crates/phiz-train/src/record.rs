@@ -67,8 +67,7 @@ impl Record {
             .map(|(text, _)| text + "\n")
             .collect();
         write_atomically(&path, kept.as_bytes())?;
-        let metrics =
-            File::options().append(true).open(&path).map_err(|e| TrainError::file(&path, &e))?;
+        let metrics = File::options().append(true).open(&path).map_err(|e| TrainError::file(&path, &e))?;
         Ok(Record { folder: folder.into(), metrics })
     }
 
@@ -106,7 +105,9 @@ impl Record {
 
     fn write(&mut self, line: &Value) -> Result<(), TrainError> {
         writeln!(self.metrics, "{line}").map_err(|e| {
-            let reason = format!("cannot be written ({e}); free some space and run the same command again, which resumes");
+            let reason = format!(
+                "cannot be written ({e}); free some space and run the same command again, which resumes"
+            );
             TrainError::file(&metrics_path(&self.folder), &reason)
         })
     }
@@ -184,7 +185,8 @@ impl Run {
         if !path.exists() {
             return Err(TrainError::file(folder, &"holds no run (no metrics.jsonl)"));
         }
-        let name = folder.canonicalize().ok().and_then(|f| Some(f.file_name()?.to_string_lossy().into_owned()));
+        let name =
+            folder.canonicalize().ok().and_then(|f| Some(f.file_name()?.to_string_lossy().into_owned()));
         let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
         Ok(Run {
             name: name.unwrap_or_else(|| folder.display().to_string()),

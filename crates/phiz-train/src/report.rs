@@ -172,13 +172,14 @@ fn svg(title: &str, series: &[Vec<(f64, f64)>]) -> String {
     }
     for (x, anchor) in [(x0, "start"), (x1, "end")] {
         let (right, _) = at((x, y0));
-        let _ = write!(out, "<text x=\"{right:.0}\" y=\"{}\" text-anchor=\"{anchor}\">{x:.0}</text>", SIZE.1 - 5.0);
+        let _ = write!(
+            out,
+            "<text x=\"{right:.0}\" y=\"{}\" text-anchor=\"{anchor}\">{x:.0}</text>",
+            SIZE.1 - 5.0
+        );
     }
     for (line, colour) in series.iter().zip(COLOURS.iter().cycle()) {
-        let line: Vec<String> = thinned(line)
-            .map(at)
-            .map(|(x, y)| format!("{x:.1} {y:.1}"))
-            .collect();
+        let line: Vec<String> = thinned(line).map(at).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
         if !line.is_empty() {
             let _ = write!(
                 out,
@@ -207,8 +208,9 @@ mod tests {
     use super::*;
 
     fn run(name: &str, factor: f64) -> Run {
-        let mut metrics: Vec<serde_json::Value> =
-            (1..=2000).map(|i| json!({"step": i * 20, "rate": 1e-3, "loss": factor / f64::from(i)})).collect();
+        let mut metrics: Vec<serde_json::Value> = (1..=2000)
+            .map(|i| json!({"step": i * 20, "rate": 1e-3, "loss": factor / f64::from(i)}))
+            .collect();
         metrics.push(json!({"step": 40_000, "tar_at_far_1e-3": factor / 10.0}));
         Run { name: name.into(), recipe: "seed = 1 # <b>".into(), environment: json!({"cores": 2}), metrics }
     }

@@ -169,7 +169,8 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
     ) -> Result<Trainer<'a, B, T>, TrainError> {
         let path = options.folder.join("checkpoint.safetensors");
         let saved = if path.exists() { Some(Checkpoint::read(&path)?) } else { None };
-        let record = Record::open(&options.folder, net, recipe, &b.describe(), saved.as_ref().map(|s| s.step))?;
+        let record =
+            Record::open(&options.folder, net, recipe, &b.describe(), saved.as_ref().map(|s| s.step))?;
         let mut random = Random::new(recipe.seed);
         let mut weights = Model::new(b, net, &mut random)?.weights(b);
         weights.extend(task.extras(&mut random));
@@ -178,7 +179,8 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         if resumed.is_some() {
             for (name, (shape, _)) in &weights {
                 if saved.now.get(name).is_none_or(|(other, _)| other != shape) {
-                    let reason = format!("lacks {name:?} of shape {shape:?}: it is of another network or data");
+                    let reason =
+                        format!("lacks {name:?} of shape {shape:?}: it is of another network or data");
                     return Err(TrainError::file(&path, &reason));
                 }
             }
@@ -236,7 +238,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             self.step += 1;
             let done = self.step;
             let last = done == total;
-            if done % REPORT_EVERY == 0 || last {
+            if done.is_multiple_of(REPORT_EVERY) || last {
                 recent.push_back((Instant::now(), done));
                 if recent.len() > 20 {
                     recent.pop_front();
@@ -257,7 +259,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
                 watch.progress(&progress);
             }
             let mut early = false;
-            if done % self.options.evaluate_every == 0 || last {
+            if done.is_multiple_of(self.options.evaluate_every) || last {
                 let figures = self.judge(stage);
                 self.record.held_out(done, &figures)?;
                 watch.held_out(done, &figures);
@@ -265,7 +267,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             }
             let asked = self.options.stop.load(Ordering::Relaxed) || watch.wants_to_stop();
             let late = saved.elapsed() >= self.options.save_after;
-            if done % self.options.save_every == 0 || last || early || asked || late {
+            if done.is_multiple_of(self.options.save_every) || last || early || asked || late {
                 self.save()?;
                 saved = Instant::now();
             }
@@ -335,7 +337,8 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         let Some(stop) = &self.recipe.stop else { return Ok(false) };
         let Some((_, figure)) = figures.iter().find(|(name, _)| *name == stop.figure) else {
             let known: Vec<&str> = figures.iter().map(|(name, _)| name.as_str()).collect();
-            let reason = format!("stop.figure {:?} is not measured; known are {}", stop.figure, known.join(", "));
+            let reason =
+                format!("stop.figure {:?} is not measured; known are {}", stop.figure, known.join(", "));
             return Err(TrainError::Recipe(reason));
         };
         let figure = f64::from(*figure);

@@ -60,7 +60,8 @@ impl Schedule {
         let falling = (self.steps as f64 * self.fall).max(1.0);
         let before = self.steps as f64 - falling;
         let t = ((step as f64 - before) / falling).clamp(0.0, 1.0);
-        let half_cosine = |from: f64, to: f64, t: f64| to + (from - to) * 0.5 * (1.0 + (t * std::f64::consts::PI).cos());
+        let half_cosine =
+            |from: f64, to: f64, t: f64| to + (from - to) * 0.5 * (1.0 + (t * std::f64::consts::PI).cos());
         if let Shape::OneCycle { begin, end } = self.shape {
             let low = self.rate / begin;
             let rise = (step as f64 / before.max(1.0)).min(1.0);

@@ -102,7 +102,9 @@ pub fn choose(wish: Wish) -> Result<(Chosen, String), TrainError> {
     match wish.backend {
         BackendChoice::Flex => flex(wish, threads, "as asked"),
         BackendChoice::Libtorch => torch(wish, threads, "as asked"),
-        BackendChoice::Auto if cfg!(feature = "libtorch") => torch(wish, threads, "it was built in and is the fastest"),
+        BackendChoice::Auto if cfg!(feature = "libtorch") => {
+            torch(wish, threads, "it was built in and is the fastest")
+        }
         BackendChoice::Auto => flex(wish, threads, "this build has no other"),
     }
 }
@@ -120,7 +122,11 @@ fn flex(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), Train
     if wish.precision == Precision::Bf16 {
         return refuse("--precision bf16");
     }
-    let device = if wish.device == DeviceChoice::Auto { "the processor, the only device that it knows" } else { "the processor, as asked" };
+    let device = if wish.device == DeviceChoice::Auto {
+        "the processor, the only device that it knows"
+    } else {
+        "the processor, as asked"
+    };
     Ok((Chosen::Flex(Flex::new(threads)?), format!("back end flex: {why}; on {device}")))
 }
 
@@ -165,10 +171,8 @@ mod tests {
     fn what_cannot_be_had_is_an_error_that_says_what_to_do() {
         let flex = Wish { backend: BackendChoice::Flex, threads: 1, ..Wish::default() };
         assert!(choose(flex).is_ok_and(|(_, why)| why.contains("as asked")));
-        for wish in [
-            Wish { device: DeviceChoice::Cuda, ..flex },
-            Wish { precision: Precision::Bf16, ..flex },
-        ] {
+        for wish in [Wish { device: DeviceChoice::Cuda, ..flex }, Wish { precision: Precision::Bf16, ..flex }]
+        {
             let error = choose(wish).expect_err("refused").to_string();
             assert!(error.contains("--features libtorch"), "{error}");
         }

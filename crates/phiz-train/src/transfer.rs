@@ -57,7 +57,21 @@ impl Start {
     /// Bytes that are no ONNX file of this network.
     pub fn from_onnx(bytes: &[u8], net: &Architecture, path: &Path) -> Result<Start, TrainError> {
         let read = onnx_read::weights(net, bytes);
-        read.map(Start::Folded).map_err(|e| TrainError::File { path: PathBuf::from(path), reason: e.to_string() })
+        read.map(Start::Folded)
+            .map_err(|e| TrainError::File { path: PathBuf::from(path), reason: e.to_string() })
+    }
+
+    /// Whether every parameter of the network is there.
+    ///
+    /// # Errors
+    /// The description is not a network.
+    pub fn complete(&self, net: &Architecture) -> Result<bool, TrainError> {
+        let (weights, training) = match self {
+            Start::Trained(weights) => (weights, true),
+            Start::Folded(weights) => (weights, false),
+        };
+        let all = net.parameters(training)?;
+        Ok(all.iter().all(|p| weights.get(&p.name).is_some_and(|(shape, _)| *shape == p.shape)))
     }
 
     /// The weights in their trained form; `pictures` are a batch like those that will be learnt.

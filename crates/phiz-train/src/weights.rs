@@ -17,7 +17,10 @@ use crate::error::TrainError;
 pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
     let bytes = fs::read(path).map_err(|e| TrainError::file(path, &e))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| {
-        TrainError::file(path, &format!("is not a whole safetensors file ({e}); copy it again or leave it out"))
+        TrainError::file(
+            path,
+            &format!("is not a whole safetensors file ({e}); copy it again or leave it out"),
+        )
     })?;
     let mut weights = Weights::new();
     for (name, view) in file.iter() {
@@ -25,7 +28,9 @@ pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
             Dtype::F32 => {
                 view.data().chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
             }
-            Dtype::F16 => view.data().chunks_exact(2).map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32()).collect(),
+            Dtype::F16 => {
+                view.data().chunks_exact(2).map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
+            }
             other => {
                 let reason = format!("tensor {name:?} is {other:?}; only F32 and F16 can be trained on");
                 return Err(TrainError::file(path, &reason));
@@ -54,7 +59,10 @@ pub fn write_weights(path: &Path, weights: &Weights) -> Result<(), TrainError> {
 ///
 /// # Errors
 /// A file that cannot be written, or bytes that do not fit their shape.
-pub fn write_tensors(path: &Path, tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)]) -> Result<(), TrainError> {
+pub fn write_tensors(
+    path: &Path,
+    tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)],
+) -> Result<(), TrainError> {
     let mut views = Vec::new();
     for (name, dtype, shape, data) in tensors {
         let view = TensorView::new(*dtype, shape.clone(), data).map_err(|e| TrainError::file(path, &e))?;

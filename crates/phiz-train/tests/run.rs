@@ -1,5 +1,6 @@
 //! Runs from beginning to end on the pure Rust back end: resumed as if never stopped, repeatable to the bit, and
 //! ending in words when something is wrong.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::cell::Cell;
 use std::fs;
@@ -120,7 +121,12 @@ impl Bench {
         options
     }
 
-    fn run(&self, recipe: &Recipe, options: &RunOptions, watch: &mut dyn Watch) -> Result<Ending, TrainError> {
+    fn run(
+        &self,
+        recipe: &Recipe,
+        options: &RunOptions,
+        watch: &mut dyn Watch,
+    ) -> Result<Ending, TrainError> {
         self.run_on(&self.flex, recipe, options, watch)
     }
 
@@ -259,7 +265,13 @@ fn what_goes_wrong_ends_in_words_and_loses_nothing() {
     // A disk that takes no more: a folder where the file would be written stands for it.
     let mut options = bench.options("full");
     let plain = recipe(|_| {});
-    bench.run(&plain, &RunOptions { stop: options.stop.clone(), ..options.clone() }, &mut Interrupt { at: 4, dies: false, calls: Cell::new(0) }).unwrap();
+    bench
+        .run(
+            &plain,
+            &RunOptions { stop: options.stop.clone(), ..options.clone() },
+            &mut Interrupt { at: 4, dies: false, calls: Cell::new(0) },
+        )
+        .unwrap();
     fs::create_dir(options.folder.join("checkpoint.safetensors.partial")).unwrap();
     let text = error(&plain, &options);
     assert!(text.contains("checkpoint.safetensors") && text.contains("free some space"), "{text}");
@@ -303,7 +315,9 @@ fn a_stop_from_outside_ends_with_a_checkpoint() {
 
 fn pictures(flex: &Flex, n: usize, size: usize) -> <Flex as Backend>::Tensor {
     let mut random = Random::new(3);
-    let bytes: Vec<u8> = (0..n * size * size * 3).map(|i| ((i / 7 % 200) as u8).wrapping_add(random.below(56) as u8)).collect();
+    let bytes: Vec<u8> = (0..n * size * size * 3)
+        .map(|i| ((i / 7 % 200) as u8).wrapping_add(random.below(56) as u8))
+        .collect();
     flex.pictures(&bytes, n, size, size, [127.5; 3], [127.5; 3])
 }
 
@@ -327,7 +341,9 @@ fn exported_forms_say_what_was_trained() {
     let (net, flex, folder) = (network(), Flex::new(1).unwrap(), tempfile::tempdir().unwrap());
     let weights = trained(&net);
     let x = pictures(&flex, 3, 32);
-    for (form, largest, cosine) in [(Form::F32, 1e-5, 0.999_999), (Form::F16, 3e-3, 0.999_99), (Form::Int8, 0.1, 0.99)] {
+    for (form, largest, cosine) in
+        [(Form::F32, 1e-5, 0.999_999), (Form::F16, 3e-3, 0.999_99), (Form::Int8, 0.1, 0.99)]
+    {
         let d = export::difference(&flex, &net, &weights, form, &x).unwrap();
         assert!(d.largest <= largest && d.cosine >= cosine, "{form:?}: {d:?}");
         assert!(form == Form::F32 || d.largest > 1e-6, "{form:?} rounds: {d:?}");

@@ -46,7 +46,13 @@ struct Span {
 
 impl Geometry {
     /// Of `x` `[n, i, h, w]` and a weight `[o, i/groups, k, k]`.
-    pub(crate) fn new(x: &[usize], weight: &[usize], stride: usize, padding: usize, groups: usize) -> Geometry {
+    pub(crate) fn new(
+        x: &[usize],
+        weight: &[usize],
+        stride: usize,
+        padding: usize,
+        groups: usize,
+    ) -> Geometry {
         let kernel = weight[2];
         let along = |n: usize| (n + 2 * padding - kernel) / stride + 1;
         Geometry {
@@ -88,7 +94,10 @@ impl Geometry {
         if rows >= h {
             let each = (rows / h).max(1);
             let whole = |picture| Span { picture, rows: 0..h };
-            return (0..pictures).step_by(each).map(|p| (p..(p + each).min(pictures)).map(whole).collect()).collect();
+            return (0..pictures)
+                .step_by(each)
+                .map(|p| (p..(p + each).min(pictures)).map(whole).collect())
+                .collect();
         }
         let part = |picture, first| vec![Span { picture, rows: first..(first + rows).min(h) }];
         (0..pictures).flat_map(|p| (0..h).step_by(rows).map(move |first| part(p, first))).collect()
@@ -212,7 +221,10 @@ pub(crate) fn forward(workers: &Workers, g: &Geometry, x: &FlexTensor, weight: &
         for tile in g.tiles(pictures) {
             let columns = g.columns(&tile);
             for group in 0..g.groups {
-                let w = tensor(filters[group * outs * g.depth()..][..outs * g.depth()].to_vec(), &[outs, g.depth()]);
+                let w = tensor(
+                    filters[group * outs * g.depth()..][..outs * g.depth()].to_vec(),
+                    &[outs, g.depth()],
+                );
                 let y = product(w, tensor(g.unroll(x, &tile, group), &[g.depth(), columns]));
                 for (o, row) in slice(&y).chunks_exact(columns).enumerate() {
                     g.pixels(&tile, group * outs + o, |column, start, count| {
@@ -238,7 +250,8 @@ pub(crate) fn backward(
     let mut dx = vec![0f32; if wanted { g.batch * g.in_size() } else { 0 }];
     let each = g.pictures_each();
     let counts: Vec<usize> = (0..g.batch).step_by(each).map(|first| each.min(g.batch - first)).collect();
-    let mut pieces: Vec<Option<&mut [f32]>> = parts(&mut dx, each * g.in_size()).into_iter().map(Some).collect();
+    let mut pieces: Vec<Option<&mut [f32]>> =
+        parts(&mut dx, each * g.in_size()).into_iter().map(Some).collect();
     pieces.resize_with(counts.len(), || None);
     let work = counts.into_iter().zip(pieces).collect();
     let sums = workers.map(work, |part, (pictures, mut dx): (usize, Option<&mut [f32]>)| {
@@ -300,7 +313,8 @@ fn shifts(g: &Geometry, mut each: impl FnMut(usize, usize, usize, usize)) {
 }
 
 fn depthwise_forward(g: &Geometry, x: &[f32], filters: &[f32], out: &mut [f32]) {
-    let (taps, plane_in, plane_out) = (g.kernel * g.kernel, g.input[1] * g.input[2], g.output[1] * g.output[2]);
+    let (taps, plane_in, plane_out) =
+        (g.kernel * g.kernel, g.input[1] * g.input[2], g.output[1] * g.output[2]);
     for (i, (x, out)) in x.chunks_exact(plane_in).zip(out.chunks_exact_mut(plane_out)).enumerate() {
         let filter = &filters[i % g.groups * taps..][..taps];
         shifts(g, |tap, to, from, count| {
@@ -323,7 +337,8 @@ fn depthwise_backward(
     mut dx: Option<&mut [f32]>,
     dw: &mut [f32],
 ) {
-    let (taps, plane_in, plane_out) = (g.kernel * g.kernel, g.input[1] * g.input[2], g.output[1] * g.output[2]);
+    let (taps, plane_in, plane_out) =
+        (g.kernel * g.kernel, g.input[1] * g.input[2], g.output[1] * g.output[2]);
     for (i, (x, dy)) in x.chunks_exact(plane_in).zip(dy.chunks_exact(plane_out)).enumerate() {
         let channel = i % g.groups * taps;
         let filter = &filters[channel..channel + taps];

@@ -64,8 +64,9 @@ impl Flex {
     /// # Errors
     /// The system gives no more threads.
     pub fn new(threads: usize) -> Result<Flex, TrainError> {
-        let workers = Workers::new(threads)
-            .map_err(|e| TrainError::Device(format!("{threads} threads: {e}; ask for fewer with --threads")))?;
+        let workers = Workers::new(threads).map_err(|e| {
+            TrainError::Device(format!("{threads} threads: {e}; ask for fewer with --threads"))
+        })?;
         Ok(Flex { workers: Arc::new(workers), recording: Cell::new(true) })
     }
 
@@ -190,7 +191,8 @@ impl Backend for Flex {
             for (running, new) in [(mean, means), (var, variances)] {
                 let old = running.plain();
                 let moved = slice(&old).iter().zip(new);
-                let moved = moved.map(|(o, n)| (f64::from(*o) * (1.0 - NORM_MOMENTUM) + n * NORM_MOMENTUM) as f32);
+                let moved =
+                    moved.map(|(o, n)| (f64::from(*o) * (1.0 - NORM_MOMENTUM) + n * NORM_MOMENTUM) as f32);
                 let moved = tensor(moved.collect(), &running.dims());
                 running.0.replace(Tape::from_inner(moved));
             }
@@ -248,7 +250,11 @@ impl Backend for Flex {
     }
     fn affine(&self, x: &FlexValue, scale: f64, offset: f64) -> FlexValue {
         let scaled = Tape::float_mul_scalar(self.read(x), Scalar::from(scale));
-        if offset == 0.0 { scaled.hold() } else { Tape::float_add_scalar(scaled, Scalar::from(offset)).hold() }
+        if offset == 0.0 {
+            scaled.hold()
+        } else {
+            Tape::float_add_scalar(scaled, Scalar::from(offset)).hold()
+        }
     }
     fn matmul_transposed(&self, a: &FlexValue, b: &FlexValue) -> FlexValue {
         Tape::float_matmul(self.read(a), Tape::float_swap_dims(self.read(b), 0, 1)).hold()

@@ -103,7 +103,12 @@ impl Maps {
 }
 
 /// `each` of the elements of two arrays of one length.
-pub(crate) fn zip(workers: &Workers, a: &[f32], b: &[f32], each: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+pub(crate) fn zip(
+    workers: &Workers,
+    a: &[f32],
+    b: &[f32],
+    each: impl Fn(f32, f32) -> f32 + Sync,
+) -> Vec<f32> {
     let mut out = vec![0f32; a.len()];
     let size = a.len().div_ceil(PARTS).max(1 << 14);
     workers.map(out.chunks_mut(size).collect(), |part, out: &mut [f32]| {

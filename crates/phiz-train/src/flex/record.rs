@@ -134,7 +134,9 @@ pub(super) fn normalise(
     let own = running.is_none();
     let statistics: Vec<(f64, f64)> = match &running {
         None => maps.statistics(workers, slice(&x)),
-        Some((mean, var)) => slice(mean).iter().zip(slice(var)).map(|(m, v)| ((*m).into(), (*v).into())).collect(),
+        Some((mean, var)) => {
+            slice(mean).iter().zip(slice(var)).map(|(m, v)| ((*m).into(), (*v).into())).collect()
+        }
     };
     let epsilon = f64::from(phiz_net::onnx::NORM_EPSILON);
     let used: Vec<(f32, f32)> =

@@ -16,7 +16,10 @@ pub(crate) struct Workers(Vec<ThreadPool>);
 impl Workers {
     /// So many threads, at least one.
     pub(crate) fn new(threads: usize) -> Result<Workers, rayon::ThreadPoolBuildError> {
-        (0..threads.max(1)).map(|_| ThreadPoolBuilder::new().num_threads(1).build()).collect::<Result<_, _>>().map(Workers)
+        (0..threads.max(1))
+            .map(|_| ThreadPoolBuilder::new().num_threads(1).build())
+            .collect::<Result<_, _>>()
+            .map(Workers)
     }
 
     /// Number of threads.
@@ -65,7 +68,10 @@ mod tests {
     fn results_keep_the_order_of_their_parts() {
         for threads in [0, 1, 2, 5] {
             let workers = Workers::new(threads).expect("threads");
-            assert_eq!(workers.map((0..37).collect(), |i, p: usize| (i, p * p)), (0..37).map(|p| (p, p * p)).collect::<Vec<_>>());
+            assert_eq!(
+                workers.map((0..37).collect(), |i, p: usize| (i, p * p)),
+                (0..37).map(|p| (p, p * p)).collect::<Vec<_>>()
+            );
             assert!(workers.map(Vec::<usize>::new(), |_, p| p).is_empty());
         }
     }

@@ -162,7 +162,9 @@ fn adaface<B: Backend>(
     };
     let quality: Vec<f64> = lengths
         .iter()
-        .map(|l| (f64::from(l - mean) / (f64::from(deviation) + ANGLE_EPSILON) * CONCENTRATION).clamp(-1.0, 1.0))
+        .map(|l| {
+            (f64::from(l - mean) / (f64::from(deviation) + ANGLE_EPSILON) * CONCENTRATION).clamp(-1.0, 1.0)
+        })
         .collect();
     let angles: Vec<f64> = quality.iter().map(|q| -margin * q).collect();
     // An angle that the margin would turn beyond the ends stands still there, without a gradient.

@@ -34,13 +34,15 @@ const DETECTOR_SIDE: usize = 320;
 pub(super) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let Command::Info { names, measure } = &arguments.command;
     let known: Vec<&str> = zoo::NAMES.to_vec();
-    let names: Vec<&str> = if names.is_empty() { known.clone() } else { names.iter().map(String::as_str).collect() };
+    let names: Vec<&str> =
+        if names.is_empty() { known.clone() } else { names.iter().map(String::as_str).collect() };
     let mut out = io::stdout().lock();
     write!(out, "{:<20} {:<8} {:>4} {:>10} {:>8}", "network", "task", "px", "parameters", "MMAC")?;
     writeln!(out, "{}", if *measure { format!(" {:>8}", "ms") } else { String::new() })?;
     for name in names {
         let net = zoo::by_name(name).ok_or_else(|| {
-            Failure::new(format!("no network is called {name:?}")).hint(format!("known are {}", known.join(", ")))
+            Failure::new(format!("no network is called {name:?}"))
+                .hint(format!("known are {}", known.join(", ")))
         })?;
         let embeds = net.outputs.len() == 1;
         let side = if embeds { 112 } else { DETECTOR_SIDE };
@@ -68,7 +70,9 @@ fn milliseconds(net: &Architecture, side: usize, threads: usize) -> Result<f64, 
                 Some("scale" | "var") => vec![1.0; count],
                 Some("weight") => {
                     let size = (2.0 / p.shape[1..].iter().product::<usize>() as f32).sqrt();
-                    (0..count).map(|i| if i.wrapping_mul(2_654_435_761) >> 7 & 1 == 0 { size } else { -size }).collect()
+                    (0..count)
+                        .map(|i| if i.wrapping_mul(2_654_435_761) >> 7 & 1 == 0 { size } else { -size })
+                        .collect()
                 }
                 _ => vec![0.0; count],
             };
