@@ -32,6 +32,21 @@ pub struct Strength {
     pub erase: f32,
 }
 
+impl Strength {
+    /// Nothing is changed.
+    pub const NONE: Strength = Strength {
+        flip: 0.0,
+        shift: 0.0,
+        scale: 0.0,
+        rotate: 0.0,
+        colour: 0.0,
+        grey: 0.0,
+        coarse: 0.0,
+        noise: 0.0,
+        erase: 0.0,
+    };
+}
+
 impl Default for Strength {
     fn default() -> Strength {
         Strength {

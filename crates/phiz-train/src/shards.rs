@@ -83,6 +83,27 @@ impl Faces {
         Ok(faces)
     }
 
+    /// Some of the faces, in a given order, with the same people under the same numbers.
+    #[must_use]
+    pub fn some(&self, chosen: &[usize]) -> Faces {
+        let mut some = Faces { dim: self.dim, names: self.names.clone(), ..Faces::default() };
+        let mut crops = Vec::with_capacity(chosen.len() * CROP_BYTES);
+        for (row, &face) in chosen.iter().enumerate() {
+            crops.extend_from_slice(self.crop(face));
+            some.templates.extend_from_slice(self.template(face));
+            some.persons.push(self.persons[face]);
+            some.at.push((0, row));
+        }
+        some.crops.push(crops);
+        some
+    }
+
+    /// Replaces the teacher's templates, `dim` numbers a face.
+    pub fn teach(&mut self, templates: Vec<f32>, dim: usize) {
+        self.templates = templates;
+        self.dim = dim;
+    }
+
     /// Number of faces.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -41,10 +41,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 24)]
     nuisance: usize,
     /// How far apart people are drawn: 1 as in the photos
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.4)]
     identity_scale: f32,
     /// How far apart photos of one person are drawn: 1 as in the photos
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.5)]
     nuisance_scale: f32,
     /// Where the model goes
     #[arg(long, default_value = "crates/phiz-synth/model/people.bin")]

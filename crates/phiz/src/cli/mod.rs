@@ -16,14 +16,18 @@ use crate::{Engine, Model};
 mod detect;
 mod embed;
 mod enroll;
+mod eval;
 mod faces;
 mod gallery;
 mod identify;
+mod model;
 mod npy;
 mod people;
 mod photos;
 mod store;
 mod table;
+#[cfg(feature = "train")]
+mod train;
 mod verify;
 
 /// Finds the faces in photos and says whose they are. Works offline, with its own models inside.
@@ -78,6 +82,13 @@ enum Command {
     Verify(verify::Arguments),
     /// Write the templates of faces to a file, for other programs
     Embed(embed::Arguments),
+    /// Measure how good it is on your own photos, and how sure that is
+    Eval(eval::Arguments),
+    /// Look at the networks that Phiz knows
+    Model(model::Arguments),
+    /// Train face detectors and embedders from recipes
+    #[cfg(feature = "train")]
+    Train(phiz_train::cli::Train),
 }
 
 /// Runs the program on the process's arguments.
@@ -92,6 +103,10 @@ pub fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
+        Command::Eval(arguments) => eval::run(&arguments, &shared),
+        Command::Model(arguments) => model::run(&arguments, &shared),
+        #[cfg(feature = "train")]
+        Command::Train(arguments) => train::run(arguments, &shared),
     };
     match result {
         Ok(done) => done.into(),
