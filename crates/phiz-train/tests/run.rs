@@ -240,6 +240,8 @@ fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
     let report = fs::read_to_string(options.folder.join("report.html")).unwrap();
     assert!(report.contains("tar_at_far_1e-3") && report.contains("<svg"));
     // The finished run, called again, says so and changes nothing.
+    assert_eq!(bench.run(&recipe, &options, &mut Silent).unwrap(), ending);
+    assert!(bench.outcome("learns").0 == checkpoint);
     let unknown = Recipe { seed: 8, ..recipe };
     let error = bench.run(&unknown, &options, &mut Silent).expect_err("another recipe").to_string();
     assert!(error.contains("another recipe"), "{error}");
