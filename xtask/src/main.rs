@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod faces;
+mod fixtures;
 
 /// What developers of Phiz run.
 #[derive(Parser)]
@@ -21,11 +23,20 @@ struct Arguments {
 enum Command {
     /// All checks that must pass before a change is shared, cheap ones first
     Check(check::Arguments),
+    /// Fits the model that synthetic people are drawn from to a manifest of photos
+    FitFaces(faces::fit::Arguments),
+    /// Makes the photos in fixtures/, of people who do not exist
+    Fixtures(fixtures::Arguments),
+    /// Measures whether synthetic people are found and told apart
+    RateFaces(faces::rate::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::FitFaces(arguments) => faces::fit::run(&arguments),
+        Command::Fixtures(arguments) => fixtures::run(&arguments),
+        Command::RateFaces(arguments) => faces::rate::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

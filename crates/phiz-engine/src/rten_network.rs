@@ -4,6 +4,9 @@
 //! of one thread would put every caller in one queue, and the process-wide default pool would spread a
 //! face over all cores. Each running call therefore borrows a pool of its own, made on first need and
 //! kept; there are never more pools than there were calls at once.
+//!
+//! A caller that is itself a rayon worker waits on a plain thread's behalf: left to rayon it would take up
+//! other work of its own pool while it waits, which may be another call of ours, and so on until its stack is full.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +33,7 @@ impl RtenNetwork {
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<RtenNetwork, EngineError> {
         let refuse = |reason: String| EngineError::Load { reason };
         // The bytes come from outside; a parser's panic on them must not end the caller.
-        let read = || ModelOptions::with_all_ops().prepack_weights(true).load(onnx.to_vec());
+        let read = || ModelOptions::with_ops(operators()).prepack_weights(true).load(onnx.to_vec());
         let model = catch_unwind(read)
             .map_err(|panic| refuse(format!("the reader gave up ({})", panic_text(&*panic))))?
             .map_err(|error| refuse(error.to_string()))?;
@@ -56,6 +59,20 @@ impl RtenNetwork {
             idle_pools,
         })
     }
+}
+
+/// What convolutional face networks are exported with, and what exporters put around it. Each operator left out is
+/// code left out of the binary; a file that uses another one is refused by name.
+#[rustfmt::skip]
+fn operators() -> rten::OpRegistry {
+    rten::op_registry!(
+        Abs, Add, AveragePool, BatchNormalization, Cast, Clip, Concat, ConstantOfShape, Conv, ConvTranspose,
+        DequantizeLinear, Div, Elu, Equal, Exp, Expand, Flatten, Floor, Gather, Gemm, GlobalAveragePool, HardSigmoid,
+        HardSwish, Identity, InstanceNormalization, LeakyRelu, LayerNormalization, Log, MatMul, Max, MaxPool, Min, Mul,
+        Neg, PRelu, Pad, Pow, QuantizeLinear, Range, Reciprocal, ReduceL2, ReduceMax, ReduceMean, ReduceSum, Relu,
+        Reshape, Resize, Shape, Sigmoid, Slice, Softmax, Softplus, Split, Sqrt, Squeeze, Sub, Tanh, Tile, Transpose,
+        Unsqueeze, Where
+    )
 }
 
 impl Network for RtenNetwork {
@@ -86,9 +103,19 @@ impl Network for RtenNetwork {
         let borrowed = self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let pool = borrowed.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(self.threads)));
         let run_options = RunOptions::default().with_thread_pool(Some(pool.clone()));
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            self.model.run(vec![(self.input, ValueView::from(view).into())], &self.outputs, Some(run_options))
-        }));
+        let compute = || {
+            catch_unwind(AssertUnwindSafe(|| {
+                self.model.run(
+                    vec![(self.input, ValueView::from(view).into())],
+                    &self.outputs,
+                    Some(run_options),
+                )
+            }))
+        };
+        let result = match rayon::current_thread_index() {
+            None => compute(),
+            Some(_) => std::thread::scope(|scope| scope.spawn(compute).join().unwrap_or_else(Err)),
+        };
         self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
 
         let values = result

@@ -1,20 +1,193 @@
 //! What a similarity is worth on this gallery: measured on its own people, not on the model's test photos.
+//!
+//! Faces of some people (the *probes*, chosen by a fixed rule) are compared with everybody else in the gallery. From
+//! the histogram of all these similarities come the thresholds, as far down as a hundred comparisons bear them out;
+//! from each probe's most similar stranger comes what a search amounts to (see [`Calibration::share`]).
+//!
+//! One person who is enrolled as two raises the rates of high similarities: to the safe side, but more often
+//! "unknown" than need be. Such pairs are reported.
 
 use phiz_net::card::Thresholds;
 use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorKind, GalleryError, Result};
+use crate::gallery::{Against, Gallery, now};
+use crate::model::{FaceId, PersonId};
+use crate::store::Kind;
 
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Which similarity stands for which false match rate.
     pub thresholds: Thresholds,
-    /// Independent comparisons that one comparison amounts to in a search, at most 1: people who resemble each other
-    /// are not independent.
+    /// Independent comparisons that one comparison in a search amounts to, at most 1: a stranger who resembles one
+    /// person of a family resembles them all, and is taken for somebody but once.
     pub share: f64,
     /// When, in seconds since 1970.
     pub at: i64,
-    /// How many people it was measured on.
+    /// How many people there were.
     pub people: usize,
     /// How many comparisons of different people.
     pub comparisons: u64,
+}
+
+/// Two people who may be one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Suspects {
+    /// The one.
+    pub one: PersonId,
+    /// The other.
+    pub other: PersonId,
+    /// A face of the one compared with the other.
+    pub similarity: f32,
+    /// The false match rate that the model's card gives for that.
+    pub fmr: f64,
+}
+
+/// What became of calibrating.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Calibrated {
+    /// What holds from now on.
+    pub calibration: Calibration,
+    /// The similarity for each measured rate, by the card and as measured: `[rate, card, measured]`.
+    pub compared: Vec<[f64; 3]>,
+    /// Pairs that look like one person, the most similar first: merge them, if they are, and calibrate again.
+    pub suspects: Vec<Suspects>,
+}
+
+/// People whose faces are compared with everybody.
+const PROBES: usize = 3000;
+/// With fewer people nothing can be measured.
+const LEAST_PEOPLE: usize = 50;
+/// A rate is measured from this many comparisons that exceed it (its error is then about a tenth), and from this many
+/// different probes, for one unusual face exceeds many times.
+const LEAST_COUNT: u64 = 100;
+const LEAST_PROBES: usize = 30;
+/// Bins over the similarities −1 to 1.
+const BINS: usize = 8192;
+
+pub(crate) fn bin(similarity: f32) -> usize {
+    (((f64::from(similarity) + 1.0) / 2.0 * BINS as f64) as usize).min(BINS - 1)
+}
+
+/// The upper edge of a bin: what exceeds it lies in higher bins.
+fn edge(bin: usize) -> f64 {
+    (bin + 1) as f64 / BINS as f64 * 2.0 - 1.0
+}
+
+impl Gallery {
+    /// Measures on the gallery's own people which similarity stands for which rate, and decides by that from then on.
+    /// `progress` is told how many probes of how many are done.
+    ///
+    /// # Errors
+    /// There are fewer than 50 people with faces, or the gallery cannot be written.
+    pub fn calibrate(&self, mut progress: impl FnMut(usize, usize)) -> Result<Calibrated> {
+        let card = self.card();
+        let people = self.searchable()?;
+        if people.len() < LEAST_PEOPLE {
+            let reason = format!(
+                "only {} people have faces; {LEAST_PEOPLE} are needed to measure rates",
+                people.len()
+            );
+            return Err(GalleryError::new(ErrorKind::Conflict, reason)
+                .hint_at("the model's own thresholds hold until then"));
+        }
+        // Evenly spread over the order of enrolment.
+        let many = people.len().min(PROBES);
+        let chosen: Vec<PersonId> = (0..many).map(|i| people[i * people.len() / many]).collect();
+        let mut histogram = vec![0u64; BINS];
+        let mut reached = vec![0u32; BINS];
+        let mut best = Vec::with_capacity(many);
+        let mut suspects = Vec::new();
+        for (batch, chosen) in chosen.chunks(64).enumerate() {
+            let probes = self.read(|rows, codec| {
+                let first = |person: &PersonId| -> Result<Option<(PersonId, Vec<f32>)>> {
+                    let face = rows.owned(Kind::Face, person.0)?.first().copied();
+                    let face = face.map(|id| codec.template(rows, FaceId(id))).transpose()?;
+                    Ok(face.map(|face| (*person, face.template)))
+                };
+                chosen.iter().filter_map(|person| first(person).transpose()).collect::<Result<Vec<_>>>()
+            })?;
+            for Against { person, highest, nearest } in self.against_all(&probes, &mut histogram)? {
+                if let Some((similarity, other)) = nearest {
+                    reached[highest] += 1;
+                    best.push(similarity);
+                    let fmr = card.fmr_at(f64::from(similarity));
+                    if fmr < 0.01 / people.len() as f64 {
+                        suspects.push(Suspects { one: person, other, similarity, fmr });
+                    }
+                }
+            }
+            progress(batch * 64 + chosen.len(), many);
+        }
+        suspects.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
+        suspects.dedup_by(|a, b| (a.one, a.other) == (b.other, b.one));
+        let comparisons: u64 = histogram.iter().sum();
+        let measured_on = format!("this gallery, {} people", people.len());
+        let thresholds = Thresholds { quantiles: quantiles(&histogram, &reached), measured_on };
+        crate::rates::validate(&thresholds).map_err(|_| {
+            GalleryError::new(ErrorKind::Conflict, "too few comparisons to measure two rates")
+                .hint_at("the model's own thresholds hold until there are more people")
+        })?;
+        let share = share(&mut best, &thresholds, people.len() - 1);
+        let compared =
+            thresholds.quantiles.iter().map(|[rate, s]| [*rate, card.similarity_at(*rate), *s]).collect();
+        let calibration = Calibration { thresholds, share, at: now(), people: people.len(), comparisons };
+        self.set_settings(|settings| settings.calibration = Some(calibration.clone()))?;
+        Ok(Calibrated { calibration, compared, suspects })
+    }
+
+    /// Goes back to the thresholds of the model's card.
+    ///
+    /// # Errors
+    /// The gallery cannot be written.
+    pub fn forget_calibration(&self) -> Result<()> {
+        self.set_settings(|settings| settings.calibration = None)
+    }
+}
+
+/// Rates that fall by √10, each with its similarity, as far as the counts bear them out.
+fn quantiles(histogram: &[u64], reached: &[u32]) -> Vec<[f64; 2]> {
+    let all: u64 = histogram.iter().sum();
+    let mut out: Vec<[f64; 2]> = Vec::new();
+    // `above` counts what lies in higher bins; `probes` how many probes reach at least so high.
+    let (mut above, mut probes) = (vec![0u64; BINS], vec![0usize; BINS]);
+    for bin in (0..BINS - 1).rev() {
+        above[bin] = above[bin + 1] + histogram[bin + 1];
+        probes[bin] = probes[bin + 1] + reached[bin + 1] as usize;
+    }
+    for half in 2.. {
+        let rate = 10f64.powf(-f64::from(half) / 2.0);
+        let wanted = rate * all as f64;
+        // The lowest edge that no more than the wanted exceed.
+        let Some(bin) = (0..BINS).find(|bin| above[*bin] as f64 <= wanted) else { break };
+        if above[bin] < LEAST_COUNT || probes[bin] < LEAST_PROBES {
+            break;
+        }
+        // What lies in one bin is spread over it evenly, as far as anybody knows.
+        let inside = histogram[bin].max(1) as f64;
+        let similarity = edge(bin) - (wanted - above[bin] as f64).min(inside) / inside * 2.0 / BINS as f64;
+        if out.last().is_none_or(|[_, last]| similarity > *last) {
+            out.push([rate, similarity]);
+        }
+    }
+    out
+}
+
+/// From the most similar stranger of each probe: at the similarity that a share q of the probes reaches, a search of
+/// `n` amounts to ln(1 − q) / ln(1 − fmr) independent comparisons. The largest of a few q is taken, the safe side.
+fn share(best: &mut [f32], thresholds: &Thresholds, n: usize) -> f64 {
+    best.sort_by(|a, b| b.total_cmp(a));
+    let mut largest: Option<f64> = None;
+    for q in [0.2, 0.1, 0.05, 0.02, 0.01] {
+        let count = (best.len() as f64 * q) as usize;
+        if count < LEAST_PROBES {
+            break;
+        }
+        let fmr = thresholds.fmr_at(f64::from(best[count]));
+        let amounts_to = (-q).ln_1p() / (-fmr).max(-0.999).ln_1p();
+        let share = amounts_to / n as f64;
+        largest = Some(largest.map_or(share, |l| l.max(share)));
+    }
+    largest.unwrap_or(1.0).clamp(1.0 / n.max(1) as f64, 1.0)
 }

@@ -19,22 +19,25 @@
 //! disk is sealed unless one asks for [`Key::None`]. Thresholds are asked for as rates ([`Rate`]); an answer is a
 //! [`Decision`], which may be "unknown" or "ambiguous".
 
+mod archive;
 mod calibrate;
 mod error;
 mod gallery;
 mod index;
 mod model;
 mod rates;
+mod remains;
 mod rows;
 pub mod scan;
 mod seal;
 pub mod store;
 
-pub use calibrate::Calibration;
+pub use archive::{ArchiveHead, Imported};
+pub use calibrate::{Calibrated, Calibration, Suspects};
 pub use error::{ErrorKind, GalleryError, Result};
 pub use gallery::{
-    EnrollRules, Enrolled, Filter, Gallery, Identified, Model, Operation, Outcome, Refusal, Search,
-    UNDO_DAYS, Undone, Verified, Whom,
+    EnrollRules, Enrolled, Filter, Gallery, Identified, Model, Operation, Outcome, Purge, Purged, Refusal,
+    Search, Statistics, UNDO_DAYS, Undone, Verified, Whom,
 };
 pub use model::{
     Details, Face, FaceId, Negative, NegativeId, NewFace, OperationId, Person, PersonId, PhotoHash,
@@ -42,4 +45,5 @@ pub use model::{
 /// Which similarity stands for which false match rate, from a model's card.
 pub use phiz_net::card::Thresholds;
 pub use rates::{Candidate, Decision, Rate, fpir};
+pub use remains::Proof;
 pub use seal::Key;

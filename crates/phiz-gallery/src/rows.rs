@@ -156,9 +156,13 @@ impl Codec<'_> {
         person: PersonId,
         body: &FaceBody,
     ) -> Result<()> {
-        let tags = body.photo.iter().map(|photo| self.sealer.tag("photo", photo.as_bytes())).collect();
-        let row = self.row(Kind::Face, id.0, person.0, tags, &to_json(body)?)?;
+        let row = self.row(Kind::Face, id.0, person.0, self.face_tags(body), &to_json(body)?)?;
         rows.put(Kind::Face, id.0, &row)
+    }
+
+    /// By what a face is found: its photo.
+    pub(crate) fn face_tags(&self, body: &FaceBody) -> Vec<Tag> {
+        body.photo.iter().map(|photo| self.sealer.tag("photo", photo.as_bytes())).collect()
     }
 
     pub(crate) fn template(&self, rows: &dyn Rows, id: FaceId) -> Result<Weighted> {

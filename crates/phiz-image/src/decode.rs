@@ -118,7 +118,7 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
         _ => None,
     };
     if format == ImageFormat::Jpeg && !ends_like_jpeg(bytes) {
-        return Err(ImageError::new(ErrorKind::Damaged, "is cut off: the end of the JPEG is missing"));
+        return Err(ImageError::new(ErrorKind::Damaged, "is cut off (the end of the JPEG is missing)"));
     }
     let mut picture = match reduced {
         Some(picture) => picture,
@@ -138,10 +138,28 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     Ok(Image { width: w, height: h, pixels: rgb.into_raw(), original })
 }
 
-/// Whether an end-of-image marker stands near the end; cameras append their own data behind it, so any place in
-/// the last part will do. Decoders fill up what is missing with grey, which would silently hide faces.
+/// Whether the first picture of a JPEG file goes on to its end-of-image marker. Decoders fill up what is missing with
+/// grey, which would silently hide faces. Segments are stepped over by their length, because one may hold a thumbnail
+/// with a marker of its own; cameras append data behind the end, so that the file's last bytes tell nothing.
 fn ends_like_jpeg(bytes: &[u8]) -> bool {
-    bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+    let mut at = 2;
+    // Until a scan begins, what stands between markers is a segment; behind its header a scan's data goes on to the
+    // next marker that is neither stuffing (00) nor a restart.
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+        at += found + 1;
+        match bytes.get(at) {
+            None => return false,
+            Some(0xd9) => return true,
+            // Fill bytes, stuffing, restarts and markers without a length.
+            Some(0xff) => {}
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(_) => match bytes.get(at + 1..at + 3) {
+                Some(&[high, low]) => at += 1 + usize::from(u16::from_be_bytes([high, low])),
+                _ => return false,
+            },
+        }
+    }
+    false
 }
 
 /// A JPEG at the smallest of 1/2, 1/4, 1/8 whose longer side keeps `side` pixels; none where the decoder cannot.
@@ -205,5 +223,25 @@ fn describe(error: &image::ImageError, bytes: &[u8]) -> ImageError {
             ImageError::new(ErrorKind::Damaged, "is cut off")
         }
         _ => ImageError::new(ErrorKind::Damaged, format!("is damaged ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ends_like_jpeg;
+
+    #[test]
+    fn the_end_of_a_jpeg_is_its_own() {
+        // Beginning, a segment with an end marker inside, scan header of 4 bytes, data with stuffing and a restart.
+        let whole = [
+            &[0xff, 0xd8, 0xff, 0xe5, 0, 6, 0xff, 0xd9, 1, 2][..],
+            &[0xff, 0xda, 0, 4, 1, 1, 7, 0xff, 0x00, 0xd9, 0xff, 0xd3, 9, 0xff, 0xff, 0xd9],
+        ]
+        .concat();
+        assert!(ends_like_jpeg(&whole));
+        assert!(ends_like_jpeg(&[&whole[..], &[5; 100]].concat()), "data behind the end");
+        for length in 0..whole.len() {
+            assert!(!ends_like_jpeg(&whole[..length]), "{length} bytes");
+        }
     }
 }

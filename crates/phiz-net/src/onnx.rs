@@ -36,11 +36,11 @@ pub enum ExportError {
     },
 }
 
-/// Weights with the normalisation folded into `weight` and `bias` of each convolution.
+/// Whether the weights are those of the network, in its form for training.
 ///
 /// # Errors
 /// A tensor that is missing, of another shape, or not finite.
-pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportError> {
+pub(crate) fn check(net: &Architecture, weights: &Weights) -> Result<(), ExportError> {
     for p in net.parameters(true)? {
         match weights.get(&p.name) {
             Some((shape, data)) if *shape == p.shape && data.len() == p.shape.iter().product::<usize>() => {
@@ -51,6 +51,15 @@ pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportErro
             _ => return Err(ExportError::Missing { name: p.name, shape: p.shape }),
         }
     }
+    Ok(())
+}
+
+/// Weights with the normalisation folded into `weight` and `bias` of each convolution.
+///
+/// # Errors
+/// A tensor that is missing, of another shape, or not finite.
+pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportError> {
+    check(net, weights)?;
     let mut folded = Weights::new();
     for node in &net.nodes {
         let get = |suffix: &str| weights[&format!("{}.{suffix}", node.name)].clone();

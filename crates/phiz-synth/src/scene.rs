@@ -83,17 +83,9 @@ impl Scene {
         let mut random = Random::new(seed, 3);
         let (width, height) = (options.width as usize, options.height as usize);
         let mut canvas = backdrop::paint(width, height, &mut random);
-        let places = places(options, model, &mut random)?;
-        let mut faces = Vec::new();
-        for (place, &person) in places.iter().zip(&options.people) {
-            let look = Look::new(model, random.bits(), options.roll.to_radians());
-            faces.push(Figure::new(model, &Person::new(model, person), look, *place));
-        }
-        // Who is larger is nearer.
-        let mut order: Vec<usize> = (0..faces.len()).collect();
-        order.sort_by(|&a, &b| faces[a].to_scene.scale().total_cmp(&faces[b].to_scene.scale()));
-        for i in order {
-            faces[i].draw(&mut canvas, &mut random);
+        let faces = figures(model, options, &mut random)?;
+        for figure in &faces {
+            figure.draw(&mut canvas, &mut random);
         }
         let light = [random.between(0.85, 1.1), random.between(0.85, 1.1)];
         for (i, pixel) in canvas.pixels.iter_mut().enumerate() {
@@ -101,7 +93,8 @@ impl Scene {
             let gain = light[0] + (light[1] - light[0]) * across;
             *pixel = pixel.map(|v| v * gain + options.noise * random.normal(4.0));
         }
-        let faces = faces.iter().map(|figure| figure.truth.clone()).collect();
+        let truth = |person| faces.iter().find(|figure| figure.position == person).map(|f| f.truth.clone());
+        let faces = (0..options.people.len()).filter_map(truth).collect();
         Ok(Scene { image: canvas.finish()?, faces })
     }
 
@@ -165,8 +158,6 @@ fn places(options: &SceneOptions, model: &FaceModel, random: &mut Random) -> Res
             let inside = mx < width - mx && my < height - my;
             let free = places.iter().all(|other| {
                 let (dx, dy) = ((x - other.x).abs(), y - other.y);
-                // Shoulders hang below a head: whoever is nearer must not stand in front of a face above them, which
-                // heads side by side or well below leave free.
                 dx > half[0] * (size + other.height) || dy.abs() > half[1] * (size + other.height)
             });
             if inside && free {
@@ -181,8 +172,27 @@ fn places(options: &SceneOptions, model: &FaceModel, random: &mut Random) -> Res
     Err(SynthError::Scene(format!("{faces} faces of at least {low} pixels do not fit into {w}×{h}")))
 }
 
+/// Everybody, in the order in which they are drawn: whose head is lower stands nearer. Bodies hang below heads, so
+/// that nobody covers a face, whoever is larger.
+fn figures(
+    model: &FaceModel,
+    options: &SceneOptions,
+    random: &mut Random,
+) -> Result<Vec<Figure>, SynthError> {
+    let mut figures = Vec::new();
+    for (position, place) in places(options, model, random)?.into_iter().enumerate() {
+        let look = Look::new(model, random.bits(), options.roll.to_radians());
+        let person = Person::new(model, options.people[position]);
+        figures.push((place.y, Figure::new(model, &person, look, place, position)));
+    }
+    figures.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(figures.into_iter().map(|(_, figure)| figure).collect())
+}
+
 /// Somebody at a place.
 struct Figure {
+    /// In [`SceneOptions::people`].
+    position: usize,
     person: Person,
     look: Look,
     head: Head,
@@ -192,7 +202,7 @@ struct Figure {
 }
 
 impl Figure {
-    fn new(model: &FaceModel, person: &Person, look: Look, place: Place) -> Figure {
+    fn new(model: &FaceModel, person: &Person, look: Look, place: Place, position: usize) -> Figure {
         let head = sharpen(model.head(&person.identity, &look.nuisance));
         let scale = place.height / model.bbox[3];
         let (a, b) = (scale * look.roll.cos(), scale * look.roll.sin());
@@ -203,7 +213,7 @@ impl Figure {
         let bbox = [place.x - 0.5 * w, place.y - 0.5 * h, w, h];
         let landmarks = head.shape.map(|point| to_scene.apply(point));
         let truth = Truth { person: person.seed, bbox, landmarks };
-        Figure { person: person.clone(), look, head, to_scene, truth }
+        Figure { position, person: person.clone(), look, head, to_scene, truth }
     }
 
     fn draw(&self, canvas: &mut Canvas, random: &mut Random) {
@@ -336,4 +346,103 @@ fn cubic(pixels: &[[f32; 3]], [x, y]: [f32; 2]) -> [f32; 3] {
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scene, SceneOptions, figures};
+    use crate::backdrop;
+    use crate::model::FaceModel;
+    use crate::random::Random;
+
+    fn crowd(people: u64) -> SceneOptions {
+        SceneOptions {
+            width: 600,
+            height: 400,
+            people: (0..people).collect(),
+            face_height: (30.0, 90.0),
+            ..SceneOptions::default()
+        }
+    }
+
+    #[test]
+    fn a_seed_gives_one_scene_and_another_seed_another() {
+        let model = FaceModel::bundled();
+        let [a, b, c] = [7, 7, 8].map(|seed| Scene::compose(model, &crowd(3), seed).unwrap());
+        assert!(a.image == b.image && a.faces == b.faces);
+        assert!(a.image != c.image && a.faces != c.faces);
+        let people: Vec<u64> = a.faces.iter().map(|face| face.person).collect();
+        assert_eq!(people, [0, 1, 2], "in the order of the options, whoever stands nearer");
+    }
+
+    #[test]
+    fn boxes_lie_inside_hold_their_landmarks_and_keep_apart() {
+        for seed in 0..8 {
+            let scene = Scene::compose(FaceModel::bundled(), &crowd(8), seed).unwrap();
+            assert_eq!(scene.faces.len(), 8);
+            for (i, face) in scene.faces.iter().enumerate() {
+                let [x, y, w, h] = face.bbox;
+                assert!(x >= 0.0 && y >= 0.0 && x + w <= 600.0 && y + h <= 400.0, "{:?}", face.bbox);
+                assert!((29.9..=90.1).contains(&h) && w < h, "{:?}", face.bbox);
+                for [u, v] in face.landmarks {
+                    assert!(u > x && u < x + w && v > y && v < y + h, "{u} {v} outside of {:?}", face.bbox);
+                }
+                for other in &scene.faces[..i] {
+                    let [p, q, r, s] = other.bbox;
+                    assert!(
+                        x + w < p || p + r < x || y + h < q || q + s < y,
+                        "{:?} {:?}",
+                        face.bbox,
+                        other.bbox
+                    );
+                }
+            }
+        }
+    }
+
+    /// A larger person above a smaller one once stood before them, face and all.
+    #[test]
+    fn nobody_covers_a_face() {
+        let model = FaceModel::bundled();
+        for seed in 0..8 {
+            let mut random = Random::new(seed, 3);
+            let mut canvas = backdrop::paint(600, 400, &mut random);
+            let figures = figures(model, &crowd(8), &mut random).unwrap();
+            let at = |[x, y]: [f32; 2]| y as usize * 600 + x as usize;
+            let mut drawn = Vec::new();
+            for figure in &figures {
+                figure.draw(&mut canvas, &mut random);
+                drawn.push(figure.truth.landmarks.map(|point| canvas.pixels[at(point)]));
+            }
+            for (figure, drawn) in figures.iter().zip(drawn) {
+                let last = figure.truth.landmarks.map(|point| canvas.pixels[at(point)]);
+                assert_eq!(last, drawn, "seed {seed}: somebody stands before {:?}", figure.truth.bbox);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_composed_says_why() {
+        let model = FaceModel::bundled();
+        let fine = crowd(2);
+        for (options, says) in [
+            (SceneOptions { width: 0, ..fine.clone() }, "0×400"),
+            (SceneOptions { width: 100_000, height: 100_000, ..fine.clone() }, "100000×100000"),
+            (SceneOptions { face_height: (4.0, 9.0), ..fine.clone() }, "the least is 8"),
+            (SceneOptions { face_height: (40.0, 30.0), ..fine.clone() }, "40 to 30"),
+            (SceneOptions { face_height: (40.0, f32::NAN), ..fine.clone() }, "NaN"),
+            (SceneOptions { people: vec![1; 500], ..fine.clone() }, "500 faces"),
+            (SceneOptions { face_height: (390.0, 395.0), ..fine.clone() }, "do not fit"),
+        ] {
+            let error = Scene::compose(model, &options, 1).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn aligned_crops_are_the_size_that_embedders_read() {
+        let portrait = Scene::portrait(FaceModel::bundled(), 3, 128, 5).unwrap();
+        let [crop] = &portrait.aligned()[..] else { panic!("one face") };
+        assert_eq!((crop.width(), crop.height()), (112, 112));
+    }
 }

@@ -127,6 +127,8 @@ fn flex(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), Train
     } else {
         "the processor, as asked"
     };
+    // What Burn computes outside of our own operations follows the same number; if a pool is already there, it stays.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     Ok((Chosen::Flex(Flex::new(threads)?), format!("back end flex: {why}; on {device}")))
 }
 

@@ -23,6 +23,7 @@ use phiz_train::recipe::Recipe;
 use phiz_train::run::{self, Ending, Figures, RunOptions};
 use phiz_train::shards::{CROP, CROP_BYTES, Faces};
 use phiz_train::transfer::Start;
+use phiz_train::tune;
 use phiz_train::watch::{Progress, Silent, Watch};
 
 /// A network that learns in moments.
@@ -395,4 +396,29 @@ fn training_goes_on_from_an_exported_model_without_a_jump() {
     let path = folder.path().join("other.safetensors");
     phiz_train::weights::write_weights(&path, &[("x".to_string(), (vec![1], vec![1.0]))].into()).unwrap();
     assert!(Start::open(&path, &net).expect_err("another network").to_string().contains("tiny"));
+}
+
+#[test]
+fn fine_tuning_is_judged_by_what_was_held_out() {
+    let bench = Bench::new();
+    let weights = trained(&bench.net);
+    let options = bench.options("tuned");
+    let tune = |faces: &Faces, options: &RunOptions| {
+        tune::tune(&bench.flex, &bench.net, weights.clone(), faces, &bench.tune, 30, options, &mut Silent)
+    };
+    let outcome = tune(&bench.train, &options).unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert_eq!((outcome.before.photos, outcome.after.photos), (5, 5), "one photo of each of five people");
+    assert!(outcome.after.errors <= outcome.before.errors, "{outcome:?}");
+    assert!(outcome.before.equal_error.is_some());
+    assert_eq!(tune(&bench.train, &options).unwrap(), outcome, "a finished run, called again, is the same");
+    let (learn, judged) = tune::split(&bench.train, 1);
+    assert_eq!((learn.len(), judged.len()), (15, 5));
+    assert!(learn.iter().all(|face| !judged.contains(face)), "no photo is on both sides");
+    let one = bench.train.some(&[0, 1]);
+    let alone = shard(&bench.folder.path().join("alone"), "train", &["a:1"], 3);
+    for (faces, expected) in [(&alone, "telling people apart needs two"), (&one.some(&[0]), "held out")] {
+        let error = tune(faces, &bench.options("none")).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }

@@ -224,3 +224,86 @@ fn what_cannot_be_done_names_the_file_the_reason_and_a_remedy() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// A folder of people: `people/Ada`, `people/Ben`, three photos each, and a photo of both beside a stranger.
+fn two_people(desk: &Desk) {
+    for (name, person) in [("Ada", 11), ("Ben", 12)] {
+        for n in 0..3 {
+            desk.photo(&format!("people/{name}/{n}.png"), &[person], 100 * person + n);
+        }
+    }
+    desk.photo("party.png", &[11, 12, 13], 5);
+}
+
+/// Names that `identify --json` gave, with null for nobody.
+fn names(photo: &Value) -> Vec<Option<&str>> {
+    let mut names: Vec<_> = photo["faces"].as_array().unwrap().iter().map(|f| f["person"].as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn people_are_enrolled_and_recognised() {
+    let desk = Desk::new();
+    two_people(&desk);
+    let enrolled = desk.json(0, &["enroll", "--json", "people"]);
+    assert_eq!(enrolled.len(), 2);
+    assert_eq!((&enrolled[0]["person"], &enrolled[0]["new"]), (&"Ada".into(), &true.into()));
+    assert!(
+        enrolled[0]["photos"].as_array().unwrap().iter().all(|p| p["face"].is_string()),
+        "{}",
+        enrolled[0]
+    );
+
+    // Strict enough that a stranger stays unknown: synthetic people are more alike than real ones.
+    let photo = &desk.json(0, &["identify", "--json", "party.png", "--fpir", "1e-5"])[0];
+    assert_eq!(names(photo), [None, Some("Ada"), Some("Ben")], "{photo}");
+    for face in photo["faces"].as_array().unwrap() {
+        let candidates = face["candidates"].as_array().unwrap();
+        let similarities: Vec<f64> = candidates.iter().map(|c| c["similarity"].as_f64().unwrap()).collect();
+        assert!(!similarities.is_empty() && similarities.is_sorted_by(|a, b| a >= b), "{face}");
+        let accepted = candidates[0]["similarity"].as_f64() >= face["threshold"].as_f64();
+        assert_eq!(accepted, face["decision"] != "unknown", "{face}");
+    }
+    let (out, _) = desk.run(0, &["identify", "party.png", "--fpir", "1e-5", "--annotate", "named.png"]);
+    assert!(out.contains("Ada") && out.contains("Ben") && out.contains("unknown"), "{out}");
+    assert!(desk.path("named.png").is_file());
+
+    // Again: nothing is taken in twice, and that is said.
+    let (out, err) = desk.run(1, &["enroll", "Ada", "people/Ada"]);
+    assert!(out.contains("0 faces enrolled") && err.contains("already enrolled"), "{out}{err}");
+    // Another photo of the same name goes to the same person.
+    desk.photo("ada-again.png", &[11], 77);
+    let again = &desk.json(0, &["enroll", "--json", "Ada", "ada-again.png"])[0];
+    assert_eq!((&again["id"], &again["new"]), (&enrolled[0]["id"], &false.into()));
+}
+
+#[test]
+fn a_folder_of_people_needs_no_gallery() {
+    let desk = Desk::new();
+    two_people(&desk);
+    let arguments = ["identify", "--json", "party.png", "--people", "people", "--fpir", "1e-5"];
+    assert_eq!(names(&desk.json(0, &arguments)[0]), [None, Some("Ada"), Some("Ben")]);
+    assert!(!desk.path("home").exists(), "nothing is stored");
+}
+
+#[test]
+fn galleries_refuse_what_cannot_be_theirs() {
+    let desk = Desk::new();
+    desk.photo("a.png", &[1], 1);
+    desk.photo("two.png", &[1, 2], 7);
+    let (_, err) = desk.run(2, &["identify", "a.png"]);
+    assert!(err.contains("there is no gallery yet") && err.contains("phiz enroll"), "{err}");
+    let (_, err) = desk.run(2, &["enroll", "Nobody"]);
+    assert!(err.contains("no photo is named"), "{err}");
+    let (_, err) = desk.run(2, &["enroll", "Ada", "two.png"]);
+    assert!(err.contains("2 faces of similar size") && err.contains("nobody was enrolled"), "{err}");
+    desk.run(0, &["enroll", "Ada", "two.png", "--largest"]);
+    // Another key, a damaged file, no file of ours.
+    desk.file("other.key", b"phiz-key-1 00\n");
+    let (_, err) = desk.run(2, &["identify", "a.png", "--key", "other.key"]);
+    assert!(err.contains("other.key"), "{err}");
+    desk.file("not.phiz", b"dear diary, today I met nobody at all whom I knew");
+    let (_, err) = desk.run(2, &["identify", "a.png", "--gallery", "not.phiz"]);
+    assert!(err.contains("not.phiz"), "{err}");
+}

@@ -15,7 +15,7 @@ use crate::model::{
     Details, FaceBody, FaceId, NegativeId, NewFace, OperationId, Person, PersonBody, PersonId,
 };
 use crate::rows::{Codec, similarity};
-use crate::store::{Kind, RowsMut};
+use crate::store::{Kind, Row, RowsMut};
 
 /// The bin: no person has this id.
 const BIN: PersonId = PersonId(0);
@@ -42,9 +42,10 @@ pub struct Undone {
     pub people: Vec<PersonId>,
 }
 
+/// A row of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Entry {
-    at: i64,
+pub(super) struct Entry {
+    pub(super) at: i64,
     what: String,
     steps: Vec<Step>,
 }
@@ -55,6 +56,33 @@ enum Step {
     Person { id: u64, before: Option<PersonBody>, after: Option<PersonBody> },
     Face { id: u64, from: u64, to: u64 },
     Negative { id: u64, from: u64, to: u64 },
+}
+
+pub(super) fn entry(codec: Codec<'_>, id: OperationId, row: &Row) -> Result<Entry> {
+    codec.open_json(Kind::Journal, id.0, row)
+}
+
+/// The faces and negatives that an entry needs to be taken back.
+pub(super) fn referenced(entry: &Entry) -> impl Iterator<Item = (Kind, u64)> {
+    entry.steps.iter().filter_map(|step| match step {
+        Step::Person { .. } => None,
+        Step::Face { id, .. } => Some((Kind::Face, *id)),
+        Step::Negative { id, .. } => Some((Kind::Negative, *id)),
+    })
+}
+
+/// Names that an entry remembers.
+pub(super) fn names(entry: &Entry) -> impl Iterator<Item = &str> {
+    entry
+        .steps
+        .iter()
+        .flat_map(|step| match step {
+            Step::Person { before, after, .. } => {
+                [before, after].map(|b| b.as_ref().map(|b| &*b.details.name))
+            }
+            _ => [None, None],
+        })
+        .flatten()
 }
 
 /// An operation under way: does steps and remembers them.
@@ -148,11 +176,13 @@ impl Gallery {
         self.write(|rows, codec| {
             let mut change = Change { rows, codec, steps: Vec::new() };
             let done = work(&mut change)?;
-            let entry = Entry { at: now(), what: what(&done), steps: std::mem::take(&mut change.steps) };
+            let done_by = Entry { at: now(), what: what(&done), steps: std::mem::take(&mut change.steps) };
             let id = rows.next_id(Kind::Journal)?;
-            let value = serde_json::to_vec(&entry)
+            let value = serde_json::to_vec(&done_by)
                 .map_err(|e| GalleryError::new(ErrorKind::Caller, e.to_string()))?;
             rows.put(Kind::Journal, id, &codec.row(Kind::Journal, id, 0, Vec::new(), &value)?)?;
+            let settings = super::read_settings(rows, codec.sealer, &self.head)?;
+            super::upkeep::expire(rows, codec, settings.undo_days)?;
             Ok((done, OperationId(id)))
         })
     }
@@ -408,7 +438,7 @@ impl Gallery {
                 let Some((last, _)) = page.last() else { break };
                 after = *last;
                 for (id, row) in &page {
-                    let Entry { at, what, .. } = codec.open_json(Kind::Journal, *id, row)?;
+                    let Entry { at, what, .. } = entry(codec, OperationId(*id), row)?;
                     all.push(Operation { id: OperationId(*id), at, what });
                 }
             }
@@ -436,7 +466,7 @@ impl Gallery {
                 GalleryError::missing(format!("operation {operation}"))
                     .hint_at("it was undone or purged already; the history lists what can be undone")
             })?;
-            let entry: Entry = codec.open_json(Kind::Journal, operation.0, &row)?;
+            let entry = entry(codec, operation, &row)?;
             let mut people = BTreeSet::new();
             for step in entry.steps.iter().rev() {
                 take_back(rows, codec, step, operation, &mut people)?;

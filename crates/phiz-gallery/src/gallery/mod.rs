@@ -1,11 +1,14 @@
 //! The gallery: what a caller holds.
 //!
 //! Its parts: this file opens, reads, writes and keeps the index in step; [`enroll`] takes faces in, [`search`]
-//! decides, [`edit`] changes people and can take that back.
+//! decides, [`edit`] changes people and can take that back, [`upkeep`] destroys, checks and counts, [`keys`] changes the
+//! key.
 
 mod edit;
 mod enroll;
+mod keys;
 mod search;
+mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -15,8 +18,11 @@ use phiz_net::card::Thresholds;
 use serde::{Deserialize, Serialize};
 
 pub use edit::{Operation, Undone};
+pub(crate) use enroll::add_face;
 pub use enroll::{EnrollRules, Enrolled, Outcome, Refusal, Whom};
+pub(crate) use search::Against;
 pub use search::{Filter, Identified, Search, Verified};
+pub use upkeep::{Purge, Purged, Statistics};
 
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::index::{self, Index, Loaded};

@@ -6,6 +6,7 @@ use phiz_net::card::Thresholds;
 use serde::Serialize;
 
 use super::{Gallery, with_all};
+use crate::calibrate::Calibration;
 use crate::error::{GalleryError, Result};
 use crate::index::{Choice, Index, Probe};
 use crate::model::{Person, PersonId};
@@ -152,6 +153,55 @@ impl Gallery {
     pub fn thresholds(&self) -> Thresholds {
         let settings = self.settings();
         settings.calibration.map_or(settings.thresholds, |calibration| calibration.thresholds)
+    }
+
+    /// The thresholds of the model's card, whatever was measured.
+    #[must_use]
+    pub fn card(&self) -> Thresholds {
+        self.settings().thresholds
+    }
+
+    /// What was measured on this gallery, if anything was.
+    #[must_use]
+    pub fn calibration(&self) -> Option<Calibration> {
+        self.settings().calibration
+    }
+
+    /// All people who have faces, by id.
+    pub(crate) fn searchable(&self) -> Result<Vec<PersonId>> {
+        let index = self.index()?;
+        let mut people: Vec<PersonId> = index.iter().flat_map(Index::people).map(PersonId).collect();
+        people.sort_unstable();
+        Ok(people)
+    }
+
+    /// Compares some people's faces with everybody else: counts all similarities, and says for each probe which bins
+    /// it reaches and who is nearest. By the index, whose rounding is far below a bin's worth of rates.
+    pub(crate) fn against_all(
+        &self,
+        probes: &[(PersonId, Vec<f32>)],
+        histogram: &mut [u64],
+    ) -> Result<Vec<Against>> {
+        let guard = self.index()?;
+        let Some(index) = guard.as_ref() else { return Ok(Vec::new()) };
+        let quantised: Vec<Probe> = probes.iter().map(|(_, template)| index.probe(template)).collect();
+        let mut out: Vec<Against> =
+            probes.iter().map(|(person, _)| Against { person: *person, highest: 0, nearest: None }).collect();
+        index.scan(&quantised, None, |probe, similar, wanted, ids| {
+            let own = &mut out[probe];
+            for (lane, (similarity, id)) in similar.iter().zip(ids).enumerate() {
+                if wanted >> lane & 1 == 0 || *id == own.person.0 {
+                    continue;
+                }
+                let bin = crate::calibrate::bin(*similarity);
+                histogram[bin] += 1;
+                own.highest = own.highest.max(bin);
+                if own.nearest.is_none_or(|(s, _)| *similarity > s) {
+                    own.nearest = Some((*similarity, PersonId(*id)));
+                }
+            }
+        });
+        Ok(out)
     }
 
     /// How many independent comparisons a search among `people` amounts to.
@@ -320,6 +370,14 @@ impl Gallery {
             denied: likeness.denied,
         })
     }
+}
+
+/// How one face compares with everybody but its own person.
+pub(crate) struct Against {
+    pub(crate) person: PersonId,
+    /// The bin of the highest similarity.
+    pub(crate) highest: usize,
+    pub(crate) nearest: Option<(f32, PersonId)>,
 }
 
 struct Ranked {

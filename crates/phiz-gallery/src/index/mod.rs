@@ -152,6 +152,18 @@ impl Index {
         self.is_alive(row).then_some(row)
     }
 
+    /// Whether a person's row is what [`Index::set`] would make it.
+    pub(crate) fn holds(&self, id: u64, template: Option<&[f32]>) -> bool {
+        match (self.row_of(id), template) {
+            (Some(row), Some(template)) => {
+                let (codes, scale) = scan::quantise(template, self.padded);
+                let (bytes, first) = self.bytes_from(row / LANES);
+                self.scales[row] == scale && scan::unpack(bytes, self.padded, row - first * LANES).eq(codes)
+            }
+            (own, template) => own.is_none() && template.is_none(),
+        }
+    }
+
     /// Sets or removes a person's template (of unit length).
     pub(crate) fn set(&mut self, id: u64, template: Option<&[f32]>) {
         if let Some(row) = self.row_of(id) {
@@ -205,14 +217,24 @@ impl Index {
 
     /// For each probe the `most` people who are most similar, by falling similarity; ties by rising id.
     pub(crate) fn search(&self, probes: &[Probe], most: usize, among: Option<&Choice>) -> Vec<Vec<Hit>> {
+        let mut tops: Vec<Top> = probes.iter().map(|_| Top::new(most)).collect();
+        self.scan(probes, among, |probe, similar, wanted, ids| tops[probe].offer(similar, wanted, ids));
+        tops.into_iter().map(Top::into_hits).collect()
+    }
+
+    /// Shows all similarities to `visit`: the probe's number, a block's similarities, which of them count, whose.
+    pub(crate) fn scan(
+        &self,
+        probes: &[Probe],
+        among: Option<&Choice>,
+        mut visit: impl FnMut(usize, &[f32; LANES], u16, &[u64]),
+    ) {
         let wanted = |block: usize| self.alive[block] & among.map_or(u16::MAX, |choice| choice.0[block]);
         let blocks = self.ids.len() / LANES;
-        let mut found = Vec::with_capacity(probes.len());
         let mut products = Vec::new();
-        for batch in probes.chunks(BATCH) {
-            let codes: Vec<i8> = batch.iter().flat_map(|p| p.codes.iter().copied()).collect();
-            let offsets: Vec<i32> = batch.iter().map(|p| scan::offset(&p.codes)).collect();
-            let mut tops: Vec<Top> = batch.iter().map(|_| Top::new(most)).collect();
+        for (batch, group) in probes.chunks(BATCH).enumerate() {
+            let codes: Vec<i8> = group.iter().flat_map(|p| p.codes.iter().copied()).collect();
+            let offsets: Vec<i32> = group.iter().map(|p| scan::offset(&p.codes)).collect();
             let mut block = 0;
             while block < blocks {
                 // The longest run of blocks, up to a tile, that all hold somebody who is wanted and lie together.
@@ -224,26 +246,27 @@ impl Index {
                 let room = TILE.min(first + bytes.len() / (LANES * self.padded) - block);
                 let run = (0..room).take_while(|i| wanted(block + i) != 0).count();
                 let bytes = &bytes[(block - first) * LANES * self.padded..][..run * LANES * self.padded];
-                products.resize(run * LANES * batch.len(), 0);
+                products.resize(run * LANES * group.len(), 0);
                 scan::fastest().products(bytes, &codes, self.padded, &mut products);
                 let rows = products.chunks_exact(run * LANES);
-                for (((top, products), probe), offset) in tops.iter_mut().zip(rows).zip(batch).zip(&offsets) {
-                    let (products, _) = products.as_chunks::<LANES>();
-                    for (i, products) in products.iter().enumerate() {
-                        let block = block + i;
+                for (i, ((products, probe), offset)) in rows.zip(group).zip(&offsets).enumerate() {
+                    for (block, products) in (block..).zip(products.as_chunks::<LANES>().0) {
                         let scales = &self.scales[block * LANES..][..LANES];
                         let mut similar = [0.0f32; LANES];
                         for ((s, product), scale) in similar.iter_mut().zip(products).zip(scales) {
                             *s = (product - offset) as f32 * (scale * probe.scale);
                         }
-                        top.offer(&similar, wanted(block), &self.ids[block * LANES..][..LANES]);
+                        visit(
+                            batch * BATCH + i,
+                            &similar,
+                            wanted(block),
+                            &self.ids[block * LANES..][..LANES],
+                        );
                     }
                 }
                 block += run;
             }
-            found.extend(tops.into_iter().map(Top::into_hits));
         }
-        found
     }
 
     /// The bytes of the base or the tail, whichever holds a block, and the first block there.

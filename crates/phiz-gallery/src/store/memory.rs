@@ -113,7 +113,8 @@ impl RowsMut for State {
     }
     fn cut_log(&mut self) -> Result<()> {
         self.written = true;
-        self.log.clear();
+        let mark = self.mark;
+        self.log.retain(|(m, id)| *m == mark && *id == 0);
         Ok(())
     }
 }

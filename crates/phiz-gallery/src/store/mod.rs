@@ -136,7 +136,7 @@ pub trait RowsMut: Rows {
     /// # Errors
     /// See [`RowsMut::set_meta`].
     fn delete(&mut self, kind: Kind, id: u64) -> Result<bool>;
-    /// Forgets the log of changes up to now.
+    /// Forgets the log of changes before the state that this transaction began with.
     ///
     /// # Errors
     /// See [`RowsMut::set_meta`].

@@ -291,7 +291,8 @@ impl<'a> Tx<'a> {
         crate::seal::random(&mut stamp)?;
         let (version, stamp) = (self.mark()?.version as i64 + 1, i64::from_le_bytes(stamp) & i64::MAX);
         if self.cut {
-            self.connection.execute_batch("DELETE FROM version; DELETE FROM changed;")?;
+            let sql = "DELETE FROM version WHERE version < (SELECT max(version) FROM version); DELETE FROM changed;";
+            self.connection.execute_batch(sql)?;
         }
         let sql = "INSERT INTO version (version, stamp) VALUES (?1, ?2)";
         self.connection.prepare_cached(sql)?.execute(params![version, stamp])?;

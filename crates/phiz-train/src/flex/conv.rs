@@ -365,3 +365,92 @@ fn depthwise_backward(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::Random;
+
+    /// Calls `each(output, input, weight)` with the positions of every product of a convolution.
+    fn products(g: &Geometry, mut each: impl FnMut(usize, usize, usize)) {
+        let ([channels, h, w], [outs, rows, columns]) = (g.input, g.output);
+        let (ins, outs_each) = (channels / g.groups, outs / g.groups);
+        for n in 0..g.batch {
+            for (o, y, x) in
+                (0..outs * rows * columns).map(|i| (i / columns / rows, i / columns % rows, i % columns))
+            {
+                for (i, ky, kx) in (0..ins * g.kernel * g.kernel)
+                    .map(|t| (t / g.kernel / g.kernel, t / g.kernel % g.kernel, t % g.kernel))
+                {
+                    let (top, left) = (y * g.stride + ky, x * g.stride + kx);
+                    let inside = |at: usize, length: usize| (g.padding..g.padding + length).contains(&at);
+                    if inside(top, h) && inside(left, w) {
+                        let channel = o / outs_each * ins + i;
+                        each(
+                            ((n * outs + o) * rows + y) * columns + x,
+                            ((n * channels + channel) * h + top - g.padding) * w + left - g.padding,
+                            ((o * ins + i) * g.kernel + ky) * g.kernel + kx,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(got: &[f32], expected: &[f64]) -> bool {
+        got.len() == expected.len()
+            && got.iter().zip(expected).all(|(g, e)| (f64::from(*g) - e).abs() <= 1e-4 * (1.0 + e.abs()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+        #[test]
+        fn all_directions_equal_the_plain_sums(
+            batch in 1usize..10,
+            (channels, outs, groups) in prop_oneof![
+                (1usize..5, 1usize..5).prop_map(|(i, o)| (i, o, 1)),
+                (1usize..5).prop_map(|c| (c, c, c)),
+                (1usize..3, 1usize..3).prop_map(|(i, o)| (2 * i, 2 * o, 2)),
+            ],
+            // Tall, wide and large maps: several pictures a tile, some rows of one, and single rows.
+            (h, w) in prop_oneof![(1usize..9, 1usize..9), (1usize..4, 300usize..700), (30usize..40, 30usize..40)],
+            kernel in prop_oneof![Just(1usize), Just(3), Just(5)],
+            stride in 1usize..3,
+            padded: bool,
+            threads in 1usize..4,
+            seed: u64,
+        ) {
+            let padding = if padded { kernel / 2 } else { 0 };
+            prop_assume!(h + 2 * padding >= kernel && w + 2 * padding >= kernel);
+            let mut random = Random::new(seed);
+            let mut draw = |shape: &[usize]| {
+                tensor((0..shape.iter().product()).map(|_| random.between(-1.0, 1.0)).collect(), shape)
+            };
+            let x = draw(&[batch, channels, h, w]);
+            let weight = draw(&[outs, channels / groups, kernel, kernel]);
+            let shape = |t: &FlexTensor| t.layout().shape().to_vec();
+            let g = Geometry::new(&shape(&x), &shape(&weight), stride, padding, groups);
+            let dy = draw(&[batch, g.output[0], g.output[1], g.output[2]]);
+            let workers = Workers::new(threads).expect("threads");
+            let mut y = vec![0f64; slice(&dy).len()];
+            let mut dx = vec![0f64; slice(&x).len()];
+            let mut dw = vec![0f64; slice(&weight).len()];
+            let product = |a: f32, b: f32| f64::from(a) * f64::from(b);
+            products(&g, |o, i, k| {
+                y[o] += product(slice(&x)[i], slice(&weight)[k]);
+                dx[i] += product(slice(&dy)[o], slice(&weight)[k]);
+                dw[k] += product(slice(&dy)[o], slice(&x)[i]);
+            });
+            prop_assert!(close(&forward(&workers, &g, &x, &weight), &y));
+            let (got_x, got_w) = backward(&workers, &g, &x, &weight, &dy, true);
+            prop_assert!(close(&got_x.unwrap_or_default(), &dx));
+            prop_assert!(close(&got_w, &dw));
+            let (none, again) = backward(&Workers::new(1).expect("a thread"), &g, &x, &weight, &dy, false);
+            prop_assert!(none.is_none());
+            prop_assert_eq!(again, got_w, "the same bits on one thread");
+        }
+    }
+}

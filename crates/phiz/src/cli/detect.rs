@@ -78,8 +78,9 @@ fn look(
         })
         .collect();
     if annotate.wanted() {
-        let labels = faces.iter().map(|(d, _)| (d, format!("{:.2}", d.score)));
-        annotate.write(path, image.clone(), labels)?;
+        let marks =
+            faces.iter().map(|(d, _)| Mark { at: d, label: format!("{:.2}", d.score), colour: FOUND });
+        annotate.write(path, image.clone(), marks)?;
     }
     Ok(Found { size: image.original_size(), faces })
 }
@@ -146,16 +147,16 @@ impl<'a> Annotate<'a> {
         self.target.is_some()
     }
 
-    /// Writes `image` with marked faces and a label each.
+    /// Writes `image` with its faces marked.
     pub(crate) fn write<'d>(
         &self,
         photo: &Path,
         mut image: Image,
-        faces: impl IntoIterator<Item = (&'d Detection, String)>,
+        marks: impl IntoIterator<Item = Mark<'d>>,
     ) -> Result<(), Problem> {
         let Some(target) = self.target else { return Ok(()) };
-        for (detection, label) in faces {
-            mark(&mut image, detection, &label);
+        for mark in marks {
+            mark.draw(&mut image);
         }
         let path = match self.folder {
             true => target.join(photo.file_stem().unwrap_or_default()).with_extension("jpg"),
@@ -165,25 +166,33 @@ impl<'a> Annotate<'a> {
     }
 }
 
-const FRAME: [u8; 3] = [64, 224, 128];
+/// A face to be marked in a picture.
+pub(crate) struct Mark<'d> {
+    pub(crate) at: &'d Detection,
+    pub(crate) label: String,
+    pub(crate) colour: [u8; 3],
+}
+
+/// Colour of a face that was found, or of somebody who was recognised.
+pub(crate) const FOUND: [u8; 3] = [64, 224, 128];
+/// Colour of somebody unknown.
+pub(crate) const UNKNOWN: [u8; 3] = [255, 196, 64];
 const INK: [u8; 3] = [16, 32, 24];
 
-fn mark(image: &mut Image, detection: &Detection, label: &str) {
-    let scale = image.scale();
-    let [x, y, w, h] = detection.bbox.map(|v| v * scale);
-    let thickness = (w.min(h) / 50.0).clamp(1.0, 8.0);
-    draw::rectangle(image, [x, y, w, h], thickness as u32, FRAME);
-    for point in detection.landmarks {
-        draw::disc(image, point.map(|v| v * scale), (w / 40.0).clamp(1.0, 8.0), FRAME);
+impl Mark<'_> {
+    fn draw(&self, image: &mut Image) {
+        let scale = image.scale();
+        let [x, y, w, h] = self.at.bbox.map(|v| v * scale);
+        let line = (image.width().max(image.height()) as f32 / 500.0).min(w.min(h) / 12.0).max(1.0);
+        draw::rectangle(image, [x, y, w, h], line.round() as u32, self.colour);
+        for point in self.at.landmarks {
+            draw::disc(image, point.map(|v| v * scale), line, self.colour);
+        }
+        // One size for all labels of a photo.
+        let size = (image.width().max(image.height()) / 550).clamp(1, 6);
+        let height = 10.0 * size as f32;
+        let top = if y >= height { y - height } else { y + h };
+        let left = x.min(image.width() as f32 - draw::label_width(&self.label, size)).max(0.0);
+        draw::label(image, &self.label, [left, top], size, INK, self.colour);
     }
-    if label.is_empty() {
-        return;
-    }
-    // As large as fits over the face, but readable.
-    let letters = label.chars().count() as f32;
-    let size = (w / (8.0 * letters)).clamp(1.0, 6.0) as u32;
-    let height = 10.0 * size as f32;
-    let top = if y >= height { y - height } else { y + h };
-    let left = x.min(image.width() as f32 - draw::label_width(label, size)).max(0.0);
-    draw::label(image, label, [left, top], size, INK, FRAME);
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use phiz_gallery::{Candidate, Decision, Filter, Gallery, Identified, Rate, Search};
 use serde_json::{Value, json};
 
-use super::detect::{Annotate, face_json};
+use super::detect::{Annotate, FOUND, Mark, UNKNOWN, face_json};
 use super::faces::{self, Looking, Problem};
 use super::verify::{check_rate, one_in};
 use super::{Done, Failure, Shared, enroll, photos, store};
@@ -128,8 +128,9 @@ fn look(
         named.push(Named { face, identified, candidates });
     }
     if annotate.wanted() {
-        let labels = named.iter().map(|n| (&n.face.detection, n.label()));
-        if let Err(problem) = annotate.write(path, image.clone(), labels) {
+        let marks =
+            named.iter().map(|n| Mark { at: &n.face.detection, label: n.label(), colour: n.colour() });
+        if let Err(problem) = annotate.write(path, image.clone(), marks) {
             return Ok(Err(problem));
         }
     }
@@ -150,6 +151,13 @@ impl Named {
                 names.join(" or ") + "?"
             }
             Decision::Unknown { .. } => "unknown".into(),
+        }
+    }
+
+    fn colour(&self) -> [u8; 3] {
+        match self.identified.decision {
+            Decision::Match(_) => FOUND,
+            _ => UNKNOWN,
         }
     }
 

@@ -17,11 +17,14 @@ mod detect;
 mod embed;
 mod enroll;
 mod faces;
+mod gallery;
 mod identify;
 mod model;
 mod npy;
+mod people;
 mod photos;
 mod store;
+mod table;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
@@ -68,6 +71,10 @@ enum Command {
     Enroll(enroll::Arguments),
     /// Say who is in photos, or that nobody known is
     Identify(identify::Arguments),
+    /// Look at the people in the gallery, put right what is wrong, undo
+    People(people::Arguments),
+    /// The gallery as a whole: figures, check, purge, archives, calibration, keys
+    Gallery(gallery::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
     /// Say whether two photos show the same person
@@ -88,6 +95,8 @@ pub fn main() -> ExitCode {
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
+        Command::People(arguments) => people::run(&arguments, &shared),
+        Command::Gallery(arguments) => gallery::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),

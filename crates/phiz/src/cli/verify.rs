@@ -39,7 +39,16 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let (a, b) = (face(&arguments.a)?, face(&arguments.b)?);
     let similarity =
         a.template.similarity(&b.template).ok_or_else(|| Failure::new("templates of two models"))?;
-    let thresholds = thresholds(&engine)?;
+    let Ok(thresholds) = thresholds(&engine) else {
+        match arguments.json {
+            true => println!("{}", json!({ "similarity": similarity, "fmr": null, "same": null })),
+            false => println!("similarity {similarity:.3}"),
+        }
+        eprintln!(
+            "note: the embedder's card states no thresholds, so that nothing follows from the similarity"
+        );
+        return Ok(Done::Well);
+    };
     let fmr = thresholds.fmr_at(f64::from(similarity));
     let same = fmr <= arguments.fmr;
     if arguments.json {

@@ -1,0 +1,231 @@
+//! Networks written by our exporter compute what `phiz_net::reference` defines; bytes from strangers are refused.
+
+#[path = "../../phiz-net/tests/common/mod.rs"]
+mod common;
+
+use common::{every_operation, picture, weights};
+use phiz_engine::{EngineError, LoadOptions, MAX_ELEMENTS, Network, Port, Tensor, load};
+use phiz_net::onnx::export;
+use phiz_net::reference::forward;
+use proptest::prelude::*;
+use rayon::prelude::*;
+
+fn onnx() -> Vec<u8> {
+    let net = every_operation();
+    export(&net, &weights(&net)).unwrap()
+}
+
+fn network(threads: usize) -> Box<dyn Network> {
+    load(&onnx(), &LoadOptions { threads }).unwrap()
+}
+
+fn input(batch: usize, height: usize, width: usize) -> Tensor {
+    let map = picture(batch, height, width);
+    Tensor::new(map.shape, map.data).unwrap()
+}
+
+#[test]
+fn a_network_computes_its_definition() {
+    let net = every_operation();
+    let network = network(1);
+    let names: Vec<&str> = network.outputs().iter().map(|port| port.name.as_str()).collect();
+    assert_eq!(names, ["score", "box", "map", "template", "pooled"]);
+    for (batch, height, width) in [(1, 8, 8), (5, 8, 12), (2, 36, 20)] {
+        let expected = forward(&net, &weights(&net), &picture(batch, height, width)).unwrap();
+        let got = network.run(&input(batch, height, width)).unwrap();
+        assert_eq!(got.len(), expected.len());
+        for ((got, want), name) in got.iter().zip(&expected).zip(&names) {
+            assert_eq!(got.shape, want.shape, "{name} of {batch}×{height}×{width}");
+            for (i, (a, b)) in got.data.iter().zip(&want.data).enumerate() {
+                assert!((a - b).abs() <= 2e-5 * (1.0 + b.abs()), "{name}[{i}] of {batch}: {a} is not {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_its_pictures_one_by_one() {
+    let network = network(1);
+    let all = input(5, 8, 12);
+    let together = network.run(&all).unwrap();
+    for (n, picture) in all.data.chunks_exact(3 * 8 * 12).enumerate() {
+        let alone = network.run(&Tensor::new(vec![1, 3, 8, 12], picture.to_vec()).unwrap()).unwrap();
+        for (whole, part) in together.iter().zip(alone) {
+            let each = part.data.len();
+            for (a, b) in whole.data[n * each..][..each].iter().zip(&part.data) {
+                assert!((a - b).abs() <= 1e-5 * (1.0 + b.abs()), "picture {n}: {a} is not {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_change_nothing_but_time() {
+    let once = network(1).run(&input(2, 36, 20)).unwrap();
+    for threads in [2, 3, 8] {
+        let outputs = network(threads).run(&input(2, 36, 20)).unwrap();
+        for (a, b) in outputs.iter().zip(&once) {
+            assert_eq!(a.shape, b.shape);
+            assert!(
+                a.data.iter().zip(&b.data).all(|(x, y)| (x - y).abs() <= 1e-5 * (1.0 + y.abs())),
+                "{threads}"
+            );
+        }
+    }
+    assert_eq!(load(&onnx(), &LoadOptions { threads: 0 }).err(), Some(EngineError::Threads));
+}
+
+#[test]
+fn many_threads_share_one_network() {
+    let network = network(1);
+    let inputs: Vec<Tensor> = (1..=4).map(|batch| input(batch, 8, 8)).collect();
+    let expected: Vec<Vec<Tensor>> = inputs.iter().map(|i| network.run(i).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (network, inputs, expected) = (&network, &inputs, &expected);
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let k = (thread + round) % inputs.len();
+                    assert_eq!(network.run(&inputs[k]).unwrap(), expected[k]);
+                }
+            });
+        }
+    });
+}
+
+/// rayon lets a worker that waits take up other work of its pool: another call of ours inside the first, and so on
+/// until the stack is full.
+#[test]
+fn callers_inside_a_rayon_pool_do_not_pile_up() {
+    let network = network(1);
+    let image = input(1, 8, 8);
+    let expected = network.run(&image).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).stack_size(128 << 10).build().unwrap();
+    let wrong = pool.install(|| {
+        (0..1500).into_par_iter().with_max_len(1).filter(|_| network.run(&image).unwrap() != expected).count()
+    });
+    assert_eq!(wrong, 0);
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_named() {
+    let network = network(1);
+    for (name, shape, says) in [
+        ("three axes", vec![3, 8, 8], "4 axes, the tensor 3"),
+        ("one channel", vec![1, 1, 8, 8], "axis 1 must be 3, got 1"),
+        ("no axis", vec![], "4 axes"),
+    ] {
+        let error = network.run(&Tensor::zeros(shape).unwrap()).unwrap_err();
+        assert!(matches!(error, EngineError::Shape { .. }), "{name}: {error}");
+        assert!(
+            error.to_string().starts_with("image: ") && error.to_string().contains(says),
+            "{name}: {error}"
+        );
+    }
+    // Fields are public, so that a tensor can be put together wrongly.
+    let short = Tensor { shape: vec![1, 3, 8, 8], data: vec![0.0; 5] };
+    assert!(network.run(&short).unwrap_err().to_string().contains("192 elements, the data 5"));
+    // A shape that the file allows and the graph cannot add up.
+    let odd = network.run(&Tensor::zeros(vec![1, 3, 9, 9]).unwrap());
+    assert!(matches!(odd, Err(EngineError::Run { .. })), "{odd:?}");
+}
+
+#[test]
+fn tensors_have_the_elements_of_their_shape() {
+    assert!(Tensor::new(vec![2, 3], vec![0.0; 6]).is_ok());
+    assert!(Tensor::new(vec![], vec![1.0]).is_ok());
+    assert!(Tensor::zeros(vec![0, 7]).unwrap().data.is_empty());
+    assert!(
+        Tensor::new(vec![2, 3], vec![0.0; 5]).unwrap_err().to_string().contains("6 elements, the data 5")
+    );
+    for shape in [vec![MAX_ELEMENTS, 2], vec![usize::MAX, usize::MAX], vec![MAX_ELEMENTS + 1]] {
+        assert!(Tensor::zeros(shape.clone()).is_err(), "{shape:?}");
+    }
+}
+
+#[test]
+fn a_port_checks_what_it_knows() {
+    let port = |shape: &[Option<usize>]| Port { name: "image".into(), shape: shape.to_vec() };
+    let open = port(&[None, Some(3)]);
+    assert!(open.check(&[9, 3]).is_ok());
+    assert!(open.check(&[9, 4]).is_err() && open.check(&[3]).is_err());
+    assert!(port(&[]).check(&[1, 2, 3, 4, 5]).is_ok());
+}
+
+/// A Protocol Buffers field that holds bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    assert!(bytes.len() < 128);
+    [&[number << 3 | 2, bytes.len() as u8], bytes].concat()
+}
+
+/// A graph of one node between inputs of an element type (1 is f32, 7 is i64) and one output.
+fn small(kind: &[u8], inputs: &[&str], outputs: &[&str], element: u8) -> Vec<u8> {
+    let value = |name: &str| {
+        let tensor = [&[8, element][..], &field(2, &[])].concat();
+        [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
+    };
+    let mut node: Vec<u8> = inputs.iter().flat_map(|name| field(1, name.as_bytes())).collect();
+    node.extend(field(2, b"y"));
+    node.extend(field(4, kind));
+    let mut graph = field(1, &node);
+    graph.extend(inputs.iter().flat_map(|name| field(11, &value(name))));
+    graph.extend(outputs.iter().flat_map(|name| field(12, &value(name))));
+    let opset = field(8, &[16, 17]);
+    [&[8, 8][..], &field(7, &graph), &opset].concat()
+}
+
+fn refused(bytes: &[u8]) -> EngineError {
+    load(bytes, &LoadOptions::default()).err().expect("no network")
+}
+
+#[test]
+fn what_is_no_network_of_ours_is_refused_with_the_reason() {
+    // The hand-made graphs are networks, apart from the one thing that each case changes.
+    let relu = load(&small(b"Relu", &["x"], &["y"], 1), &LoadOptions::default()).unwrap();
+    let output = relu.run(&Tensor::new(vec![2], vec![-1.0, 3.0]).unwrap()).unwrap();
+    assert_eq!(output[0].data, [0.0, 3.0]);
+    let good = onnx();
+    let cases: [(&str, Vec<u8>, &str); 9] = [
+        ("nothing", vec![], ""),
+        ("text", b"this is not a network, it is a sentence".to_vec(), ""),
+        ("a picture", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), ""),
+        ("zeros", vec![0; 500], ""),
+        ("half", good[..good.len() / 2].to_vec(), ""),
+        ("two inputs", small(b"Add", &["x", "z"], &["y"], 1), "2 inputs [\"x\", \"z\"]"),
+        ("no output", small(b"Relu", &["x"], &[], 1), "no output"),
+        ("whole numbers", small(b"Relu", &["x"], &["y"], 7), "f32"),
+        ("unknown operator", small(b"Frobnicate", &["x"], &["y"], 1), "Frobnicate"),
+    ];
+    let mut bad = Vec::new();
+    for (name, bytes, says) in cases {
+        let error = refused(&bytes).to_string();
+        if !error.starts_with("cannot load the network: ") || !error.contains(says) {
+            bad.push(format!("{name}: {error}"));
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever a damaged file says, loading and running it ends in a result, not in a panic.
+    #[test]
+    fn damaged_networks_never_end_the_program(
+        scratches in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        keep in 0.2f64..1.0,
+        cut in any::<bool>(),
+    ) {
+        let mut bytes = onnx();
+        for (at, value) in scratches {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if cut {
+            bytes.truncate((bytes.len() as f64 * keep) as usize);
+        }
+        if let Ok(network) = load(&bytes, &LoadOptions::default()) {
+            let _ = network.run(&input(1, 8, 8));
+        }
+    }
+}

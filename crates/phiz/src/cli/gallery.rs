@@ -1,0 +1,327 @@
+//! `phiz gallery`: the gallery as a whole: figures, checking, destroying, archives, thresholds, keys.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use phiz_gallery::{Gallery, Key, Purge, Purged, Statistics};
+use serde_json::json;
+
+use super::{Done, Failure, Shared, table};
+
+/// Arguments of `phiz gallery`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// The gallery in figures
+    Stats,
+    /// Read everything and say what is damaged
+    Check,
+    /// Give unused space back and overwrite what deleted rows have left
+    Compact,
+    /// Destroy what was removed, so that it cannot be undone
+    Purge {
+        /// Only what was removed so many days ago or more
+        #[arg(long, value_name = "DAYS")]
+        older_than: Option<u32>,
+        /// Afterwards search the gallery's files for what was destroyed
+        #[arg(long)]
+        verify: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Set for how many days what is removed can be undone (0: it is destroyed at once)
+    UndoDays {
+        /// Days
+        days: u32,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Write everything into a new folder, NOT sealed
+    Export {
+        /// The new folder
+        folder: PathBuf,
+    },
+    /// Take in the people of an exported folder
+    Import {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Measure on your own people which similarity stands for which error rate, and decide by that
+    Calibrate {
+        /// Go back to the model's own thresholds
+        #[arg(long)]
+        forget: bool,
+    },
+    /// Change the key
+    Key {
+        #[command(subcommand)]
+        action: KeyAction,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeyAction {
+    /// Seal everything anew by a fresh key: for when the old one may have been seen
+    Rotate {
+        #[command(flatten)]
+        to: NewKey,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Put another key file or passphrase in the old one's place, at once; old copies still open by the old one
+    Exchange {
+        #[command(flatten)]
+        to: NewKey,
+    },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct NewKey {
+    /// A key file; made if there is none
+    #[arg(long, value_name = "FILE")]
+    to_file: Option<PathBuf>,
+    /// The passphrase in PHIZ_NEW_PASSPHRASE
+    #[arg(long)]
+    to_passphrase: bool,
+    /// No key: the gallery lies open
+    #[arg(long)]
+    to_nothing: bool,
+}
+
+impl NewKey {
+    fn key(&self) -> Result<Key, Failure> {
+        if let Some(path) = &self.to_file {
+            return Ok(Key::File(path.clone()));
+        }
+        if self.to_nothing {
+            return Ok(Key::None);
+        }
+        match std::env::var("PHIZ_NEW_PASSPHRASE") {
+            Ok(text) if !text.is_empty() => Ok(Key::passphrase(text)),
+            _ => Err(Failure::new("PHIZ_NEW_PASSPHRASE: holds no passphrase")
+                .hint("set it to the new passphrase for this one command")),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    let json = arguments.json;
+    let mut gallery = shared.open_gallery()?;
+    match &arguments.action {
+        Action::Stats => stats(&gallery.statistics()?, &gallery, json),
+        Action::Check => check(&gallery, json),
+        Action::Compact => {
+            let before = bytes(&gallery);
+            gallery.compact()?;
+            let after = bytes(&gallery);
+            match json {
+                true => println!("{}", json!({ "bytes_before": before, "bytes": after })),
+                false => println!("{} before, {} now", table::size(before), table::size(after)),
+            }
+            Ok(Done::Well)
+        }
+        Action::Purge { older_than, verify, yes } => {
+            let what = older_than.map_or(Purge::All, |days| Purge::OlderThan { days });
+            table::confirm("destroy what was removed, so that it cannot be undone?", *yes)?;
+            report_purge(&gallery.purge(what, *verify)?, json)
+        }
+        Action::UndoDays { days, yes } => {
+            if *days < gallery.statistics()?.undo_days {
+                table::confirm("what was removed longer ago is destroyed at once. Go on?", *yes)?;
+            }
+            gallery.set_undo_days(*days)?;
+            match json {
+                true => println!("{}", json!({ "undo_days": days })),
+                false => println!(
+                    "what is removed can be undone for {}",
+                    table::count(*days as usize, "day", "days")
+                ),
+            }
+            Ok(Done::Well)
+        }
+        Action::Export { folder } => {
+            let head = gallery.export(folder)?;
+            match json {
+                true => println!("{}", json!(head)),
+                false => println!(
+                    "{} with {} written to {}",
+                    table::count(head.people, "person", "people"),
+                    table::count(head.faces, "face", "faces"),
+                    folder.display()
+                ),
+            }
+            eprintln!("note: the archive is not sealed: whoever has it has everything");
+            Ok(Done::Well)
+        }
+        Action::Import { folder } => {
+            let done = gallery.import(folder)?;
+            match json {
+                true => println!("{}", json!(done)),
+                false => println!(
+                    "{} with {} taken in",
+                    table::count(done.people.len(), "person", "people"),
+                    table::count(done.faces, "face", "faces")
+                ),
+            }
+            Ok(Done::Well)
+        }
+        Action::Calibrate { forget: true } => {
+            gallery.forget_calibration()?;
+            match json {
+                true => println!("{}", json!({ "calibrated": false })),
+                false => println!("the model's own thresholds hold again"),
+            }
+            Ok(Done::Well)
+        }
+        Action::Calibrate { forget: false } => calibrate(&gallery, shared, json),
+        Action::Key { action } => {
+            match action {
+                KeyAction::Rotate { to, yes } => {
+                    let key = to.key()?;
+                    let ask = match key {
+                        Key::None => "open the gallery to everybody who can read its file?",
+                        _ => "seal everything anew? The old key will open nothing more.",
+                    };
+                    table::confirm(ask, *yes)?;
+                    gallery.rotate_key(&key)?;
+                }
+                KeyAction::Exchange { to } => gallery.exchange_key(&to.key()?)?,
+            }
+            match json {
+                true => println!("{}", json!({ "sealed_by": gallery.sealed_by() })),
+                false => println!("sealed by: {}", gallery.sealed_by()),
+            }
+            Ok(Done::Well)
+        }
+    }
+}
+
+fn bytes(gallery: &Gallery) -> u64 {
+    gallery.files().iter().filter_map(|path| std::fs::metadata(path).ok()).map(|m| m.len()).sum()
+}
+
+fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Failure> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", json!(figures))?;
+        return Ok(Done::Well);
+    }
+    let calibrated = match gallery.calibration() {
+        Some(c) => format!("on {} own people, {} UTC", c.people, table::date(c.at)),
+        None => "no: the model's own thresholds hold".into(),
+    };
+    let mut rows = vec![
+        ["people".into(), figures.people.to_string()],
+        ["  without a face".into(), figures.people_without_faces.to_string()],
+        ["faces".into(), figures.faces.to_string()],
+        ["  with crop".into(), figures.crops.to_string()],
+        ["faces said not to be somebody".into(), figures.negatives.to_string()],
+        ["removed faces not yet destroyed".into(), figures.removed_faces.to_string()],
+        ["operations that can be undone".into(), figures.operations.to_string()],
+        ["undo lasts".into(), table::count(figures.undo_days as usize, "day", "days")],
+        ["sealed by".into(), figures.sealed_by.clone()],
+        ["model".into(), format!("{}, {} values", figures.model, figures.dim)],
+        ["calibrated".into(), calibrated],
+        ["index in memory".into(), table::size(figures.index_bytes as u64)],
+    ];
+    rows.extend(figures.files.iter().map(|(path, bytes)| [path.display().to_string(), table::size(*bytes)]));
+    let width = rows.iter().map(|[name, _]| name.chars().count()).max().unwrap_or(0);
+    for [name, value] in rows {
+        writeln!(out, "{name:width$}  {value}")?;
+    }
+    Ok(Done::Well)
+}
+
+fn check(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
+    let faults = gallery.check()?;
+    if json {
+        println!("{}", json!({ "faults": faults }));
+    } else if faults.is_empty() {
+        println!("all is well");
+    } else {
+        faults.iter().for_each(|fault| println!("{fault}"));
+        eprintln!("hint: restore the gallery from a copy or an archive");
+    }
+    Ok(if faults.is_empty() { Done::Well } else { Done::Partly })
+}
+
+/// What was destroyed; a failure if remains were found.
+pub(crate) fn report_purge(purged: &Purged, json: bool) -> Result<Done, Failure> {
+    let found = purged.proof.as_ref().map_or(0, |proof| proof.found.len());
+    if json {
+        println!("{}", json!(purged));
+    } else {
+        println!(
+            "destroyed {} and {} that could be undone",
+            table::count(purged.faces, "face", "faces"),
+            table::count(purged.operations, "operation", "operations")
+        );
+        if let Some(proof) = &purged.proof {
+            println!(
+                "searched {} in {} for {} pieces of it: {}",
+                table::size(proof.bytes),
+                table::count(proof.files.len(), "file", "files"),
+                proof.pieces,
+                if found == 0 { "none found".into() } else { format!("{found} FOUND") }
+            );
+        }
+    }
+    if found > 0 {
+        return Err(Failure::new("pieces of what was destroyed are still on the disk")
+            .hint("close other programs that use the gallery, then: phiz gallery compact"));
+    }
+    Ok(Done::Well)
+}
+
+fn calibrate(gallery: &Gallery, shared: &Shared, json: bool) -> Result<Done, Failure> {
+    let bar = shared.progress(gallery.len()?);
+    let done = gallery.calibrate(|at, of| {
+        bar.set_length(of as u64);
+        bar.set_position(at as u64);
+    })?;
+    bar.finish_and_clear();
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", json!(done))?;
+        return Ok(Done::Well);
+    }
+    let c = &done.calibration;
+    writeln!(out, "measured on {} people, {} comparisons of different people", c.people, c.comparisons)?;
+    let rows: Vec<Vec<String>> = done
+        .compared
+        .iter()
+        .map(|[rate, card, measured]| {
+            vec![format!("{rate:.1e}"), format!("{card:.3}"), format!("{measured:.3}")]
+        })
+        .collect();
+    table::print(&mut out, &["false match rate", "similarity by the model", "measured here"], &rows)?;
+    let share = 100.0 * c.share;
+    writeln!(out, "in a search, {share:.0} % of the comparisons count as independent")?;
+    for pair in done.suspects.iter().take(20) {
+        let name = |id| gallery.person(id).map(|person| format!("{} ({id})", person.details.name));
+        writeln!(
+            out,
+            "one person? {} and {}: similarity {:.2}",
+            name(pair.one)?,
+            name(pair.other)?,
+            pair.similarity
+        )?;
+    }
+    if !done.suspects.is_empty() {
+        eprintln!("hint: phiz people merge joins two that are one; calibrate again afterwards");
+    }
+    Ok(Done::Well)
+}
