@@ -224,8 +224,7 @@ impl Shard {
     pub fn write(self, stem: &Path, from: &str) -> Result<Made, TrainError> {
         Shard::remove(stem)?;
         let n = self.rows.len();
-        if n > 0 {
-            let dim = self.templates.len() / n;
+        if let Some(dim) = self.templates.len().checked_div(n) {
             let crops = npy_file("|u1", &[n, CROP, CROP, 3], &self.crops);
             write_atomically(&with_ending(stem, "crops.npy"), &crops)?;
             let values: Vec<u8> = self.templates.iter().flat_map(|v| v.to_le_bytes()).collect();

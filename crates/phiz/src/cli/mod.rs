@@ -13,6 +13,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{Engine, Model};
 
+#[cfg(feature = "train")]
+mod data;
 mod detect;
 mod embed;
 mod enroll;
@@ -83,6 +85,9 @@ enum Command {
     Embed(embed::Arguments),
     /// Look at the networks that Phiz knows
     Model(model::Arguments),
+    /// Bring your own photos to training: check, split, prepare, preview
+    #[cfg(feature = "train")]
+    Data(data::Arguments),
     /// Train face detectors and embedders from recipes
     #[cfg(feature = "train")]
     Train(phiz_train::cli::Train),
@@ -101,6 +106,8 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
         Command::Model(arguments) => model::run(&arguments, &shared),
+        #[cfg(feature = "train")]
+        Command::Data(arguments) => data::run(&arguments, &shared),
         #[cfg(feature = "train")]
         Command::Train(arguments) => train::run(arguments, &shared),
     };
