@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Strength, recolour};
+use crate::augment::{self, Strength, recolour};
 use crate::error::TrainError;
 use crate::random::Random;
 
@@ -162,11 +162,24 @@ impl Scenes {
                 fill(&mut canvas, side, [x + 0.1 * w, y + top * h, x + 0.9 * w, y + bottom * h], level);
             }
         }
+        let mut later = augment::later(strength, random);
+        if let Some(random) = &mut later {
+            for face in faces.iter().filter(|f| f.sure && f.points.len() == 10) {
+                augment::worn(&mut canvas, side, &face.points, strength, random);
+            }
+        }
         recolour(&mut canvas, strength, random);
         if random.chance(strength.coarse) {
             soften(&mut canvas, side);
         }
+        if let Some(random) = &mut later {
+            augment::photograph(&mut canvas, side, strength, random);
+        }
+        let start = out.len();
         out.extend(canvas.iter().map(|v| v.round().clamp(0.0, 255.0) as u8));
+        if let Some(random) = &mut later {
+            augment::compress(&mut out[start..], side, strength, random);
+        }
         faces
     }
 

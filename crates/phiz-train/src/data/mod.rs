@@ -4,6 +4,10 @@
 //! Finding and describing faces is not done here, since this crate knows no face engine: the command `phiz data`
 //! does it and brings pixels and numbers.
 
+pub mod duplicates;
 pub mod inputs;
 pub mod manifest;
+pub mod noise;
+pub mod scene_set;
+pub mod sheet;
 pub mod split;

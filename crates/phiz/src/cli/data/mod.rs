@@ -14,10 +14,13 @@ use sha2::{Digest as _, Sha256};
 use super::{Done, Failure, Shared};
 use crate::{Engine, Model};
 
+mod check;
 mod consensus;
 mod cut;
 mod list;
 mod prepare;
+mod preview;
+mod scenes;
 mod split;
 
 /// Arguments of `phiz data`.
@@ -29,16 +32,25 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look for what is wrong with photos of people: unreadable, no face, several, the same twice, under a wrong name
+    Check(check::Arguments),
     /// Say which people are learnt and which are kept apart to judge by
     Split(split::Arguments),
     /// Make what an embedder is trained on: faces found, aligned and described by a teacher
     Prepare(prepare::Arguments),
+    /// Make what a detector is trained on: scenes with the boxes and landmarks of their faces
+    Scenes(scenes::Arguments),
+    /// Show what training makes of prepared data, on one sheet
+    Preview(preview::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     match &arguments.command {
+        Command::Check(arguments) => check::run(arguments, shared),
         Command::Split(arguments) => split::run(arguments),
         Command::Prepare(arguments) => prepare::run(arguments, shared),
+        Command::Scenes(arguments) => scenes::run(arguments, shared),
+        Command::Preview(arguments) => preview::run(arguments),
     }
 }
 
