@@ -70,7 +70,7 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     manifest: Vec<PathBuf>,
     /// Put before every person's name: people of different label spaces are never told apart
-    #[arg(long, value_name = "PREFIX", default_value = "")]
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
     people: String,
 }
 

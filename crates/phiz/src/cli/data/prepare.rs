@@ -49,6 +49,8 @@ pub(crate) struct Arguments {
 
 /// A shard to be made.
 struct Job<'a> {
+    /// The shards of one input and split.
+    series: PathBuf,
     stem: PathBuf,
     from: String,
     photos: Vec<&'a Photo>,
@@ -77,14 +79,20 @@ fn jobs<'a>(sets: &'a [Set], arguments: &Arguments, how: &str) -> Vec<Job<'a>> {
         let splits: BTreeSet<&str> = set.photos.iter().map(|photo| photo.split.as_str()).collect();
         for split in splits {
             let of: Vec<&Photo> = set.photos.iter().filter(|photo| photo.split == split).collect();
+            let series = arguments.out.join(split).join(&set.name);
             for (number, chunk) in of.chunks(arguments.shard as usize).enumerate() {
-                let stem = arguments.out.join(split).join(format!("{}_{number:04}", set.name));
                 let from = fingerprint(how, chunk.iter().copied());
-                jobs.push(Job { stem, from, photos: chunk.to_vec() });
+                let (series, stem) = (series.clone(), numbered(&series, number));
+                jobs.push(Job { series, stem, from, photos: chunk.to_vec() });
             }
         }
     }
     jobs
+}
+
+fn numbered(series: &Path, number: usize) -> PathBuf {
+    let name = series.file_name().unwrap_or_default().to_string_lossy();
+    series.with_file_name(format!("{name}_{number:04}"))
 }
 
 /// What is done already. Shards of the same inputs that were made in another way are refused, or removed.
@@ -108,22 +116,19 @@ fn finished(jobs: &[Job<'_>], arguments: &Arguments) -> Result<BTreeMap<PathBuf,
             _ => Shard::remove(&job.stem)?,
         }
     }
-    // More shards than there are photos for: of an earlier, longer list.
+    // More shards than there are photos for are of an earlier, longer list.
+    let mut ends: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for job in jobs {
-        let name = job.stem.file_name().unwrap_or_default().to_string_lossy();
-        let Some((set, _)) = name.rsplit_once('_') else { continue };
-        for number in 0.. {
-            let next = job.stem.with_file_name(format!("{set}_{number:04}"));
-            if jobs.iter().any(|job| job.stem == next) {
-                continue;
-            }
-            if Made::read(&next).is_none() {
-                break;
-            }
+        *ends.entry(job.series.clone()).or_default() += 1;
+    }
+    for (series, end) in ends {
+        for stem in
+            (end..).map(|number| numbered(&series, number)).take_while(|stem| Made::read(stem).is_some())
+        {
             if !arguments.redo {
-                return Err(other(&next));
+                return Err(other(&stem));
             }
-            Shard::remove(&next)?;
+            Shard::remove(&stem)?;
         }
     }
     Ok(made)
