@@ -47,7 +47,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
                 Check::Deny => deny()?,
                 Check::Clippy => {
                     cargo(
-                        &["clippy", "--workspace", EVERYTHING, "--all-targets", "--locked", "--", "-D", "warnings"],
+                        &[
+                            "clippy",
+                            "--workspace",
+                            EVERYTHING,
+                            "--all-targets",
+                            "--locked",
+                            "--",
+                            "-D",
+                            "warnings",
+                        ],
                         &[],
                     )?;
                 }
@@ -74,7 +83,10 @@ fn tests() -> Result<(), String> {
     if has("nextest") {
         cargo(&["test", "--workspace", EVERYTHING, "--doc", "--quiet", "--locked"], &[])?;
         let shown = ["--no-fail-fast", "--status-level", "slow", "--final-status-level", "slow"];
-        return cargo(&[&["nextest", "run", "--workspace", EVERYTHING, "--locked"][..], &shown].concat(), &[]);
+        return cargo(
+            &[&["nextest", "run", "--workspace", EVERYTHING, "--locked"][..], &shown].concat(),
+            &[],
+        );
     }
     let arguments = ["test", "--workspace", EVERYTHING, "--locked", "--no-fail-fast"];
     announce(&arguments);
