@@ -90,6 +90,8 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "phiz-face",
             "phiz-gallery",
             "phiz-eval",
+            // Behind the feature `train`, which the product is built without.
+            "phiz-train",
             "phiz-video",
             "phiz-server",
         ],

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! # Shapes
-//! Tensors are `[batch, channels, height, width]`, or `[batch, channels]` behind [`Op::GlobalPool`].
+//! Tensors are `[batch, channels, height, width]`, or `[batch, channels]` behind [`Op::GlobalPool`] and
+//! [`Op::GlobalDepthwise`].
 
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,15 @@ pub enum Op {
     Upsample2,
     /// Mean over height and width: `[batch, channels]`.
     GlobalPool,
+    /// Mean over height and width with a learnt weight for each place of each channel: `[batch, channels]`.
+    ///
+    /// A depthwise convolution as large as the map (Chen et al. 2018, MobileFaceNet), begun at `1 / kernel²`. A map
+    /// of another size has other places: there the trainer takes the plain mean, so that stages at low resolution
+    /// prepare a network for full size. The exported file is for the full size only.
+    GlobalDepthwise {
+        /// Side of the map.
+        kernel: usize,
+    },
     /// Fully connected layer with bias over `[batch, channels]`.
     Linear {
         /// Output channels.
@@ -214,6 +224,9 @@ impl Architecture {
                         push("bias", vec![out]);
                     }
                 }
+                Op::GlobalDepthwise { kernel } => {
+                    push("weight", vec![channels[node.inputs[0]], 1, kernel, kernel]);
+                }
                 Op::Linear { out } => {
                     push("weight", vec![out, channels[node.inputs[0]]]);
                     push("bias", vec![out]);
@@ -248,6 +261,10 @@ impl Architecture {
                 }
                 Op::Upsample2 => (size.0 * 2, size.1 * 2),
                 Op::GlobalPool => (1, 1),
+                Op::GlobalDepthwise { kernel } => {
+                    macs += (channels[node.inputs[0]] * kernel * kernel) as u64;
+                    (1, 1)
+                }
                 _ => size,
             };
             sizes.push(size);

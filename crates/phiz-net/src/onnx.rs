@@ -77,6 +77,10 @@ pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportErro
                 ((shape, weight), (vec![bias.len()], bias))
             }
             Op::Conv { norm: false, .. } | Op::Linear { .. } => (get("weight"), get("bias")),
+            Op::GlobalDepthwise { .. } => {
+                folded.insert(format!("{}.weight", node.name), get("weight"));
+                continue;
+            }
             _ => continue,
         };
         folded.insert(format!("{}.weight", node.name), weight);
@@ -91,6 +95,7 @@ pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportErro
 /// As [`fold`].
 pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportError> {
     let folded = fold(net, weights)?;
+    let channels = net.channels()?;
     let mut graph = Message::default();
     for (position, node) in net.nodes.iter().enumerate() {
         let input = |i: usize| value_name(net, node.inputs[i]);
@@ -139,6 +144,17 @@ pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportEr
                 emit("GlobalAveragePool", &[input(0)], &pooled, &[]);
                 emit("Flatten", &[pooled], &output, &[int("axis", 1)]);
             }
+            Op::GlobalDepthwise { kernel } => {
+                let (k, map) = (kernel as i64, format!("{output}.map"));
+                let attributes = [
+                    ints("kernel_shape", &[k, k]),
+                    ints("strides", &[1, 1]),
+                    ints("pads", &[0, 0, 0, 0]),
+                    int("group", channels[node.inputs[0]] as i64),
+                ];
+                emit("Conv", &[input(0), weight], &map, &attributes);
+                emit("Flatten", &[map], &output, &[int("axis", 1)]);
+            }
             Op::Linear { .. } => emit("Gemm", &[input(0), weight, bias], &output, &[int("transB", 1)]),
             Op::Sigmoid => emit("Sigmoid", &[input(0)], &output, &[]),
             Op::Exp => emit("Exp", &[input(0)], &output, &[]),
@@ -154,8 +170,9 @@ pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportEr
     if net.nodes.iter().any(|n| n.op == Op::Upsample2) {
         graph.message(5, &initializer(UPSAMPLE_SCALES, &[4], &[1.0, 1.0, 2.0, 2.0]));
     }
-    let channels = net.channels()?;
-    let flat = |node: usize| matches!(net.nodes[node].op, Op::Linear { .. } | Op::GlobalPool);
+    let flat = |node: usize| {
+        matches!(net.nodes[node].op, Op::Linear { .. } | Op::GlobalPool | Op::GlobalDepthwise { .. })
+    };
     graph.message(11, &value_info("image", channels[0], false));
     for output in &net.outputs {
         graph.message(12, &value_info(&output.name, channels[output.node], flat(output.node)));

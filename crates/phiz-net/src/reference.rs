@@ -101,6 +101,20 @@ pub fn forward(net: &Architecture, weights: &Weights, image: &Map) -> Result<Vec
                     all(n, c).sum::<f64>() / (height * width) as f64
                 })
             }
+            Op::GlobalDepthwise { kernel } => {
+                let a = read(0);
+                let [batch, channels, height, width] = a.size();
+                let weight = parameter("weight");
+                let places = height * width;
+                // On a map of another size the weights have no places of their own.
+                let part = |c: usize, k: usize| match (height, width) == (kernel, kernel) {
+                    true => f64::from(weight[c * places + k]),
+                    false => 1.0 / places as f64,
+                };
+                Map::filled(vec![batch, channels], |[n, c, ..]| {
+                    (0..places).map(|k| part(c, k) * a.at(n, c, k / width, k % width)).sum()
+                })
+            }
             Op::Linear { out } => {
                 let a = read(0);
                 let [batch, channels, ..] = a.size();

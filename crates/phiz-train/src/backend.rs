@@ -6,6 +6,26 @@
 /// Statistics of a batch normalisation while it trains: the fraction of the new batch in the running mean.
 pub const NORM_MOMENTUM: f64 = 0.1;
 
+/// What surrounds a map while it is convolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// Half a kernel of zeros, so that stride 1 keeps the map's size.
+    Half,
+    /// Nothing: the kernel stays within the map.
+    None,
+}
+
+impl Padding {
+    /// Zeros on each side for a kernel of side `kernel`.
+    #[must_use]
+    pub fn width(self, kernel: usize) -> usize {
+        match self {
+            Padding::Half => kernel / 2,
+            Padding::None => 0,
+        }
+    }
+}
+
 /// A source of differentiable tensors.
 pub trait Backend {
     /// A tensor; cloning shares its memory.
@@ -26,17 +46,18 @@ pub trait Backend {
         mean: [f32; 3],
         std: [f32; 3],
     ) -> Self::Tensor;
-    /// A new leaf with the value of `x`, whose gradient [`Backend::backward`] will compute.
+    /// A new leaf with the value of `x`, for which [`Backend::gradients`] can be asked.
     fn leaf(&self, x: &Self::Tensor) -> Self::Tensor;
     /// The value without its history.
     fn detach(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// The gradient of a leaf after [`Backend::backward`]; none if the loss does not depend on it.
-    fn gradient(&self, leaf: &Self::Tensor) -> Option<Self::Tensor>;
-    /// Computes the gradients of a scalar with respect to all leaves.
-    fn backward(&self, loss: &Self::Tensor);
+    /// The gradients of a scalar with respect to leaves, in their order; none (or zeros) for a leaf on which the
+    /// loss does not depend. The history of `loss` is used up.
+    fn gradients(&self, loss: &Self::Tensor, leaves: &[&Self::Tensor]) -> Vec<Option<Self::Tensor>>;
     /// Runs `f` without recording history.
     fn without_gradients<R>(&self, f: impl FnOnce() -> R) -> R;
 
+    /// Replaces the values of a tensor that does not learn, for all its holders: running statistics.
+    fn assign(&self, x: &Self::Tensor, values: &[f32]);
     /// Values in row-major order.
     fn values(&self, x: &Self::Tensor) -> Vec<f32>;
     /// The only value of a scalar.
@@ -44,7 +65,7 @@ pub trait Backend {
     /// Shape.
     fn shape(&self, x: &Self::Tensor) -> Vec<usize>;
 
-    /// Convolution padded by half the kernel: `x` `[n, i, h, w]`, `weight` `[o, i/groups, k, k]`, `bias` `[o]`.
+    /// Convolution: `x` `[n, i, h, w]`, `weight` `[o, i/groups, k, k]`, `bias` `[o]`.
     fn conv(
         &self,
         x: &Self::Tensor,
@@ -52,6 +73,7 @@ pub trait Backend {
         bias: Option<&Self::Tensor>,
         stride: usize,
         groups: usize,
+        padding: Padding,
     ) -> Self::Tensor;
     /// Batch normalisation over all but the channels; while `training`, `mean` and `var` are updated in place.
     fn normalise(

@@ -8,11 +8,11 @@ use phiz_net::onnx::Weights;
 
 use crate::augment::Strength;
 use crate::backend::Backend;
-use crate::loss::{self, CellTargets};
+use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
-use crate::run::Task;
+use crate::run::{Figures, Loss, Task};
 use crate::scenes::{Marked, Scenes};
 
 /// Preprocessing of our detector: `(x − 127.5) / 127.5`.
@@ -26,7 +26,7 @@ pub const LEVELS: [(usize, f32, f32); 3] = [(8, 0.0, 48.0), (16, 32.0, 112.0), (
 /// Cells within so many strides of a face's centre stand for it.
 const RADIUS: f32 = 1.5;
 const SIDES_WEIGHT: f64 = 1.0;
-const POINTS_WEIGHT: f64 = 1.0;
+const POINTS_WEIGHT: f64 = 3.0;
 
 /// The task.
 pub struct DetectTask<'a> {
@@ -123,7 +123,8 @@ pub fn assign(
                 for (i, d) in sides.into_iter().enumerate() {
                     t.sides[(picture * 4 + i) * cells + cell] = d / s;
                 }
-                t.point_weight[at] = if face.points.is_empty() { 0.0 } else { s / size };
+                t.point_weight[at] =
+                    if face.points.is_empty() { 0.0 } else { s / size * (size / 32.0).min(1.0) };
                 for (i, p) in face.points.iter().enumerate() {
                     t.points[(picture * 10 + i) * cells + cell] = (p - centre[i % 2]) / s;
                 }
@@ -140,25 +141,23 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         Weights::new()
     }
 
-    fn load(&self, step: u64, size: usize) -> DetectBatch {
-        self.compose(self.scenes, self.recipe.seed, step, self.recipe.batch, size, &self.recipe.augment)
+    fn load(&self, number: u64, size: usize) -> DetectBatch {
+        self.compose(self.scenes, self.recipe.seed, number, self.recipe.batch, size, &self.recipe.augment)
     }
 
-    fn loss(
-        &self,
-        b: &B,
-        model: &Model<B>,
-        batch: &DetectBatch,
-    ) -> (B::Tensor, Vec<(&'static str, B::Tensor)>) {
-        let n = batch.faces.len();
-        let x = b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD);
+    fn pictures(&self, b: &B, batch: &DetectBatch) -> B::Tensor {
+        b.pictures(&batch.pictures, batch.faces.len(), batch.size, batch.size, MEAN, STD)
+    }
+
+    fn loss(&self, b: &B, model: &Model<B>, batch: &DetectBatch) -> Loss<B::Tensor> {
+        let x = Task::<B>::pictures(self, b, batch);
         let outputs = model.forward(b, &x, true);
         let positives: f32 = batch.targets.iter().flat_map(|t| &t.positive).sum();
         let with_points = batch.targets.iter().flat_map(|t| &t.point_weight).filter(|w| **w > 0.0).count();
         let mut sums: Option<[B::Tensor; 3]> = None;
         for (level, target) in batch.targets.iter().enumerate() {
             let [score, sides, points] = [0, 1, 2].map(|i| &outputs[level * 3 + i]);
-            let l = loss::detector(b, score, sides, points, target);
+            let l = detector::loss(b, score, sides, points, target);
             let parts = [l.score, l.sides, l.points];
             sums = Some(match sums {
                 None => parts,
@@ -171,12 +170,12 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         let sides = b.affine(&sides, SIDES_WEIGHT / count, 0.0);
         let points = b.affine(&points, POINTS_WEIGHT / with_points.max(1) as f64, 0.0);
         let total = b.add(&score, &b.add(&sides, &points));
-        (total, vec![("score", score), ("sides", sides), ("points", points)])
+        (total, vec![("score".into(), score), ("sides".into(), sides), ("points".into(), points)])
     }
 
     /// On composed pictures: the share of faces that some cell above 0.5 covers with IoU ≥ 0.5, the mean landmark
     /// error of the best cell in parts of the face's size, and pictures with a cell above 0.5 that overlaps none.
-    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Vec<(&'static str, f32)> {
+    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures {
         let (mut faces, mut found, mut off, mut pointed, mut false_pictures, mut pictures) =
             (0, 0, 0.0, 0, 0, 0);
         for step in 0..16 {
@@ -233,9 +232,9 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
             }
         }
         vec![
-            ("recall", found as f32 / faces.max(1) as f32),
-            ("landmark_error", off / pointed.max(1) as f32),
-            ("false_pictures", false_pictures as f32 / pictures.max(1) as f32),
+            ("recall".into(), found as f32 / faces.max(1) as f32),
+            ("landmark_error".into(), off / pointed.max(1) as f32),
+            ("false_pictures".into(), false_pictures as f32 / pictures.max(1) as f32),
         ]
     }
 }

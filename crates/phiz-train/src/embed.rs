@@ -7,11 +7,13 @@ use phiz_net::onnx::Weights;
 
 use crate::augment::{Strength, augment};
 use crate::backend::Backend;
+use crate::error::TrainError;
 use crate::loss;
+use crate::loss::margin::{self, Kind};
 use crate::model::Model;
 use crate::random::Random;
-use crate::recipe::Recipe;
-use crate::run::Task;
+use crate::recipe::{HeadRecipe, Recipe};
+use crate::run::{Figures, Loss, Task};
 use crate::shards::Faces;
 
 /// Preprocessing of all our embedders: `(x − 127.5) / 127.5`.
@@ -19,7 +21,73 @@ pub const MEAN: [f32; 3] = [127.5; 3];
 /// See [`MEAN`].
 pub const STD: [f32; 3] = [127.5; 3];
 
-const CENTRES: &str = "head.centres.weight";
+/// The people of one label space and the loss that tells them apart.
+#[derive(Debug)]
+struct Head {
+    recipe: HeadRecipe,
+    /// Its parameters are `head.NAME.weight` and so on.
+    name: String,
+    classes: usize,
+    /// The class of each face, if it has one here.
+    labels: Vec<Option<usize>>,
+}
+
+impl Head {
+    fn new(recipe: HeadRecipe, name: String, faces: &Faces) -> Result<Head, TrainError> {
+        let mut numbers = vec![None; faces.names().len()];
+        let mut classes = 0;
+        let counts = faces.names().iter().map(|name| name.starts_with(&recipe.people));
+        for (number, _) in numbers.iter_mut().zip(counts).filter(|(_, counts)| *counts) {
+            *number = Some(classes);
+            classes += 1;
+        }
+        if classes < 2 {
+            return Err(TrainError::Recipe(format!(
+                "the data has {classes} people whose names begin with {:?}, and telling them apart needs two: \
+                 check `people` against the `person` column of the shards",
+                recipe.people
+            )));
+        }
+        let labels = (0..faces.len()).map(|i| faces.person(i).and_then(|p| numbers[p])).collect();
+        Ok(Head { recipe, name, classes, labels })
+    }
+
+    fn parameter(&self, suffix: &str) -> String {
+        format!("head.{}.{suffix}", self.name)
+    }
+
+    /// Fresh parameters: centres, and what the loss needs beside them.
+    fn fresh(&self, dim: usize, random: &mut Random) -> Weights {
+        let rows = self.classes * self.recipe.centres;
+        let centres = (0..rows * dim).map(|_| random.normal() * 0.05).collect();
+        let mut weights = Weights::from([(self.parameter("weight"), (vec![rows, dim], centres))]);
+        if self.recipe.loss == Kind::Softmax {
+            weights.insert(self.parameter("bias"), (vec![self.classes], vec![0.0; self.classes]));
+        }
+        if self.recipe.loss == Kind::AdaFace {
+            // As the paper's authors begin; `var` here is a deviation, named as what never learns.
+            weights.insert(self.parameter("mean"), (vec![1], vec![20.0]));
+            weights.insert(self.parameter("var"), (vec![1], vec![100.0]));
+        }
+        weights
+    }
+
+    fn loss<B: Backend>(
+        &self,
+        b: &B,
+        model: &Model<B>,
+        x: &B::Tensor,
+        labels: &[Option<usize>],
+    ) -> B::Tensor {
+        let get = |suffix: &str| model.tensors.get(&self.parameter(suffix));
+        let head = margin::Head {
+            weight: &model.tensors[&self.parameter("weight")],
+            bias: get("bias"),
+            lengths: get("mean").zip(get("var")),
+        };
+        margin::loss(b, x, head, labels, &self.recipe.spec())
+    }
+}
 
 /// The task.
 pub struct EmbedTask<'a> {
@@ -28,8 +96,7 @@ pub struct EmbedTask<'a> {
     recipe: &'a Recipe,
     dim: usize,
     placement: Vec<f32>,
-    labels: Vec<Option<usize>>,
-    classes: usize,
+    heads: Vec<Head>,
 }
 
 /// Samples of one step.
@@ -37,24 +104,61 @@ pub struct EmbedBatch {
     pictures: Vec<u8>,
     size: usize,
     targets: Vec<f32>,
-    labels: Vec<Option<usize>>,
+    /// By head, then by sample.
+    labels: Vec<Vec<Option<usize>>>,
 }
 
 impl<'a> EmbedTask<'a> {
     /// Learns `faces`, judged on `held_out`, with templates of `dim` numbers (at least the teacher's).
-    #[must_use]
-    pub fn new(faces: &'a Faces, held_out: &'a Faces, recipe: &'a Recipe, dim: usize) -> EmbedTask<'a> {
-        let people: Vec<bool> = faces.names().iter().map(|n| n.starts_with(&recipe.embed.people)).collect();
-        let mut numbers = vec![None; people.len()];
-        let mut classes = 0;
-        for (number, _) in numbers.iter_mut().zip(&people).filter(|(_, counts)| **counts) {
-            *number = Some(classes);
-            classes += 1;
+    ///
+    /// # Errors
+    /// No face, a teacher's templates that are longer than ours, or a head with fewer than two people.
+    pub fn new(
+        faces: &'a Faces,
+        held_out: &'a Faces,
+        recipe: &'a Recipe,
+        dim: usize,
+    ) -> Result<EmbedTask<'a>, TrainError> {
+        if faces.is_empty() {
+            return Err(TrainError::Recipe("the data holds no face to learn: prepare some first".into()));
         }
-        let labels = (0..faces.len()).map(|i| faces.person(i).and_then(|p| numbers[p])).collect();
-        let placement = orthonormal(dim, faces.dim(), &mut Random::new(0x7068697a));
-        EmbedTask { faces, held_out, recipe, dim, placement, labels, classes }
+        let losses = &recipe.embed;
+        let taught = losses.distil > 0.0 || losses.relations > 0.0;
+        if taught && (faces.dim() == 0 || faces.dim() > dim) {
+            return Err(TrainError::Recipe(format!(
+                "the teacher's templates have {} numbers and the network's {dim}: distillation needs at least as \
+                 many; choose a wider network or set embed.distil and embed.relations to 0",
+                faces.dim()
+            )));
+        }
+        let recipes = losses.all_heads();
+        if !taught && recipes.is_empty() {
+            return Err(TrainError::Recipe("embed: all losses are off, nothing would be learnt".into()));
+        }
+        let heads = recipes
+            .into_iter()
+            .enumerate()
+            .map(|(i, head)| {
+                // The head of the short form keeps the name that older checkpoints know it by.
+                let short = i == 0 && losses.margin_loss > 0.0;
+                let name = if short { "centres".to_string() } else { format!("{}{i}", plain(&head.people)) };
+                Head::new(head, name, faces)
+            })
+            .collect::<Result<_, _>>()?;
+        let columns = if taught { faces.dim() } else { 0 };
+        // A teacher as wide as we are is ourselves, earlier: nothing is turned.
+        let placement = if columns == dim {
+            (0..dim * dim).map(|i| f32::from(u8::from(i / dim == i % dim))).collect()
+        } else {
+            orthonormal(dim, columns, &mut Random::new(0x7068697a))
+        };
+        Ok(EmbedTask { faces, held_out, recipe, dim, placement, heads })
     }
+}
+
+/// The letters and digits of a name.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// `rows` × `columns` with orthonormal columns, row-major, by Gram and Schmidt.
@@ -78,82 +182,75 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
     type Batch = EmbedBatch;
 
     fn extras(&self, random: &mut Random) -> Weights {
-        let mut extras = Weights::new();
-        if self.recipe.embed.margin_loss > 0.0 {
-            let count = self.classes * self.dim;
-            let data = (0..count).map(|_| random.normal() * 0.05).collect();
-            extras.insert(CENTRES.into(), (vec![self.classes, self.dim], data));
-        }
-        extras
+        self.heads.iter().flat_map(|head| head.fresh(self.dim, random)).collect()
     }
 
-    fn load(&self, step: u64, size: usize) -> EmbedBatch {
+    fn load(&self, number: u64, size: usize) -> EmbedBatch {
         let n = self.recipe.batch;
-        let d = self.faces.dim();
-        let mut batch =
-            EmbedBatch { pictures: Vec::new(), size, targets: vec![0.0; n * self.dim], labels: Vec::new() };
+        let d = self.placement.len() / self.dim;
+        let mut batch = EmbedBatch {
+            pictures: Vec::with_capacity(n * size * size * 3),
+            size,
+            targets: vec![0.0; n * self.dim],
+            labels: vec![Vec::with_capacity(n); self.heads.len()],
+        };
         let per_epoch = (self.faces.len() / n).max(1) as u64;
-        let (epoch, within) = (step / per_epoch, (step % per_epoch) as usize);
+        let (epoch, within) = (number / per_epoch, (number % per_epoch) as usize);
         for sample in 0..n {
-            let mut random = Random::for_sample(self.recipe.seed, step, sample as u64);
+            let mut random = Random::for_sample(self.recipe.seed, number, sample as u64);
             let face = shuffled(within * n + sample, self.faces.len(), self.recipe.seed ^ epoch);
             augment(self.faces.crop(face), size, &self.recipe.augment, &mut random, &mut batch.pictures);
             let target = &mut batch.targets[sample * self.dim..][..self.dim];
-            for (value, row) in target.iter_mut().zip(self.placement.chunks_exact(d)) {
+            for (value, row) in target.iter_mut().zip(self.placement.chunks_exact(d.max(1))) {
                 *value = row.iter().zip(self.faces.template(face)).map(|(a, b)| a * b).sum();
             }
-            batch.labels.push(self.labels[face]);
+            for (labels, head) in batch.labels.iter_mut().zip(&self.heads) {
+                labels.push(head.labels[face]);
+            }
         }
         batch
     }
 
-    fn loss(
-        &self,
-        b: &B,
-        model: &Model<B>,
-        batch: &EmbedBatch,
-    ) -> (B::Tensor, Vec<(&'static str, B::Tensor)>) {
-        let n = batch.labels.len();
-        let x = b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD);
-        let x = loss::unit(b, &model.forward(b, &x, true)[0]);
-        let target = b.constant(&batch.targets, &[n, self.dim]);
-        let weights = &self.recipe.embed;
-        let distil = loss::cosine_distillation(b, &x, &target);
-        let mut total = b.affine(&distil, weights.distil, 0.0);
-        let mut parts = vec![("distil", distil)];
-        if weights.relations > 0.0 {
-            let relations = loss::relational_distillation(b, &x, &target);
-            total = b.add(&total, &b.affine(&relations, weights.relations, 0.0));
-            parts.push(("relations", relations));
-        }
-        if weights.margin_loss > 0.0 {
-            let centres = loss::unit(b, &model.tensors[CENTRES]);
-            let margin = loss::cosface(b, &x, &centres, &batch.labels, weights.scale, weights.margin);
-            total = b.add(&total, &b.affine(&margin, weights.margin_loss, 0.0));
-            parts.push(("margin", margin));
-        }
-        (total, parts)
+    fn pictures(&self, b: &B, batch: &EmbedBatch) -> B::Tensor {
+        let n = batch.targets.len() / self.dim;
+        b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD)
     }
 
-    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Vec<(&'static str, f32)> {
+    fn loss(&self, b: &B, model: &Model<B>, batch: &EmbedBatch) -> Loss<B::Tensor> {
+        let n = batch.targets.len() / self.dim;
+        let x = Task::<B>::pictures(self, b, batch);
+        let raw = model.forward(b, &x, true).swap_remove(0);
+        let x = loss::unit(b, &raw);
+        let target = b.constant(&batch.targets, &[n, self.dim]);
+        let weights = &self.recipe.embed;
+        let mut parts: Vec<(String, f64, B::Tensor)> = Vec::new();
+        if weights.distil > 0.0 {
+            parts.push(("distil".into(), weights.distil, loss::cosine_distillation(b, &x, &target)));
+        }
+        if weights.relations > 0.0 {
+            parts.push((
+                "relations".into(),
+                weights.relations,
+                loss::relational_distillation(b, &x, &target),
+            ));
+        }
+        for (head, labels) in self.heads.iter().zip(&batch.labels) {
+            let name = if head.name == "centres" { "margin".into() } else { format!("head_{}", head.name) };
+            parts.push((name, head.recipe.weight, head.loss(b, model, &raw, labels)));
+        }
+        let weighted = parts.iter().map(|(_, weight, part)| b.affine(part, *weight, 0.0));
+        let total = weighted.reduce(|a, c| b.add(&a, &c)).unwrap_or_else(|| b.constant(&[0.0], &[1]));
+        (total, parts.into_iter().map(|(name, _, part)| (name, part)).collect())
+    }
+
+    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures {
         let faces = self.held_out;
-        let none = Strength {
-            flip: 0.0,
-            shift: 0.0,
-            scale: 0.0,
-            rotate: 0.0,
-            colour: 0.0,
-            grey: 0.0,
-            coarse: 0.0,
-            noise: 0.0,
-            erase: 0.0,
-        };
         let mut templates: Vec<f32> = Vec::new();
         for first in (0..faces.len()).step_by(64) {
             let mut pictures = Vec::new();
             let last = (first + 64).min(faces.len());
             for face in first..last {
-                augment(faces.crop(face), size, &none, &mut Random::new(0), &mut pictures);
+                augment(faces.crop(face), size, &Strength::NONE, &mut Random::new(0), &mut pictures);
             }
             let x = b.pictures(&pictures, last - first, size, size, MEAN, STD);
             templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));
@@ -177,7 +274,7 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
             return Vec::new();
         }
         let (coarse, fine) = (rate(1e-3, &mut impostor), rate(1e-4, &mut impostor));
-        vec![("tar_at_far_1e-3", coarse), ("tar_at_far_1e-4", fine)]
+        vec![("tar_at_far_1e-3".into(), coarse), ("tar_at_far_1e-4".into(), fine)]
     }
 }
 

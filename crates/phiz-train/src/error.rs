@@ -17,6 +17,9 @@ pub enum TrainError {
     /// A recipe that asks for what cannot be.
     #[error("recipe: {0}")]
     Recipe(String),
+    /// A back end or device that cannot be had.
+    #[error("device: {0}")]
+    Device(String),
     /// The loss is no number any more.
     #[error(
         "the loss was not finite in {0} steps in a row; \
@@ -26,6 +29,14 @@ pub enum TrainError {
     /// The network or its weights do not fit.
     #[error(transparent)]
     Graph(#[from] phiz_net::graph::GraphError),
+    /// A form of the weights that says something else than the trained network.
+    #[error("export: {0}")]
+    Form(String),
+    /// Fine-tuning that made things worse.
+    #[error(
+        "{0}; the embedder stays as it was: give more photos or fewer --steps, or keep the result with --force"
+    )]
+    Worse(String),
     /// The network could not be exported.
     #[error(transparent)]
     Export(#[from] phiz_net::onnx::ExportError),

@@ -1,20 +1,36 @@
 //! Training: data, augmentation, losses, optimisation, runs. The product does not link this crate.
 //!
-//! Networks, losses and the optimiser are written once over [`backend::Backend`]; [`run::run`] is the loop that
-//! every task shares. `phiz-train embedder RECIPE --data SHARDS --run FOLDER` is the command.
+//! Networks, losses and the optimiser are written once over [`backend::Backend`], of which there are two:
+//! [`flex`], pure Rust and always there, and `torch`, over an installed LibTorch (feature `libtorch`). Tests hold
+//! both to the same values and gradients, and to those of an independent PyTorch script. [`run::run`] is the loop
+//! that every task shares; [`cli`] is the command.
 
 pub mod augment;
 pub mod backend;
+pub mod checkpoint;
+pub mod cli;
+pub mod dashboard;
+pub mod data;
 pub mod detect;
 pub mod embed;
 pub mod error;
+pub mod export;
+pub mod flex;
 pub mod loss;
 pub mod model;
 pub mod optim;
 pub mod random;
 pub mod recipe;
+pub mod record;
+pub mod report;
 pub mod run;
 pub mod scenes;
+pub mod schedule;
+pub mod select;
 pub mod shards;
 #[cfg(feature = "libtorch")]
 pub mod torch;
+pub mod transfer;
+pub mod tune;
+pub mod watch;
+pub mod weights;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use phiz_net::graph::{Act, Architecture, EXP_MAX, GraphError, Op};
 use phiz_net::onnx::Weights;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Padding};
 use crate::random::Random;
 
 /// Parameters by name; `mean` and `var` of normalisations are state, everything else learns.
@@ -30,9 +30,15 @@ impl<B: Backend> Model<B> {
     /// The description is not a network.
     pub fn new(backend: &B, net: &Architecture, random: &mut Random) -> Result<Model<B>, GraphError> {
         let mut weights = Weights::new();
+        let means = |name: &str| {
+            let node =
+                name.strip_suffix(".weight").and_then(|n| net.nodes.iter().find(|node| node.name == n));
+            node.is_some_and(|node| matches!(node.op, Op::GlobalDepthwise { .. }))
+        };
         for p in net.parameters(true)? {
             let count: usize = p.shape.iter().product();
             let data = match p.name.rsplit('.').next() {
+                _ if means(&p.name) => vec![1.0 / (p.shape[2] * p.shape[3]) as f32; count],
                 Some("weight") => {
                     let deviation = (2.0 / p.shape[1..].iter().product::<usize>() as f32).sqrt();
                     (0..count).map(|_| random.normal() * deviation).collect()
@@ -70,6 +76,18 @@ impl<B: Backend> Model<B> {
     /// Runs the network on `[n, c, h, w]`; results in the order of the architecture's outputs.
     #[must_use]
     pub fn forward(&self, b: &B, image: &B::Tensor, training: bool) -> Vec<B::Tensor> {
+        self.observe(b, image, training, &mut |_, _| {})
+    }
+
+    /// As [`Model::forward`], calling `see` with a node's name and the output of each convolution before it is
+    /// normalised.
+    pub fn observe(
+        &self,
+        b: &B,
+        image: &B::Tensor,
+        training: bool,
+        see: &mut dyn FnMut(&str, &B::Tensor),
+    ) -> Vec<B::Tensor> {
         let mut values: Vec<B::Tensor> = Vec::with_capacity(self.net.nodes.len());
         for node in &self.net.nodes {
             let read = |i: usize| &values[node.inputs[i]];
@@ -78,15 +96,23 @@ impl<B: Backend> Model<B> {
             let value = match node.op {
                 Op::Input { .. } => image.clone(),
                 Op::Conv { stride, groups, norm: true, act, .. } => {
-                    let x = b.conv(read(0), p("weight"), None, stride, groups);
+                    let x = b.conv(read(0), p("weight"), None, stride, groups, Padding::Half);
+                    see(&node.name, &x);
                     activate(b.normalise(&x, p("scale"), p("shift"), p("mean"), p("var"), training), act)
                 }
                 Op::Conv { stride, groups, norm: false, act, .. } => {
-                    activate(b.conv(read(0), p("weight"), Some(p("bias")), stride, groups), act)
+                    let bias = Some(p("bias"));
+                    activate(b.conv(read(0), p("weight"), bias, stride, groups, Padding::Half), act)
                 }
                 Op::Add { act } => activate(b.add(read(0), read(1)), act),
                 Op::Upsample2 => b.upsample2(read(0)),
                 Op::GlobalPool => b.global_pool(read(0)),
+                Op::GlobalDepthwise { kernel } => {
+                    let shape = b.shape(read(0));
+                    let fits = shape[2..] == [kernel, kernel];
+                    let x = fits.then(|| b.conv(read(0), p("weight"), None, 1, shape[1], Padding::None));
+                    b.global_pool(x.as_ref().unwrap_or_else(|| read(0)))
+                }
                 Op::Linear { .. } => b.add(&b.matmul_transposed(read(0), p("weight")), p("bias")),
                 Op::Sigmoid => b.sigmoid(read(0)),
                 Op::Exp => b.exp(&b.clamp(read(0), -f64::from(EXP_MAX), f64::from(EXP_MAX))),

@@ -1,4 +1,4 @@
-//! AdamW, its schedule, gradient clipping and the average of weights that is exported.
+//! Optimisers, gradient clipping, and the average of weights that is judged and exported.
 
 use std::collections::BTreeMap;
 
@@ -7,91 +7,150 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Backend;
 use crate::model::learns;
 
-/// How the learning rate moves: up from zero over `warmup` steps, level, and down to zero at the end.
+/// How gradients become changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub struct Schedule {
-    /// Highest learning rate.
-    pub rate: f64,
-    /// Steps of the rise.
-    pub warmup: u64,
-    /// Steps in all.
-    pub steps: u64,
-    /// Fraction of the steps over which the rate falls along a half cosine; 1 is the usual cosine schedule.
-    pub fall: f64,
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Rule {
+    /// AdamW (Loshchilov and Hutter 2019).
+    Adamw {
+        /// Decay of the first moment.
+        #[serde(default = "Rule::default_first")]
+        first: f64,
+        /// Decay of the second moment.
+        #[serde(default = "Rule::default_second")]
+        second: f64,
+    },
+    /// Stochastic gradient descent with momentum; the decay is added to the gradient.
+    Sgd {
+        /// Decay of the velocity.
+        #[serde(default = "Rule::default_first")]
+        momentum: f64,
+    },
 }
 
-impl Schedule {
-    /// The learning rate of step `step`, counted from 0.
-    #[must_use]
-    pub fn at(&self, step: u64) -> f64 {
-        if step < self.warmup {
-            return self.rate * (step + 1) as f64 / self.warmup as f64;
-        }
-        let falling = (self.steps as f64 * self.fall).max(1.0);
-        let done = (step as f64 - (self.steps as f64 - falling)) / falling;
-        self.rate * 0.5 * (1.0 + (done.clamp(0.0, 1.0) * std::f64::consts::PI).cos())
+impl Default for Rule {
+    fn default() -> Rule {
+        Rule::Adamw { first: Rule::default_first(), second: Rule::default_second() }
     }
 }
 
-/// AdamW (Loshchilov and Hutter 2019), decaying only weights, never norms or biases.
-pub struct AdamW<B: Backend> {
-    /// First and second moments by parameter.
-    pub moments: BTreeMap<String, (B::Tensor, B::Tensor)>,
+impl Rule {
+    fn default_first() -> f64 {
+        0.9
+    }
+    fn default_second() -> f64 {
+        0.99
+    }
+}
+
+const EPSILON: f64 = 1e-8;
+
+/// Gradients by parameter.
+pub type Gradients<T> = BTreeMap<String, T>;
+
+/// Adds to sums of gradients, for steps of several batches.
+pub fn accumulate<B: Backend>(b: &B, sums: &mut Gradients<B::Tensor>, more: Gradients<B::Tensor>) {
+    b.without_gradients(|| {
+        for (name, gradient) in more {
+            let sum = sums.get(&name).map(|sum| b.add(sum, &gradient));
+            sums.insert(name, sum.unwrap_or(gradient));
+        }
+    });
+}
+
+/// Gradients of a loss with respect to all that learns.
+pub fn gradients<B: Backend>(
+    b: &B,
+    loss: &B::Tensor,
+    tensors: &BTreeMap<String, B::Tensor>,
+) -> Gradients<B::Tensor> {
+    let (names, leaves): (Vec<&String>, Vec<&B::Tensor>) = tensors.iter().filter(|(n, _)| learns(n)).unzip();
+    let found = names.into_iter().zip(b.gradients(loss, &leaves));
+    found.filter_map(|(name, gradient)| Some((name.clone(), gradient?))).collect()
+}
+
+/// Changes parameters by their gradients, decaying only weights, never norms or biases.
+pub struct Optimiser<B: Backend> {
+    /// First moments (AdamW) or velocities (SGD) by parameter.
+    pub first: BTreeMap<String, B::Tensor>,
+    /// Second moments by parameter; empty for SGD.
+    pub second: BTreeMap<String, B::Tensor>,
     /// Steps taken.
     pub steps: u64,
+    rule: Rule,
     decay: f64,
     clip: f64,
 }
 
-const BETA: (f64, f64) = (0.9, 0.99);
-const EPSILON: f64 = 1e-8;
-
-impl<B: Backend> AdamW<B> {
-    /// With a weight decay (as a fraction of the learning rate) and a bound on the gradient's norm.
+impl<B: Backend> Optimiser<B> {
+    /// With a weight decay and a bound on the gradient's norm.
     #[must_use]
-    pub fn new(decay: f64, clip: f64) -> AdamW<B> {
-        AdamW { moments: BTreeMap::new(), steps: 0, decay, clip }
+    pub fn new(rule: Rule, decay: f64, clip: f64) -> Optimiser<B> {
+        Optimiser { first: BTreeMap::new(), second: BTreeMap::new(), steps: 0, rule, decay, clip }
     }
 
-    /// Moves every learning parameter that has a gradient; returns the gradient's norm, infinite or NaN if the
-    /// loss was not finite, and then leaves everything as it was.
-    pub fn step(&mut self, b: &B, tensors: &mut BTreeMap<String, B::Tensor>, rate: f64) -> f32 {
+    /// Moves every parameter that has a gradient; returns the gradient's norm, infinite or NaN if the loss was not
+    /// finite, and then leaves everything as it was.
+    pub fn step(
+        &mut self,
+        b: &B,
+        tensors: &mut BTreeMap<String, B::Tensor>,
+        gradients: &Gradients<B::Tensor>,
+        rate: f64,
+    ) -> f32 {
         b.without_gradients(|| {
-            let gradients: Vec<(String, B::Tensor)> = tensors
-                .iter()
-                .filter(|(name, _)| learns(name))
-                .filter_map(|(name, p)| Some((name.clone(), b.gradient(p)?)))
-                .collect();
-            let squares = gradients.iter().map(|(_, g)| f64::from(b.scalar(&b.sum(&b.mul(g, g)))));
+            let squares = gradients.values().map(|g| f64::from(b.scalar(&b.sum(&b.mul(g, g)))));
             let norm = squares.sum::<f64>().sqrt();
             if !norm.is_finite() {
                 return norm as f32;
             }
             self.steps += 1;
             let shrink = (self.clip / norm.max(1e-12)).min(1.0);
-            let unbias = |beta: f64| 1.0 / (1.0 - beta.powi(self.steps.min(1 << 30) as i32));
             for (name, gradient) in gradients {
-                let p = &tensors[&name];
-                let g = b.affine(&gradient, shrink, 0.0);
-                let squared = b.mul(&g, &g);
-                let moved = |old: &B::Tensor, new: &B::Tensor, beta: f64| {
-                    b.add(&b.affine(old, beta, 0.0), &b.affine(new, 1.0 - beta, 0.0))
+                let g = b.affine(gradient, shrink, 0.0);
+                let p = &tensors[name];
+                let decay = if name.ends_with(".weight") { self.decay } else { 0.0 };
+                let next = match self.rule {
+                    Rule::Adamw { first, second } => self.adamw(b, name, p, &g, rate, decay, (first, second)),
+                    Rule::Sgd { momentum } => {
+                        let g = b.add(&g, &b.affine(p, decay, 0.0));
+                        let v = self.first.get(name).map(|v| b.add(&b.affine(v, momentum, 0.0), &g));
+                        let v = v.unwrap_or(g);
+                        let next = b.sub(p, &b.affine(&v, rate, 0.0));
+                        self.first.insert(name.clone(), v);
+                        next
+                    }
                 };
-                let (m, v) = match self.moments.get(&name) {
-                    Some((m, v)) => (moved(m, &g, BETA.0), moved(v, &squared, BETA.1)),
-                    None => (b.affine(&g, 1.0 - BETA.0, 0.0), b.affine(&squared, 1.0 - BETA.1, 0.0)),
-                };
-                let deviation = b.affine(&b.sqrt(&b.affine(&v, unbias(BETA.1), 0.0)), 1.0, EPSILON);
-                let change = b.div(&b.affine(&m, rate * unbias(BETA.0), 0.0), &deviation);
-                let decay = if name.ends_with(".weight") { self.decay * rate } else { 0.0 };
-                let next = b.sub(&b.affine(p, 1.0 - decay, 0.0), &change);
-                let next = b.leaf(&next);
-                tensors.insert(name.clone(), next);
-                self.moments.insert(name, (m, v));
+                tensors.insert(name.clone(), b.leaf(&next));
             }
             norm as f32
         })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one private caller, each argument another kind of thing")]
+    fn adamw(
+        &mut self,
+        b: &B,
+        name: &str,
+        p: &B::Tensor,
+        g: &B::Tensor,
+        rate: f64,
+        decay: f64,
+        beta: (f64, f64),
+    ) -> B::Tensor {
+        let unbias = |beta: f64| 1.0 / (1.0 - beta.powi(self.steps.min(1 << 30) as i32));
+        let moved = |old: Option<&B::Tensor>, new: &B::Tensor, beta: f64| {
+            let new = b.affine(new, 1.0 - beta, 0.0);
+            old.map_or(new.clone(), |old| b.add(&b.affine(old, beta, 0.0), &new))
+        };
+        let m = moved(self.first.get(name), g, beta.0);
+        let v = moved(self.second.get(name), &b.mul(g, g), beta.1);
+        let deviation = b.affine(&b.sqrt(&b.affine(&v, unbias(beta.1), 0.0)), 1.0, EPSILON);
+        let change = b.div(&b.affine(&m, rate * unbias(beta.0), 0.0), &deviation);
+        let next = b.sub(&b.affine(p, 1.0 - decay * rate, 0.0), &change);
+        self.first.insert(name.into(), m);
+        self.second.insert(name.into(), v);
+        next
     }
 }
 

@@ -1,4 +1,7 @@
 //! A recipe: everything that decides what a run comes to, in one TOML file.
+//!
+//! Fields are only ever added, with defaults that mean what was meant without them: a recipe of yesterday still
+//! describes yesterday's run.
 
 use std::path::Path;
 
@@ -6,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::augment::Strength;
 use crate::error::TrainError;
-use crate::optim::Schedule;
+use crate::loss::margin::{Kind, Margin};
+use crate::optim::Rule;
+use crate::schedule::Schedule;
 
 /// A run's recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,9 +21,12 @@ pub struct Recipe {
     pub network: String,
     /// Seed of weights, order and augmentation.
     pub seed: u64,
-    /// Samples a step.
+    /// Samples of one forward and backward pass.
     pub batch: usize,
-    /// Weight decay as a fraction of the learning rate.
+    /// Passes of one step, whose gradients are averaged.
+    #[serde(default = "Recipe::default_accumulate")]
+    pub accumulate: usize,
+    /// Weight decay: with AdamW a fraction of the learning rate, with SGD added to the gradient.
     #[serde(default = "Recipe::default_decay")]
     pub decay: f64,
     /// Bound on the norm of the gradient.
@@ -27,6 +35,12 @@ pub struct Recipe {
     /// Decay of the average of weights that is judged and exported.
     #[serde(default = "Recipe::default_average")]
     pub average: f64,
+    /// How gradients become changes.
+    #[serde(default)]
+    pub optimiser: Rule,
+    /// When to end before the last step.
+    #[serde(default)]
+    pub stop: Option<Stop>,
     /// What happens one after another.
     pub stages: Vec<Stage>,
     /// Weights of an embedder's losses.
@@ -47,6 +61,20 @@ pub struct Stage {
     pub schedule: Schedule,
 }
 
+/// Early stopping: the run ends when a held-out figure has not become better for a while. The weights of the best
+/// evaluation are the run's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// Which held-out figure, such as `tar_at_far_1e-3`.
+    pub figure: String,
+    /// Evaluations in a row without a better one that end the run.
+    pub patience: u32,
+    /// Whether less is better.
+    #[serde(default)]
+    pub less_is_better: bool,
+}
+
 /// Weights of the losses of an embedder; zero is off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -55,14 +83,17 @@ pub struct EmbedLosses {
     pub distil: f64,
     /// Squared difference of the batch's cosines to the teacher's.
     pub relations: f64,
-    /// CosFace over the labelled faces.
+    /// CosFace over the labelled faces: the short way to write one head.
     pub margin_loss: f64,
     /// CosFace's margin.
     pub margin: f32,
     /// CosFace's scale.
     pub scale: f64,
-    /// Prefix of the people that one head tells apart; others count as unlabelled.
+    /// Prefix of the people that this head tells apart; others count as unlabelled.
     pub people: String,
+    /// Further heads, one for each label space.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<HeadRecipe>,
 }
 
 impl Default for EmbedLosses {
@@ -74,11 +105,72 @@ impl Default for EmbedLosses {
             margin: 0.35,
             scale: 48.0,
             people: String::new(),
+            heads: Vec::new(),
         }
     }
 }
 
+/// A head: the people of one label space, told apart by one loss. People of different spaces are never taken for
+/// different people, since they may be the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadRecipe {
+    /// Prefix of the people's names, as `celeba:`.
+    pub people: String,
+    /// Weight in the sum of losses.
+    pub weight: f64,
+    /// Which loss.
+    #[serde(default)]
+    pub loss: Kind,
+    /// Margin.
+    #[serde(default = "HeadRecipe::default_margin")]
+    pub margin: f64,
+    /// Scale of the cosines.
+    #[serde(default = "HeadRecipe::default_scale")]
+    pub scale: f64,
+    /// Centres of each person.
+    #[serde(default = "HeadRecipe::default_centres")]
+    pub centres: usize,
+}
+
+impl HeadRecipe {
+    fn default_margin() -> f64 {
+        0.35
+    }
+    fn default_scale() -> f64 {
+        48.0
+    }
+    fn default_centres() -> usize {
+        1
+    }
+
+    /// The loss with its numbers.
+    #[must_use]
+    pub fn spec(&self) -> Margin {
+        Margin { kind: self.loss, margin: self.margin, scale: self.scale, centres: self.centres }
+    }
+}
+
+impl EmbedLosses {
+    /// All heads, the one of the short way first.
+    #[must_use]
+    pub fn all_heads(&self) -> Vec<HeadRecipe> {
+        let short = HeadRecipe {
+            people: self.people.clone(),
+            weight: self.margin_loss,
+            loss: Kind::CosFace,
+            margin: f64::from(self.margin),
+            scale: self.scale,
+            centres: 1,
+        };
+        (self.margin_loss > 0.0).then_some(short).into_iter().chain(self.heads.iter().cloned()).collect()
+    }
+}
+
 impl Recipe {
+    fn default_accumulate() -> usize {
+        1
+    }
     fn default_decay() -> f64 {
         0.05
     }
@@ -89,6 +181,25 @@ impl Recipe {
         0.999
     }
 
+    /// A recipe of nothing but a network, where one is needed only to judge.
+    #[must_use]
+    pub fn plain(network: &str) -> Recipe {
+        Recipe {
+            network: network.into(),
+            seed: 1,
+            batch: 2,
+            accumulate: Recipe::default_accumulate(),
+            decay: Recipe::default_decay(),
+            clip: Recipe::default_clip(),
+            average: Recipe::default_average(),
+            optimiser: Rule::default(),
+            stop: None,
+            stages: Vec::new(),
+            embed: EmbedLosses { distil: 1.0, ..EmbedLosses::default() },
+            augment: Strength::default(),
+        }
+    }
+
     /// Reads a recipe.
     ///
     /// # Errors
@@ -96,16 +207,60 @@ impl Recipe {
     pub fn open(path: &Path) -> Result<Recipe, TrainError> {
         let text = std::fs::read_to_string(path).map_err(|e| TrainError::file(path, &e))?;
         let recipe: Recipe = toml::from_str(&text).map_err(|e| TrainError::file(path, &e))?;
-        let wrong = |reason: &str| Err(TrainError::file(path, &reason));
-        if recipe.batch < 2 {
-            return wrong("batch must be at least 2");
+        match recipe.fault() {
+            Some(fault) => Err(TrainError::file(path, &fault)),
+            None => Ok(recipe),
         }
-        if recipe.stages.is_empty()
-            || recipe.stages.iter().any(|s| s.schedule.steps == 0 || s.size % 32 != 0 && s.size != 112)
+    }
+
+    /// What is impossible in the recipe, if anything.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let wrong = |reason: String| Some(reason);
+        if self.batch < 2 {
+            return wrong("batch must be at least 2: normalisation needs a batch".into());
+        }
+        if self.accumulate == 0 {
+            return wrong("accumulate must be at least 1".into());
+        }
+        if self.clip.is_nan()
+            || self.clip <= 0.0
+            || !(0.0..1.0).contains(&self.average)
+            || self.decay.is_nan()
+            || self.decay < 0.0
         {
-            return wrong("needs stages, each with steps > 0 and a size that is 112 or a multiple of 32");
+            return wrong("clip must be positive, average in [0, 1) and decay not negative".into());
         }
-        Ok(recipe)
+        if self.stages.is_empty() {
+            return wrong("stages: needs at least one".into());
+        }
+        for (i, stage) in self.stages.iter().enumerate() {
+            if stage.size == 0 || stage.size % 32 != 0 && stage.size != 112 {
+                return wrong(format!(
+                    "stages[{i}].size must be 112 or a multiple of 32, not {}",
+                    stage.size
+                ));
+            }
+            if let Some(fault) = stage.schedule.fault() {
+                return wrong(format!("stages[{i}].{fault}"));
+            }
+        }
+        if let Some(fault) = self.augment.fault() {
+            return wrong(fault);
+        }
+        let heads = self.embed.all_heads();
+        for (i, head) in heads.iter().enumerate() {
+            if !(head.weight > 0.0 && head.scale > 0.0 && head.margin >= 0.0 && head.centres >= 1) {
+                return wrong(format!(
+                    "embed.heads {:?}: weight and scale must be positive, margin not negative, centres at least 1",
+                    head.people
+                ));
+            }
+            if let Some(other) = heads[..i].iter().find(|h| h.people == head.people) {
+                return wrong(format!("embed.heads: two heads for the people {:?}; keep one", other.people));
+            }
+        }
+        None
     }
 
     /// Steps of all stages.
@@ -125,5 +280,62 @@ impl Recipe {
         }
         let last = self.stages[self.stages.len() - 1];
         (last, last.schedule.steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(extra: &str) -> Result<Recipe, String> {
+        let text = format!(
+            "network = \"phiz-embed\"\nseed = 1\nbatch = 8\n{extra}\n\
+             [[stages]]\nsize = 64\nschedule = {{ rate = 1e-3, warmup = 2, steps = 10, fall = 0.5 }}\n"
+        );
+        let recipe: Recipe = toml::from_str(&text).map_err(|e| e.to_string())?;
+        recipe.fault().map_or(Ok(recipe), Err)
+    }
+
+    #[test]
+    fn recipes_of_the_first_models_are_still_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).expect("recipes") {
+            let path = entry.expect("entry").path();
+            let recipe = Recipe::open(&path).unwrap_or_else(|e| panic!("{e}"));
+            let text = toml::to_string(&recipe).expect("writes");
+            assert_eq!(toml::from_str::<Recipe>(&text).expect("reads"), recipe, "{}", path.display());
+            count += 1;
+        }
+        assert!(count >= 3);
+    }
+
+    #[test]
+    fn what_is_impossible_is_named() {
+        let plain = read("").expect("the plain one");
+        assert_eq!(plain.optimiser, Rule::Adamw { first: 0.9, second: 0.99 });
+        assert_eq!(plain.accumulate, 1);
+        for (extra, expected) in [
+            ("accumulate = 0", "accumulate"),
+            ("clip = 0.0", "clip"),
+            ("optimiser = { kind = \"adam\" }", "adam"),
+            ("stop = { figure = \"x\", patience = 2, better = 1 }", "better"),
+            ("embed = { heads = [{ people = \"a:\", weight = 0.0 }] }", "weight"),
+            (
+                "embed = { heads = [{ people = \"a:\", weight = 1.0 }, { people = \"a:\", weight = 1.0 }] }",
+                "two heads",
+            ),
+            ("embed = { heads = [{ people = \"a:\", weight = 1.0, loss = \"triplet\" }] }", "triplet"),
+        ] {
+            let error = read(extra).expect_err(extra);
+            assert!(error.contains(expected), "{extra}: {error}");
+        }
+        let full = read(
+            "optimiser = { kind = \"sgd\" }\n\
+             embed = { heads = [{ people = \"a:\", weight = 1.0, loss = \"adaface\", centres = 3 }] }",
+        )
+        .expect("the full one");
+        assert_eq!(full.optimiser, Rule::Sgd { momentum: 0.9 });
+        assert_eq!(full.embed.all_heads().len(), 1);
     }
 }

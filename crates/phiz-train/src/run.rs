@@ -1,22 +1,32 @@
-//! The loop that all tasks share: load ahead, step, report, checkpoint, resume.
+//! The loop that all tasks share: load ahead, step, report, judge, checkpoint, resume.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::{self, Weights};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::backend::Backend;
+use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
-use crate::model::Model;
-use crate::optim::{AdamW, Average};
+use crate::model::{Model, learns};
+use crate::optim::{self, Average, Optimiser};
 use crate::random::Random;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Stage};
+use crate::record::Record;
+use crate::transfer::Start;
+use crate::watch::{Progress, Watch};
+use crate::weights::{write_atomically, write_weights};
+
+/// Figures or losses by name.
+pub type Figures = Vec<(String, f32)>;
+
+/// A loss and its parts by name.
+pub type Loss<T> = (T, Vec<(String, T)>);
 
 /// What is learnt: a source of batches and the loss of one.
 pub trait Task<B: Backend>: Sync {
@@ -24,17 +34,14 @@ pub trait Task<B: Backend>: Sync {
     type Batch: Send;
     /// Parameters beside the network's, such as class centres: name, shape, values.
     fn extras(&self, random: &mut Random) -> Weights;
-    /// The batch of a step, at the input size of its stage; depends on nothing but `step`.
-    fn load(&self, step: u64, size: usize) -> Self::Batch;
+    /// The batch of that number, at the input size of its stage; depends on nothing else.
+    fn load(&self, number: u64, size: usize) -> Self::Batch;
+    /// The pictures of a batch as the network reads them.
+    fn pictures(&self, b: &B, batch: &Self::Batch) -> B::Tensor;
     /// The loss and its parts by name.
-    fn loss(
-        &self,
-        b: &B,
-        model: &Model<B>,
-        batch: &Self::Batch,
-    ) -> (B::Tensor, Vec<(&'static str, B::Tensor)>);
+    fn loss(&self, b: &B, model: &Model<B>, batch: &Self::Batch) -> Loss<B::Tensor>;
     /// Figures on held-out people or scenes at an input size.
-    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Vec<(&'static str, f32)>;
+    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures;
 }
 
 /// Where a run lives and how often it speaks.
@@ -42,19 +49,55 @@ pub trait Task<B: Backend>: Sync {
 pub struct RunOptions {
     /// The run's folder; a checkpoint in it is resumed.
     pub folder: PathBuf,
-    /// Weights to begin from when there is no checkpoint.
-    pub from: Option<PathBuf>,
+    /// Weights to begin from when there is no checkpoint, see [`crate::transfer`].
+    pub from: Option<Start>,
     /// Steps between checkpoints.
     pub save_every: u64,
+    /// A checkpoint is also written when so much time has passed since the last.
+    pub save_after: Duration,
     /// Steps between held-out figures.
     pub evaluate_every: u64,
+    /// Set from outside to end the run at the next step with a checkpoint.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl RunOptions {
+    /// The usual intervals.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> RunOptions {
+        RunOptions {
+            folder,
+            from: None,
+            save_every: 500,
+            save_after: Duration::from_secs(300),
+            evaluate_every: 1000,
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All steps are done.
+    Complete,
+    /// The held-out figure did not become better any more.
+    Early {
+        /// Steps done.
+        step: u64,
+    },
+    /// It was asked to stop and can be resumed.
+    Interrupted {
+        /// Steps done.
+        step: u64,
+    },
 }
 
 const REPORT_EVERY: u64 = 20;
 const MAX_BAD_STEPS: u32 = 20;
 
-/// Trains to the recipe's end, or on from the folder's checkpoint; the averaged weights stand in
-/// `model.safetensors` and `model.onnx` of the folder.
+/// Trains to the recipe's end, or on from the folder's checkpoint. The averaged weights (of the best evaluation,
+/// if the recipe stops early) stand in `model.safetensors` and `model.onnx` of the folder.
 ///
 /// # Errors
 /// Files that cannot be read or written, weights of another network, or a loss that stays not finite.
@@ -64,210 +107,314 @@ pub fn run<B: Backend, T: Task<B>>(
     recipe: &Recipe,
     task: &T,
     options: &RunOptions,
-) -> Result<(), TrainError> {
-    let folder = &options.folder;
-    fs::create_dir_all(folder).map_err(|e| TrainError::file(folder, &e))?;
-    let checkpoint = folder.join("checkpoint.safetensors");
-    let mut random = Random::new(recipe.seed);
-    let mut model = Model::new(b, net, &mut random)?;
-    let mut weights = model.weights(b);
-    weights.extend(task.extras(&mut random));
-    let mut optimiser = AdamW::new(recipe.decay, recipe.clip);
-    let mut start = 0;
-    let mut saved = None;
-    if checkpoint.exists() {
-        let all = read_weights(&checkpoint)?;
-        let part = |prefix: &str| -> Weights {
-            all.iter().filter_map(|(n, v)| Some((n.strip_prefix(prefix)?.to_string(), v.clone()))).collect()
-        };
-        start = all.get("step").map_or(0, |(_, v)| v[0] as u64 * (1 << 20) + v[1] as u64);
-        adopt(&mut weights, part("now."));
-        saved = Some((part("average."), part("m."), part("v.")));
-    } else if let Some(from) = &options.from {
-        adopt(&mut weights, read_weights(from)?);
+    watch: &mut dyn Watch,
+) -> Result<Ending, TrainError> {
+    let mut trainer = Trainer::new(b, net, recipe, task, options)?;
+    if let Some(step) = trainer.resumed {
+        watch.note(&format!("resumed at step {step} from {}", options.folder.display()));
     }
-    model = Model::from_weights(b, net, &weights);
-    let mut average = Average::new(b, &model.tensors, recipe.average);
-    if let Some((averages, m, v)) = saved {
-        let tensor = |(shape, data): &(Vec<usize>, Vec<f32>)| b.constant(data, shape);
-        average.tensors.extend(averages.iter().map(|(n, w)| (n.clone(), tensor(w))));
-        optimiser.moments = m.iter().map(|(n, w)| (n.clone(), (tensor(w), tensor(&v[n])))).collect();
-        optimiser.steps = start;
-        println!("resumed at step {start} from {}", checkpoint.display());
-    }
-    let log = folder.join("metrics.jsonl");
-    let mut log = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&log)
-        .map_err(|e| TrainError::file(&log, &e))?;
     let cost = net.cost(recipe.stages[0].size, recipe.stages[0].size);
-    println!(
-        "{}: {} parameters, {} MMAC, {}",
+    watch.note(&format!(
+        "{}: {} parameters, {} MMAC at {} px, {}",
         net.name,
         cost.parameters,
         cost.macs / 1_000_000,
+        recipe.stages[0].size,
         b.describe()
-    );
-
-    let total = recipe.steps();
-    std::thread::scope(|scope| {
+    ));
+    let (start, total, each) = (trainer.step, recipe.steps(), recipe.accumulate as u64);
+    let ending = std::thread::scope(|scope| {
         let (send, receive) = sync_channel(4);
         scope.spawn(move || {
-            for step in start..total {
-                let (stage, _) = recipe.stage(step);
-                if send.send(task.load(step, stage.size)).is_err() {
+            for number in start * each..total * each {
+                let (stage, _) = recipe.stage(number / each);
+                if send.send(task.load(number, stage.size)).is_err() {
                     return;
                 }
             }
         });
-        let began = Instant::now();
-        let mut recent: VecDeque<(Instant, u64)> = VecDeque::from([(began, start)]);
-        let mut sums: BTreeMap<&'static str, f32> = BTreeMap::new();
-        let mut bad_steps = 0;
-        for step in start..total {
-            let Ok(batch) = receive.recv() else { break };
-            let (stage, within) = recipe.stage(step);
-            let rate = stage.schedule.at(within);
-            let (loss, parts) = task.loss(b, &model, &batch);
-            b.backward(&loss);
-            let norm = optimiser.step(b, &mut model.tensors, rate);
-            if norm.is_finite() {
-                bad_steps = 0;
-                average.update(b, &model.tensors, step);
-            } else {
-                bad_steps += 1;
-                if bad_steps >= MAX_BAD_STEPS {
-                    return Err(TrainError::Diverged(bad_steps));
+        let mut next = || receive.recv().map_err(|_| TrainError::Recipe("the loader stopped".into()));
+        trainer.train(&mut next, watch)
+    })?;
+    trainer.record.finish()?;
+    Ok(ending)
+}
+
+/// A run in the making.
+struct Trainer<'a, B: Backend, T: Task<B>> {
+    b: &'a B,
+    net: &'a Architecture,
+    recipe: &'a Recipe,
+    task: &'a T,
+    options: &'a RunOptions,
+    record: Record,
+    model: Model<B>,
+    average: Average<B>,
+    optimiser: Optimiser<B>,
+    /// Sums since the last report: losses by name, and under `count` how many steps they are of.
+    sums: BTreeMap<String, f64>,
+    best: Option<(f64, u32)>,
+    best_weights: Weights,
+    step: u64,
+    resumed: Option<u64>,
+    bad_steps: u32,
+}
+
+impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
+    fn new(
+        b: &'a B,
+        net: &'a Architecture,
+        recipe: &'a Recipe,
+        task: &'a T,
+        options: &'a RunOptions,
+    ) -> Result<Trainer<'a, B, T>, TrainError> {
+        let path = options.folder.join("checkpoint.safetensors");
+        let saved = if path.exists() { Some(Checkpoint::read(&path)?) } else { None };
+        let record =
+            Record::open(&options.folder, net, recipe, &b.describe(), saved.as_ref().map(|s| s.step))?;
+        let mut random = Random::new(recipe.seed);
+        let mut weights = Model::new(b, net, &mut random)?.weights(b);
+        weights.extend(task.extras(&mut random));
+        let resumed = saved.as_ref().map(|s| s.step);
+        let saved = saved.unwrap_or_default();
+        if resumed.is_some() {
+            for (name, (shape, _)) in &weights {
+                if saved.now.get(name).is_none_or(|(other, _)| other != shape) {
+                    let reason =
+                        format!("lacks {name:?} of shape {shape:?}: it is of another network or data");
+                    return Err(TrainError::file(&path, &reason));
                 }
             }
-            *sums.entry("loss").or_default() += b.scalar(&loss);
-            for (name, part) in &parts {
-                *sums.entry(name).or_default() += b.scalar(part);
-            }
-            let done = step + 1;
-            if done % REPORT_EVERY == 0 || done == total {
+            weights.clone_from(&saved.now);
+        } else if let Some(from) = &options.from {
+            let batch = task.load(0, recipe.stages[0].size);
+            let begun = from.weights(b, net, &task.pictures(b, &batch))?;
+            adopt(&mut weights, &begun);
+        }
+        let model = Model::from_weights(b, net, &weights);
+        let mut average = Average::new(b, &model.tensors, recipe.average);
+        let tensors = |part: &Weights| -> BTreeMap<String, B::Tensor> {
+            part.iter().map(|(n, (shape, data))| (n.clone(), b.constant(data, shape))).collect()
+        };
+        average.tensors.extend(tensors(&saved.average));
+        let mut optimiser = Optimiser::new(recipe.optimiser, recipe.decay, recipe.clip);
+        optimiser.first = tensors(&saved.first);
+        optimiser.second = tensors(&saved.second);
+        optimiser.steps = saved.updates;
+        Ok(Trainer {
+            b,
+            net,
+            recipe,
+            task,
+            options,
+            record,
+            model,
+            average,
+            optimiser,
+            sums: saved.sums,
+            best: saved.best,
+            best_weights: saved.best_weights,
+            step: saved.step,
+            resumed,
+            bad_steps: 0,
+        })
+    }
+
+    fn train(
+        &mut self,
+        next: &mut dyn FnMut() -> Result<T::Batch, TrainError>,
+        watch: &mut dyn Watch,
+    ) -> Result<Ending, TrainError> {
+        let total = self.recipe.steps();
+        let (began, start) = (Instant::now(), self.step);
+        let mut recent = VecDeque::from([(began, start)]);
+        let mut saved = Instant::now();
+        if self.step >= total {
+            self.export()?;
+        }
+        if let (Some(stop), Some((_, since))) = (&self.recipe.stop, self.best)
+            && since >= stop.patience
+        {
+            return Ok(Ending::Early { step: self.step });
+        }
+        while self.step < total {
+            let (stage, within) = self.recipe.stage(self.step);
+            let rate = stage.schedule.at(within);
+            let norm = self.update(next, rate)?;
+            self.step += 1;
+            let done = self.step;
+            let last = done == total;
+            if done.is_multiple_of(REPORT_EVERY) || last {
                 recent.push_back((Instant::now(), done));
                 if recent.len() > 20 {
                     recent.pop_front();
                 }
                 let (since, first) = recent[0];
-                let speed = (done - first) as f64 / since.elapsed().as_secs_f64();
-                let parts: Vec<String> =
-                    sums.iter().map(|(n, v)| format!("{n} {:.4}", v / REPORT_EVERY as f32)).collect();
-                println!(
-                    "step {done}/{total} size {} rate {rate:.2e} {} grad {norm:.2} {:.0} images/s {:.0} min left",
-                    stage.size,
-                    parts.join(" "),
-                    speed * recipe.batch as f64,
-                    (total - done) as f64 / speed / 60.0
-                );
-                let mut line =
-                    serde_json::json!({"step": done, "rate": rate, "seconds": began.elapsed().as_secs_f64()});
-                for (name, value) in &sums {
-                    line[*name] = (value / REPORT_EVERY as f32).into();
-                }
-                let _ = writeln!(log, "{line}");
-                sums.clear();
-            }
-            if done % options.evaluate_every == 0 || done == total {
-                let judged = Model::from_weights(b, net, &values(b, &average.tensors, &weights));
-                let figures = b.without_gradients(|| task.evaluate(b, &judged, stage.size));
-                let text: Vec<String> = figures.iter().map(|(n, v)| format!("{n} {v:.4}")).collect();
-                println!("held out at step {done}: {}", text.join(" "));
-                let mut line = serde_json::json!({"step": done});
-                for (name, value) in &figures {
-                    line[*name] = (*value).into();
-                }
-                let _ = writeln!(log, "{line}");
-            }
-            if done % options.save_every == 0 || done == total {
-                let mut all = Weights::new();
-                let mut put = |prefix: &str, part: Weights| {
-                    all.extend(part.into_iter().map(|(n, v)| (format!("{prefix}{n}"), v)));
+                let speed = (done - first) as f64 / since.elapsed().as_secs_f64().max(1e-9);
+                let progress = Progress {
+                    step: done,
+                    total,
+                    size: stage.size,
+                    rate,
+                    losses: self.take_means(),
+                    gradient: norm,
+                    images_per_second: speed * (self.recipe.batch * self.recipe.accumulate) as f64,
+                    left: Duration::from_secs_f64((total - done) as f64 / speed.max(1e-9)),
                 };
-                put("now.", model.weights(b));
-                let averaged = values(b, &average.tensors, &weights);
-                put("average.", averaged.clone());
-                let moments = |second: bool| -> BTreeMap<String, B::Tensor> {
-                    let one = |(n, (m, v)): (&String, &(B::Tensor, B::Tensor))| {
-                        (n.clone(), if second { v.clone() } else { m.clone() })
-                    };
-                    optimiser.moments.iter().map(one).collect()
-                };
-                put("m.", values(b, &moments(false), &weights));
-                put("v.", values(b, &moments(true), &weights));
-                // An f32 holds integers exactly to 2^24 only, so the step is kept in two.
-                all.insert("step".into(), (vec![2], vec![(done >> 20) as f32, (done & 0xf_ffff) as f32]));
-                write_weights(&checkpoint, &all)?;
-                write_weights(&folder.join("model.safetensors"), &averaged)?;
-                write_atomically(&folder.join("model.onnx"), &onnx::export(net, &averaged)?)?;
+                self.record.progress(&progress, began.elapsed())?;
+                watch.progress(&progress);
+            }
+            let mut early = false;
+            if done.is_multiple_of(self.options.evaluate_every) || last {
+                let figures = self.judge(stage);
+                self.record.held_out(done, &figures)?;
+                watch.held_out(done, &figures);
+                early = self.had_enough(&figures)? && !last;
+            }
+            let asked = self.options.stop.load(Ordering::Relaxed) || watch.wants_to_stop();
+            let late = saved.elapsed() >= self.options.save_after;
+            if done.is_multiple_of(self.options.save_every) || last || early || asked || late {
+                self.save()?;
+                saved = Instant::now();
+            }
+            if early {
+                return Ok(Ending::Early { step: done });
+            }
+            if asked && !last {
+                return Ok(Ending::Interrupted { step: done });
             }
         }
-        Ok(())
-    })
+        Ok(Ending::Complete)
+    }
+
+    /// One step; returns the gradient's norm.
+    fn update(
+        &mut self,
+        next: &mut dyn FnMut() -> Result<T::Batch, TrainError>,
+        rate: f64,
+    ) -> Result<f32, TrainError> {
+        let b = self.b;
+        let share = 1.0 / self.recipe.accumulate as f64;
+        let mut gradients = optim::Gradients::new();
+        let mut losses: Vec<(String, f64)> = Vec::new();
+        for _ in 0..self.recipe.accumulate {
+            let batch = next()?;
+            let (loss, parts) = self.task.loss(b, &self.model, &batch);
+            let values = std::iter::once(("loss".to_string(), b.scalar(&loss)))
+                .chain(parts.into_iter().map(|(name, part)| (name, b.scalar(&part))));
+            losses.extend(values.map(|(name, value)| (name, f64::from(value) * share)));
+            let loss = if self.recipe.accumulate == 1 { loss } else { b.affine(&loss, share, 0.0) };
+            let more = optim::gradients(b, &loss, &self.model.tensors);
+            optim::accumulate(b, &mut gradients, more);
+        }
+        let norm = self.optimiser.step(b, &mut self.model.tensors, &gradients, rate);
+        if norm.is_finite() && losses.iter().all(|(_, v)| v.is_finite()) {
+            self.bad_steps = 0;
+            self.average.update(b, &self.model.tensors, self.step);
+            losses.push(("count".into(), 1.0));
+            for (name, value) in losses {
+                *self.sums.entry(name).or_default() += value;
+            }
+            return Ok(norm);
+        }
+        self.heal();
+        self.bad_steps += 1;
+        if self.bad_steps >= MAX_BAD_STEPS {
+            return Err(TrainError::Diverged(self.bad_steps));
+        }
+        Ok(norm)
+    }
+
+    /// Puts running statistics that are no numbers any more back to their averages: they change while a batch is
+    /// read, before anybody knows what its loss will be.
+    fn heal(&self) {
+        for (name, tensor) in self.model.tensors.iter().filter(|(name, _)| !learns(name)) {
+            if self.b.values(tensor).iter().any(|v| !v.is_finite()) {
+                self.b.assign(tensor, &self.b.values(&self.average.tensors[name]));
+            }
+        }
+    }
+
+    fn take_means(&mut self) -> Figures {
+        let mut sums = std::mem::take(&mut self.sums);
+        let count = sums.remove("count").unwrap_or(0.0);
+        if count == 0.0 {
+            return Vec::new();
+        }
+        sums.into_iter().map(|(name, sum)| (name, (sum / count) as f32)).collect()
+    }
+
+    fn judge(&self, stage: Stage) -> Figures {
+        let judged = Model::from_weights(self.b, self.net, &self.averaged());
+        self.b.without_gradients(|| self.task.evaluate(self.b, &judged, stage.size))
+    }
+
+    /// Whether early stopping ends the run after these figures.
+    fn had_enough(&mut self, figures: &Figures) -> Result<bool, TrainError> {
+        let Some(stop) = &self.recipe.stop else { return Ok(false) };
+        let Some((_, figure)) = figures.iter().find(|(name, _)| *name == stop.figure) else {
+            let known: Vec<&str> = figures.iter().map(|(name, _)| name.as_str()).collect();
+            let reason =
+                format!("stop.figure {:?} is not measured; known are {}", stop.figure, known.join(", "));
+            return Err(TrainError::Recipe(reason));
+        };
+        let figure = f64::from(*figure);
+        let better = match self.best {
+            None => true,
+            Some((best, _)) if stop.less_is_better => figure < best,
+            Some((best, _)) => figure > best,
+        };
+        if better {
+            self.best = Some((figure, 0));
+            self.best_weights = self.averaged();
+            return Ok(false);
+        }
+        let (best, since) = self.best.unwrap_or((figure, 0));
+        self.best = Some((best, since + 1));
+        Ok(since + 1 >= stop.patience)
+    }
+
+    fn values(&self, tensors: &BTreeMap<String, B::Tensor>) -> Weights {
+        tensors.iter().map(|(n, t)| (n.clone(), (self.b.shape(t), self.b.values(t)))).collect()
+    }
+
+    fn averaged(&self) -> Weights {
+        self.values(&self.average.tensors)
+    }
+
+    fn save(&self) -> Result<(), TrainError> {
+        let checkpoint = Checkpoint {
+            step: self.step,
+            updates: self.optimiser.steps,
+            now: self.model.weights(self.b),
+            average: self.averaged(),
+            first: self.values(&self.optimiser.first),
+            second: self.values(&self.optimiser.second),
+            sums: self.sums.clone(),
+            best: self.best,
+            best_weights: self.best_weights.clone(),
+        };
+        // What the record says of these steps must last before the checkpoint says that they are done.
+        self.record.make_last()?;
+        checkpoint.write(&self.options.folder.join("checkpoint.safetensors"))?;
+        self.export()
+    }
+
+    fn export(&self) -> Result<(), TrainError> {
+        let weights = if self.best_weights.is_empty() { self.averaged() } else { self.best_weights.clone() };
+        let folder = &self.options.folder;
+        write_weights(&folder.join("model.safetensors"), &weights)?;
+        write_atomically(&folder.join("model.onnx"), &onnx::export(self.net, &weights)?)
+    }
 }
 
 /// Takes over what has the same name and shape.
-fn adopt(weights: &mut Weights, other: Weights) {
+fn adopt(weights: &mut Weights, other: &Weights) {
     for (name, value) in other {
-        if let Some(mine) = weights.get_mut(&name)
+        if let Some(mine) = weights.get_mut(name)
             && mine.0 == value.0
         {
-            *mine = value;
+            mine.clone_from(value);
         }
     }
-}
-
-fn values<B: Backend>(b: &B, tensors: &BTreeMap<String, B::Tensor>, shapes: &Weights) -> Weights {
-    tensors.iter().map(|(n, t)| (n.clone(), (shapes[n].0.clone(), b.values(t)))).collect()
-}
-
-/// Reads a safetensors file of f32.
-///
-/// # Errors
-/// A file that cannot be read or holds something else.
-pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
-    let bytes = fs::read(path).map_err(|e| TrainError::file(path, &e))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| TrainError::file(path, &e))?;
-    let mut weights = Weights::new();
-    for (name, view) in file.iter() {
-        if view.dtype() != Dtype::F32 {
-            return Err(TrainError::file(path, &format!("tensor {name:?} is {:?}, not F32", view.dtype())));
-        }
-        let data = view.data().chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
-        weights.insert(name.to_string(), (view.shape().to_vec(), data.collect()));
-    }
-    Ok(weights)
-}
-
-/// Writes a safetensors file of f32, whole or not at all.
-///
-/// # Errors
-/// A file that cannot be written.
-pub fn write_weights(path: &Path, weights: &Weights) -> Result<(), TrainError> {
-    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = weights
-        .iter()
-        .map(|(n, (shape, data))| (n, shape, data.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let mut views = Vec::new();
-    for (name, shape, data) in &bytes {
-        let view =
-            TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| TrainError::file(path, &e))?;
-        views.push((name.as_str(), view));
-    }
-    let file = safetensors::serialize(views, None).map_err(|e| TrainError::file(path, &e))?;
-    write_atomically(path, &file)
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let partial = path.with_extension("partial");
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write()
-        .map_err(|e| TrainError::file(path, &format!("cannot be written ({e}); free some space and resume")))
 }

@@ -6,7 +6,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::backend::{Backend, NORM_MOMENTUM};
+use crate::backend::{Backend, NORM_MOMENTUM, Padding};
 
 /// LibTorch on one device.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,8 @@ pub struct Torch {
 impl Torch {
     /// On the CPU with so many threads.
     #[must_use]
-    pub fn cpu(threads: i32, bf16: bool) -> Torch {
-        tch::set_num_threads(threads);
+    pub fn cpu(threads: usize, bf16: bool) -> Torch {
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
         Torch { device: Device::Cpu, bf16 }
     }
 
@@ -80,15 +80,25 @@ impl Backend for Torch {
     fn detach(&self, x: &TorchTensor) -> TorchTensor {
         x.0.detach().into()
     }
-    fn gradient(&self, leaf: &TorchTensor) -> Option<TorchTensor> {
-        let gradient = leaf.0.grad();
-        gradient.defined().then(|| gradient.into())
-    }
-    fn backward(&self, loss: &TorchTensor) {
+    fn gradients(&self, loss: &TorchTensor, leaves: &[&TorchTensor]) -> Vec<Option<TorchTensor>> {
         loss.0.backward();
+        let taken = leaves.iter().map(|leaf| {
+            let gradient = leaf.0.grad();
+            gradient.defined().then(|| {
+                // LibTorch adds to what stands in a leaf; the trait promises this loss's gradient alone.
+                let taken = gradient.copy();
+                tch::no_grad(|| gradient.shallow_clone().zero_());
+                taken.into()
+            })
+        });
+        taken.collect()
     }
     fn without_gradients<R>(&self, f: impl FnOnce() -> R) -> R {
         tch::no_grad(f)
+    }
+    fn assign(&self, x: &TorchTensor, values: &[f32]) {
+        let new = Tensor::from_slice(values).reshape(x.0.size()).to_device(self.device);
+        tch::no_grad(|| x.0.shallow_clone().copy_(&new));
     }
     fn values(&self, x: &TorchTensor) -> Vec<f32> {
         let flat = full(&x.0).to_device(Device::Cpu).contiguous().view([-1]);
@@ -110,8 +120,9 @@ impl Backend for Torch {
         bias: Option<&TorchTensor>,
         stride: usize,
         groups: usize,
+        padding: Padding,
     ) -> TorchTensor {
-        let (s, p) = (stride as i64, weight.0.size()[3] / 2);
+        let (s, p) = (stride as i64, padding.width(weight.0.size()[3] as usize) as i64);
         let bias = bias.map(|b| self.fast(&b.0));
         self.fast(&x.0).conv2d(&self.fast(&weight.0), bias, [s, s], [p, p], [1, 1], groups as i64).into()
     }

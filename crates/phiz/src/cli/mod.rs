@@ -13,6 +13,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{Engine, Model};
 
+#[cfg(feature = "train")]
+mod data;
 mod detect;
 mod embed;
 mod enroll;
@@ -20,11 +22,14 @@ mod eval;
 mod faces;
 mod gallery;
 mod identify;
+mod model;
 mod npy;
 mod people;
 mod photos;
 mod store;
 mod table;
+#[cfg(feature = "train")]
+mod train;
 mod verify;
 
 /// Finds the faces in photos and says whose they are. Works offline, with its own models inside.
@@ -81,6 +86,14 @@ enum Command {
     Embed(embed::Arguments),
     /// Measure how good it is on your own photos, and how sure that is
     Eval(eval::Arguments),
+    /// Look at the networks that Phiz knows
+    Model(model::Arguments),
+    /// Bring your own photos to training: check, split, prepare, preview
+    #[cfg(feature = "train")]
+    Data(data::Arguments),
+    /// Train face detectors and embedders from recipes
+    #[cfg(feature = "train")]
+    Train(phiz_train::cli::Train),
 }
 
 /// Runs the program on the process's arguments.
@@ -96,6 +109,11 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
         Command::Eval(arguments) => eval::run(&arguments, &shared),
+        Command::Model(arguments) => model::run(&arguments, &shared),
+        #[cfg(feature = "train")]
+        Command::Data(arguments) => data::run(&arguments, &shared),
+        #[cfg(feature = "train")]
+        Command::Train(arguments) => train::run(arguments, &shared),
     };
     match result {
         Ok(done) => done.into(),

@@ -1,52 +1,7 @@
-//! Losses, written over [`Backend`].
+//! The detector's losses over one stride's cells: quality focal loss of the score, GIoU of the box, distance of
+//! landmarks.
 
 use crate::backend::Backend;
-
-const TINY: f64 = 1e-12;
-
-/// Rows of `[n, d]` brought to unit length.
-pub fn unit<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
-    let squared = b.sum_axis(&b.mul(x, x), 1);
-    b.div(x, &b.sqrt(&b.affine(&squared, 1.0, TINY)))
-}
-
-/// Mean over the batch of `1 − cos(x, target)`; both `[n, d]` of unit rows.
-pub fn cosine_distillation<B: Backend>(b: &B, x: &B::Tensor, target: &B::Tensor) -> B::Tensor {
-    let n = b.shape(x)[0] as f64;
-    b.affine(&b.sum(&b.mul(x, target)), -1.0 / n, 1.0)
-}
-
-/// Relational distillation (Park et al. 2019): mean squared difference of all cosines within the batch.
-pub fn relational_distillation<B: Backend>(b: &B, x: &B::Tensor, target: &B::Tensor) -> B::Tensor {
-    let n = b.shape(x)[0] as f64;
-    let d = b.sub(&b.matmul_transposed(x, x), &b.matmul_transposed(target, target));
-    b.affine(&b.sum(&b.mul(&d, &d)), 1.0 / (n * n), 0.0)
-}
-
-/// CosFace (Wang et al. 2018): cross entropy of `scale · (cos θ − margin·[own class])` over the rows that have
-/// a label. `x` `[n, d]` and `centres` `[classes, d]` of unit rows; `labels[i]` is none for rows without one.
-/// Zero if no row has a label.
-pub fn cosface<B: Backend>(
-    b: &B,
-    x: &B::Tensor,
-    centres: &B::Tensor,
-    labels: &[Option<usize>],
-    scale: f64,
-    margin: f32,
-) -> B::Tensor {
-    let classes = b.shape(centres)[0];
-    let mut own = vec![0f32; labels.len() * classes];
-    for (row, label) in labels.iter().enumerate() {
-        if let Some(label) = label {
-            own[row * classes + label] = 1.0;
-        }
-    }
-    let own = b.constant(&own, &[labels.len(), classes]);
-    let logits = b.sub(&b.matmul_transposed(x, centres), &b.affine(&own, f64::from(margin), 0.0));
-    let likelihood = b.mul(&own, &b.log_softmax(&b.affine(&logits, scale, 0.0)));
-    let labelled = labels.iter().flatten().count().max(1) as f64;
-    b.affine(&b.sum(&likelihood), -1.0 / labelled, 0.0)
-}
 
 /// What the cells of one stride should say; all maps have the batch's `[n, channels, h, w]`.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +31,7 @@ pub struct DetectorLoss<T> {
 }
 
 /// The detector's loss at one stride: `score` `[n, 1, h, w]` after the sigmoid, `sides` positive.
-pub fn detector<B: Backend>(
+pub fn loss<B: Backend>(
     b: &B,
     score: &B::Tensor,
     sides: &B::Tensor,

@@ -1,0 +1,373 @@
+//! `phiz train`: the command's words and what each does.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use phiz_net::graph::Architecture;
+use phiz_net::onnx::Weights;
+
+use crate::augment::Strength;
+use crate::backend::Backend;
+use crate::dashboard::Dashboard;
+use crate::detect::DetectTask;
+use crate::embed::EmbedTask;
+use crate::error::TrainError;
+use crate::export::{self, Form};
+use crate::flex::Flex;
+use crate::model::Model;
+use crate::random::Random;
+use crate::recipe::Recipe;
+use crate::record::Run;
+use crate::report;
+use crate::run::{self, Ending, Figures, RunOptions, Task};
+use crate::scenes::Scenes;
+use crate::select::{self, BackendChoice, DeviceChoice, Job, Precision, Wish};
+use crate::shards::{CROP, Faces};
+use crate::transfer;
+use crate::tune;
+use crate::watch::{Lines, Watch, listed};
+use crate::weights::write_atomically;
+
+/// Train face detectors and embedders from recipes.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train an embedder on prepared shards (a folder with `train` and `tune` in it)
+    Embedder(RunArgs),
+    /// Train a detector on prepared scenes (a folder with `train` and `tune` in it)
+    Detector(RunArgs),
+    /// Teach an embedder your own people: 2 to 30 photos each, judged before and after
+    Tune {
+        /// Prepared shards: `train` shows the people to learn, `tune` others to judge by
+        #[arg(long)]
+        data: PathBuf,
+        /// Folder of the run; resumed if it holds a checkpoint
+        #[arg(long)]
+        run: PathBuf,
+        /// The embedder to begin from: `bundled`, or a .onnx or .safetensors file of one of our networks
+        #[arg(long, default_value = "bundled")]
+        from: String,
+        /// Steps of training
+        #[arg(long, default_value_t = 200)]
+        steps: u64,
+        /// Keep a result that is worse than before
+        #[arg(long)]
+        force: bool,
+        /// What computes
+        #[arg(long, value_enum, default_value_t)]
+        backend: BackendChoice,
+    },
+    /// Compare runs: a table of their last figures, and their curves in one page
+    Compare {
+        /// Folders of runs
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Write the curves to this HTML file
+        #[arg(long)]
+        html: Option<PathBuf>,
+    },
+    /// Write trained weights in another form, checked against the trained one
+    Export {
+        /// Weights of a run (its model.safetensors)
+        weights: PathBuf,
+        /// Their network by name
+        #[arg(long)]
+        network: String,
+        /// The file to write: .onnx or .safetensors
+        #[arg(long)]
+        out: PathBuf,
+        /// In which numbers
+        #[arg(long, value_enum, default_value_t)]
+        form: Form,
+        /// Prepared data, on whose `tune` part the held-out figures are compared
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// What to do: a TOML recipe
+    recipe: PathBuf,
+    /// Prepared data
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder of the run; resumed if it holds a checkpoint
+    #[arg(long)]
+    run: PathBuf,
+    /// Weights (safetensors) to begin from
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// What computes
+    #[arg(long, value_enum, default_value_t)]
+    backend: BackendChoice,
+    /// On what
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+    /// In which numbers
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
+    /// Steps between held-out figures
+    #[arg(long, default_value_t = 1000)]
+    evaluate_every: u64,
+    /// Steps between checkpoints
+    #[arg(long, default_value_t = 500)]
+    save_every: u64,
+    /// Plain lines even on a terminal
+    #[arg(long)]
+    plain: bool,
+}
+
+/// Does what the command says, on so many threads (0 for all cores).
+///
+/// # Errors
+/// Whatever goes wrong, with what to do about it.
+pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
+    match train.command {
+        Command::Embedder(args) => start(&args, Kind::Embedder, threads),
+        Command::Detector(args) => start(&args, Kind::Detector, threads),
+        Command::Tune { data, run, from, steps, force, backend } => {
+            let wish = Wish { backend, precision: Precision::F32, threads, ..Wish::default() };
+            let (chosen, why) = select::choose(wish)?;
+            let (net, start) = embedder(&from)?;
+            let mut options = RunOptions::new(run);
+            options.evaluate_every = u64::MAX;
+            listen(&options)?;
+            chosen.with(Tune { net, start, data, steps: steps.max(10), force, options, why })
+        }
+        Command::Export { weights, network, out, form, data } => {
+            export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
+        }
+        Command::Compare { runs, html } => compare(&runs, html.as_deref()),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Embedder,
+    Detector,
+}
+
+impl Kind {
+    fn of(net: &Architecture) -> Kind {
+        if net.outputs.len() == 1 { Kind::Embedder } else { Kind::Detector }
+    }
+}
+
+fn known(name: &str) -> Result<Architecture, TrainError> {
+    phiz_net::zoo::by_name(name).ok_or_else(|| {
+        let known = phiz_net::zoo::NAMES.join(", ");
+        TrainError::Recipe(format!("no network is called {name:?}; known are {known}"))
+    })
+}
+
+struct Start<'a> {
+    kind: Kind,
+    args: &'a RunArgs,
+    net: Architecture,
+    recipe: Recipe,
+    options: RunOptions,
+    why: String,
+}
+
+fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
+    let recipe = Recipe::open(&args.recipe)?;
+    let net = known(&recipe.network)?;
+    if Kind::of(&net) != kind {
+        let right = if kind == Kind::Embedder { "detector" } else { "embedder" };
+        return Err(TrainError::Recipe(format!("{} is a network for `phiz train {right}`", net.name)));
+    }
+    let wish = Wish { backend: args.backend, device: args.device, precision: args.precision, threads };
+    let (chosen, why) = select::choose(wish)?;
+    let mut options = RunOptions::new(args.run.clone());
+    options.save_every = args.save_every.max(1);
+    options.evaluate_every = args.evaluate_every.max(1);
+    options.from = args.from.as_deref().map(|path| transfer::Start::open(path, &net)).transpose()?;
+    listen(&options)?;
+    chosen.with(Start { kind, args, net, recipe, options, why })
+}
+
+impl Job for Start<'_> {
+    type Output = Result<(), TrainError>;
+
+    fn run<B: Backend>(self, b: &B) -> Self::Output {
+        let (train, tune) = (self.args.data.join("train"), self.args.data.join("tune"));
+        let dashboard = if self.args.plain { None } else { Dashboard::open() };
+        let mut watch: Box<dyn Watch> = dashboard.map_or_else(|| Box::new(Lines) as _, |d| Box::new(d) as _);
+        watch.note(&self.why);
+        let ending = if self.kind == Kind::Embedder {
+            let (train, tune) = (Faces::open(&train, "train")?, Faces::open(&tune, "tune")?);
+            watch.note(&format!(
+                "{} faces of {} people; {} held out",
+                train.len(),
+                train.names().len(),
+                tune.len()
+            ));
+            let dim = self.net.channels()?[self.net.outputs[0].node];
+            let task = EmbedTask::new(&train, &tune, &self.recipe, dim)?;
+            run::run(b, &self.net, &self.recipe, &task, &self.options, watch.as_mut())
+        } else {
+            let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
+            watch.note(&format!("{} scenes; {} held out", train.len(), tune.len()));
+            let task = DetectTask::new(&train, &tune, &self.recipe);
+            run::run(b, &self.net, &self.recipe, &task, &self.options, watch.as_mut())
+        }?;
+        drop(watch);
+        let folder = self.args.run.display();
+        match ending {
+            Ending::Complete => println!("done: {folder}/model.onnx, {folder}/report.html"),
+            Ending::Early { step } => {
+                println!("ended at step {step}, no better for a while: {folder}/model.onnx holds the best");
+            }
+            Ending::Interrupted { step } => {
+                println!("stopped at step {step}; the same command goes on from there");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lets a signal to end the program end the run with a checkpoint instead.
+fn listen(options: &RunOptions) -> Result<(), TrainError> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let flag = options.stop.clone();
+        signal_hook::flag::register(signal, flag).map_err(|e| TrainError::Device(format!("signals: {e}")))?;
+    }
+    Ok(())
+}
+
+/// The network of which a file (or the bundled embedder) holds the weights, and these.
+fn embedder(from: &str) -> Result<(Architecture, transfer::Start), TrainError> {
+    let bundled = from == "bundled";
+    let path = Path::new(if bundled { "the bundled embedder" } else { from });
+    let known = phiz_net::zoo::NAMES.iter().filter_map(|name| phiz_net::zoo::by_name(name));
+    for net in known.filter(|net| Kind::of(net) == Kind::Embedder) {
+        let start = if bundled {
+            transfer::Start::from_onnx(phiz_net::bundled::EMBEDDER.1, &net, path)
+        } else {
+            transfer::Start::open(path, &net)
+        };
+        match start {
+            Ok(start) if start.complete(&net)? => return Ok((net, start)),
+            Err(error) if !bundled && !path.exists() => return Err(error),
+            _ => {}
+        }
+    }
+    let known = phiz_net::zoo::NAMES.join(", ");
+    Err(TrainError::file(path, &format!("is none of our networks, which are {known}")))
+}
+
+struct Tune {
+    net: Architecture,
+    start: transfer::Start,
+    data: PathBuf,
+    steps: u64,
+    force: bool,
+    options: RunOptions,
+    why: String,
+}
+
+impl Job for Tune {
+    type Output = Result<(), TrainError>;
+
+    fn run<B: Backend>(self, b: &B) -> Self::Output {
+        println!("{}", self.why);
+        let faces = Faces::open(&self.data.join("train"), "train")?;
+        let others = Faces::open(&self.data.join("tune"), "tune")?;
+        let mut pictures = Vec::new();
+        for face in 0..faces.len().min(64) {
+            crate::augment::augment(
+                faces.crop(face),
+                CROP,
+                &Strength::NONE,
+                &mut Random::new(0),
+                &mut pictures,
+            );
+        }
+        let count = pictures.len() / (CROP * CROP * 3);
+        let pictures = b.pictures(&pictures, count, CROP, CROP, crate::embed::MEAN, crate::embed::STD);
+        let trained = self.start.weights(b, &self.net, &pictures)?;
+        let outcome =
+            tune::tune(b, &self.net, trained, &faces, &others, self.steps, &self.options, &mut Lines)?;
+        let folder = &self.options.folder;
+        if let Ending::Interrupted { step } = outcome.ending {
+            println!("stopped at step {step}; the same command goes on from there");
+            return Ok(());
+        }
+        if let Some(fault) = outcome.after.fault(&outcome.before) {
+            if !self.force {
+                return Err(TrainError::Worse(fault));
+            }
+            println!("warning: {fault}; kept, as --force says");
+        }
+        let out = folder.join("tuned.onnx");
+        let weights = crate::weights::read_weights(&folder.join("model.safetensors"))?;
+        export::write(&out, &self.net, &weights, Form::F32)?;
+        println!("done: {}", out.display());
+        Ok(())
+    }
+}
+
+/// Writes the form and says what it costs: the largest difference of outputs, and held-out figures before and after.
+fn export(
+    path: &Path,
+    net: &Architecture,
+    out: &Path,
+    form: Form,
+    data: Option<&Path>,
+    threads: usize,
+) -> Result<(), TrainError> {
+    let b = Flex::new(select::threads(threads))?;
+    let size = if Kind::of(net) == Kind::Embedder { CROP } else { 320 };
+    let weights = match transfer::Start::open(path, net)? {
+        transfer::Start::Trained(weights) => weights,
+        transfer::Start::Folded(folded) => transfer::unfolded(net, &folded)?,
+    };
+    let folded = phiz_net::onnx::fold(net, &weights)?;
+    let other = transfer::unfolded(net, &export::rounded(&folded, form))?;
+    let mut random = Random::new(1);
+    let noise: Vec<u8> = (0..4 * size * size * 3).map(|_| random.bits() as u8).collect();
+    let noise = b.pictures(&noise, 4, size, size, crate::embed::MEAN, crate::embed::STD);
+    let d = export::difference(&b, net, &weights, form, &noise)?;
+    if form == Form::F32 && d.largest > 1e-3 {
+        return Err(TrainError::Form(format!("outputs differ by {:.1e}: not written", d.largest)));
+    }
+    println!("outputs differ by at most {:.1e} of the largest, cosine at least {:.6}", d.largest, d.cosine);
+    if let Some(data) = data {
+        let judge = |weights: &Weights| -> Result<Figures, TrainError> {
+            let model = Model::from_weights(&b, net, weights);
+            let tune = data.join("tune");
+            let recipe = Recipe::plain(&net.name);
+            b.without_gradients(|| {
+                if Kind::of(net) == Kind::Embedder {
+                    let faces = Faces::open(&tune, "tune")?;
+                    let dim = net.channels()?[net.outputs[0].node];
+                    Ok(EmbedTask::new(&faces, &faces, &recipe, dim)?.evaluate(&b, &model, size))
+                } else {
+                    let scenes = Scenes::open(&tune, "tune")?;
+                    Ok(DetectTask::new(&scenes, &scenes, &recipe).evaluate(&b, &model, size))
+                }
+            })
+        };
+        println!("held out, trained: {}", listed(&judge(&weights)?));
+        println!("held out, written: {}", listed(&judge(&other)?));
+    }
+    export::write(out, net, &weights, form)?;
+    println!("{}", out.display());
+    Ok(())
+}
+
+fn compare(folders: &[PathBuf], html: Option<&Path>) -> Result<(), TrainError> {
+    let runs = folders.iter().map(|f| Run::open(f)).collect::<Result<Vec<_>, _>>()?;
+    print!("{}", report::table(&runs));
+    if let Some(path) = html {
+        write_atomically(path, report::html(&runs).as_bytes())?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}

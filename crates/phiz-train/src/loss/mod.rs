@@ -1,0 +1,32 @@
+//! Losses, written over [`Backend`]: distillation here, margin losses in [`margin`], the detector's in
+//! [`detector`].
+
+pub mod detector;
+pub mod margin;
+
+use crate::backend::Backend;
+
+const TINY: f64 = 1e-12;
+
+/// Rows of `[n, d]` brought to unit length.
+pub fn unit<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
+    b.div(x, &length(b, x))
+}
+
+/// Lengths of the rows of `[n, d]`: `[n, 1]`.
+pub fn length<B: Backend>(b: &B, x: &B::Tensor) -> B::Tensor {
+    b.sqrt(&b.affine(&b.sum_axis(&b.mul(x, x), 1), 1.0, TINY))
+}
+
+/// Mean over the batch of `1 − cos(x, target)`; both `[n, d]` of unit rows.
+pub fn cosine_distillation<B: Backend>(b: &B, x: &B::Tensor, target: &B::Tensor) -> B::Tensor {
+    let n = b.shape(x)[0] as f64;
+    b.affine(&b.sum(&b.mul(x, target)), -1.0 / n, 1.0)
+}
+
+/// Relational distillation (Park et al. 2019): mean squared difference of all cosines within the batch.
+pub fn relational_distillation<B: Backend>(b: &B, x: &B::Tensor, target: &B::Tensor) -> B::Tensor {
+    let n = b.shape(x)[0] as f64;
+    let d = b.sub(&b.matmul_transposed(x, x), &b.matmul_transposed(target, target));
+    b.affine(&b.sum(&b.mul(&d, &d)), 1.0 / (n * n), 0.0)
+}

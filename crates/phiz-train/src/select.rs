@@ -1,0 +1,192 @@
+//! Which back end and device a run takes, and why. What was asked for and cannot be had is an error, never a
+//! silent substitute.
+
+use clap::ValueEnum;
+
+use crate::backend::Backend;
+use crate::error::TrainError;
+use crate::flex::Flex;
+#[cfg(feature = "libtorch")]
+use crate::torch::Torch;
+
+/// A back end by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BackendChoice {
+    /// LibTorch where it was built in, else pure Rust
+    #[default]
+    Auto,
+    /// Pure Rust, always there, repeatable to the bit
+    Flex,
+    /// An installed LibTorch: the fastest on a processor, and the way to a GPU
+    Libtorch,
+}
+
+/// A device by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DeviceChoice {
+    /// A GPU where the back end finds one, else the processor
+    #[default]
+    Auto,
+    /// The processor
+    Cpu,
+    /// The first NVIDIA GPU
+    Cuda,
+}
+
+/// In which numbers convolutions are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// bf16 where it is faster, else f32
+    #[default]
+    Auto,
+    /// Single precision
+    F32,
+    /// Convolutions in bf16, all else in single precision
+    Bf16,
+}
+
+/// What a user asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Back end.
+    pub backend: BackendChoice,
+    /// Device.
+    pub device: DeviceChoice,
+    /// Precision.
+    pub precision: Precision,
+    /// Threads; 0 for all cores.
+    pub threads: usize,
+}
+
+/// Something to do with whichever back end was chosen.
+pub trait Job {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    fn run<B: Backend>(self, b: &B) -> Self::Output;
+}
+
+/// A back end that was chosen.
+#[derive(Debug)]
+pub enum Chosen {
+    /// Pure Rust.
+    Flex(Flex),
+    /// LibTorch.
+    #[cfg(feature = "libtorch")]
+    Torch(Torch),
+}
+
+impl Chosen {
+    /// Does a job with the back end.
+    pub fn with<J: Job>(&self, job: J) -> J::Output {
+        match self {
+            Chosen::Flex(b) => job.run(b),
+            #[cfg(feature = "libtorch")]
+            Chosen::Torch(b) => job.run(b),
+        }
+    }
+}
+
+/// So many threads, or as many as there are cores for 0.
+#[must_use]
+pub fn threads(wanted: usize) -> usize {
+    if wanted > 0 { wanted } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+}
+
+/// The back end for a wish, and a sentence that says why this one.
+///
+/// # Errors
+/// Something that was asked for is not there.
+pub fn choose(wish: Wish) -> Result<(Chosen, String), TrainError> {
+    let threads = threads(wish.threads);
+    match wish.backend {
+        BackendChoice::Flex => flex(wish, threads, "as asked"),
+        BackendChoice::Libtorch => torch(wish, threads, "as asked"),
+        BackendChoice::Auto if cfg!(feature = "libtorch") => {
+            torch(wish, threads, "it was built in and is the fastest")
+        }
+        BackendChoice::Auto => flex(wish, threads, "this build has no other"),
+    }
+}
+
+fn flex(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), TrainError> {
+    let refuse = |what: &str| {
+        Err(TrainError::Device(format!(
+            "{what} is not had with the pure Rust back end: build with `--features libtorch` and ask for \
+             `--backend libtorch`, or leave it out"
+        )))
+    };
+    if wish.device == DeviceChoice::Cuda {
+        return refuse("--device cuda");
+    }
+    if wish.precision == Precision::Bf16 {
+        return refuse("--precision bf16");
+    }
+    let device = if wish.device == DeviceChoice::Auto {
+        "the processor, the only device that it knows"
+    } else {
+        "the processor, as asked"
+    };
+    // What Burn computes outside of our own operations follows the same number; if a pool is already there, it stays.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    Ok((Chosen::Flex(Flex::new(threads)?), format!("back end flex: {why}; on {device}")))
+}
+
+#[cfg(not(feature = "libtorch"))]
+fn torch(_: Wish, _: usize, _: &str) -> Result<(Chosen, String), TrainError> {
+    Err(TrainError::Device(
+        "this build has no LibTorch: build with `--features libtorch` (docs/guide/training.md), or ask for \
+         `--backend flex`"
+            .into(),
+    ))
+}
+
+#[cfg(feature = "libtorch")]
+fn torch(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), TrainError> {
+    let bf16 = wish.precision != Precision::F32;
+    let cuda = || Torch::cuda(bf16);
+    let (torch, device) = match wish.device {
+        DeviceChoice::Cpu => (Torch::cpu(threads, bf16), "the processor, as asked"),
+        DeviceChoice::Cuda => match cuda() {
+            Some(torch) => (torch, "the first CUDA device, as asked"),
+            None => {
+                return Err(TrainError::Device(
+                    "LibTorch finds no CUDA device: is the driver there, and was the wheel one with CUDA? \
+                     Nothing was begun on the processor instead; ask for `--device cpu` if you want that"
+                        .into(),
+                ));
+            }
+        },
+        DeviceChoice::Auto => match cuda() {
+            Some(torch) => (torch, "the first CUDA device, since there is one"),
+            None => (Torch::cpu(threads, bf16), "the processor, since LibTorch finds no CUDA device"),
+        },
+    };
+    Ok((Chosen::Torch(torch), format!("back end libtorch: {why}; on {device}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_an_error_that_says_what_to_do() {
+        let flex = Wish { backend: BackendChoice::Flex, threads: 1, ..Wish::default() };
+        assert!(choose(flex).is_ok_and(|(_, why)| why.contains("as asked")));
+        for wish in [Wish { device: DeviceChoice::Cuda, ..flex }, Wish { precision: Precision::Bf16, ..flex }]
+        {
+            let error = choose(wish).expect_err("refused").to_string();
+            assert!(error.contains("--features libtorch"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "libtorch"))]
+    #[test]
+    fn without_libtorch_auto_is_flex_and_says_so() {
+        let (chosen, why) = choose(Wish { threads: 2, ..Wish::default() }).expect("flex");
+        assert!(matches!(chosen, Chosen::Flex(_)));
+        assert!(why.contains("no other"), "{why}");
+        let asked = Wish { backend: BackendChoice::Libtorch, ..Wish::default() };
+        assert!(choose(asked).expect_err("refused").to_string().contains("no LibTorch"));
+    }
+}

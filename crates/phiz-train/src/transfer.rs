@@ -1,0 +1,165 @@
+//! Weights to begin from: our own checkpoints and exported models, taken over without changing what they compute.
+//!
+//! An exported network has its normalisation folded away. Training wants it back, and the function must not change
+//! the moment training begins. So the statistics of every convolution's output are measured on a batch, and the
+//! normalisation gets `scale = √(variance + ε)` and `shift = mean + bias`: dividing by the deviation and multiplying
+//! by it again, it does nothing, neither with the batch's statistics nor with the running ones.
+
+use std::path::{Path, PathBuf};
+
+use phiz_net::graph::{Architecture, Op};
+use phiz_net::onnx::{NORM_EPSILON, Weights};
+use phiz_net::onnx_read;
+
+use crate::backend::Backend;
+use crate::error::TrainError;
+use crate::model::Model;
+use crate::weights::read_weights;
+
+/// Weights to begin a run from.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// In the form in which they are trained.
+    Trained(Weights),
+    /// Folded, as exported.
+    Folded(Weights),
+}
+
+impl Start {
+    /// Reads a `.onnx` file that we exported, or a `.safetensors` file of trained or folded weights.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that is not of this network.
+    pub fn open(path: &Path, net: &Architecture) -> Result<Start, TrainError> {
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+            let bytes = std::fs::read(path).map_err(|e| TrainError::file(path, &e))?;
+            return Start::from_onnx(&bytes, net, path);
+        }
+        let found = read_weights(path)?;
+        let fits = |training: bool| -> Result<usize, TrainError> {
+            let all = net.parameters(training)?;
+            Ok(all.iter().filter(|p| found.get(&p.name).is_some_and(|(shape, _)| *shape == p.shape)).count())
+        };
+        let (trained, folded) = (fits(true)?, fits(false)?);
+        if folded == net.parameters(false)?.len() && trained < net.parameters(true)?.len() {
+            return Ok(Start::Folded(found));
+        }
+        if trained == 0 {
+            let reason = format!("holds no parameter of {}: give weights of the same architecture", net.name);
+            return Err(TrainError::file(path, &reason));
+        }
+        Ok(Start::Trained(found))
+    }
+
+    /// The weights in an ONNX file that we exported; `path` is named in errors.
+    ///
+    /// # Errors
+    /// Bytes that are no ONNX file of this network.
+    pub fn from_onnx(bytes: &[u8], net: &Architecture, path: &Path) -> Result<Start, TrainError> {
+        let read = onnx_read::weights(net, bytes);
+        read.map(Start::Folded)
+            .map_err(|e| TrainError::File { path: PathBuf::from(path), reason: e.to_string() })
+    }
+
+    /// Whether every parameter of the network is there.
+    ///
+    /// # Errors
+    /// The description is not a network.
+    pub fn complete(&self, net: &Architecture) -> Result<bool, TrainError> {
+        let (weights, training) = match self {
+            Start::Trained(weights) => (weights, true),
+            Start::Folded(weights) => (weights, false),
+        };
+        let all = net.parameters(training)?;
+        Ok(all.iter().all(|p| weights.get(&p.name).is_some_and(|(shape, _)| *shape == p.shape)))
+    }
+
+    /// The weights in their trained form; `pictures` are a batch like those that will be learnt.
+    ///
+    /// # Errors
+    /// Weights that lack a parameter of the network.
+    pub fn weights<B: Backend>(
+        &self,
+        b: &B,
+        net: &Architecture,
+        pictures: &B::Tensor,
+    ) -> Result<Weights, TrainError> {
+        match self {
+            Start::Trained(weights) => Ok(weights.clone()),
+            Start::Folded(folded) => measured(b, net, folded, pictures),
+        }
+    }
+}
+
+/// Folded weights in the trained form, with a normalisation that is the identity by its running statistics (and
+/// only by those).
+///
+/// # Errors
+/// A parameter that is missing.
+pub fn unfolded(net: &Architecture, folded: &Weights) -> Result<Weights, TrainError> {
+    let mut weights = Weights::new();
+    let get = |name: String| {
+        let lack = || TrainError::Form(format!("the weights lack {name:?}: they are not of {}", net.name));
+        folded.get(&name).cloned().ok_or_else(lack)
+    };
+    for node in &net.nodes {
+        let name = |suffix: &str| format!("{}.{suffix}", node.name);
+        match node.op {
+            Op::Conv { norm: true, .. } => {
+                weights.insert(name("weight"), get(name("weight"))?);
+                let (shape, bias) = get(name("bias"))?;
+                let all = |value: f32| (shape.clone(), vec![value; bias.len()]);
+                weights.insert(name("scale"), all(1.0));
+                weights.insert(name("mean"), all(0.0));
+                weights.insert(name("var"), all(1.0 - NORM_EPSILON));
+                weights.insert(name("shift"), (shape, bias));
+            }
+            Op::Conv { norm: false, .. } | Op::Linear { .. } => {
+                weights.insert(name("weight"), get(name("weight"))?);
+                weights.insert(name("bias"), get(name("bias"))?);
+            }
+            Op::GlobalDepthwise { .. } => {
+                weights.insert(name("weight"), get(name("weight"))?);
+            }
+            _ => {}
+        }
+    }
+    Ok(weights)
+}
+
+fn measured<B: Backend>(
+    b: &B,
+    net: &Architecture,
+    folded: &Weights,
+    pictures: &B::Tensor,
+) -> Result<Weights, TrainError> {
+    let mut weights = unfolded(net, folded)?;
+    let model = Model::from_weights(b, net, &weights);
+    b.without_gradients(|| {
+        let _ = model.observe(b, pictures, false, &mut |node, x| {
+            let shape = b.shape(x);
+            let (channels, pixels) = (shape[1], shape[2] * shape[3]);
+            let mut moments = vec![(0f64, 0f64); channels];
+            let count = (shape[0] * pixels) as f64;
+            let values = b.values(x);
+            let planes = || values.chunks_exact(pixels.max(1)).enumerate().map(|(i, p)| (i % channels, p));
+            for (c, plane) in planes() {
+                moments[c].0 += plane.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+            }
+            for (c, plane) in planes() {
+                let mean = moments[c].0;
+                moments[c].1 += plane.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / count;
+            }
+            let mut put = |suffix: &str, value: &dyn Fn(f64, f64, f32) -> f64| {
+                if let Some((_, old)) = weights.get_mut(&format!("{node}.{suffix}")) {
+                    old.iter_mut().zip(&moments).for_each(|(o, (m, v))| *o = value(*m, *v, *o) as f32);
+                }
+            };
+            put("scale", &|_, var, _| (var + f64::from(NORM_EPSILON)).sqrt());
+            put("shift", &|mean, _, bias| mean + f64::from(bias));
+            put("mean", &|mean, _, _| mean);
+            put("var", &|_, var, _| var);
+        });
+    });
+    Ok(weights)
+}

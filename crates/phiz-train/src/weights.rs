@@ -1,0 +1,127 @@
+//! Weights on disk: safetensors, written whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use half::f16;
+use phiz_net::onnx::Weights;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::error::TrainError;
+
+/// Reads a safetensors file of f32 or f16.
+///
+/// # Errors
+/// A file that cannot be read or holds something else.
+pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
+    let bytes = fs::read(path).map_err(|e| TrainError::file(path, &e))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+        TrainError::file(
+            path,
+            &format!("is not a whole safetensors file ({e}); copy it again or leave it out"),
+        )
+    })?;
+    let mut weights = Weights::new();
+    for (name, view) in file.iter() {
+        let data: Vec<f32> = match view.dtype() {
+            Dtype::F32 => {
+                view.data().chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
+            }
+            Dtype::F16 => {
+                view.data().chunks_exact(2).map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
+            }
+            other => {
+                let reason = format!("tensor {name:?} is {other:?}; only F32 and F16 can be trained on");
+                return Err(TrainError::file(path, &reason));
+            }
+        };
+        weights.insert(name.to_string(), (view.shape().to_vec(), data));
+    }
+    Ok(weights)
+}
+
+/// Writes a safetensors file of f32, whole or not at all.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_weights(path: &Path, weights: &Weights) -> Result<(), TrainError> {
+    let bytes: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = weights
+        .iter()
+        .map(|(n, (shape, data))| {
+            (n.clone(), Dtype::F32, shape.clone(), data.iter().flat_map(|v| v.to_le_bytes()).collect())
+        })
+        .collect();
+    write_tensors(path, &bytes)
+}
+
+/// Writes a safetensors file of any types: name, type, shape, little-endian bytes.
+///
+/// # Errors
+/// A file that cannot be written, or bytes that do not fit their shape.
+pub fn write_tensors(
+    path: &Path,
+    tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)],
+) -> Result<(), TrainError> {
+    let mut views = Vec::new();
+    for (name, dtype, shape, data) in tensors {
+        let view = TensorView::new(*dtype, shape.clone(), data).map_err(|e| TrainError::file(path, &e))?;
+        views.push((name.as_str(), view));
+    }
+    let file = safetensors::serialize(views, None).map_err(|e| TrainError::file(path, &e))?;
+    write_atomically(path, &file)
+}
+
+/// Writes a file beside, makes it last, and only then puts it in the old one's place: whenever the machine stops,
+/// one of the two is whole.
+///
+/// # Errors
+/// A file that cannot be written; the old one then still stands.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)?;
+        // The new name itself lasts only once its folder does.
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_file(&partial);
+        TrainError::file(
+            path,
+            &format!("cannot be written ({e}); what stood there still stands: free some space and run the same command again, which resumes"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_survive_a_round_trip_and_a_failed_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("w.safetensors");
+        let mut weights = Weights::new();
+        weights.insert("a.weight".into(), (vec![2, 2], vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5e20]));
+        write_weights(&path, &weights).expect("writes");
+        assert_eq!(read_weights(&path).expect("reads"), weights);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left beside");
+
+        // A folder in the way of the partial file stands for a disk that takes no more.
+        fs::create_dir(folder.path().join("w.safetensors.partial")).expect("a folder");
+        let error = write_weights(&path, &Weights::new()).expect_err("cannot be written").to_string();
+        assert!(error.contains("free some space"), "{error}");
+        assert_eq!(read_weights(&path).expect("still reads"), weights);
+
+        fs::write(&path, b"cut off").expect("writes");
+        assert!(read_weights(&path).expect_err("no file").to_string().contains("not a whole"));
+    }
+}

@@ -1,0 +1,60 @@
+//! The networks that we train, on both back ends: the same outputs, the same gradients.
+#![cfg(feature = "libtorch")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+
+use phiz_net::zoo;
+use phiz_train::backend::Backend;
+use phiz_train::flex::Flex;
+use phiz_train::model::Model;
+use phiz_train::optim;
+use phiz_train::random::Random;
+use phiz_train::torch::Torch;
+
+/// Outputs, gradients and running statistics of a training pass with weights of one seed.
+fn pass<B: Backend>(b: &B, name: &str, size: usize) -> BTreeMap<String, Vec<f32>> {
+    let net = zoo::by_name(name).unwrap();
+    let mut random = Random::new(5);
+    let model = Model::new(b, &net, &mut random).unwrap();
+    let bytes: Vec<u8> = (0..4 * size * size * 3).map(|_| random.bits() as u8).collect();
+    let image = b.pictures(&bytes, 4, size, size, [127.5; 3], [127.5; 3]);
+    let mut all = BTreeMap::new();
+    let mut total = b.constant(&[0.0], &[1]);
+    for (output, node) in net.outputs.iter().zip(model.forward(b, &image, true)) {
+        let values = b.values(&node);
+        let weights: Vec<f32> = values.iter().map(|_| random.normal()).collect();
+        total = b.add(&total, &b.sum(&b.mul(&node, &b.constant(&weights, &b.shape(&node)))));
+        all.insert(format!("output {}", output.name), values);
+    }
+    for (parameter, gradient) in optim::gradients(b, &total, &model.tensors) {
+        all.insert(format!("gradient {parameter}"), b.values(&gradient));
+    }
+    for (parameter, (_, values)) in model.weights(b) {
+        all.insert(parameter, values);
+    }
+    all
+}
+
+#[test]
+fn both_back_ends_train_the_same_networks() {
+    let (flex, torch) = (Flex::new(2).unwrap(), Torch::cpu(2, false));
+    let mut bad = Vec::new();
+    for (name, size) in
+        [("phiz-embed", 64), ("slim-weighted", 112), ("mobilefacenet-half", 64), ("phiz-detect", 64)]
+    {
+        let (a, b) = (pass(&flex, name, size), pass(&torch, name, size));
+        assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{name}");
+        for (what, x) in &a {
+            let y = &b[what];
+            let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+            let off = norm(&mut x.iter().zip(y).map(|(x, y)| x - y));
+            // ReLUs and normalisations of a small batch enlarge roundings layer by layer.
+            let relative = off / norm(&mut y.iter().copied()).max(1e-3);
+            if relative.is_nan() || relative > 2e-3 {
+                bad.push(format!("{name}: {what} differs by {relative:.1e}"));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}

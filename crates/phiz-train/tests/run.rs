@@ -1,0 +1,433 @@
+//! Runs from beginning to end on the pure Rust back end: resumed as if never stopped, repeatable to the bit, and
+//! ending in words when something is wrong.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::cell::Cell;
+use std::fs;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use phiz_net::graph::{Act, Architecture, Builder, Op};
+use phiz_net::onnx::Weights;
+use phiz_train::backend::Backend;
+use phiz_train::checkpoint::Checkpoint;
+use phiz_train::embed::EmbedTask;
+use phiz_train::error::TrainError;
+use phiz_train::export::{self, Form};
+use phiz_train::flex::Flex;
+use phiz_train::model::Model;
+use phiz_train::random::Random;
+use phiz_train::recipe::Recipe;
+use phiz_train::run::{self, Ending, Figures, RunOptions};
+use phiz_train::shards::{CROP, CROP_BYTES, Faces};
+use phiz_train::transfer::Start;
+use phiz_train::tune;
+use phiz_train::watch::{Progress, Silent, Watch};
+
+/// A network that learns in moments.
+fn network() -> Architecture {
+    let mut b = Builder::new("tiny", 3);
+    let x = b.conv("stem", b.input(), 8, 3, 2, 1, Act::Relu);
+    let x = b.conv("down", x, 12, 3, 2, 1, Act::Relu);
+    let x = b.residual("block", x, 12);
+    let x = b.conv("depthwise", x, 12, 3, 2, 12, Act::Relu);
+    let x = b.node("pool", Op::GlobalDepthwise { kernel: 4 }, &[x]);
+    let x = b.node("template", Op::Linear { out: 16 }, &[x]);
+    b.finish(&[("template", x)])
+}
+
+fn npy(path: &Path, kind: &str, shape: &str, data: &[u8]) {
+    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend(data);
+    fs::write(path, bytes).unwrap();
+}
+
+/// A shard of people made of waves, each with a pattern of its own, seen through noise.
+fn shard(folder: &Path, split: &str, people: &[&str], each: usize) -> Faces {
+    fs::create_dir_all(folder).unwrap();
+    let mut random = Random::new(split.len() as u64);
+    let (mut crops, mut templates, mut list) = (Vec::new(), Vec::new(), String::from("path,person,split\n"));
+    for (number, person) in people.iter().enumerate() {
+        for face in 0..each {
+            for i in 0..CROP_BYTES {
+                let (x, y, c) = (i / 3 % CROP, i / 3 / CROP, i % 3);
+                let wave = ((x * (number + 1) + y * (3 * number + c)) as f32 * 0.1).sin();
+                crops.push((128.0 + 80.0 * wave + 10.0 * random.normal()).clamp(0.0, 255.0) as u8);
+            }
+            let raw: Vec<f32> = (0..6).map(|d| f32::from(d == number % 6) + 0.1 * random.normal()).collect();
+            let length = raw.iter().map(|v| v * v).sum::<f32>().sqrt();
+            templates.extend(raw.iter().flat_map(|v| (v / length).to_le_bytes()));
+            list += &format!("{person}/{face}.png,{person},{split}\n");
+        }
+    }
+    let n = people.len() * each;
+    npy(&folder.join("a.crops.npy"), "|u1", &format!("{n}, 112, 112, 3"), &crops);
+    npy(&folder.join("a.templates.npy"), "<f4", &format!("{n}, 6"), &templates);
+    fs::write(folder.join("a.csv"), list).unwrap();
+    Faces::open(folder, split).unwrap()
+}
+
+const RECIPE: &str = r#"
+network = "tiny"
+seed = 7
+batch = 6
+average = 0.9
+[[stages]]
+size = 32
+schedule = { rate = 4e-3, warmup = 2, steps = 8, fall = 0.5 }
+[[stages]]
+size = 64
+schedule = { rate = 2e-3, warmup = 1, steps = 5, fall = 1.0 }
+[embed]
+distil = 1.0
+relations = 1.0
+heads = [
+    { people = "a:", weight = 0.1, loss = "adaface", scale = 8.0 },
+    { people = "b:", weight = 0.1, loss = "arcface", scale = 8.0, centres = 2 },
+]
+"#;
+
+fn recipe(change: impl FnOnce(&mut Recipe)) -> Recipe {
+    let mut recipe: Recipe = toml::from_str(RECIPE).unwrap();
+    change(&mut recipe);
+    assert_eq!(recipe.fault(), None);
+    recipe
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    train: Faces,
+    tune: Faces,
+    net: Architecture,
+    flex: Flex,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let train = shard(&folder.path().join("train"), "train", &["a:1", "a:2", "b:1", "b:2", "b:3"], 4);
+        let tune = shard(&folder.path().join("tune"), "tune", &["t:1", "t:2", "t:3"], 3);
+        Bench { folder, train, tune, net: network(), flex: Flex::new(2).unwrap() }
+    }
+
+    fn options(&self, name: &str) -> RunOptions {
+        let mut options = RunOptions::new(self.folder.path().join(name));
+        options.save_every = 4;
+        options.evaluate_every = 5;
+        options
+    }
+
+    fn run(
+        &self,
+        recipe: &Recipe,
+        options: &RunOptions,
+        watch: &mut dyn Watch,
+    ) -> Result<Ending, TrainError> {
+        self.run_on(&self.flex, recipe, options, watch)
+    }
+
+    fn run_on<B: Backend>(
+        &self,
+        b: &B,
+        recipe: &Recipe,
+        options: &RunOptions,
+        watch: &mut dyn Watch,
+    ) -> Result<Ending, TrainError> {
+        let task = EmbedTask::new(&self.train, &self.tune, recipe, 16)?;
+        run::run(b, &self.net, recipe, &task, options, watch)
+    }
+
+    /// Everything that a run leaves behind but the times.
+    fn outcome(&self, name: &str) -> (Checkpoint, Vec<serde_json::Value>, Vec<u8>) {
+        let folder = self.folder.path().join(name);
+        let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+        let lines = text.lines().map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            for time in ["seconds", "images_per_second"] {
+                line.as_object_mut().unwrap().remove(time);
+            }
+            line
+        });
+        let checkpoint = Checkpoint::read(&folder.join("checkpoint.safetensors")).unwrap();
+        (checkpoint, lines.collect(), fs::read(folder.join("model.onnx")).unwrap())
+    }
+}
+
+/// Stops, or dies, when it is asked for the `at`-th time.
+struct Interrupt {
+    at: u32,
+    dies: bool,
+    calls: Cell<u32>,
+}
+
+impl Watch for Interrupt {
+    fn note(&mut self, _: &str) {}
+    fn progress(&mut self, _: &Progress) {}
+    fn held_out(&mut self, _: u64, _: &Figures) {}
+    fn wants_to_stop(&mut self) -> bool {
+        self.calls.set(self.calls.get() + 1);
+        let now = self.calls.get() == self.at;
+        assert!(!(now && self.dies), "killed");
+        now
+    }
+}
+
+#[test]
+fn interrupted_anywhere_and_resumed_equals_uninterrupted() {
+    let bench = Bench::new();
+    let recipe = recipe(|_| {});
+    assert_eq!(bench.run(&recipe, &bench.options("whole"), &mut Silent).unwrap(), Ending::Complete);
+    let whole = bench.outcome("whole");
+    assert_eq!(whole.0.step, 13);
+    let mut random = Random::new(u64::from(std::process::id()));
+    for dies in [false, true] {
+        let at = 1 + random.below(12) as u32;
+        let options = bench.options(&format!("{dies}{at}"));
+        let mut watch = Interrupt { at, dies, calls: Cell::new(0) };
+        let ending = catch_unwind(AssertUnwindSafe(|| bench.run(&recipe, &options, &mut watch)));
+        match ending {
+            Ok(ending) => assert_eq!(ending.unwrap(), Ending::Interrupted { step: at.into() }),
+            Err(_) => assert!(dies),
+        }
+        assert_eq!(bench.run(&recipe, &options, &mut Silent).unwrap(), Ending::Complete);
+        assert!(bench.outcome(&format!("{dies}{at}")) == whole, "at step {at}, killed: {dies}");
+    }
+}
+
+#[test]
+fn two_runs_with_one_seed_are_one_whatever_the_threads() {
+    let bench = Bench::new();
+    let recipe = recipe(|r| {
+        r.accumulate = 2;
+        r.stages.truncate(1);
+    });
+    bench.run(&recipe, &bench.options("a"), &mut Silent).unwrap();
+    let three = Flex::new(3).unwrap();
+    bench.run_on(&three, &recipe, &bench.options("b"), &mut Silent).unwrap();
+    let mut other = recipe.clone();
+    other.seed += 1;
+    bench.run(&other, &bench.options("c"), &mut Silent).unwrap();
+    assert!(bench.outcome("a") == bench.outcome("b"));
+    assert!(bench.outcome("a").0.now != bench.outcome("c").0.now);
+}
+
+#[test]
+fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
+    let bench = Bench::new();
+    let patient = recipe(|r| {
+        r.stages.truncate(1);
+        r.stages[0].schedule.steps = 160;
+        r.embed.heads.clear();
+    });
+    bench.run(&patient, &bench.options("patient"), &mut Silent).unwrap();
+    let (_, metrics, _) = bench.outcome("patient");
+    let losses: Vec<f64> = metrics.iter().filter_map(|m| m["loss"].as_f64()).collect();
+    assert!(losses[losses.len() - 1] < 0.5 * losses[0], "{losses:?}");
+    let recipe = recipe(|r| {
+        r.stages.truncate(1);
+        r.stages[0].schedule.steps = 400;
+        r.embed.heads.clear();
+        r.stop = Some(toml::from_str("figure = \"tar_at_far_1e-3\"\npatience = 3").unwrap());
+    });
+    let mut options = bench.options("learns");
+    options.evaluate_every = 10;
+    let ending = bench.run(&recipe, &options, &mut Silent).unwrap();
+    let Ending::Early { step } = ending else { panic!("{ending:?}") };
+    assert!(step >= 40 && step % 10 == 0, "{step}");
+    let (checkpoint, ..) = bench.outcome("learns");
+    let (_, since) = checkpoint.best.unwrap();
+    assert_eq!(since, 3);
+    let exported = phiz_train::weights::read_weights(&options.folder.join("model.safetensors")).unwrap();
+    assert_eq!(exported, checkpoint.best_weights, "the best weights are the result");
+    let report = fs::read_to_string(options.folder.join("report.html")).unwrap();
+    assert!(report.contains("tar_at_far_1e-3") && report.contains("<svg"));
+    // The finished run, called again, says so and changes nothing.
+    assert_eq!(bench.run(&recipe, &options, &mut Silent).unwrap(), ending);
+    assert!(bench.outcome("learns").0 == checkpoint);
+    let unknown = Recipe { seed: 8, ..recipe };
+    let error = bench.run(&unknown, &options, &mut Silent).expect_err("another recipe").to_string();
+    assert!(error.contains("another recipe"), "{error}");
+}
+
+#[test]
+fn what_goes_wrong_ends_in_words_and_loses_nothing() {
+    let bench = Bench::new();
+    let error = |recipe: &Recipe, options: &RunOptions| {
+        bench.run(recipe, options, &mut Silent).expect_err("must fail").to_string()
+    };
+
+    // A loss that is no number any more. What was saved before still stands.
+    let wild = recipe(|r| {
+        r.stages[0].schedule.steps = 60;
+        r.stages[0].schedule.rate = 1e30;
+        r.stages[0].schedule.warmup = 0;
+        r.optimiser = toml::from_str("kind = \"sgd\"").unwrap();
+    });
+    let options = bench.options("diverges");
+    let text = error(&wild, &options);
+    assert!(text.contains("not finite") && text.contains("lower the learning rate"), "{text}");
+
+    // A disk that takes no more: a folder where the file would be written stands for it.
+    let mut options = bench.options("full");
+    let plain = recipe(|_| {});
+    bench
+        .run(
+            &plain,
+            &RunOptions { stop: options.stop.clone(), ..options.clone() },
+            &mut Interrupt { at: 4, dies: false, calls: Cell::new(0) },
+        )
+        .unwrap();
+    fs::create_dir(options.folder.join("checkpoint.safetensors.partial")).unwrap();
+    let text = error(&plain, &options);
+    assert!(text.contains("checkpoint.safetensors") && text.contains("free some space"), "{text}");
+    fs::remove_dir(options.folder.join("checkpoint.safetensors.partial")).unwrap();
+    assert_eq!(bench.run(&plain, &options, &mut Silent).unwrap(), Ending::Complete);
+
+    // A damaged checkpoint is named, not overwritten.
+    fs::write(options.folder.join("checkpoint.safetensors"), b"half a file").unwrap();
+    assert!(error(&plain, &options).contains("checkpoint.safetensors"));
+
+    // Data without what the recipe asks for.
+    options = bench.options("data");
+    let nobody = recipe(|r| r.embed.heads[0].people = "z:".into());
+    assert!(error(&nobody, &options).contains("\"z:\""));
+    let nothing = recipe(|r| {
+        r.embed.heads.clear();
+        r.embed.distil = 0.0;
+        r.embed.relations = 0.0;
+    });
+    assert!(error(&nothing, &options).contains("nothing would be learnt"));
+    let figure = recipe(|r| r.stop = Some(toml::from_str("figure = \"top1\"\npatience = 1").unwrap()));
+    assert!(error(&figure, &options).contains("tar_at_far_1e-3"), "the known figures are listed");
+    let empty = bench.folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    assert!(Faces::open(&empty, "train").expect_err("empty").to_string().contains("prepare data first"));
+    let train = bench.folder.path().join("train");
+    assert!(Faces::open(&train, "tune").expect_err("another split").to_string().contains("refused"));
+    fs::File::options().append(true).open(train.join("a.csv")).unwrap().write_all(b"x,y,train\n").unwrap();
+    assert!(Faces::open(&train, "train").expect_err("one row more").to_string().contains("rows"));
+}
+
+#[test]
+fn a_stop_from_outside_ends_with_a_checkpoint() {
+    let bench = Bench::new();
+    let options = bench.options("stop");
+    options.stop.store(true, Ordering::Relaxed);
+    let ending = bench.run(&recipe(|_| {}), &options, &mut Silent).unwrap();
+    assert_eq!(ending, Ending::Interrupted { step: 1 });
+    assert_eq!(bench.outcome("stop").0.step, 1);
+}
+
+fn pictures(flex: &Flex, n: usize, size: usize) -> <Flex as Backend>::Tensor {
+    let mut random = Random::new(3);
+    let bytes: Vec<u8> = (0..n * size * size * 3)
+        .map(|i| ((i / 7 % 200) as u8).wrapping_add(random.below(56) as u8))
+        .collect();
+    flex.pictures(&bytes, n, size, size, [127.5; 3], [127.5; 3])
+}
+
+/// Weights as training leaves them: statistics of their own, nothing at its initial value.
+fn trained(net: &Architecture) -> Weights {
+    let mut random = Random::new(11);
+    let value = |name: &str, random: &mut Random| match name.rsplit('.').next() {
+        Some("var" | "scale") => random.between(0.5, 1.5),
+        _ => random.normal() * 0.2,
+    };
+    let each = net.parameters(true).unwrap().into_iter();
+    each.map(|p| {
+        let data = (0..p.shape.iter().product()).map(|_| value(&p.name, &mut random)).collect();
+        (p.name, (p.shape, data))
+    })
+    .collect()
+}
+
+#[test]
+fn exported_forms_say_what_was_trained() {
+    let (net, flex, folder) = (network(), Flex::new(1).unwrap(), tempfile::tempdir().unwrap());
+    let weights = trained(&net);
+    let x = pictures(&flex, 3, 32);
+    for (form, largest, cosine) in
+        [(Form::F32, 1e-5, 0.999_999), (Form::F16, 3e-3, 0.999_99), (Form::Int8, 0.1, 0.99)]
+    {
+        let d = export::difference(&flex, &net, &weights, form, &x).unwrap();
+        assert!(d.largest <= largest && d.cosine >= cosine, "{form:?}: {d:?}");
+        assert!(form == Form::F32 || d.largest > 1e-6, "{form:?} rounds: {d:?}");
+        let path = folder.path().join("w.safetensors");
+        export::write(&path, &net, &weights, form).unwrap();
+        let size = fs::metadata(&path).unwrap().len();
+        assert!(size > 1000, "{size}");
+    }
+    let onnx = folder.path().join("w.onnx");
+    assert!(export::write(&onnx, &net, &weights, Form::F16).is_err());
+    assert!(export::write(&folder.path().join("w.bin"), &net, &weights, Form::F32).is_err());
+
+    // The file, run by the product's engine, agrees with the trained form.
+    export::write(&onnx, &net, &weights, Form::F32).unwrap();
+    let engine = phiz_engine::load(&fs::read(&onnx).unwrap(), &phiz_engine::LoadOptions::default()).unwrap();
+    let input = phiz_engine::Tensor::new(vec![3, 3, 32, 32], flex.values(&x)).unwrap();
+    let got = engine.run(&input).unwrap().remove(0);
+    let expected = flex.values(&Model::from_weights(&flex, &net, &weights).forward(&flex, &x, false)[0]);
+    let scale = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
+    for (g, e) in got.data.iter().zip(&expected) {
+        assert!((g - e).abs() <= 1e-5 * scale, "{g} {e}");
+    }
+}
+
+#[test]
+fn training_goes_on_from_an_exported_model_without_a_jump() {
+    let (net, flex, folder) = (network(), Flex::new(1).unwrap(), tempfile::tempdir().unwrap());
+    let weights = trained(&net);
+    let x = pictures(&flex, 8, 32);
+    let expected = flex.values(&Model::from_weights(&flex, &net, &weights).forward(&flex, &x, false)[0]);
+    let scale = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
+    for (name, form) in [("a.onnx", Form::F32), ("b.safetensors", Form::F32), ("c.safetensors", Form::F16)] {
+        let path = folder.path().join(name);
+        export::write(&path, &net, &weights, form).unwrap();
+        let begun = Start::open(&path, &net).unwrap().weights(&flex, &net, &x).unwrap();
+        let model = Model::from_weights(&flex, &net, &begun);
+        let tolerance = if form == Form::F16 { 5e-3 } else { 1e-4 } * scale;
+        for training in [false, true] {
+            // Trained weights have statistics of their own, which need not be those of this batch.
+            if training && name == "b.safetensors" {
+                continue;
+            }
+            let got = flex.values(&model.forward(&flex, &x, training)[0]);
+            for (g, e) in got.iter().zip(&expected) {
+                assert!((g - e).abs() <= tolerance, "{name}, training {training}: {g} {e}");
+            }
+        }
+    }
+    let path = folder.path().join("other.safetensors");
+    phiz_train::weights::write_weights(&path, &[("x".to_string(), (vec![1], vec![1.0]))].into()).unwrap();
+    assert!(Start::open(&path, &net).expect_err("another network").to_string().contains("tiny"));
+}
+
+#[test]
+fn fine_tuning_is_judged_by_what_was_held_out() {
+    let bench = Bench::new();
+    let weights = trained(&bench.net);
+    let options = bench.options("tuned");
+    let tune = |faces: &Faces, options: &RunOptions| {
+        tune::tune(&bench.flex, &bench.net, weights.clone(), faces, &bench.tune, 30, options, &mut Silent)
+    };
+    let outcome = tune(&bench.train, &options).unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert_eq!((outcome.before.photos, outcome.after.photos), (5, 5), "one photo of each of five people");
+    assert!(outcome.after.errors <= outcome.before.errors, "{outcome:?}");
+    assert!(outcome.before.equal_error.is_some());
+    assert_eq!(tune(&bench.train, &options).unwrap(), outcome, "a finished run, called again, is the same");
+    let (learn, judged) = tune::split(&bench.train, 1);
+    assert_eq!((learn.len(), judged.len()), (15, 5));
+    assert!(learn.iter().all(|face| !judged.contains(face)), "no photo is on both sides");
+    let one = bench.train.some(&[0, 1]);
+    let alone = shard(&bench.folder.path().join("alone"), "train", &["a:1"], 3);
+    for (faces, expected) in [(&alone, "telling people apart needs two"), (&one.some(&[0]), "held out")] {
+        let error = tune(faces, &bench.options("none")).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
