@@ -121,12 +121,15 @@ fn read_truth(arguments: &Detect) -> Result<Truths, Failure> {
     Ok((annotations.photos.clone(), root, facts, Some(annotations)))
 }
 
+/// Found boxes by photo.
+type FoundIn = Vec<(String, Vec<Found>)>;
+
 /// Boxes of another system, and what names them for the record.
 fn read_found(
     path: &Path,
     truths: &[(String, Vec<Truth>)],
     annotations: Option<&coco::Annotations>,
-) -> Result<(Vec<(String, Vec<Found>)>, String), Failure> {
+) -> Result<(FoundIn, String), Failure> {
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| Failure::reading(path, &e));
     if let Some(annotations) = annotations {
         let text = read(path)?;
