@@ -12,6 +12,7 @@ use crate::align::{ALIGNED_SIZE, alignment};
 use crate::decode::decode;
 use crate::detect::{DetectOptions, Detection, Rotate, looks, suppress};
 use crate::quality::{Pose, pose, quality};
+use crate::second::{self, SecondLook};
 
 /// A card and its network's bytes.
 #[derive(Clone, Debug)]
@@ -304,7 +305,11 @@ impl Engine {
     /// A network that fails.
     pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
         let turns = if options.rotate == Rotate::Auto { 0..4u8 } else { 0..1 };
-        let score = options.score.unwrap_or(self.detector.card.output.score);
+        let output = &self.detector.card.output;
+        let score = options.score.unwrap_or(output.score);
+        // Other people's detectors are used as their authors mean them.
+        let twice = output.decode == Decode::Phiz;
+        let floor = if twice { score * second::FLOOR } else { score };
         let (width, height) = image.original_size();
         let mut found = Vec::new();
         for turn in turns {
@@ -323,23 +328,40 @@ impl Engine {
                 2 => [w - x, h - y],
                 _ => [w - y, x],
             };
+            let mut here = Vec::new();
             for look in looks(picture.width(), picture.height(), picture.scale(), options.min_face) {
                 let (view, factors) = look.view(picture);
-                let size = (view.width() as usize, view.height() as usize);
-                let outputs = self.detector.run(std::slice::from_ref(&view))?;
-                let names: Vec<&str> =
-                    self.detector.network.outputs().iter().map(|p| p.name.as_str()).collect();
-                let seen = decode(self.detector.card.output.decode, &names, &outputs, size, score)
-                    .map_err(|reason| FaceError::Decode { model: self.detector.card.name.clone(), reason })?;
-                let near = seen.into_iter().filter(|d| d.size() >= look.at_least);
-                found
-                    .extend(near.map(|d| d.map(|p| look.to_original(p, factors, picture.scale())).map(back)));
+                let seen = self.see(&view, floor)?.into_iter().filter(|d| d.size() >= look.at_least);
+                here.extend(seen.map(|d| d.map(|p| look.to_original(p, factors, picture.scale()))));
             }
+            if twice {
+                here = self.look_again(picture, suppress(here, output.iou))?;
+            }
+            found.extend(here.into_iter().map(|d| d.map(back)));
         }
-        let mut kept = suppress(found, self.detector.card.output.iou);
-        kept.retain(|d| d.size() >= 0.5 * options.min_face);
+        found.retain(|d| d.score >= score && d.size() >= 0.5 * options.min_face);
+        let mut kept = suppress(found, output.iou);
         kept.sort_by(|a, b| b.size().total_cmp(&a.size()));
         Ok(kept)
+    }
+
+    /// What the detector says of one picture, in its pixels; nothing is suppressed.
+    fn see(&self, view: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
+        let size = (view.width() as usize, view.height() as usize);
+        let outputs = self.detector.run(std::slice::from_ref(view))?;
+        let names: Vec<&str> = self.detector.network.outputs().iter().map(|p| p.name.as_str()).collect();
+        decode(self.detector.card.output.decode, &names, &outputs, size, floor)
+            .map_err(|reason| FaceError::Decode { model: self.detector.card.name.clone(), reason })
+    }
+
+    /// Looks at each face again, see [`second`]. `found` is in order of falling score.
+    fn look_again(&self, picture: &Image, mut found: Vec<Detection>) -> Result<Vec<Detection>, FaceError> {
+        for face in found.iter_mut().take(second::MOST) {
+            let look = SecondLook::at(face, picture.scale());
+            let seen = self.see(&look.view(picture), second::LEAST)?;
+            look.combine(face, seen);
+        }
+        Ok(found)
     }
 
     /// Everything about a face that was found.

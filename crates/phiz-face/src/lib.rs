@@ -22,6 +22,7 @@ mod decode;
 mod detect;
 mod engine;
 mod quality;
+mod second;
 
 pub use align::{ALIGNED_SIZE, TEMPLATE_POINTS, alignment};
 pub use detect::{DetectOptions, Detection, Rotate, iou, suppress};
