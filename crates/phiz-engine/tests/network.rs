@@ -1,4 +1,5 @@
 //! Networks written by our exporter compute what `phiz_net::reference` defines; bytes from strangers are refused.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../../phiz-net/tests/common/mod.rs"]
 mod common;

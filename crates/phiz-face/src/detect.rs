@@ -150,7 +150,7 @@ impl Look {
         }
         let factors = [small.width() as f32 / w as f32, small.height() as f32 / h as f32];
         let view = Image::from_rgb(out_w, out_h, pixels);
-        (view.unwrap_or_else(|_| small), factors)
+        (view.unwrap_or(small), factors)
     }
 
     /// From pixels of the view to pixels of the original.

@@ -3,6 +3,7 @@
 //! The people are synthetic, so this says that the looks, their merging and the way back to the photo's coordinates are
 //! right, not how accurate the detector is on people. With `PHIZ_TEST_DETECTOR` set to a model card the same tests run
 //! with that detector.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use phiz_face::{DetectOptions, Detection, Engine, Model, Rotate, iou};
 use phiz_image::Image;

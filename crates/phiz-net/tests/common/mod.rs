@@ -1,5 +1,6 @@
 //! A network with every operation, and numbers for it that are the same on every machine and in every language.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use phiz_net::graph::{Act, Architecture, Builder, Op};
 use phiz_net::onnx::Weights;
