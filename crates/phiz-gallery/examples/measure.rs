@@ -47,7 +47,7 @@ fn write_npy(path: &Path, rows: usize, dim: usize) -> Anything<std::io::BufWrite
     let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
     let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
     file.write_all(b"\x93NUMPY\x01\x00\x76\x00")?;
-    write!(file, "{head:<117}\n")?;
+    writeln!(file, "{head:<117}")?;
     Ok(file)
 }
 

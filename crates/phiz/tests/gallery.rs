@@ -1,5 +1,8 @@
 //! `phiz people` and `phiz gallery` as people and scripts use them.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

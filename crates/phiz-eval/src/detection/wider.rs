@@ -14,6 +14,7 @@
 use super::{Found, PrPoint, Scene, Truth, check, monotone_area, overlap};
 use crate::Result;
 use crate::error::EvalError;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 const THRESHOLDS: usize = 1000;
@@ -136,6 +137,29 @@ pub fn read_found(text: &str, name: &Path) -> Result<Vec<(String, Vec<Found>)>> 
     read(text, name, "x y w h score", 5, |n| Found { bbox: [n[0], n[1], n[2], n[3]], score: n[4] })
 }
 
+/// Gives findings the names that the truth has for their photos: results name photos without an
+/// ending, and inside an event's file without its folder. Names that fit none or several stay.
+pub fn fit_names(found: &mut [(String, Vec<Found>)], truth: &[(String, Vec<Truth>)]) {
+    let stem = |path: &str| Path::new(path).with_extension("").to_string_lossy().into_owned();
+    let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let mut by_stem: HashMap<String, Option<&str>> = HashMap::new();
+    for (photo, _) in truth {
+        let whole = stem(photo);
+        let short = last(&whole);
+        let names = if whole == short { vec![whole] } else { vec![whole, short] };
+        for name in names {
+            by_stem.entry(name).and_modify(|known| *known = None).or_insert(Some(photo));
+        }
+    }
+    let known: HashSet<&str> = truth.iter().map(|t| t.0.as_str()).collect();
+    for (photo, _) in found.iter_mut().filter(|f| !known.contains(f.0.as_str())) {
+        let fits = [photo.clone(), stem(photo)].iter().find_map(|name| by_stem.get(name).copied().flatten());
+        if let Some(name) = fits {
+            *photo = name.to_owned();
+        }
+    }
+}
+
 fn read<T>(
     text: &str,
     name: &Path,
@@ -210,6 +234,26 @@ mod tests {
         ] {
             let error = read_found(text, Path::new("r.txt")).unwrap_err().to_string();
             assert!(error.contains(expected), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn findings_get_the_truths_names() {
+        let truth: Vec<_> =
+            ["a/1.jpg", "a/2.jpg", "b/2.jpg", "3.jpg"].map(|p| (p.to_owned(), vec![])).to_vec();
+        for (name, expected) in [
+            ("1", "a/1.jpg"),
+            ("a/1", "a/1.jpg"),
+            ("a/1.jpg", "a/1.jpg"),
+            ("1.png", "a/1.jpg"),
+            ("2", "2"),
+            ("b/2", "b/2.jpg"),
+            ("3", "3.jpg"),
+            ("4", "4"),
+        ] {
+            let mut found = vec![(name.to_owned(), vec![])];
+            fit_names(&mut found, &truth);
+            assert_eq!(found[0].0, expected, "{name}");
         }
     }
 

@@ -236,3 +236,73 @@ fn pictures(out: &mut String, run: &Run, section: &Section) {
         out.push_str("</ul>\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::all_pairs::{all_pairs, silent, tests::clouds};
+    use crate::bootstrap::{Bootstrap, Draws, Resampled};
+    use crate::report::build::verification;
+    use crate::report::{FORMAT, PicturePair, text};
+    use crate::samples::Samples;
+    use std::path::Path;
+
+    fn run(name: &str, spread: f64, basis: &str) -> Run {
+        let (templates, people) = clouds(30, 4, 16, spread, 3);
+        let samples = Samples::complete(templates, people).unwrap();
+        let pairs = all_pairs(&samples, 3, &silent).unwrap();
+        let draws = Draws::new(30, &Bootstrap::default()).unwrap();
+        let rounds = Resampled::from_all_pairs(&samples, &pairs.curve, &draws, &silent).unwrap();
+        let mut section = verification(&pairs.curve, Some(&rounds), Some(0.4), 0.95);
+        let photo =
+            |n: &str| (n.to_owned(), "<b>Ada & Bob</b>".to_owned(), "data:image/jpeg;base64,AAAA".to_owned());
+        section.pictures.push(PicturePair {
+            kind: "miss".into(),
+            score: 0.1,
+            photos: [photo("a\".jpg"), photo("b.jpg")],
+        });
+        Run {
+            format: FORMAT,
+            name: name.into(),
+            question: "a question".into(),
+            facts: vec![("command".into(), "phiz eval '</script>'".into())],
+            warnings: vec!["mind | this".into()],
+            basis: basis.into(),
+            confidence: 0.95,
+            sections: vec![section],
+        }
+    }
+
+    #[test]
+    fn names_from_outside_stay_text() {
+        let page = page("<script>alert(1)</script>", &[run("x<y", 0.8, "")]).unwrap();
+        for hostile in ["<script>alert", "<b>Ada", "a\".jpg", "'</script>'", "x<y"] {
+            assert!(!page.contains(hostile), "{hostile}");
+        }
+        assert!(page.contains("&lt;b&gt;Ada &amp; Bob&lt;/b&gt;") && page.contains("a&quot;.jpg"));
+        // Opened elements are closed.
+        for tag in ["table", "figure", "svg", "section", "ul", "dl", "tr", "p"] {
+            let open = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+            assert_eq!(open, page.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn runs_are_compared_only_over_the_same_people() {
+        let (a, b) = (run("a", 0.8, "same"), run("b", 1.3, "same"));
+        let d = a.difference(&b, "verification", "auc").unwrap();
+        assert!(d.interval.high < 0.0 && d.p < 0.02, "{d:?}");
+        assert!(a.difference(&run("c", 1.3, "other"), "verification", "auc").is_none());
+        assert!(a.difference(&b, "verification", "genuine").is_none(), "counts have no rounds");
+        let both = text::markdown(&[a.clone(), b.clone()]);
+        assert!(both.contains("| | a | b | difference |") && both.contains("mind \\| this"), "{both}");
+        assert!(page("t", &[a.clone(), b]).unwrap().contains("b − a"));
+        let again = Run::from_json(&a.to_json().unwrap(), Path::new("a.json")).unwrap();
+        // JSON keeps fifteen digits of a number.
+        let same = again.difference(&a, "verification", "auc").unwrap();
+        assert!(same.interval.high.abs() < 1e-14 && same.interval.low.abs() < 1e-14, "{same:?}");
+        assert_eq!(again.facts, a.facts);
+        assert!(page("t", &[a.clone(), a]).unwrap_err().to_string().contains("two runs are called"));
+        assert!(page("t", &[]).is_err());
+    }
+}

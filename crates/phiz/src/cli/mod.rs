@@ -13,6 +13,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{Engine, Model};
 
+#[cfg(feature = "train")]
+mod data;
 mod detect;
 mod embed;
 mod enroll;
@@ -86,6 +88,9 @@ enum Command {
     Eval(eval::Arguments),
     /// Look at the networks that Phiz knows
     Model(model::Arguments),
+    /// Bring your own photos to training: check, split, prepare, preview
+    #[cfg(feature = "train")]
+    Data(data::Arguments),
     /// Train face detectors and embedders from recipes
     #[cfg(feature = "train")]
     Train(phiz_train::cli::Train),
@@ -105,6 +110,8 @@ pub fn main() -> ExitCode {
         Command::Embed(arguments) => embed::run(&arguments, &shared),
         Command::Eval(arguments) => eval::run(&arguments, &shared),
         Command::Model(arguments) => model::run(&arguments, &shared),
+        #[cfg(feature = "train")]
+        Command::Data(arguments) => data::run(&arguments, &shared),
         #[cfg(feature = "train")]
         Command::Train(arguments) => train::run(arguments, &shared),
     };

@@ -15,7 +15,7 @@ use phiz_eval::report::build::{
 use phiz_eval::report::{Better, Section, Unit, Value};
 
 use super::report::{Draft, Output, finish};
-use super::subject::{central, hex, models};
+use super::subject::{Facts, central, hex, models};
 use super::{Choice, Sureness};
 use crate::cli::faces::{self, Problem};
 use crate::cli::verify::check_rate;
@@ -28,8 +28,8 @@ pub(crate) struct Detect {
     /// True boxes: a list (path,boxes[,…] with boxes `x y w h;x y w h`), WIDER FACE's text, or COCO's JSON
     #[command(flatten)]
     choice: Choice,
-    /// Found boxes of another system instead of photos: WIDER FACE's result text, or COCO's result JSON
-    #[arg(long, value_name = "FILE")]
+    /// Found boxes of another system instead of photos: WIDER FACE's result folder or text, or COCO's result JSON
+    #[arg(long, value_name = "PATH")]
     found: Option<PathBuf>,
     /// COCO category that means faces, if there are several
     #[arg(long, value_name = "NAME")]
@@ -65,17 +65,9 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
     let mut score = arguments.score;
     let mut scenes = match &arguments.found {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| Failure::reading(path, &e))?;
-            facts.push((
-                "found boxes".into(),
-                format!("{}, SHA-256 {}", path.display(), hex(text.as_bytes())),
-            ));
+            let (found, fact) = read_found(path, &truths, annotations.as_ref())?;
+            facts.push(("found boxes".into(), fact));
             name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let found = match &annotations {
-                Some(annotations) => coco::read_found(&text, path, annotations)?,
-                None => wider::read_found(&text, path)?,
-            };
-            // WIDER FACE's results name photos without folder and ending.
             let (scenes, notes) = join(truths, found)?;
             warnings.extend(notes);
             scenes
@@ -109,7 +101,7 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
     finish(draft, &arguments.output, unreadable)
 }
 
-type Truths = (Vec<(String, Vec<Truth>)>, PathBuf, Vec<(String, String)>, Option<coco::Annotations>);
+type Truths = (Vec<(String, Vec<Truth>)>, PathBuf, Facts, Option<coco::Annotations>);
 
 fn read_truth(arguments: &Detect) -> Result<Truths, Failure> {
     let list = arguments.choice.lists.first().map_or(Path::new(""), PathBuf::as_path);
@@ -127,6 +119,46 @@ fn read_truth(arguments: &Detect) -> Result<Truths, Failure> {
     }
     let annotations = coco::read_truth(&text, list, arguments.category.as_deref())?;
     Ok((annotations.photos.clone(), root, facts, Some(annotations)))
+}
+
+/// Found boxes by photo.
+type FoundIn = Vec<(String, Vec<Found>)>;
+
+/// Boxes of another system, and what names them for the record.
+fn read_found(
+    path: &Path,
+    truths: &[(String, Vec<Truth>)],
+    annotations: Option<&coco::Annotations>,
+) -> Result<(FoundIn, String), Failure> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| Failure::reading(path, &e));
+    if let Some(annotations) = annotations {
+        let text = read(path)?;
+        let fact = format!("{}, SHA-256 {}", path.display(), hex(text.as_bytes()));
+        return Ok((coco::read_found(&text, path, annotations)?, fact));
+    }
+    // WIDER FACE wants a folder an event with a file a photo; one file that holds them all will do.
+    let mut files = vec![path.to_path_buf()];
+    let (mut found, mut all) = (Vec::new(), String::new());
+    while let Some(file) = files.pop() {
+        if file.is_dir() {
+            let entries = std::fs::read_dir(&file).map_err(|e| Failure::reading(&file, &e))?;
+            let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+            inside.sort_by(|a, b| b.cmp(a));
+            files.extend(
+                inside.into_iter().filter(|p| p.is_dir() || p.extension().is_some_and(|e| e == "txt")),
+            );
+            continue;
+        }
+        let text = read(&file)?;
+        let mut photos = wider::read_found(&text, &file)?;
+        if let ([(photo, _)], Ok(name)) = (&mut photos[..], file.with_extension("").strip_prefix(path)) {
+            *photo = name.to_string_lossy().into_owned();
+        }
+        found.append(&mut photos);
+        all.push_str(&text);
+    }
+    wider::fit_names(&mut found, truths);
+    Ok((found, format!("{}, SHA-256 {}", path.display(), hex(all.as_bytes()))))
 }
 
 fn look(
@@ -160,6 +192,9 @@ fn look(
     Ok((scenes, unreadable))
 }
 
+/// A metric of all photos, each with a weight.
+type Metric<'a> = dyn Fn(&dyn Fn(usize) -> u64) -> phiz_eval::Result<f64> + 'a;
+
 fn section(
     arguments: &Detect,
     scenes: &[Scene],
@@ -184,15 +219,15 @@ fn section(
         let confidence = arguments.sureness.confidence;
         // Photos are drawn again: faces of one photo share its light and its crowd.
         let draws = bootstrap.map(|options| Draws::new(scenes.len(), &options)).transpose()?;
-        let rounds = |of: &dyn Fn(&dyn Fn(usize) -> u64) -> Option<f64>| -> Vec<Option<f64>> {
+        let rounds = |of: &Metric<'_>| -> Vec<Option<f64>> {
             let Some(draws) = &draws else { return Vec::new() };
             (0..draws.rounds())
-                .map(|round| of(&|scene| u64::from(draws.weight(scene as u32, round))))
+                .map(|round| of(&|scene| u64::from(draws.weight(scene as u32, round))).ok())
                 .collect()
         };
-        let mut add = |id: &str, name: &str, of: &dyn Fn(&dyn Fn(usize) -> u64) -> phiz_eval::Result<f64>| {
+        let mut add = |id: &str, name: &str, of: &Metric<'_>| {
             let whole = figure(id, name, of(&|_| 1), Unit::Percent, Better::Up);
-            let rounds = rounds(&|weight| of(weight).ok());
+            let rounds = rounds(of);
             figures.push(if rounds.is_empty() { whole } else { with_rounds(whole, rounds, confidence) });
         };
         add("ap", &format!("AP at IoU {}", arguments.iou), &|w| voc.average_precision(w));

@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     finish(draft, &arguments.output, 0)
 }
 
-/// Everybody who is enrolled, faces named `person #id, face #id (source)`: names need not be unique.
+/// Everybody who is enrolled, faces named `person id, face id (source)`: names need not be unique.
 fn enrolled(gallery: &Gallery) -> Result<Samples, Failure> {
     const PAGE: usize = 1000;
     let (mut photos, mut people, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
@@ -78,10 +78,10 @@ fn enrolled(gallery: &Gallery) -> Result<Samples, Failure> {
     loop {
         let page = gallery.people(&Filter::default(), after, PAGE)?;
         for person in &page {
-            let name = format!("{} #{}", person.details.name, person.id);
+            let name = format!("{} {}", person.details.name, person.id);
             for face in gallery.faces(person.id)? {
                 let source = face.source.as_deref().map(|s| format!(" ({s})")).unwrap_or_default();
-                photos.push(format!("{name}, face #{}{source}", face.id));
+                photos.push(format!("{name}, face {}{source}", face.id));
                 people.push(name.clone());
                 vectors.push(Some(gallery.template(face.id)?));
             }

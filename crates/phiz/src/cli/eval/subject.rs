@@ -48,6 +48,9 @@ enum Which {
     Aligned,
 }
 
+/// What a reader needs to repeat a run: `(what, value)`.
+pub(crate) type Facts = Vec<(String, String)>;
+
 /// What was made of a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Face {
@@ -62,7 +65,7 @@ pub(crate) struct Described {
     /// Photos that could not be read at all.
     pub(crate) unreadable: usize,
     /// What a reader needs to repeat it.
-    pub(crate) facts: Vec<(String, String)>,
+    pub(crate) facts: Facts,
     /// The embedder's thresholds, if it has some.
     pub(crate) thresholds: Option<phiz_net::card::Thresholds>,
 }
@@ -94,12 +97,12 @@ impl Source {
         shared: &Shared,
     ) -> Result<Described, Failure> {
         match &self.embeddings {
-            Some(file) => self.from_file(file, paths),
-            None => self.from_photos(root, paths, shared),
+            Some(file) => self.read_file(file, paths),
+            None => self.run_on(root, paths, shared),
         }
     }
 
-    fn from_file(&self, file: &Path, paths: &[String]) -> Result<Described, Failure> {
+    fn read_file(&self, file: &Path, paths: &[String]) -> Result<Described, Failure> {
         let bytes = std::fs::read(file).map_err(|e| Failure::reading(file, &e))?;
         let mut facts = vec![("embeddings".into(), format!("{}, SHA-256 {}", file.display(), hex(&bytes)))];
         let (names, vectors) = if file.extension().is_some_and(|e| e == "csv") {
@@ -150,7 +153,7 @@ impl Source {
         Ok(Described { name, faces, unreadable: 0, facts, thresholds: None })
     }
 
-    fn from_photos(&self, root: &Path, paths: &[String], shared: &Shared) -> Result<Described, Failure> {
+    fn run_on(&self, root: &Path, paths: &[String], shared: &Shared) -> Result<Described, Failure> {
         let models = models(shared)?;
         let engine = shared.engine()?;
         let card = engine.embedder_card();
@@ -263,7 +266,7 @@ pub(crate) fn central<'a>(found: &'a [Detection], image: &Image) -> Option<&'a D
 }
 
 /// The models in use, for the record.
-pub(crate) fn models(shared: &Shared) -> Result<Vec<(String, String)>, Failure> {
+pub(crate) fn models(shared: &Shared) -> Result<Facts, Failure> {
     let say = |m: Model| format!("{}, {}", m.card().name, m.id());
     let detector = shared.detector.as_deref().map_or_else(Model::bundled_detector, Model::open)?;
     let embedder = shared.embedder.as_deref().map_or_else(Model::bundled_embedder, Model::open)?;
@@ -276,7 +279,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 impl Choice {
     /// The list, filtered, and the folder of its photos.
-    pub(crate) fn read(&self) -> Result<(Manifest, PathBuf, Vec<(String, String)>), Failure> {
+    pub(crate) fn read(&self) -> Result<(Manifest, PathBuf, Facts), Failure> {
         if self.every == 0 {
             return Err(Failure::new("--every: 0 leaves no photo").hint("give 1 or more"));
         }
@@ -339,7 +342,7 @@ pub(crate) struct Subject {
     pub(crate) root: PathBuf,
     pub(crate) samples: Samples,
     pub(crate) described: Described,
-    pub(crate) facts: Vec<(String, String)>,
+    pub(crate) facts: Facts,
 }
 
 impl Subject {

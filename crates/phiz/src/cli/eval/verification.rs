@@ -14,7 +14,7 @@ use phiz_eval::report::{Better, Figure, PicturePair, Section, Unit};
 use phiz_eval::{Curve, Samples};
 
 use super::report::{Draft, Output, finish};
-use super::subject::{Source, Subject, hex};
+use super::subject::{Facts, Source, Subject, hex};
 use super::{Choice, Sureness};
 use crate::cli::verify::check_rate;
 use crate::cli::{Done, Failure, Shared};
@@ -37,7 +37,7 @@ impl Cut {
         &self,
         curve: &Curve,
         card: Option<&phiz_net::card::Thresholds>,
-        facts: &mut Vec<(String, String)>,
+        facts: &mut Facts,
     ) -> Result<f64, Failure> {
         check_rate("--fmr", self.fmr)?;
         let (threshold, origin) = match (self.threshold, card) {
@@ -153,8 +153,6 @@ pub(crate) fn pairs(arguments: &Pairs, shared: &Shared) -> Result<Done, Failure>
     };
     finish(draft, &arguments.output, unreadable)
 }
-
-type Facts = Vec<(String, String)>;
 
 fn read_pairs(path: &Path) -> Result<(Vec<CsvPair>, Vec<String>, Facts), Failure> {
     let bytes = std::fs::read(path).map_err(|e| Failure::reading(path, &e))?;
