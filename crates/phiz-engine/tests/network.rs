@@ -1,4 +1,5 @@
 //! Networks written by our exporter compute what `phiz_net::reference` defines; bytes from strangers are refused.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../../phiz-net/tests/common/mod.rs"]
 mod common;
@@ -158,10 +159,12 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2, bytes.len() as u8], bytes].concat()
 }
 
-/// A graph of one node between inputs of an element type (1 is f32, 7 is i64) and one output.
+/// A graph of one node between inputs of an element type (1 is f32, 7 is i64) and one output, all of one axis of any
+/// length.
 fn small(kind: &[u8], inputs: &[&str], outputs: &[&str], element: u8) -> Vec<u8> {
     let value = |name: &str| {
-        let tensor = [&[8, element][..], &field(2, &[])].concat();
+        let axis = field(1, &field(2, b"n"));
+        let tensor = [&[8, element][..], &field(2, &axis)].concat();
         [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
     };
     let mut node: Vec<u8> = inputs.iter().flat_map(|name| field(1, name.as_bytes())).collect();

@@ -278,8 +278,7 @@ impl Engine {
         threads: usize,
     ) -> Vec<Result<Vec<Face>, FaceError>> {
         let next = AtomicUsize::new(0);
-        let results: Vec<Mutex<Option<Result<Vec<Face>, FaceError>>>> =
-            images.iter().map(|_| Mutex::new(None)).collect();
+        let results: Vec<Mutex<Option<_>>> = images.iter().map(|_| Mutex::new(None)).collect();
         std::thread::scope(|scope| {
             for _ in 0..threads.clamp(1, images.len().max(1)) {
                 scope.spawn(|| {

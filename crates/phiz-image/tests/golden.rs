@@ -1,6 +1,7 @@
 //! The golden files: pictures of every kind, changes of size, warps and transforms, as independent programs have them.
 //!
 //! `golden/make.py` made them and says what each column means. A file there that no table names is an error here.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Pixel operations and transforms against their definitions, written as slowly and plainly as can be.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use phiz_image::{Image, Similarity};
 use proptest::prelude::*;
@@ -223,7 +224,8 @@ proptest! {
 #[test]
 fn what_has_no_transform_says_so() {
     let point = [3.0, 4.0];
-    let cases: [(&str, &[[f32; 2]], &[[f32; 2]]); 6] = [
+    type Points<'a> = &'a [[f32; 2]];
+    let cases: [(&str, Points<'_>, Points<'_>); 6] = [
         ("nothing", &[], &[]),
         ("one pair", &[point], &[point]),
         ("unequal numbers", &[point, [1.0, 1.0]], &[point]),

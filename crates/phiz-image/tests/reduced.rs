@@ -1,4 +1,5 @@
 //! JPEGs decoded at 1/2, 1/4 and 1/8 show what the whole picture shows, smaller.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -309,14 +309,12 @@ fn sharpen(mut head: Head) -> Head {
     let (w, h) = (Frame::WIDTH, Frame::HEIGHT);
     for j in 1..h - 1 {
         for i in 1..w - 1 {
-            for k in 0..3 {
-                let mut sum = 0.0;
-                for (dj, di) in [(0, 1), (2, 1), (1, 0), (1, 2)] {
-                    sum += soft[(j + dj - 1) * w + i + di - 1][k];
-                }
-                let centre = soft[j * w + i][k];
-                head.pixels[j * w + i][k] = centre + 0.9 * (centre - 0.25 * sum);
-            }
+            let at = j * w + i;
+            let around = [at - w, at + w, at - 1, at + 1].map(|neighbour| soft[neighbour]);
+            head.pixels[at] = [0, 1, 2].map(|k| {
+                let sum: f32 = around.iter().map(|pixel| pixel[k]).sum();
+                soft[at][k] + 0.9 * (soft[at][k] - 0.25 * sum)
+            });
         }
     }
     head

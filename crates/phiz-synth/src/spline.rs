@@ -59,7 +59,7 @@ fn solve(mut rows: [[f64; ROWS + 2]; ROWS]) -> Option<[[f64; 2]; ROWS]> {
         rows.swap(column, pivot);
         let head = rows[column];
         // Points are pixels, so that well-placed landmarks leave pivots far above this.
-        if !(head[column].abs() > 1e-6) {
+        if head[column].is_nan() || head[column].abs() <= 1e-6 {
             return None;
         }
         for (i, row) in rows.iter_mut().enumerate() {

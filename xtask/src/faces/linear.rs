@@ -50,11 +50,14 @@ pub(crate) fn eigen(matrix: &Array2<f64>) -> (Vec<f64>, Array2<f64>) {
 }
 
 /// An orthonormal basis, as columns, of the `count` directions in which `rows` (centred) vary most, by subspace
-/// iteration (Halko, Martinsson and Tropp 2011), started from rows at even distances.
+/// iteration (Halko, Martinsson and Tropp 2011), started from sums of the rows with signs by chance: single rows may
+/// be zero or alike, and a direction that the start lacks never comes back.
 pub(crate) fn principal(rows: &Array2<f32>, count: usize) -> Array2<f32> {
     let count = count.min(rows.nrows()).min(rows.ncols());
-    let picked: Vec<usize> = (0..count).map(|k| k * rows.nrows() / count).collect();
-    let mut basis = orthonormal(rows.select(Axis(0), &picked).reversed_axes());
+    let signs = Array2::from_shape_fn((rows.nrows(), count), |(i, k)| {
+        if chance((i * count + k) as u64) < 0.5 { -1.0 } else { 1.0 }
+    });
+    let mut basis = orthonormal(rows.t().dot(&signs));
     for _ in 0..6 {
         basis = orthonormal(rows.t().dot(&rows.dot(&basis)));
     }
@@ -75,6 +78,14 @@ pub(super) fn orthonormal(mut columns: Array2<f32>) -> Array2<f32> {
         columns.column_mut(k).assign(&(column / length));
     }
     columns
+}
+
+/// The `i`-th of a fixed sequence of numbers in `[0, 1)` that pass for independent (splitmix64).
+pub(super) fn chance(i: u64) -> f64 {
+    let mut z = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// Mean of the rows.
@@ -101,7 +112,7 @@ mod tests {
 
     #[test]
     fn principal_directions_are_those_of_the_covariance() {
-        // Rows with standard deviations 9, 3 and 1 along rotated axes, by a fixed pattern.
+        // Rows with standard deviations in the ratio of 9, 3 and 1 along rotated axes; the first row is zero.
         let (s, c) = 0.6f32.sin_cos();
         let rows = Array2::from_shape_fn((400, 3), |(i, j)| {
             let wave = |f: f32| (i as f32 * f).sin();

@@ -66,17 +66,16 @@ mod tests {
     use ndarray::Array2;
 
     use super::split;
+    use crate::faces::linear::chance;
 
     /// People differ along x by 5, photos along y by 2, and people have one, two or three photos.
     #[test]
     fn directions_and_sizes_are_found_again() {
-        let chance = |i: usize, salt: f64| {
-            // Uniform of unit variance from a fixed pattern.
-            (((i as f64 * 0.754_877_666 + salt).fract()) - 0.5) * 12f64.sqrt()
-        };
+        // Uniform of unit variance.
+        let draw = |i: usize| (chance(i as u64) - 0.5) * 12f64.sqrt();
         let people: Vec<usize> = (0..3000).flat_map(|p| vec![p; 1 + p % 3]).collect();
         let rows = Array2::from_shape_fn((people.len(), 2), |(i, axis)| {
-            (if axis == 0 { 5.0 * chance(people[i], 0.1) } else { 2.0 * chance(i, 0.4) }) as f32
+            (if axis == 0 { 5.0 * draw(people[i]) } else { 2.0 * draw(3000 + i) }) as f32
         });
         let found = split(&rows, &people, 5, 5).unwrap();
         let (f, g) = (found.identity.column(0), found.nuisance.column(0));

@@ -1,5 +1,6 @@
 //! A network with every operation, and numbers for it that are the same on every machine and in every language.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use phiz_net::graph::{Act, Architecture, Builder, Op};
 use phiz_net::onnx::Weights;
@@ -37,13 +38,15 @@ pub fn weights(net: &Architecture) -> Weights {
     let parameters = net.parameters(true).unwrap().into_iter().map(|p| {
         start += 1;
         let count: usize = p.shape.iter().product();
-        let data = (0..count).map(|i| match p.name.rsplit('.').next() {
+        let kind = p.name.rsplit('.').next();
+        let data = (0..count).map(|i| match kind {
             Some("var") => 1.25 + value(start + i),
             Some("scale") => 1.0 + 0.5 * value(start + i),
             Some("weight") => 0.25 * value(start + i),
             _ => 0.5 * value(start + i),
         });
-        (p.name, (p.shape, data.collect()))
+        let data = data.collect();
+        (p.name, (p.shape, data))
     });
     parameters.collect()
 }

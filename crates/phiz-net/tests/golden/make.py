@@ -1,6 +1,6 @@
 """Checks the exported network beside this script and writes what ONNX Runtime computes with it. Run it in this folder:
 
-    python3 make.py        (made with onnx 1.20, ONNX Runtime 1.24, NumPy 2.4)
+    python3 make.py        (made with onnx 1.23, ONNX Runtime 1.32, NumPy 2.4)
 
 every-operation.onnx   written by our exporter; `cargo test -p phiz-net` says where to find it when it has changed
 every-operation.csv    height, width, batch, output, its shape, its values, row-major
