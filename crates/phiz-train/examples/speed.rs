@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use phiz_net::zoo;
-use phiz_train::augment::{Strength, augment};
+use phiz_train::augment::{EFFECTS, Strength, augment};
 use phiz_train::backend::Backend;
 use phiz_train::loss;
 use phiz_train::model::Model;
@@ -58,17 +58,35 @@ fn main() {
         "libtorch" => (BackendChoice::Libtorch, Precision::F32),
         "libtorch-bf16" => (BackendChoice::Libtorch, Precision::Bf16),
         "loader" => {
-            let strength = Strength::default();
-            let mut random = Random::new(1);
-            let crop: Vec<u8> = (0..112 * 112 * 3).map(|_| random.bits() as u8).collect();
+            // A picture as smooth as photos are: noise would compress worse than any face.
+            let crop: Vec<u8> =
+                (0..112 * 112 * 3).map(|i| (128.0 + 90.0 * (i as f32 / 997.0).sin()) as u8).collect();
             let size = number(2, 112);
-            let began = Instant::now();
-            let mut out = Vec::new();
-            for _ in 0..200 {
-                out.clear();
-                augment(&crop, size, &strength, &mut random, &mut out);
+            let late = Strength {
+                blur: 0.1,
+                motion: 0.1,
+                dark: 0.1,
+                jpeg: 0.2,
+                mixed: 0.3,
+                chin: 0.2,
+                mask: 0.1,
+                glasses: 0.1,
+                ..Strength::default()
+            };
+            let each = EFFECTS.into_iter();
+            for (name, strength) in
+                [("default", Strength::default()), ("everything", late)].into_iter().chain(each)
+            {
+                let began = Instant::now();
+                let mut random = Random::new(1);
+                let mut out = Vec::new();
+                for _ in 0..400 {
+                    out.clear();
+                    augment(&crop, size, &strength, &mut random, &mut out);
+                }
+                let rate = 400.0 / began.elapsed().as_secs_f64();
+                println!("loader {size} px {name}: {rate:.0} images/s on one thread");
             }
-            println!("loader {size} px {:.0} images/s on one thread", 200.0 / began.elapsed().as_secs_f64());
             return;
         }
         other => panic!("{other}: flex, libtorch, libtorch-bf16 or loader"),

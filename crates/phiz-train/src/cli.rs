@@ -88,21 +88,6 @@ enum Command {
         #[arg(long)]
         data: Option<PathBuf>,
     },
-    /// Show what a detector would learn from: composed pictures with boxes and landmarks, as PPM files
-    Preview {
-        /// Prepared scenes (a folder with `train` in it)
-        #[arg(long)]
-        data: PathBuf,
-        /// Folder for the pictures
-        #[arg(long)]
-        out: PathBuf,
-        /// How many
-        #[arg(long, default_value_t = 12)]
-        count: u64,
-        /// Side in pixels
-        #[arg(long, default_value_t = 320)]
-        size: usize,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -159,7 +144,6 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
             export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
         }
         Command::Compare { runs, html } => compare(&runs, html.as_deref()),
-        Command::Preview { data, out, count, size } => preview(&data, &out, count, size),
     }
 }
 
@@ -385,43 +369,5 @@ fn compare(folders: &[PathBuf], html: Option<&Path>) -> Result<(), TrainError> {
         write_atomically(path, report::html(&runs).as_bytes())?;
         println!("{}", path.display());
     }
-    Ok(())
-}
-
-/// Writes composed pictures: learnt faces in green, faces that do not count in red.
-fn preview(data: &Path, out: &std::path::Path, count: u64, size: usize) -> Result<(), TrainError> {
-    let scenes = Scenes::open(&data.join("train"), "train")?;
-    std::fs::create_dir_all(out).map_err(|e| TrainError::file(out, &e))?;
-    for number in 0..count {
-        let mut rgb = Vec::new();
-        let mut random = Random::for_sample(1, 0, number);
-        let faces = scenes.compose(size, &Strength::default(), &mut random, &mut rgb);
-        let mut dot = |x: f32, y: f32, colour: [u8; 3]| {
-            if x >= 0.0 && y >= 0.0 && x < size as f32 && y < size as f32 {
-                rgb[(y as usize * size + x as usize) * 3..][..3].copy_from_slice(&colour);
-            }
-        };
-        for face in &faces {
-            let [x, y, w, h] = face.bbox;
-            let colour = if face.sure { [0, 255, 0] } else { [255, 0, 0] };
-            for i in 0..=200 {
-                let t = i as f32 / 200.0;
-                for (u, v) in [(t, 0.0), (t, 1.0), (0.0, t), (1.0, t)] {
-                    dot(x + u * w, y + v * h, colour);
-                }
-            }
-            for (i, p) in face.points.chunks_exact(2).enumerate() {
-                let colour = [[255, 0, 0], [0, 0, 255], [255, 255, 0], [255, 0, 255], [0, 255, 255]][i];
-                for (dx, dy) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
-                    dot(p[0] + dx, p[1] + dy, colour);
-                }
-            }
-        }
-        let path = out.join(format!("{number:03}.ppm"));
-        let mut file = format!("P6 {size} {size} 255\n").into_bytes();
-        file.extend(rgb);
-        std::fs::write(&path, file).map_err(|e| TrainError::file(&path, &e))?;
-    }
-    println!("{count} pictures in {}", out.display());
     Ok(())
 }

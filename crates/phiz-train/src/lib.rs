@@ -10,6 +10,7 @@ pub mod backend;
 pub mod checkpoint;
 pub mod cli;
 pub mod dashboard;
+pub mod data;
 pub mod detect;
 pub mod embed;
 pub mod error;

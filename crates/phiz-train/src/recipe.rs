@@ -245,6 +245,9 @@ impl Recipe {
                 return wrong(format!("stages[{i}].{fault}"));
             }
         }
+        if let Some(fault) = self.augment.fault() {
+            return wrong(fault);
+        }
         let heads = self.embed.all_heads();
         for (i, head) in heads.iter().enumerate() {
             if !(head.weight > 0.0 && head.scale > 0.0 && head.margin >= 0.0 && head.centres >= 1) {

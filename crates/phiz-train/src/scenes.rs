@@ -11,14 +11,14 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::augment::{Strength, recolour};
+use crate::augment::{self, Strength, recolour};
 use crate::error::TrainError;
 use crate::random::Random;
 
 /// A face of a scene or of a composed picture.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Marked {
     /// `[x, y, w, h]` in pixels.
     #[serde(rename = "box")]
@@ -29,13 +29,22 @@ pub struct Marked {
     pub sure: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct Scene {
-    split: String,
-    offset: usize,
-    width: usize,
-    height: usize,
-    faces: Vec<Marked>,
+/// A picture of a set, as its line says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scene {
+    /// The photo that it comes from.
+    #[serde(default)]
+    pub path: String,
+    /// What it is for.
+    pub split: String,
+    /// Where its pixels begin in `scenes.bin`, in bytes.
+    pub offset: usize,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Its faces.
+    pub faces: Vec<Marked>,
 }
 
 /// All scenes of a folder.
@@ -153,11 +162,24 @@ impl Scenes {
                 fill(&mut canvas, side, [x + 0.1 * w, y + top * h, x + 0.9 * w, y + bottom * h], level);
             }
         }
+        let mut later = augment::later(strength, random);
+        if let Some(random) = &mut later {
+            for face in faces.iter().filter(|f| f.sure && f.points.len() == 10) {
+                augment::worn(&mut canvas, side, &face.points, strength, random);
+            }
+        }
         recolour(&mut canvas, strength, random);
         if random.chance(strength.coarse) {
             soften(&mut canvas, side);
         }
+        if let Some(random) = &mut later {
+            augment::photograph(&mut canvas, side, strength, random);
+        }
+        let start = out.len();
         out.extend(canvas.iter().map(|v| v.round().clamp(0.0, 255.0) as u8));
+        if let Some(random) = &mut later {
+            augment::compress(&mut out[start..], side, strength, random);
+        }
         faces
     }
 

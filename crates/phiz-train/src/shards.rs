@@ -3,11 +3,17 @@
 //! A shard is three files that share a stem: `S.crops.npy` (u8 `[n, 112, 112, 3]`, aligned RGB),
 //! `S.templates.npy` (f32 `[n, d]`, a teacher's unit templates) and `S.csv` (`path,person,split`, one row a
 //! face; `person` may be empty). All shards of a folder are held in memory: 38 kB a face.
+//!
+//! [`Shard`] writes one, with `S.done.json` last, which says what it was made from and what was left out: a shard
+//! without it was interrupted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::TrainError;
+use crate::weights::write_atomically;
 
 /// Side of an aligned crop in pixels.
 pub const CROP: usize = 112;
@@ -148,6 +154,137 @@ impl Faces {
     }
 }
 
+/// Faces on their way into a shard.
+#[derive(Debug, Default)]
+pub struct Shard {
+    crops: Vec<u8>,
+    templates: Vec<f32>,
+    rows: Vec<[String; 3]>,
+    left_out: Vec<LeftOut>,
+}
+
+/// A photo that did not come into a shard, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The photo, as its list names it.
+    pub path: String,
+    /// Why, in one word that stays the same between versions.
+    pub kind: String,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// What a finished shard says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    /// Fingerprint of everything that the shard follows from.
+    pub from: String,
+    /// Its faces.
+    pub faces: usize,
+    /// Photos that did not come into it.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Made {
+    /// What the shard of this stem says of itself; none if there is none, or it was interrupted.
+    #[must_use]
+    pub fn read(stem: &Path) -> Option<Made> {
+        serde_json::from_slice(&std::fs::read(with_ending(stem, "done.json")).ok()?).ok()
+    }
+}
+
+impl Shard {
+    /// Adds a face: its crop (112×112 interleaved RGB), a teacher's unit template and `[path, person, split]`.
+    ///
+    /// # Errors
+    /// A crop of another size, or a template of another length than those before.
+    pub fn push(&mut self, crop: &[u8], template: &[f32], row: [String; 3]) -> Result<(), TrainError> {
+        let dim = self.templates.len().checked_div(self.rows.len()).unwrap_or(template.len());
+        if crop.len() != CROP_BYTES || template.is_empty() || template.len() != dim {
+            let reason =
+                format!("{} bytes and {} numbers are no face of this shard", crop.len(), template.len());
+            return Err(TrainError::file(Path::new(&row[0]), &reason));
+        }
+        self.crops.extend_from_slice(crop);
+        self.templates.extend_from_slice(template);
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Notes a photo that has no face for the shard.
+    pub fn leave_out(&mut self, photo: LeftOut) {
+        self.left_out.push(photo);
+    }
+
+    /// Writes the shard of this stem, `done.json` last; without a face nothing else. Whatever stood there is
+    /// replaced, and at no moment do files of two shards stand together as one.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(self, stem: &Path, from: &str) -> Result<Made, TrainError> {
+        Shard::remove(stem)?;
+        let n = self.rows.len();
+        if let Some(dim) = self.templates.len().checked_div(n) {
+            let crops = npy_file("|u1", &[n, CROP, CROP, 3], &self.crops);
+            write_atomically(&with_ending(stem, "crops.npy"), &crops)?;
+            let values: Vec<u8> = self.templates.iter().flat_map(|v| v.to_le_bytes()).collect();
+            write_atomically(&with_ending(stem, "templates.npy"), &npy_file("<f4", &[n, dim], &values))?;
+            let list = with_ending(stem, "csv");
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            let written = writer
+                .write_record(["path", "person", "split"])
+                .and_then(|()| self.rows.iter().try_for_each(|row| writer.write_record(row)));
+            written.map_err(|e| TrainError::file(&list, &e))?;
+            let bytes = writer.into_inner().map_err(|e| TrainError::file(&list, &e))?;
+            write_atomically(&list, &bytes)?;
+        }
+        let made = Made { from: from.into(), faces: n, left_out: self.left_out };
+        let text = serde_json::to_vec(&made).unwrap_or_default();
+        write_atomically(&with_ending(stem, "done.json"), &text)?;
+        Ok(made)
+    }
+
+    /// Removes the shard of this stem, if there is one: its list first, without which it is none.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn remove(stem: &Path) -> Result<(), TrainError> {
+        for ending in ["done.json", "csv", "templates.npy", "crops.npy"] {
+            let path = with_ending(stem, ending);
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(TrainError::file(&path, &e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The stem with a dot and an ending; the stem may hold dots itself.
+fn with_ending(stem: &Path, ending: &str) -> PathBuf {
+    let mut name = stem.file_name().unwrap_or_default().to_os_string();
+    name.push(".");
+    name.push(ending);
+    stem.with_file_name(name)
+}
+
+/// A `.npy` file (version 1.0, C order) of these bytes.
+fn npy_file(kind: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
+    // Magic, length and text together are a multiple of 64 bytes, padded with spaces, as NumPy wants it.
+    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((length as u16).to_le_bytes());
+    file.extend(text.bytes());
+    file.resize(10 + length - 1, b' ');
+    file.push(b'\n');
+    file.extend_from_slice(bytes);
+    file
+}
+
 /// Shape and bytes of a little-endian C-order `.npy` file (version 1 or 2) of the given type.
 fn npy(path: &Path, kind: &str) -> Result<(Vec<usize>, Vec<u8>), TrainError> {
     let bad = |reason: &str| TrainError::file(path, &format!("is not a .npy file of {kind}: {reason}"));
@@ -176,4 +313,64 @@ fn npy(path: &Path, kind: &str) -> Result<(Vec<usize>, Vec<u8>), TrainError> {
         return Err(bad("shape and length disagree"));
     }
     Ok((shape, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(level: u8) -> (Vec<u8>, Vec<f32>) {
+        (vec![level; CROP_BYTES], vec![f32::from(level), 0.5])
+    }
+
+    fn row(path: &str, person: &str) -> [String; 3] {
+        [path.into(), person.into(), "train".into()]
+    }
+
+    #[test]
+    fn what_was_written_is_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let left = LeftOut { path: "c.jpg".into(), kind: "no_face".into(), reason: "no face found".into() };
+        for (stem, people) in [("a.b_000", ["Ada", "Ben"]), ("a.b_001", ["Ben", ""])] {
+            let mut shard = Shard::default();
+            for (i, person) in people.iter().enumerate() {
+                let (crop, template) = face(i as u8 + 1);
+                shard.push(&crop, &template, row(&format!("{i}, \"x\".jpg"), person)).expect("a face");
+            }
+            shard.leave_out(left.clone());
+            assert!(shard.push(&[1, 2], &[0.0, 0.0], row("bad", "")).is_err());
+            assert!(shard.push(&face(1).0, &[0.0], row("bad", "")).is_err());
+            let made = shard.write(&folder.path().join(stem), stem).expect("writes");
+            assert_eq!((made.faces, made.left_out.len()), (2, 1));
+            assert_eq!(Made::read(&folder.path().join(stem)), Some(made));
+        }
+        let faces = Faces::open(folder.path(), "train").expect("opens");
+        assert_eq!((faces.len(), faces.dim(), faces.names()), (4, 2, &["Ada".to_string(), "Ben".into()][..]));
+        assert_eq!((faces.person(1), faces.person(2), faces.person(3)), (Some(1), Some(1), None));
+        assert_eq!((faces.crop(3)[5], faces.template(3)), (2, &[2.0, 0.5][..]));
+        assert!(Faces::open(folder.path(), "tune").expect_err("refused").to_string().contains("refused"));
+    }
+
+    #[test]
+    fn a_shard_of_nothing_is_done_but_not_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stem = folder.path().join("s_000");
+        let mut shard = Shard::default();
+        shard.push(&face(1).0, &face(1).1, row("a", "")).expect("a face");
+        shard.write(&stem, "one").expect("writes");
+        Shard::default().write(&stem, "two").expect("writes");
+        assert_eq!(Made::read(&stem).map(|m| (m.from, m.faces)), Some(("two".into(), 0)));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        assert!(Faces::open(folder.path(), "train").is_err());
+    }
+
+    #[test]
+    fn npy_is_as_numpy_writes_it() {
+        // numpy.save(f, numpy.zeros((1, 2), 'u1')), NumPy 2.3: 118 bytes of text, 128 before the data.
+        let file = npy_file("|u1", &[1, 2], &[0, 0]);
+        assert!(file.starts_with(
+            b"\x93NUMPY\x01\x00v\x00{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2), }  "
+        ));
+        assert_eq!((file.len(), file[127]), (130, b'\n'));
+    }
 }

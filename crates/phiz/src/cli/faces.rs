@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{DecodeOptions, DetectOptions, Detection, Engine, Face, Image, Rotate};
 
 /// How faces are looked for.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Looking {
     /// Smallest face worth finding, in pixels of the photo; larger is faster
     #[arg(long, value_name = "PIXELS", default_value_t = 20.0)]
@@ -24,7 +24,7 @@ pub(crate) struct Looking {
     rotate: RotateArgument,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum RotateArgument {
     Never,
     Auto,
@@ -52,7 +52,7 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    fn new(kind: &'static str, reason: impl Into<String>, hint: &'static str) -> Problem {
+    pub(crate) fn new(kind: &'static str, reason: impl Into<String>, hint: &'static str) -> Problem {
         Problem { kind, reason: reason.into(), hint }
     }
 
@@ -115,7 +115,8 @@ pub(crate) fn one(engine: &Engine, image: &Image, looking: &Looking, largest: bo
 /// A face counts as the one that is meant if it is so many times as large as every other (root of the area).
 const DOMINANT: f32 = 1.5;
 
-fn choose(found: &[Detection], largest: bool) -> Result<&Detection, Problem> {
+/// Of several faces the one that is meant, see [`one`].
+pub(crate) fn choose(found: &[Detection], largest: bool) -> Result<&Detection, Problem> {
     match found {
         [] => Err(Problem::new(
             "no_face",

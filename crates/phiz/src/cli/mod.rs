@@ -13,9 +13,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{Engine, Model};
 
+#[cfg(feature = "train")]
+mod data;
 mod detect;
 mod embed;
 mod enroll;
+mod eval;
 mod faces;
 mod gallery;
 mod identify;
@@ -81,8 +84,13 @@ enum Command {
     Verify(verify::Arguments),
     /// Write the templates of faces to a file, for other programs
     Embed(embed::Arguments),
+    /// Measure how good it is on your own photos, and how sure that is
+    Eval(eval::Arguments),
     /// Look at the networks that Phiz knows
     Model(model::Arguments),
+    /// Bring your own photos to training: check, split, prepare, preview
+    #[cfg(feature = "train")]
+    Data(data::Arguments),
     /// Train face detectors and embedders from recipes
     #[cfg(feature = "train")]
     Train(phiz_train::cli::Train),
@@ -100,7 +108,10 @@ pub fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
+        Command::Eval(arguments) => eval::run(&arguments, &shared),
         Command::Model(arguments) => model::run(&arguments, &shared),
+        #[cfg(feature = "train")]
+        Command::Data(arguments) => data::run(&arguments, &shared),
         #[cfg(feature = "train")]
         Command::Train(arguments) => train::run(arguments, &shared),
     };

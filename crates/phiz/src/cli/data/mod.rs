@@ -1,0 +1,208 @@
+//! `phiz data`: a user's own photos on their way to training.
+//!
+//! What to do with photos and numbers is in `phiz_train::data`; here faces are found and described, which that crate
+//! knows nothing of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use phiz_train::data::inputs::{self, Photo};
+use phiz_train::error::TrainError;
+use sha2::{Digest as _, Sha256};
+
+use super::{Done, Failure, Shared};
+use crate::{Engine, Model};
+
+mod check;
+mod consensus;
+mod cut;
+mod list;
+mod prepare;
+mod preview;
+mod scenes;
+mod split;
+
+/// Arguments of `phiz data`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look for what is wrong with photos of people: unreadable, no face, several, the same twice, under a wrong name
+    Check(check::Arguments),
+    /// Say which people are learnt and which are kept apart to judge by
+    Split(split::Arguments),
+    /// Make what an embedder is trained on: faces found, aligned and described by a teacher
+    Prepare(prepare::Arguments),
+    /// Make what a detector is trained on: scenes with the boxes and landmarks of their faces
+    Scenes(scenes::Arguments),
+    /// Show what training makes of prepared data, on one sheet
+    Preview(preview::Arguments),
+}
+
+pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    match &arguments.command {
+        Command::Check(arguments) => check::run(arguments, shared),
+        Command::Split(arguments) => split::run(arguments),
+        Command::Prepare(arguments) => prepare::run(arguments, shared),
+        Command::Scenes(arguments) => scenes::run(arguments, shared),
+        Command::Preview(arguments) => preview::run(arguments),
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Failure {
+        Failure::new(error)
+    }
+}
+
+/// Which photos.
+#[derive(Args)]
+pub(crate) struct Inputs {
+    /// A folder or .tar with a folder a person, a list (.csv, .json) or a pairs.txt
+    #[arg(value_name = "INPUT", required_unless_present = "manifest")]
+    inputs: Vec<PathBuf>,
+    /// The same, by name
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    manifest: Vec<PathBuf>,
+    /// Put before every person's name: people of different label spaces are never told apart
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    people: String,
+}
+
+/// The photos of one input.
+pub(crate) struct Set {
+    /// What the input is called, for the names of shards.
+    pub(crate) name: String,
+    pub(crate) photos: Vec<Photo>,
+}
+
+impl Inputs {
+    fn open(&self) -> Result<Vec<Set>, Failure> {
+        let mut sets: Vec<Set> = Vec::new();
+        for input in self.inputs.iter().chain(&self.manifest) {
+            // `.` and `..` have no name before they are resolved.
+            let resolved = std::fs::canonicalize(input).map_err(|e| Failure::reading(input, &e))?;
+            let stem = if resolved.is_dir() { resolved.file_name() } else { resolved.file_stem() };
+            let name = stem.unwrap_or_default().to_string_lossy().into_owned();
+            if sets.iter().any(|set| set.name == name) {
+                return Err(Failure::new(format!("{}: another input is called {name} too", input.display()))
+                    .hint("prepare them one after the other into the same --out, under names of their own"));
+            }
+            let mut photos = inputs::open(input)?;
+            for photo in photos.iter_mut().filter(|photo| !photo.person.is_empty()) {
+                photo.person.insert_str(0, &self.people);
+            }
+            sets.push(Set { name, photos });
+        }
+        Ok(sets)
+    }
+}
+
+/// Which splits are taken, and under which names they are written.
+#[derive(Args)]
+pub(crate) struct Wanted {
+    /// Which photos: of these splits; NAME=NEW writes them as another. Photos without a split count as train
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "train,tune")]
+    split: Vec<String>,
+    /// Lists of photos and people that must not come in (as those by whom models are judged)
+    #[arg(long, value_name = "LIST")]
+    refuse: Vec<PathBuf>,
+    /// What `phiz data check --list` found: leave out, unname or rename as it says
+    #[arg(long, value_name = "LIST")]
+    apply: Option<PathBuf>,
+}
+
+/// Photos that were left out before they were looked at, by why.
+type Unwanted = BTreeMap<&'static str, usize>;
+
+impl Wanted {
+    /// Keeps the photos of `sets` that are wanted, each with its final split and person.
+    fn choose(&self, sets: &mut [Set]) -> Result<Unwanted, Failure> {
+        let mut splits: BTreeMap<&str, &str> = BTreeMap::new();
+        for name in &self.split {
+            let (from, to) = name.split_once('=').unwrap_or((name, name));
+            if from == "test" && to != "test" {
+                return Err(Failure::new(format!(
+                    "--split {name}: test photos judge models and never teach them"
+                ))
+                .hint("leave them out"));
+            }
+            splits.insert(from, to);
+        }
+        let (mut paths, mut people) = (BTreeSet::new(), BTreeSet::new());
+        for list in &self.refuse {
+            for photo in inputs::open(list)? {
+                paths.insert(photo.path);
+                people.insert(photo.person);
+            }
+        }
+        people.remove("");
+        let corrections = self.apply.as_deref().map(list::read).transpose()?.unwrap_or_default();
+        let (mut unwanted, mut used) = (Unwanted::new(), 0);
+        for set in sets.iter_mut() {
+            set.photos.retain_mut(|photo| {
+                let split = if photo.split.is_empty() { "train" } else { photo.split.as_str() };
+                let Some(split) = splits.get(split) else {
+                    *unwanted.entry("other_split").or_default() += 1;
+                    return false;
+                };
+                photo.split = (*split).to_owned();
+                if let Some(correction) = corrections.get(&photo.path) {
+                    used += 1;
+                    if !correction.apply(photo) {
+                        *unwanted.entry("dropped").or_default() += 1;
+                        return false;
+                    }
+                }
+                let refused = paths.contains(&photo.path) || people.contains(&photo.person);
+                *unwanted.entry("refused").or_default() += usize::from(refused);
+                !refused
+            });
+        }
+        unwanted.retain(|_, count| *count > 0);
+        if let Some(list) = self.apply.as_deref().filter(|_| used == 0 && !corrections.is_empty()) {
+            return Err(Failure::new(format!("{}: names none of these photos", list.display()))
+                .hint("give the same input to `phiz data check` and here, so that they call photos alike"));
+        }
+        if sets.iter().all(|set| set.photos.is_empty()) {
+            let all: Vec<String> = unwanted.iter().map(|(why, count)| format!("{count} {why}")).collect();
+            return Err(Failure::new(format!("no photo is left: {}", all.join(", ")))
+                .hint("name the splits that you want with --split"));
+        }
+        Ok(unwanted)
+    }
+}
+
+/// The engine with another embedder, if one is named, and what identifies its two models.
+fn engine(shared: &Shared, teacher: Option<&Path>) -> Result<(Engine, String), Failure> {
+    let open = |card: Option<&Path>, bundled: fn() -> Result<Model, crate::FaceError>| match card {
+        Some(card) => Model::open(card),
+        None => bundled(),
+    };
+    let detector = open(shared.detector.as_deref(), Model::bundled_detector)?;
+    let embedder = open(teacher.or(shared.embedder.as_deref()), Model::bundled_embedder)?;
+    let models = format!("{} {}", detector.id(), embedder.id());
+    Ok((Engine::builder().detector(detector).embedder(embedder).build()?, models))
+}
+
+/// Identifies what photos are made into: the photos as they are listed, and `how`.
+fn fingerprint<'a>(how: &str, photos: impl Iterator<Item = &'a Photo>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(how);
+    for photo in photos {
+        let all =
+            format!("\n{:?}", (&photo.path, &photo.person, &photo.split, &photo.boxes, photo.shows_none));
+        hash.update(all);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `12 no_face, 3 damaged`.
+fn listed(counts: &BTreeMap<String, usize>) -> String {
+    counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
+}
