@@ -43,7 +43,8 @@ pub fn weights(net: &Architecture) -> Weights {
             Some("weight") => 0.25 * value(start + i),
             _ => 0.5 * value(start + i),
         });
-        (p.name, (p.shape, data.collect()))
+        let data = data.collect();
+        (p.name, (p.shape, data))
     });
     parameters.collect()
 }
