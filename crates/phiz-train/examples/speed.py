@@ -73,6 +73,6 @@ for _ in range(steps + 1):
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimiser.step()
-    float(loss)
+    loss.item()
     best = min(best, time.time() - began)
 print(f"pytorch{' bf16' if bf16 else ''} {net['name']} {size} px batch {batch} threads {threads}: {batch / best:.1f} images/s")

@@ -1,4 +1,5 @@
-//! Training: data, augmentation, losses, optimisation, runs. The product does not link this crate.
+//! Training: data, augmentation, losses, optimisation, runs. The product links this crate only with its feature
+//! `train`.
 //!
 //! Networks, losses and the optimiser are written once over [`backend::Backend`], of which there are two:
 //! [`flex`], pure Rust and always there, and `torch`, over an installed LibTorch (feature `libtorch`). Tests hold
