@@ -5,8 +5,8 @@
     target/release/examples/measure fill FOLDER 1000000
     python peers.py target/release/examples/measure FOLDER [ROUNDS]
 
-Each round every program answers the same single probes and the same batch of 64; medians of the rounds are printed,
-with the share of probes whose most similar template (by exact f32) was found first. Phiz's times include everything
+Each round every program answers the same single probe and the same batch of 64; medians of the rounds are printed, of
+processor time so that a busy machine matters less, with the share of probes whose most similar template (by exact f32) was found first. Phiz's times include everything
 that its users get: looking the gallery over for changes, exact f32 similarities of the candidates from the sealed
 store, rates and decision. The others only give row numbers.
 """
@@ -47,9 +47,9 @@ class Timed:
     """A peer: `found(first, count)` gives the best row of each probe."""
 
     def search(self, first, count):
-        start = time.perf_counter()
+        start = time.process_time()
         found = self.found(first, count)
-        return (time.perf_counter() - start) * 1e3, found
+        return (time.process_time() - start) * 1e3, found
 
 
 class Faiss(Timed):
