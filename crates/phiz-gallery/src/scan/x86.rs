@@ -21,7 +21,8 @@ macro_rules! tiles {
         let mut block = 0;
         while block * LANES < rows {
             let left = rows / LANES - block;
-            let many = if left >= 2 { 2 } else { 1 };
+            // One probe waits for memory, and memory comes fastest in one stream; several have sums to keep busy.
+            let many = if left >= 2 && count > 1 { 2 } else { 1 };
             let mut probe = 0;
             while probe < count {
                 let taken = match (many, count - probe) {

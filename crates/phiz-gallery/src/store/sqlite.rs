@@ -107,6 +107,11 @@ impl SqliteStore {
         }
         connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA mmap_size = 0;")?;
         if !read_only {
+            if tables == 0 {
+                // A row with a template of 512 values is a little over half of SQLite's usual 4096 bytes: only one
+                // would fit a page.
+                connection.pragma_update(None, "page_size", 8192)?;
+            }
             connection.pragma_update(None, "secure_delete", "ON")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
