@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
     /// How sure it must be that a name is wrong, 0 to 1
-    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.7)]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9)]
     sure: f32,
     /// Give photos under a wrong name the name that they are like, instead of none
     #[arg(long)]
