@@ -10,6 +10,9 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 
+/// The trainer is no part of the default build, but of what is checked. LibTorch is not: it must be installed.
+const EVERYTHING: &str = "--features=phiz/train";
+
 /// Arguments of `cargo xtask check`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -44,13 +47,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
                 Check::Deny => deny()?,
                 Check::Clippy => {
                     cargo(
-                        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+                        &[
+                            "clippy",
+                            "--workspace",
+                            EVERYTHING,
+                            "--all-targets",
+                            "--locked",
+                            "--",
+                            "-D",
+                            "warnings",
+                        ],
                         &[],
                     )?;
                 }
                 Check::Docs => {
                     let flags = [("RUSTDOCFLAGS", "-D warnings")];
-                    cargo(&["doc", "--workspace", "--no-deps", "--locked"], &flags)?;
+                    cargo(&["doc", "--workspace", EVERYTHING, "--no-deps", "--locked"], &flags)?;
                 }
                 Check::Tests => tests()?,
             }
@@ -69,11 +81,14 @@ fn deny() -> Result<(), String> {
 /// nextest runs no examples of the documentation, so these go first and by cargo.
 fn tests() -> Result<(), String> {
     if has("nextest") {
-        cargo(&["test", "--workspace", "--doc", "--quiet", "--locked"], &[])?;
+        cargo(&["test", "--workspace", EVERYTHING, "--doc", "--quiet", "--locked"], &[])?;
         let shown = ["--no-fail-fast", "--status-level", "slow", "--final-status-level", "slow"];
-        return cargo(&[&["nextest", "run", "--workspace", "--locked"][..], &shown].concat(), &[]);
+        return cargo(
+            &[&["nextest", "run", "--workspace", EVERYTHING, "--locked"][..], &shown].concat(),
+            &[],
+        );
     }
-    let arguments = ["test", "--workspace", "--locked", "--no-fail-fast"];
+    let arguments = ["test", "--workspace", EVERYTHING, "--locked", "--no-fail-fast"];
     announce(&arguments);
     let mut command = command(&arguments, &[]);
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| format!("cargo: {e}"))?;

@@ -8,7 +8,8 @@
 use crate::Result;
 use crate::curve::Curve;
 use crate::error::{EvalError, same_length};
-use crate::templates::{People, Templates};
+use crate::samples::{Samples, pair_counts};
+use crate::templates::Templates;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
@@ -24,7 +25,7 @@ pub fn silent(_done: u64, _all: u64) {}
 const TILE_ROWS: usize = 128;
 const TILE_COLUMNS: usize = 1024;
 const HALF: f64 = 2_097_152.0; // 2^21 bins a unit of similarity
-const BINS: usize = 2 * 2_097_152 + 1;
+pub(crate) const BINS: usize = 2 * 2_097_152 + 1;
 
 #[inline]
 pub(crate) fn bin_of(score: f32) -> usize {
@@ -101,10 +102,10 @@ fn shape_error(e: ndarray::ShapeError) -> EvalError {
     EvalError::input("templates", e.to_string(), "give n × dim numbers")
 }
 
-/// Two samples and how alike they are.
+/// Two photos and how alike they are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ScoredPair {
-    /// The one sample's index.
+    /// The one photo's index.
     pub a: usize,
     /// The other's, larger than `a`.
     pub b: usize,
@@ -170,20 +171,15 @@ pub struct AllPairs {
     pub farthest_genuine: Vec<ScoredPair>,
 }
 
-/// Compares every template with every other once, and lists the `worst` pairs of each kind.
+/// Compares every photo with every other once, and lists the `worst` pairs of each kind. Pairs with
+/// a photo that has no template count as failures.
 ///
-/// Needs about 100 MB and a thread's 64 MB beyond the templates, however many pairs there are.
+/// Needs 64 MB a thread beyond the templates, and some more, however many pairs there are.
 ///
 /// # Errors
-/// `people` of another length than `templates`; fewer than two templates.
-pub fn all_pairs(
-    templates: &Templates,
-    people: &People,
-    worst: usize,
-    progress: Progress<'_>,
-) -> Result<AllPairs> {
-    let of = people.of();
-    same_length("templates and people", templates.len(), of.len())?;
+/// Fewer than two templates.
+pub fn all_pairs(samples: &Samples, worst: usize, progress: Progress<'_>) -> Result<AllPairs> {
+    let (templates, of) = (samples.templates(), samples.person_of());
     if of.len() < 2 {
         return Err(EvalError::undefined("all pairs", "there are fewer than two templates"));
     }
@@ -230,10 +226,16 @@ pub fn all_pairs(
         add(&mut impostors, state.impostors);
     }
     let bins = (0..BINS).rev().map(|bin| (edge_of(bin), genuine[bin], impostors[bin]));
+    let (all, acquired) = samples.counts();
+    let ((g, i), (ga, ia)) = (pair_counts(&all, |_| 1), pair_counts(&acquired, |_| 1));
+    let photos = |pairs: Vec<ScoredPair>| {
+        let photo = |row: usize| samples.photo_of()[row];
+        pairs.into_iter().map(|p| ScoredPair { a: photo(p.a), b: photo(p.b), ..p }).collect()
+    };
     Ok(AllPairs {
-        curve: Curve::from_bins(bins, 0, 0)?,
-        closest_impostors: Extremes::join(close),
-        farthest_genuine: Extremes::join(far),
+        curve: Curve::from_bins(bins, g - ga, i - ia)?,
+        closest_impostors: photos(Extremes::join(close)),
+        farthest_genuine: photos(Extremes::join(far)),
     })
 }
 
@@ -249,6 +251,7 @@ pub(crate) fn add(sum: &mut Vec<u64>, part: Vec<u64>) {
 pub(crate) mod tests {
     use super::*;
     use crate::random::Random;
+    use crate::templates::People;
 
     /// `people` clouds of `photos` templates each.
     pub(crate) fn clouds(
@@ -274,7 +277,8 @@ pub(crate) mod tests {
     fn equals_the_slow_twin_at_sizes_around_tile_edges() {
         for (n, photos) in [(1, 2), (1, 127), (2, 64), (43, 3), (1, 1025), (257, 5)] {
             let (templates, people) = clouds(n, photos, 24, 1.0, n as u64);
-            let fast = all_pairs(&templates, &people, 7, &silent).unwrap();
+            let samples = Samples::complete(templates.clone(), people.clone()).unwrap();
+            let fast = all_pairs(&samples, 7, &silent).unwrap();
             let (mut scores, mut same, mut listed) = (vec![], vec![], vec![]);
             for a in 0..templates.len() {
                 for b in a + 1..templates.len() {
@@ -306,7 +310,8 @@ pub(crate) mod tests {
     fn progress_ends_at_the_whole() {
         let (templates, people) = clouds(300, 1, 8, 1.0, 1);
         let last = std::sync::Mutex::new((0, 1));
-        all_pairs(&templates, &people, 0, &|done, all| {
+        let samples = Samples::complete(templates, people).unwrap();
+        all_pairs(&samples, 0, &|done, all| {
             let mut last = last.lock().unwrap();
             *last = (last.0.max(done), all);
         })

@@ -204,6 +204,10 @@ impl Curve {
     pub fn failed(&self) -> (u64, u64) {
         (self.genuine_failed, self.impostors_failed)
     }
+    /// Each distinct score, falling, with the genuine and impostor pairs that reach it.
+    pub fn steps(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
+        self.steps.iter().map(|s| (s.threshold, s.genuine, s.impostors))
+    }
     /// Highest and lowest score, if any pair has one.
     pub fn range(&self) -> Option<(f64, f64)> {
         Some((self.steps.first()?.threshold, self.steps.last()?.threshold))

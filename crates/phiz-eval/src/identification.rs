@@ -94,6 +94,30 @@ impl Identification {
         probe_people: &[u32],
         progress: Progress<'_>,
     ) -> Result<Self> {
+        Self::search(gallery, gallery_people, probes, probe_people, false, progress)
+    }
+
+    /// Searches a set with each of its own templates, which is left out of the gallery meanwhile. A
+    /// person's only template makes a non-mated search.
+    ///
+    /// # Errors
+    /// Lists of different length, no template.
+    pub fn leave_one_out(templates: &Templates, people: &[u32], progress: Progress<'_>) -> Result<Self> {
+        let mut all = Self::search(templates, people, templates, people, true, progress)?;
+        for search in &mut all.searches {
+            search.mate = search.mate.filter(|mate| mate.score > f64::NEG_INFINITY);
+        }
+        Ok(all)
+    }
+
+    fn search(
+        gallery: &Templates,
+        gallery_people: &[u32],
+        probes: &Templates,
+        probe_people: &[u32],
+        skip_self: bool,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         same_length("gallery templates and people", gallery.len(), gallery_people.len())?;
         same_length("probe templates and people", probes.len(), probe_people.len())?;
         let (enrolled, numbers) = enrolled(gallery_people);
@@ -117,6 +141,9 @@ impl Identification {
                     for (r, row) in tile.scores.chunks_exact(tile.columns).enumerate() {
                         let person = numbers[&gallery_people[tile.row0 + r]] as usize;
                         for (c, &score) in row.iter().enumerate() {
+                            if skip_self && tile.row0 + r == first + tile.column0 + c {
+                                continue;
+                            }
                             let cell = &mut best[(tile.column0 + c) * enrolled + person];
                             *cell = cell.max(f64::from(score));
                         }
@@ -447,6 +474,26 @@ mod tests {
             assert!(other != pp[j] && (score(other) - search.best_other.unwrap()).abs() < 1e-6);
         }
         assert_eq!((mated, strangers), (21 * 3, 9 * 5));
+    }
+
+    #[test]
+    fn leaving_one_out_equals_the_slow_twin() {
+        let (all, people) = clouds(12, 4, 16, 1.2, 5);
+        // The last person keeps one photo only, beyond the first block of probes or not.
+        let kept: Vec<usize> = (0..45).collect();
+        let (all, of) = (all.select(&kept).unwrap(), &people.of()[..45]);
+        let fast = Identification::leave_one_out(&all, of, &silent).unwrap();
+        for (i, search) in fast.searches.iter().enumerate() {
+            let best = |own: bool| {
+                let others = (0..45).filter(|&j| j != i && (of[i] == of[j]) == own);
+                others.map(|j| all.similarity(i, j).unwrap()).fold(f64::NEG_INFINITY, f64::max)
+            };
+            assert!((search.best_other.unwrap() - best(false)).abs() < 1e-6);
+            match search.mate {
+                Some(mate) => assert!((mate.score - best(true)).abs() < 1e-6),
+                None => assert_eq!(i, 44, "only a single photo has no mate"),
+            }
+        }
     }
 
     #[test]

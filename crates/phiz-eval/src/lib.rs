@@ -25,16 +25,28 @@
 mod error;
 
 pub mod all_pairs;
+pub mod bootstrap;
 pub mod classify;
+pub mod compare;
 pub mod curve;
+pub mod detection;
+pub mod discard;
+pub mod embeddings;
+pub mod experiment;
+pub mod groups;
 pub mod identification;
+pub mod landmarks;
+pub mod manifest;
 pub mod pairs;
 pub mod random;
+pub mod report;
+pub mod samples;
 pub mod templates;
 
 pub use curve::{Answer, Curve, Eer, OperatingPoint};
 pub use error::EvalError;
-pub use templates::Templates;
+pub use samples::Samples;
+pub use templates::{People, Templates};
 
 /// The result of everything here that can fail.
 pub type Result<T, E = EvalError> = std::result::Result<T, E>;

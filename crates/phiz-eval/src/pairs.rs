@@ -222,6 +222,19 @@ pub struct KFold {
 /// # Errors
 /// Lists of different length, fewer than two folds, NaN scores.
 pub fn k_fold(scores: &[Option<f64>], same: &[bool], folds: &[u32]) -> Result<KFold> {
+    k_fold_weighted(scores, same, folds, |_| 1)
+}
+
+/// [`k_fold`] where pair `i` counts `weight(i)` times, as in a round of a bootstrap.
+///
+/// # Errors
+/// As [`k_fold`]; a fold of which no pair has a weight.
+pub fn k_fold_weighted(
+    scores: &[Option<f64>],
+    same: &[bool],
+    folds: &[u32],
+    weight: impl Fn(usize) -> u64,
+) -> Result<KFold> {
     same_length("scores and labels", scores.len(), same.len())?;
     same_length("scores and folds", scores.len(), folds.len())?;
     let mut names: Vec<u32> = folds.to_vec();
@@ -230,9 +243,25 @@ pub fn k_fold(scores: &[Option<f64>], same: &[bool], folds: &[u32]) -> Result<KF
     if names.len() < 2 {
         return Err(EvalError::undefined("k-fold accuracy", "there are fewer than two folds"));
     }
+    if let Some(place) = scores.iter().flatten().position(|s| !s.is_finite()) {
+        return Err(EvalError::input(
+            format!("score {place} (from 0)"),
+            "is no finite number",
+            "leave pairs without a score empty: they count as different",
+        ));
+    }
+    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| scores[i].is_some()).collect();
+    order.sort_unstable_by(|&a, &b| scores[b].unwrap_or(0.0).total_cmp(&scores[a].unwrap_or(0.0)));
     let part = |keep: &dyn Fn(u32) -> bool| {
-        let chosen = (0..scores.len()).filter(|&i| keep(folds[i])).map(|i| (scores[i], same[i]));
-        Curve::from_outcomes(&chosen.collect::<Vec<_>>())
+        let count = |i: usize, wanted: bool| if same[i] == wanted { weight(i) } else { 0 };
+        let kept = order.iter().filter(|&&i| keep(folds[i]));
+        let bins = kept.map(|&i| (scores[i].unwrap_or(0.0), count(i, true), count(i, false)));
+        let failed = || (0..scores.len()).filter(|&i| scores[i].is_none() && keep(folds[i]));
+        Curve::from_bins(
+            bins,
+            failed().map(|i| count(i, true)).sum(),
+            failed().map(|i| count(i, false)).sum(),
+        )
     };
     let (mut accuracies, mut thresholds) = (Vec::new(), Vec::new());
     for &fold in &names {

@@ -143,13 +143,13 @@ mod tests {
         pieces.add(b"a secret template");
         pieces.add(b"another thing");
         std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(pieces.search(&[path.clone()]).unwrap().found, []);
+        assert_eq!(pieces.search(std::slice::from_ref(&path)).unwrap().found, []);
         // At the start, across the border of blocks, at the end.
         for at in [0, (1 << 20) - 5, bytes.len() - 17] {
             let mut with = bytes.clone();
             with[at..at + 17].copy_from_slice(b"a secret template");
             std::fs::write(&path, &with).unwrap();
-            let proof = pieces.search(&[path.clone()]).unwrap();
+            let proof = pieces.search(std::slice::from_ref(&path)).unwrap();
             assert_eq!(proof.found, [(path.clone(), at as u64)]);
             assert_eq!((proof.bytes, proof.pieces), (3_000_000, 2));
         }

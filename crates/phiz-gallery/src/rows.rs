@@ -253,6 +253,9 @@ pub(crate) fn combine<'a>(faces: impl IntoIterator<Item = &'a Weighted>) -> Opti
     (length > 1e-6).then(|| sum.iter().map(|v| (v / length) as f32).collect())
 }
 
+/// Two templates as similar as this come from the same pixels, whatever their photos' names: they are one face.
+pub(crate) const SAME: f32 = 0.9995;
+
 /// Cosine of two templates of unit length.
 pub(crate) fn similarity(a: &[f32], b: &[f32]) -> f32 {
     let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();

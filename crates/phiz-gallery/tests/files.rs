@@ -1,4 +1,6 @@
 //! What lies on the disk: it lasts, says nothing without its key, is gone when purged, and damage is told.
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,7 @@
 //! One suite for every store: seeded random transactions, compared with the store in memory after each and after each
 //! restart. A new store gets a line in [`all_stores_keep_the_promises`].
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
 
 use phiz_eval::random::Random;
 use phiz_gallery::store::{Kind, Mark, MemoryStore, Row, Rows, RowsMut, SqliteStore, Store};

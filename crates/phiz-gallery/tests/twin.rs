@@ -1,5 +1,7 @@
 //! The gallery against a twin that is too plain to be wrong: a map of people, copied before each operation, so that
 //! undo is putting the copy back. Seeded random operations over each store, compared after each and after restarts.
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -28,7 +30,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 
 /// Similarity to a person, and whether a negative forbids it.
 fn score(someone: &Someone, probe: &[f32]) -> Option<(f64, bool)> {
-    let mut sum = vec![0.0f64; DIM];
+    let mut sum = [0.0f64; DIM];
     for (quality, template) in someone.faces.values() {
         sum.iter_mut().zip(template).for_each(|(s, v)| *s += f64::from(quality.max(0.05)) * f64::from(*v));
     }

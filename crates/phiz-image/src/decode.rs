@@ -49,6 +49,8 @@ impl Default for Limits {
 
 /// Decoders may need this many bytes a pixel for themselves (16-bit RGBA and a copy of it).
 const BYTES_PER_PIXEL: u64 = 16;
+/// Bytes that a colour profile and the like may take; those of printers have two or three million.
+const LARGEST_PROFILE: u64 = 8 << 20;
 
 impl Image {
     /// Reads and decodes a file.
@@ -90,23 +92,45 @@ fn check_bytes(bytes: u64, limits: &Limits) -> Result<(), ImageError> {
     Ok(())
 }
 
-fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
-    let format = image::guess_format(bytes).map_err(|_| unknown(bytes))?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = image::Limits::default();
-    limits.max_alloc = Some(options.limits.max_pixels.saturating_mul(BYTES_PER_PIXEL));
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| describe(&e, bytes))?;
-    let (width, height) = decoder.dimensions();
+/// The number of pixels, if there are any and not too many.
+fn check_pixels(width: u32, height: u32, limits: &Limits) -> Result<u64, ImageError> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
         return Err(ImageError::new(ErrorKind::Damaged, "says that it has no pixels"));
     }
-    if pixels > options.limits.max_pixels {
-        let limit = options.limits.max_pixels;
+    if pixels > limits.max_pixels {
+        let limit = limits.max_pixels;
         let reason = format!("is {width}×{height} = {pixels} pixels, more than the limit of {limit}");
         return Err(ImageError::new(ErrorKind::TooLarge, reason));
     }
+    Ok(pixels)
+}
+
+/// Width and height from the first chunk of a PNG, which always stands at the same place.
+fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    (bytes.get(12..16)? == b"IHDR").then_some(())?;
+    Some((number(16)?, number(20)?))
+}
+
+fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
+    let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled);
+    let format = format.ok_or_else(|| unknown(bytes))?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = image::Limits::default();
+    let mut memory = options.limits.max_pixels.saturating_mul(BYTES_PER_PIXEL);
+    if format == ImageFormat::Png
+        && let Some((width, height)) = png_size(bytes)
+    {
+        // The decoder unpacks a colour profile before it tells the size: a small picture may carry no large one.
+        let pixels = check_pixels(width, height, &options.limits)?;
+        memory = memory.min(pixels * BYTES_PER_PIXEL + LARGEST_PROFILE);
+    }
+    limits.max_alloc = Some(memory);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| describe(&e, bytes))?;
+    let (width, height) = decoder.dimensions();
+    check_pixels(width, height, &options.limits)?;
     let orientation = match options.upright {
         true => decoder.orientation().unwrap_or(Orientation::NoTransforms),
         false => Orientation::NoTransforms,

@@ -38,8 +38,8 @@ impl Image {
     /// # Errors
     /// No pixels, or `rgb` is not `width · height · 3` bytes long.
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Image, ImageError> {
-        let expected = u64::from(width) * u64::from(height) * 3;
-        if expected == 0 || rgb.len() as u64 != expected {
+        let expected = u128::from(width) * u128::from(height) * 3;
+        if expected == 0 || rgb.len() as u128 != expected {
             let reason = format!("{} bytes are not a {width}×{height} RGB picture", rgb.len());
             return Err(ImageError::new(ErrorKind::Caller, reason));
         }

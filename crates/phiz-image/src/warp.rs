@@ -1,6 +1,8 @@
 //! Change of size and similarity warps.
 
 use fast_image_resize as fir;
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::U8x3;
 
 use crate::{Image, Similarity};
 
@@ -13,14 +15,46 @@ impl Image {
         if (w, h) == (self.width, self.height) {
             return self.clone();
         }
-        let mut out = fir::images::Image::new(w, h, fir::PixelType::U8x3);
-        let shrinks = w < self.width && h < self.height;
-        let filter = if shrinks { fir::FilterType::Box } else { fir::FilterType::Bilinear };
-        let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter));
-        let source = fir::images::ImageRef::new(self.width, self.height, &self.pixels, fir::PixelType::U8x3);
-        let resized = source.map(|source| fir::Resizer::new().resize(&source, &mut out, &options));
-        debug_assert!(matches!(resized, Ok(Ok(()))), "sizes and types agree by construction");
-        Image { width: w, height: h, pixels: out.into_vec(), original: self.original }
+        if w <= self.width && h <= self.height {
+            return self.shrink(w, h);
+        }
+        let algorithm = fir::ResizeAlg::Convolution(fir::FilterType::Bilinear);
+        let options = fir::ResizeOptions::new().resize_alg(algorithm);
+        let mut pixels = vec![0; w as usize * h as usize * 3];
+        // By pixel type and not by the crate's dynamic image: that compiles every pixel type for every instruction
+        // set into this crate, minutes of it.
+        let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.pixels);
+        let target = TypedImage::<U8x3>::from_buffer(w, h, &mut pixels);
+        if let (Ok(source), Ok(mut target)) = (source, target) {
+            let resized = fir::Resizer::new().resize_typed(&source, &mut target, &options);
+            debug_assert!(resized.is_ok(), "sizes agree by construction");
+        }
+        Image { width: w, height: h, pixels, original: self.original }
+    }
+
+    /// Area averaging, not larger on either side. The box filter of resizing crates counts a pixel wholly or not at
+    /// all, which is another picture where sizes have no whole ratio; here it counts by the part that is covered.
+    /// Rows first, because they lie together in memory.
+    fn shrink(&self, w: u32, h: u32) -> Image {
+        let columns = coverage(self.width, w);
+        let row_length = self.width as usize * 3;
+        let mut sums = vec![0f32; row_length];
+        let mut pixels = Vec::with_capacity(w as usize * h as usize * 3);
+        for (first, weights) in coverage(self.height, h) {
+            sums.fill(0.0);
+            let rows = self.pixels[first * row_length..].chunks_exact(row_length);
+            for (row, weight) in rows.zip(weights) {
+                sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += weight * f32::from(value));
+            }
+            for (first, weights) in &columns {
+                let mut sum = [0.5f32; 3];
+                for (pixel, weight) in sums[first * 3..].chunks_exact(3).zip(weights) {
+                    sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += weight * value);
+                }
+                pixels.extend(sum.map(|value| value as u8));
+            }
+        }
+        Image { width: w, height: h, pixels, original: self.original }
     }
 
     /// A picture of `w` × `h` that shows this one through `to_output`, which takes pixels of this picture to
@@ -86,4 +120,18 @@ impl Image {
             }
         }
     }
+}
+
+/// For each of `to` equal parts of a line of `from` pixels, `to` ≤ `from`: the first pixel that it covers, and how much
+/// of the part each pixel from there on fills.
+fn coverage(from: u32, to: u32) -> Vec<(usize, Vec<f32>)> {
+    let (from, to) = (u64::from(from), u64::from(to));
+    // In units of 1 / `to` of a pixel a part is `from` long and a pixel `to`: whole numbers, no rounding.
+    let part = |k: u64| {
+        let (start, end) = (k * from, (k + 1) * from);
+        let pixels = start / to..end.div_ceil(to);
+        let share = |i: u64| (end.min((i + 1) * to) - start.max(i * to)) as f32 / from as f32;
+        (pixels.start as usize, pixels.map(share).collect())
+    };
+    (0..to).map(part).collect()
 }

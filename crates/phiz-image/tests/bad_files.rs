@@ -83,7 +83,7 @@ fn damaged() -> Vec<Case> {
         case("WebP: half of a lossy one", cut("lossy.webp", 0.5), Damaged, ""),
         case("WebP: nonsense", webp(&[(b"VP8L", &vp8l(30, 30))]), Damaged, ""),
         case("WebP: no picture inside", webp(&[(b"EXIF", &[1, 2, 3, 4])]), Damaged, ""),
-        case("GIF: six bytes", &gif[..6], Damaged, "cut off"),
+        case("GIF: six bytes", &gif[..6], Damaged, "damaged"),
         case("GIF: header only", &gif[..13], Damaged, ""),
         case("GIF: half", cut("palette.gif", 0.6), Damaged, ""),
         case("GIF: no picture inside", [&gif[..10], &[0, 0, 0, 0x3b]].concat(), Damaged, ""),
@@ -92,7 +92,7 @@ fn damaged() -> Vec<Case> {
         case("BMP: two bytes", &bmp[..2], Damaged, "cut off"),
         case("BMP: header only", &bmp[..54], Damaged, "cut off"),
         case("BMP: half", cut("rgb.bmp", 0.5), Damaged, "cut off"),
-        case("BMP: no columns", bmp_of(0, 3, 24), Damaged, ""),
+        case("BMP: no columns", bmp_of(0, 3, 24), UnknownFormat, "0x3"),
         case("BMP: 7 bits a pixel", bmp_of(3, 3, 7), Damaged, ""),
         case("TIFF: eight bytes", &raw[..8], Damaged, ""),
         case("TIFF: half", cut("tiff_lzw.tif", 0.5), Damaged, ""),
@@ -104,8 +104,8 @@ fn damaged() -> Vec<Case> {
         case(
             "TIFF: a number of a billion values",
             tiff(&[(256, 4, 1_000_000_000, 8), (257, 4, 1, 9)]),
-            Damaged,
-            "",
+            TooLarge,
+            "memory",
         ),
     ]
 }

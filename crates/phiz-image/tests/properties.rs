@@ -111,7 +111,7 @@ proptest! {
                     }
                 }
                 let (got, want) = (f64::from(pixel(&small, x, y)[c]), sum / (fx * fy));
-                prop_assert!((got - want).abs() <= 4.0, "({}, {}): {} is not {}", x, y, got, want);
+                prop_assert!((got - want).abs() <= 0.51, "({}, {}): {} is not {}", x, y, got, want);
             }
         }
     }
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn a_warp_that_shrinks_is_the_mean_over_each_pixel(image in smooth(), scale in 0.08f32..0.8, turn in -3.2f32..3.2) {
+    fn a_warp_that_shrinks_is_the_mean_over_each_pixel(image in smooth(), scale in 0.2f32..0.8, turn in -3.2f32..3.2) {
         // The picture's middle goes to the output's.
         let (a, b) = (scale * turn.cos(), scale * turn.sin());
         let middle = [image.width() as f32 / 2.0, image.height() as f32 / 2.0];
@@ -176,7 +176,7 @@ proptest! {
                 let value = |&[u, v]: &[f32; 2]| bilinear(&image, u.into(), v.into(), c);
                 let want = spots.iter().map(value).sum::<f64>() / 64.0;
                 let got = f64::from(pixel(&out, x, y)[c]);
-                prop_assert!((got - want).abs() <= 6.0, "({}, {}) at {}: {} is not {}", x, y, scale, got, want);
+                prop_assert!((got - want).abs() <= 8.0, "({}, {}) at {}: {} is not {}", x, y, scale, got, want);
             }
         }
     }

@@ -204,7 +204,7 @@ mod tests {
                 let plain: Vec<f32> =
                     row.iter().map(|v| (v / largest * 127.0).round() * largest / 127.0).collect();
                 assert!(
-                    error(back) <= error(&plain) + 1e-12,
+                    error(back) <= error(&plain) * 1.000_01 + 1e-12,
                     "channel {channel}: no worse than without calibration"
                 );
             }

@@ -1,5 +1,6 @@
 //! The loop that all tasks share: load ahead, step, report, judge, checkpoint, resume.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use phiz_net::onnx::{self, Weights};
 use crate::backend::Backend;
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
-use crate::model::Model;
+use crate::model::{Model, learns};
 use crate::optim::{self, Average, Optimiser};
 use crate::random::Random;
 use crate::recipe::{Recipe, Stage};
@@ -151,7 +152,7 @@ struct Trainer<'a, B: Backend, T: Task<B>> {
     average: Average<B>,
     optimiser: Optimiser<B>,
     /// Sums since the last report: losses by name, and under `count` how many steps they are of.
-    sums: std::collections::BTreeMap<String, f64>,
+    sums: BTreeMap<String, f64>,
     best: Option<(f64, u32)>,
     best_weights: Weights,
     step: u64,
@@ -192,7 +193,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         }
         let model = Model::from_weights(b, net, &weights);
         let mut average = Average::new(b, &model.tensors, recipe.average);
-        let tensors = |part: &Weights| -> std::collections::BTreeMap<String, B::Tensor> {
+        let tensors = |part: &Weights| -> BTreeMap<String, B::Tensor> {
             part.iter().map(|(n, (shape, data))| (n.clone(), b.constant(data, shape))).collect()
         };
         average.tensors.extend(tensors(&saved.average));
@@ -226,10 +227,15 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
     ) -> Result<Ending, TrainError> {
         let total = self.recipe.steps();
         let (began, start) = (Instant::now(), self.step);
-        let mut recent = std::collections::VecDeque::from([(began, start)]);
+        let mut recent = VecDeque::from([(began, start)]);
         let mut saved = Instant::now();
         if self.step >= total {
             self.export()?;
+        }
+        if let (Some(stop), Some((_, since))) = (&self.recipe.stop, self.best)
+            && since >= stop.patience
+        {
+            return Ok(Ending::Early { step: self.step });
         }
         while self.step < total {
             let (stage, within) = self.recipe.stage(self.step);
@@ -311,11 +317,22 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             }
             return Ok(norm);
         }
+        self.heal();
         self.bad_steps += 1;
         if self.bad_steps >= MAX_BAD_STEPS {
             return Err(TrainError::Diverged(self.bad_steps));
         }
         Ok(norm)
+    }
+
+    /// Puts running statistics that are no numbers any more back to their averages: they change while a batch is
+    /// read, before anybody knows what its loss will be.
+    fn heal(&self) {
+        for (name, tensor) in self.model.tensors.iter().filter(|(name, _)| !learns(name)) {
+            if self.b.values(tensor).iter().any(|v| !v.is_finite()) {
+                self.b.assign(tensor, &self.b.values(&self.average.tensors[name]));
+            }
+        }
     }
 
     fn take_means(&mut self) -> Figures {
@@ -357,7 +374,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         Ok(since + 1 >= stop.patience)
     }
 
-    fn values(&self, tensors: &std::collections::BTreeMap<String, B::Tensor>) -> Weights {
+    fn values(&self, tensors: &BTreeMap<String, B::Tensor>) -> Weights {
         tensors.iter().map(|(n, t)| (n.clone(), (self.b.shape(t), self.b.values(t)))).collect()
     }
 

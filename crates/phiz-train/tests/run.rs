@@ -219,6 +219,15 @@ fn two_runs_with_one_seed_are_one_whatever_the_threads() {
 #[test]
 fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
     let bench = Bench::new();
+    let patient = recipe(|r| {
+        r.stages.truncate(1);
+        r.stages[0].schedule.steps = 160;
+        r.embed.heads.clear();
+    });
+    bench.run(&patient, &bench.options("patient"), &mut Silent).unwrap();
+    let (_, metrics, _) = bench.outcome("patient");
+    let losses: Vec<f64> = metrics.iter().filter_map(|m| m["loss"].as_f64()).collect();
+    assert!(losses[losses.len() - 1] < 0.5 * losses[0], "{losses:?}");
     let recipe = recipe(|r| {
         r.stages.truncate(1);
         r.stages[0].schedule.steps = 400;
@@ -230,9 +239,7 @@ fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
     let ending = bench.run(&recipe, &options, &mut Silent).unwrap();
     let Ending::Early { step } = ending else { panic!("{ending:?}") };
     assert!(step >= 40 && step % 10 == 0, "{step}");
-    let (checkpoint, metrics, _) = bench.outcome("learns");
-    let losses: Vec<f64> = metrics.iter().filter_map(|m| m["loss"].as_f64()).collect();
-    assert!(losses[losses.len() - 1] < 0.5 * losses[0], "{losses:?}");
+    let (checkpoint, ..) = bench.outcome("learns");
     let (_, since) = checkpoint.best.unwrap();
     assert_eq!(since, 3);
     let exported = phiz_train::weights::read_weights(&options.folder.join("model.safetensors")).unwrap();
@@ -240,6 +247,8 @@ fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
     let report = fs::read_to_string(options.folder.join("report.html")).unwrap();
     assert!(report.contains("tar_at_far_1e-3") && report.contains("<svg"));
     // The finished run, called again, says so and changes nothing.
+    assert_eq!(bench.run(&recipe, &options, &mut Silent).unwrap(), ending);
+    assert!(bench.outcome("learns").0 == checkpoint);
     let unknown = Recipe { seed: 8, ..recipe };
     let error = bench.run(&unknown, &options, &mut Silent).expect_err("another recipe").to_string();
     assert!(error.contains("another recipe"), "{error}");

@@ -11,16 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Gallery, now};
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::model::{
-    Details, FaceBody, FaceId, NegativeId, NewFace, OperationId, Person, PersonBody, PersonId,
-};
-use crate::rows::{Codec, similarity};
+use crate::model::{Details, FaceBody, FaceId, NegativeId, NewFace, OperationId, PersonBody, PersonId};
+use crate::rows::{Codec, SAME, similarity};
 use crate::store::{Kind, Row, RowsMut};
 
 /// The bin: no person has this id.
 const BIN: PersonId = PersonId(0);
-/// A face and a negative as similar as this are one face.
-const SAME: f32 = 0.9995;
 
 /// What an operation did, for people to read; without names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -525,13 +521,5 @@ fn take_back(
             }
             move_row(rows, codec, Kind::Negative, *id, PersonId(*from)).map(|_| ())
         }
-    }
-}
-
-impl Person {
-    /// Whether there is anything to recognise the person by.
-    #[must_use]
-    pub fn is_recognisable(&self) -> bool {
-        self.faces > 0
     }
 }

@@ -6,7 +6,7 @@ use super::{Gallery, Search, now};
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::model::{Details, FaceBody, FaceId, NewFace, PersonBody, PersonId};
 use crate::rates::{Candidate, Rate};
-use crate::rows::{Codec, combine, similarity};
+use crate::rows::{Codec, SAME, Weighted, combine, similarity};
 use crate::store::{Kind, RowsMut};
 
 /// Whose faces they are.
@@ -106,8 +106,6 @@ pub struct Enrolled {
 
 /// From the same photo, faces as similar as this are one face.
 const SAME_IN_PHOTO: f32 = 0.98;
-/// Two templates as similar as this come from the same pixels, whatever their photos' names.
-const SAME: f32 = 0.9995;
 /// People in one transaction of [`Gallery::enroll_all`].
 const GROUP: usize = 1000;
 
@@ -237,7 +235,7 @@ fn enroll(
         };
         let like_own = combine(own.iter().map(|(_, t)| t)).map(|t| similarity(&face.template, &t));
         let id = add_face(rows, codec, owner, face)?;
-        let weighted = crate::rows::Weighted { quality: face.quality, template: face.template.clone() };
+        let weighted = Weighted { quality: face.quality, template: face.template.clone() };
         own.push((id, weighted));
         outcomes.push(Outcome::Added { face: id, like_own, similar: Vec::new() });
     }
@@ -249,7 +247,7 @@ fn refuse(
     codec: Codec<'_>,
     face: &NewFace,
     rules: &EnrollRules,
-    own: &[(FaceId, crate::rows::Weighted)],
+    own: &[(FaceId, Weighted)],
 ) -> Result<Option<Refusal>> {
     if face.quality < rules.least_quality {
         return Ok(Some(Refusal::Quality { quality: face.quality, least: rules.least_quality }));

@@ -405,7 +405,7 @@ impl Gallery {
     fn load_index(&self) -> Index {
         if let Some(path) = &self.index_file {
             match index::load(path, self.head.dim, &self.id, &self.sealer) {
-                Loaded::Index(index) => return index,
+                Loaded::Index(index) => return *index,
                 Loaded::Absent => {}
                 Loaded::Unusable(why) => {
                     self.note(format!(

@@ -309,11 +309,10 @@ impl Gallery {
                 }
                 let person = PersonId(hit.id);
                 match liken(rows, codec, template, person)? {
-                    Some(likeness) if likeness.denied => {
-                        if likeness.similarity >= floor {
-                            ranked.denied.push(person);
-                        }
+                    Some(likeness) if likeness.denied && likeness.similarity >= floor => {
+                        ranked.denied.push(person);
                     }
+                    Some(likeness) if likeness.denied => {}
                     Some(likeness) => {
                         let at = ranked.exact.partition_point(|(s, _)| *s >= likeness.similarity);
                         ranked.exact.insert(at, (likeness.similarity, person));

@@ -37,7 +37,7 @@ const CHUNK: usize = 1 << 20;
 
 /// What became of loading.
 pub(crate) enum Loaded {
-    Index(Index),
+    Index(Box<Index>),
     /// There is no file.
     Absent,
     /// There is one that cannot be used, and why.
@@ -168,7 +168,7 @@ pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer)
     if !ids.is_sorted_by(|a, b| a < b) {
         return Loaded::Unusable("is damaged");
     }
-    Loaded::Index(Index::with_base(dim, base, ids, scales, error, mark))
+    Loaded::Index(Box::new(Index::with_base(dim, base, ids, scales, error, mark)))
 }
 
 /// Opens all sealed chunks into their two parts, on all cores: this is what opening a large sealed gallery takes.

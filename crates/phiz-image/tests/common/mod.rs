@@ -1,4 +1,5 @@
 //! Files made by hand: what no encoder would write.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::path::Path;
 
@@ -152,9 +153,9 @@ pub fn bombs() -> Vec<(&'static str, Vec<u8>)> {
             "WebP canvas of 16,000,000²",
             webp(&[(b"VP8X", &vp8x(16_000_000, 200)), (b"VP8L", &vp8l(16_000, 200))]),
         ),
-        ("lossless WebP of 16,384²", webp(&[(b"VP8L", &vp8l(16_384, 16_384))])),
+        ("lossless WebP of 16,000²", webp(&[(b"VP8L", &vp8l(16_000, 16_000))])),
         ("GIF of 65,535²", gif_of(65_535, 65_535)),
-        ("BMP of 100,000²", bmp_of(100_000, 100_000, 24)),
+        ("BMP of 60,000²", bmp_of(60_000, 60_000, 24)),
         ("BMP of 60,000², upside down, 1 bit", bmp_of(60_000, -60_000, 1)),
         ("TIFF of 1,000,000²", tiff_of(1_000_000, 1_000_000, 1)),
         ("TIFF of 40,000², packed bits", tiff_of(40_000, 40_000, 32_773)),

@@ -1,4 +1,5 @@
 //! A network with every operation, and numbers for it that are the same on every machine and in every language.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use phiz_net::graph::{Act, Architecture, Builder, Op};
 use phiz_net::onnx::Weights;

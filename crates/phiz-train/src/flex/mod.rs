@@ -92,6 +92,8 @@ impl Flex {
     /// the gradient shared where the two are equal.
     fn pick(&self, a: &FlexValue, b: &FlexValue, choose: impl Fn(f32, f32) -> bool) -> FlexValue {
         let (a, b) = self.pair(a, b);
+        let both: Vec<usize> = a.shape().iter().zip(b.shape().iter()).map(|(x, y)| *x.max(y)).collect();
+        let [a, b] = [a, b].map(|x| Tape::float_expand(x, Shape::from(both.clone())));
         let share = |x: &f32, y: &f32| if x == y { 0.5 } else { f32::from(u8::from(choose(*x, *y))) };
         let (pa, pb) = (a.primitive().to_contiguous(), b.primitive().to_contiguous());
         let part: Vec<f32> = slice(&pa).iter().zip(slice(&pb)).map(|(x, y)| share(x, y)).collect();

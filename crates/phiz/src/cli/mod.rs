@@ -18,6 +18,7 @@ mod data;
 mod detect;
 mod embed;
 mod enroll;
+mod eval;
 mod faces;
 mod gallery;
 mod identify;
@@ -83,6 +84,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Write the templates of faces to a file, for other programs
     Embed(embed::Arguments),
+    /// Measure how good it is on your own photos, and how sure that is
+    Eval(eval::Arguments),
     /// Look at the networks that Phiz knows
     Model(model::Arguments),
     /// Bring your own photos to training: check, split, prepare, preview
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
+        Command::Eval(arguments) => eval::run(&arguments, &shared),
         Command::Model(arguments) => model::run(&arguments, &shared),
         #[cfg(feature = "train")]
         Command::Data(arguments) => data::run(&arguments, &shared),

@@ -1,0 +1,295 @@
+//! How fast, how exact and how large galleries are. `benches/peers.py` runs this beside other programs.
+//!
+//! ```console
+//! $ cargo run --release -p phiz-gallery --example measure -- fill FOLDER PEOPLE [DIM]   # makes and times a gallery
+//! $ cargo run --release -p phiz-gallery --example measure -- search FOLDER              # times searches in it
+//! $ cargo run --release -p phiz-gallery --example measure -- serve FOLDER               # answers peers.py
+//! ```
+//!
+//! `fill` writes the templates beside the gallery as `templates.npy`, and probes as `probes.npy`: half are faces of
+//! enrolled people, half strangers. Times are of one thread; on a busy machine look at ratios only.
+
+use std::io::{BufRead, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use phiz_eval::random::Random;
+use phiz_gallery::{
+    Decision, Details, EnrollRules, Gallery, Key, Model, NewFace, Rate, Search, Thresholds, Whom, scan,
+};
+
+type Anything<T> = Result<T, Box<dyn std::error::Error>>;
+
+const PROBES: usize = 1000;
+
+fn main() -> Anything<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let text: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match text[..] {
+        ["fill", folder, people] => fill(Path::new(folder), people.parse()?, 512),
+        ["fill", folder, people, dim] => fill(Path::new(folder), people.parse()?, dim.parse()?),
+        ["search", folder] => search(Path::new(folder)),
+        ["serve", folder] => serve(Path::new(folder)),
+        _ => Err("say fill FOLDER PEOPLE [DIM], search FOLDER or serve FOLDER".into()),
+    }
+}
+
+/// A template near `center` (or anywhere, of zeros), quickly: sums of uniform numbers are normal enough.
+fn near(random: &mut Random, center: &[f32], noise: f32) -> Vec<f32> {
+    let each = noise / (center.len() as f32).sqrt() * 3f32.sqrt();
+    let mut v: Vec<f32> = center.iter().map(|c| c + each * (random.unit() as f32 * 2.0 - 1.0)).collect();
+    let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+    v.iter_mut().for_each(|x| *x /= length);
+    v
+}
+
+fn write_npy(path: &Path, rows: usize, dim: usize) -> Anything<std::io::BufWriter<std::fs::File>> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
+    file.write_all(b"\x93NUMPY\x01\x00\x76\x00")?;
+    writeln!(file, "{head:<117}")?;
+    Ok(file)
+}
+
+fn read_npy(path: &Path) -> Anything<(Vec<f32>, usize)> {
+    let mut file = std::fs::File::open(path)?;
+    let mut head = [0; 128];
+    file.read_exact(&mut head)?;
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let dim = text.split(", ").find_map(|part| part.trim_end().strip_suffix(')')?.parse().ok());
+    let dim: usize = dim.ok_or("not written by this program")?;
+    file.seek(SeekFrom::Start(128))?;
+    let mut values = Vec::with_capacity((file.metadata()?.len() as usize - 128) / 4);
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let got = file.read(&mut block)?;
+        if got == 0 {
+            return Ok((values, dim));
+        }
+        // Reads of a regular file end within a value only at its end.
+        values.extend(block[..got].as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+    }
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn fill(folder: &Path, people: usize, dim: usize) -> Anything<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut random = Random::new(1);
+    let mut templates = write_npy(&folder.join("templates.npy"), people, dim)?;
+    let mut probes = write_npy(&folder.join("probes.npy"), PROBES, dim)?;
+    let quantiles = vec![[0.1, 0.06], [1e-3, 0.14], [1e-6, 0.21]];
+    let thresholds = Thresholds { quantiles, measured_on: "random directions".into() };
+    let model = Model { id: "synthetic".into(), dim, thresholds };
+    let gallery = Gallery::create(&folder.join("g.phiz"), &model, &Key::File(folder.join("g.key")))?;
+    let rules = EnrollRules { report_similar: None, ..EnrollRules::default() };
+    let (zero, mut spent) = (vec![0.0; dim], Duration::ZERO);
+    let mut done = 0;
+    while done < people {
+        let now = 20_000.min(people - done);
+        let mut batch = Vec::with_capacity(now);
+        for i in 0..now {
+            let template = near(&mut random, &zero, 1.0);
+            for v in &template {
+                templates.write_all(&v.to_le_bytes())?;
+            }
+            // The first half of the probes are faces of people spread over the gallery.
+            let of = done + i;
+            if of.is_multiple_of((people * 2 / PROBES).max(1))
+                && of / (people * 2 / PROBES).max(1) < PROBES / 2
+            {
+                near(&mut random, &template, 0.8)
+                    .iter()
+                    .try_for_each(|v| probes.write_all(&v.to_le_bytes()))?;
+            }
+            let face = NewFace { template, quality: 0.8, photo: Some(hash(of)), ..NewFace::default() };
+            batch.push((Whom::New(Details::named(format!("person {of}"))), vec![face]));
+        }
+        let start = Instant::now();
+        gallery.enroll_all(batch, &rules, |_| {})?;
+        spent += start.elapsed();
+        done += now;
+    }
+    for _ in PROBES / 2..PROBES {
+        near(&mut random, &zero, 1.0).iter().try_for_each(|v| probes.write_all(&v.to_le_bytes()))?;
+    }
+    println!(
+        "{people} × {dim}: enrolled {:.0} templates a second, sealed and synced",
+        people as f64 / spent.as_secs_f64()
+    );
+    let start = Instant::now();
+    gallery.identify(&near(&mut random, &zero, 1.0), &Search::default())?;
+    println!("index built and written in {:.2} s", start.elapsed().as_secs_f64());
+    drop(gallery);
+    for name in ["g.phiz", "g.phiz.index"] {
+        println!("{name}: {:.0} MB", megabytes(std::fs::metadata(folder.join(name))?.len()));
+    }
+    Ok(())
+}
+
+fn hash(number: usize) -> [u8; 32] {
+    std::array::from_fn(|i| (number >> (i % 8 * 8)) as u8 ^ i as u8)
+}
+
+/// Memory that this process holds and no other can take from it, in MB (Linux).
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok()).unwrap_or(f64::NAN) / 1000.0
+}
+
+fn open(folder: &Path) -> Anything<Gallery> {
+    Ok(Gallery::open(&folder.join("g.phiz"), &Key::File(folder.join("g.key")))?)
+}
+
+/// The person that a search takes for the most similar, whatever the threshold.
+fn first(decision: &Decision) -> u64 {
+    match decision {
+        Decision::Match(c) | Decision::Unknown { best: Some(c) } => c.person.0,
+        Decision::Ambiguous { candidates } => candidates.first().map_or(0, |c| c.person.0),
+        Decision::Unknown { best: None } => 0,
+    }
+}
+
+/// The definition of a search: all products in f32, one after the other.
+fn plain(templates: &[f32], probe: &[f32]) -> usize {
+    let mut best = (f32::NEG_INFINITY, 0);
+    for (row, template) in templates.chunks_exact(probe.len()).enumerate() {
+        let similarity = template.iter().zip(probe).map(|(a, b)| a * b).sum::<f32>();
+        if similarity > best.0 {
+            best = (similarity, row);
+        }
+    }
+    best.1
+}
+
+/// The same as a compiler can turn it into vector instructions: sixteen sums side by side.
+fn plain_vectorised(templates: &[f32], probe: &[f32]) -> usize {
+    let mut best = (f32::NEG_INFINITY, 0);
+    for (row, template) in templates.chunks_exact(probe.len()).enumerate() {
+        let mut sums = [0.0f32; 16];
+        for (a, b) in template.as_chunks::<16>().0.iter().zip(probe.as_chunks::<16>().0) {
+            for i in 0..16 {
+                sums[i] += a[i] * b[i];
+            }
+        }
+        let similarity = sums.iter().sum::<f32>();
+        if similarity > best.0 {
+            best = (similarity, row);
+        }
+    }
+    best.1
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let start = Instant::now();
+    let done = work();
+    (done, start.elapsed().as_secs_f64() * 1e3)
+}
+
+fn search(folder: &Path) -> Anything<()> {
+    let start = Instant::now();
+    let gallery = open(folder)?;
+    let (probes, dim) = read_npy(&folder.join("probes.npy"))?;
+    let probes: Vec<&[f32]> = probes.chunks_exact(dim).collect();
+    gallery.identify(probes[0], &Search::default())?;
+    println!(
+        "opened and first searched in {:.2} s; resident {:.0} MB",
+        start.elapsed().as_secs_f64(),
+        resident()
+    );
+    println!("kernels: {}", scan::kernels().iter().map(|k| k.name).collect::<Vec<_>>().join(", "));
+    let one = |probe: &[f32]| gallery.identify(probe, &Search::default());
+
+    // Changes, seen by the next search.
+    let mut random = Random::new(9);
+    let (mut added, mut removed, mut seen_add, mut seen_remove) = (vec![], vec![], vec![], vec![]);
+    let rules = EnrollRules { report_similar: None, ..EnrollRules::default() };
+    let steady = median((0..9).map(|i| timed(|| one(probes[i])).1).collect());
+    for _ in 0..15 {
+        let template = near(&mut random, &vec![0.0; dim], 1.0);
+        let face = NewFace { template: template.clone(), quality: 0.8, ..NewFace::default() };
+        let (done, time) = timed(|| gallery.enroll(&Whom::New(Details::default()), &[face], &rules));
+        added.push(time);
+        let person = done?.person.ok_or("not enrolled")?;
+        let (found, time) = timed(|| one(&template));
+        seen_add.push(time - steady);
+        assert_eq!(first(&found?.decision), person.0);
+        let (done, time) = timed(|| gallery.remove_person(person));
+        done?;
+        removed.push(time);
+        let (found, time) = timed(|| one(&template));
+        seen_remove.push(time - steady);
+        assert_ne!(first(&found?.decision), person.0);
+    }
+    println!(
+        "add {:.2} ms, then {:.2} ms more in the next search; remove {:.2} and {:.2} ms",
+        median(added),
+        median(seen_add),
+        median(removed),
+        median(seen_remove)
+    );
+
+    // Speed, interleaved with the plain scan.
+    let (templates, _) = read_npy(&folder.join("templates.npy"))?;
+    println!("with the f32 templates in memory: resident {:.0} MB", resident());
+    let (mut scalar, mut vector, mut single, mut batch) = (vec![], vec![], vec![], vec![]);
+    for round in 0..7 {
+        let probe = probes[round * 70 + 3];
+        let (truth, time) = timed(|| plain(&templates, probe));
+        scalar.push(time);
+        let (again, time) = timed(|| plain_vectorised(&templates, probe));
+        vector.push(time);
+        assert_eq!(truth, again);
+        for offset in 0..3 {
+            single.push(timed(|| one(probes[round * 70 + offset])).1);
+        }
+        let (found, time) = timed(|| gallery.identify_all(&probes[round * 64..][..64], &Search::default()));
+        assert_eq!(found?.len(), 64);
+        batch.push(time / 64.0);
+    }
+    let (scalar, vector, single, batch) = (median(scalar), median(vector), median(single), median(batch));
+    println!("plain f32 {scalar:.1} ms, vectorised {vector:.1} ms");
+    println!(
+        "one probe {single:.2} ms: 1/{:.1} of plain, 1/{:.1} of vectorised",
+        scalar / single,
+        vector / single
+    );
+    println!("in batches of 64 {batch:.2} ms a probe: 1/{:.1}, 1/{:.1}", scalar / batch, vector / batch);
+
+    // Recall of the most similar person.
+    let found = gallery.identify_all(&probes, &Search { rate: Rate::Fmr(1e-9), ..Search::default() })?;
+    let right = found
+        .iter()
+        .zip(&probes)
+        .filter(|(found, probe)| first(&found.decision) == plain_vectorised(&templates, probe) as u64 + 1);
+    println!("recall@1 {:.4} on {} probes", right.count() as f64 / probes.len() as f64, probes.len());
+    Ok(())
+}
+
+/// For each line `FIRST COUNT`: searches with these probes together and says the milliseconds, then who was found.
+fn serve(folder: &Path) -> Anything<()> {
+    let gallery = open(folder)?;
+    let (probes, dim) = read_npy(&folder.join("probes.npy"))?;
+    let probes: Vec<&[f32]> = probes.chunks_exact(dim).collect();
+    gallery.identify(probes[0], &Search::default())?;
+    println!("ready {:.0}", resident());
+    for line in std::io::stdin().lock().lines() {
+        let numbers: Vec<usize> = line?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        let [first_probe, count] = numbers[..] else { return Err("say FIRST COUNT".into()) };
+        let (found, time) =
+            timed(|| gallery.identify_all(&probes[first_probe..][..count], &Search::default()));
+        let found = found?;
+        let people: Vec<String> = found.iter().map(|f| (first(&f.decision) - 1).to_string()).collect();
+        println!("{time:.4} {}", people.join(" "));
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}

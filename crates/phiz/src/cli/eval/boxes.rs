@@ -1,0 +1,408 @@
+//! Detection against true boxes, and landmarks against another detector's.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use phiz_eval::bootstrap::Draws;
+use phiz_eval::detection::coco::{self, Coco};
+use phiz_eval::detection::voc::Voc;
+use phiz_eval::detection::wider::{self, Wider};
+use phiz_eval::detection::{Found, Scene, Truth, join};
+use phiz_eval::landmarks::{Landmarks, Normaliser, nme};
+use phiz_eval::report::build::{
+    figure, landmarks as landmark_section, number_of, precision_recall, with_rounds,
+};
+use phiz_eval::report::{Better, Section, Unit, Value};
+
+use super::report::{Draft, Output, finish};
+use super::subject::{Facts, central, hex, models};
+use super::{Choice, Sureness};
+use crate::cli::faces::{self, Problem};
+use crate::cli::verify::check_rate;
+use crate::cli::{Done, Failure, Shared, photos};
+use crate::{DetectOptions, Detection, Engine, Image, Model};
+
+/// Arguments of `phiz eval detect`.
+#[derive(Args)]
+pub(crate) struct Detect {
+    /// True boxes: a list (path,boxes[,…] with boxes `x y w h;x y w h`), WIDER FACE's text, or COCO's JSON
+    #[command(flatten)]
+    choice: Choice,
+    /// Found boxes of another system instead of photos: WIDER FACE's result folder or text, or COCO's result JSON
+    #[arg(long, value_name = "PATH")]
+    found: Option<PathBuf>,
+    /// COCO category that means faces, if there are several
+    #[arg(long, value_name = "NAME")]
+    category: Option<String>,
+    /// Overlap (intersection over union) that makes a hit
+    #[arg(long, value_name = "IOU", default_value_t = 0.5)]
+    iou: f64,
+    /// True boxes whose shorter side has fewer pixels neither count nor harm
+    #[arg(long, value_name = "PIXELS", default_value_t = 0.0)]
+    ignore_under: f64,
+    /// Precision and recall are taken from this score up [default: the detector's own]
+    #[arg(long, value_name = "SCORE")]
+    score: Option<f64>,
+    /// The system's name in tables [default: the detector's]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    sureness: Sureness,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Boxes from this score up make the curve.
+const FLOOR: f32 = 0.02;
+
+/// `phiz eval detect`.
+pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failure> {
+    check_rate("--iou", arguments.iou)?;
+    let bootstrap = arguments.sureness.bootstrap()?;
+    let (truths, root, mut facts, annotations) = read_truth(arguments)?;
+    let (mut unreadable, mut warnings) = (0, Vec::new());
+    let name;
+    let mut score = arguments.score;
+    let mut scenes = match &arguments.found {
+        Some(path) => {
+            let (found, fact) = read_found(path, &truths, annotations.as_ref())?;
+            facts.push(("found boxes".into(), fact));
+            name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let (scenes, notes) = join(truths, found)?;
+            warnings.extend(notes);
+            scenes
+        }
+        None => {
+            let engine = shared.engine()?;
+            let models = models(shared)?;
+            name = models[0].1.split(", ").next().unwrap_or_default().to_owned();
+            facts.push(models[0].clone());
+            let own = shared.detector.as_deref().map_or_else(Model::bundled_detector, Model::open)?;
+            score = score.or(Some(f64::from(own.card().output.score)));
+            let (scenes, lost) = look(&engine, &root, truths, shared)?;
+            unreadable = lost;
+            scenes
+        }
+    };
+    scenes.iter_mut().for_each(|s| s.ignore_under(arguments.ignore_under));
+    let sections = vec![section(arguments, &scenes, score, bootstrap)?];
+    if arguments.ignore_under > 0.0 {
+        facts.push(("ignored".into(), format!("boxes under {} pixels", arguments.ignore_under)));
+    }
+    let draft = Draft {
+        name: arguments.name.clone().unwrap_or(name),
+        question: format!("detection, {} photos", scenes.len()),
+        facts,
+        warnings,
+        bootstrap,
+        drawn: &scenes.iter().map(|s| s.photo.clone()).collect::<Vec<_>>(),
+        sections,
+    };
+    finish(draft, &arguments.output, unreadable)
+}
+
+type Truths = (Vec<(String, Vec<Truth>)>, PathBuf, Facts, Option<coco::Annotations>);
+
+fn read_truth(arguments: &Detect) -> Result<Truths, Failure> {
+    let list = arguments.choice.lists.first().map_or(Path::new(""), PathBuf::as_path);
+    let ending = list.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if arguments.choice.lists.len() > 1 || !matches!(ending.as_str(), "txt" | "json") {
+        let (manifest, root, facts) = arguments.choice.read()?;
+        return Ok((manifest.boxes()?, root, facts, None));
+    }
+    let text = std::fs::read_to_string(list).map_err(|e| Failure::reading(list, &e))?;
+    let facts = vec![("list".to_owned(), format!("{}, SHA-256 {}", list.display(), hex(text.as_bytes())))];
+    let root =
+        arguments.choice.photos.clone().or_else(|| list.parent().map(Path::to_path_buf)).unwrap_or_default();
+    if ending == "txt" {
+        return Ok((wider::read_truth(&text, list)?, root, facts, None));
+    }
+    let annotations = coco::read_truth(&text, list, arguments.category.as_deref())?;
+    Ok((annotations.photos.clone(), root, facts, Some(annotations)))
+}
+
+/// Found boxes by photo.
+type FoundIn = Vec<(String, Vec<Found>)>;
+
+/// Boxes of another system, and what names them for the record.
+fn read_found(
+    path: &Path,
+    truths: &[(String, Vec<Truth>)],
+    annotations: Option<&coco::Annotations>,
+) -> Result<(FoundIn, String), Failure> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| Failure::reading(path, &e));
+    if let Some(annotations) = annotations {
+        let text = read(path)?;
+        let fact = format!("{}, SHA-256 {}", path.display(), hex(text.as_bytes()));
+        return Ok((coco::read_found(&text, path, annotations)?, fact));
+    }
+    // WIDER FACE wants a folder an event with a file a photo; one file that holds them all will do.
+    let mut files = vec![path.to_path_buf()];
+    let (mut found, mut all) = (Vec::new(), String::new());
+    while let Some(file) = files.pop() {
+        if file.is_dir() {
+            let entries = std::fs::read_dir(&file).map_err(|e| Failure::reading(&file, &e))?;
+            let mut inside: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+            inside.sort_by(|a, b| b.cmp(a));
+            files.extend(
+                inside.into_iter().filter(|p| p.is_dir() || p.extension().is_some_and(|e| e == "txt")),
+            );
+            continue;
+        }
+        let text = read(&file)?;
+        let mut photos = wider::read_found(&text, &file)?;
+        if let ([(photo, _)], Ok(name)) = (&mut photos[..], file.with_extension("").strip_prefix(path)) {
+            *photo = name.to_string_lossy().into_owned();
+        }
+        found.append(&mut photos);
+        all.push_str(&text);
+    }
+    wider::fit_names(&mut found, truths);
+    Ok((found, format!("{}, SHA-256 {}", path.display(), hex(all.as_bytes()))))
+}
+
+fn look(
+    engine: &Engine,
+    root: &Path,
+    truths: Vec<(String, Vec<Truth>)>,
+    shared: &Shared,
+) -> Result<(Vec<Scene>, usize), Failure> {
+    let options = DetectOptions { score: Some(FLOOR), ..DetectOptions::default() };
+    let work = |(photo, _): &(String, Vec<Truth>)| -> Result<Vec<Found>, Problem> {
+        let image = faces::open(&root.join(photo))?;
+        let found = engine.detect(&image, &options)?;
+        Ok(found.iter().map(|d| Found { bbox: d.bbox.map(f64::from), score: f64::from(d.score) }).collect())
+    };
+    let (mut scenes, mut unreadable) = (Vec::new(), 0);
+    photos::in_order(
+        &truths,
+        shared.threads()?,
+        &shared.progress(truths.len()),
+        work,
+        |(photo, boxes), found| {
+            let found = found.unwrap_or_else(|problem| {
+                problem.warn(&root.join(photo));
+                unreadable += 1;
+                Vec::new()
+            });
+            scenes.push(Scene { photo: photo.clone(), truths: boxes.clone(), found });
+            Ok(())
+        },
+    )?;
+    Ok((scenes, unreadable))
+}
+
+/// A metric of all photos, each with a weight.
+type Metric<'a> = dyn Fn(&dyn Fn(usize) -> u64) -> phiz_eval::Result<f64> + 'a;
+
+fn section(
+    arguments: &Detect,
+    scenes: &[Scene],
+    score: Option<f64>,
+    bootstrap: Option<phiz_eval::bootstrap::Bootstrap>,
+) -> Result<Section, Failure> {
+    let empty: Vec<&Scene> = scenes.iter().filter(|s| s.truths.is_empty()).collect();
+    let cut = score.unwrap_or(f64::NEG_INFINITY);
+    let alarms = empty.iter().filter(|s| s.found.iter().any(|f| f.score >= cut)).count();
+    let mut figures = vec![number_of("photos", "photos", scenes.len() as u64)];
+    let at = score.map_or(String::new(), |s| format!(" from score {s:.2} up"));
+    if !empty.is_empty() {
+        figures.push(number_of("empty", "photos without a face", empty.len() as u64));
+        let share = Ok(alarms as f64 / empty.len() as f64);
+        let name = format!("of them with one found{at}");
+        figures.push(figure("alarms", &name, share, Unit::Percent, Better::Down));
+    }
+    let mut plots = Vec::new();
+    if empty.len() < scenes.len() {
+        let voc = Voc::new(scenes, arguments.iou, arguments.ignore_under)?;
+        figures.push(number_of("faces", "faces that count", voc.truths()));
+        let confidence = arguments.sureness.confidence;
+        // Photos are drawn again: faces of one photo share its light and its crowd.
+        let draws = bootstrap.map(|options| Draws::new(scenes.len(), &options)).transpose()?;
+        let rounds = |of: &Metric<'_>| -> Vec<Option<f64>> {
+            let Some(draws) = &draws else { return Vec::new() };
+            (0..draws.rounds())
+                .map(|round| of(&|scene| u64::from(draws.weight(scene as u32, round))).ok())
+                .collect()
+        };
+        let mut add = |id: &str, name: &str, of: &Metric<'_>| {
+            let whole = figure(id, name, of(&|_| 1), Unit::Percent, Better::Up);
+            let rounds = rounds(of);
+            figures.push(if rounds.is_empty() { whole } else { with_rounds(whole, rounds, confidence) });
+        };
+        add("ap", &format!("AP at IoU {}", arguments.iou), &|w| voc.average_precision(w));
+        let undefined = || phiz_eval::EvalError::Undefined {
+            metric: "precision".into(),
+            reason: "nothing is found".into(),
+        };
+        add("precision", &format!("precision{at}"), &|w| {
+            let (hits, alarms) = voc.at(cut, w);
+            if hits + alarms == 0 { Err(undefined()) } else { Ok(hits as f64 / (hits + alarms) as f64) }
+        });
+        add("recall", &format!("recall{at}"), &|w| {
+            let all = voc.weighted_truths(w);
+            if all == 0 { Err(undefined()) } else { Ok(voc.at(cut, w).0 as f64 / all as f64) }
+        });
+        match Wider::new(scenes, arguments.iou) {
+            Ok(wider) => add("wider", "AP by WIDER FACE's arithmetic", &|w| wider.average_precision(w)),
+            Err(e) => figures.push(figure(
+                "wider",
+                "AP by WIDER FACE's arithmetic",
+                Value::Undefined(e.to_string()),
+                Unit::Percent,
+                Better::Up,
+            )),
+        }
+        let coco = Coco::new(scenes)?;
+        let names = ["small (under 32² pixels)", "medium", "large (from 96² pixels)"];
+        let mut all = vec![("coco".to_owned(), "AP by COCO (0.50:0.95)".to_owned(), coco.ap)];
+        for (k, name) in names.iter().enumerate() {
+            all.push((format!("coco_{k}"), format!("the same, {name}"), coco.ap_by_size[k]));
+        }
+        for (id, name, value) in all {
+            let value = value.map_or_else(|| Value::Undefined("no such face".into()), Value::Number);
+            figures.push(figure(&id, &name, value, Unit::Percent, Better::Up));
+        }
+        plots.push(precision_recall(&voc.curve(|_| 1)?));
+    }
+    let note = "AP is Pascal VOC's (area under the monotone precision) unless named otherwise. Intervals draw photos again.";
+    let (id, title) = ("detection".into(), "Detection".into());
+    Ok(Section { id, title, note: note.into(), figures, plots, ..Section::default() })
+}
+
+/// Arguments of `phiz eval landmarks`.
+#[derive(Args)]
+pub(crate) struct LandmarksOf {
+    #[command(flatten)]
+    choice: Choice,
+    /// Card of the detector whose central face and landmarks are taken for true
+    #[arg(long, value_name = "CARD")]
+    reference: PathBuf,
+    /// Take for true what the reference says on average of the photo and its mirror image, each at three sizes: a
+    /// single look of a small detector is off by several percent itself
+    #[arg(long)]
+    consensus: bool,
+    /// Errors above this share of the eye distance are failures
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    limit: f64,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// `phiz eval landmarks`.
+pub(crate) fn landmarks(arguments: &LandmarksOf, shared: &Shared) -> Result<Done, Failure> {
+    check_rate("--limit", arguments.limit)?;
+    let (manifest, root, mut facts) = arguments.choice.read()?;
+    let engine = shared.engine()?;
+    let truth = Model::open(&arguments.reference)?;
+    facts.push(models(shared)?.remove(0));
+    facts.push(("reference".into(), format!("{}, {}", truth.card().name, truth.id())));
+    let reference = Engine::builder().detector(truth).build()?;
+    let paths = manifest.paths()?;
+    // None: the reference finds no face. Some(None): it does, we do not.
+    type Judged = Option<(f64, Option<f64>, bool)>;
+    let work = |path: &String| -> Result<Judged, Problem> {
+        let image = faces::open(&root.join(path))?;
+        let theirs = reference.detect(&image, &DetectOptions::default())?;
+        let Some(truth) = central(&theirs, &image) else { return Ok(None) };
+        let truth = match arguments.consensus {
+            true => &consensus(&reference, &image, truth)?,
+            false => truth,
+        };
+        let ours = engine.detect(&image, &DetectOptions::default())?;
+        let overlap =
+            |d: &Detection| phiz_eval::detection::iou(&d.bbox.map(f64::from), &truth.bbox.map(f64::from));
+        let best = ours.iter().max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
+        let points = |d: &Detection| d.landmarks.map(|p| p.map(f64::from));
+        let error = best
+            .filter(|d| overlap(d) >= 0.5)
+            .and_then(|d| nme(&points(truth), &points(d), None, Normaliser::Eyes).ok());
+        Ok(Some((best.map_or(0.0, overlap), error, ours.len() > 1 && theirs.len() == 1)))
+    };
+    let (mut judged, mut unreadable, mut none) = (Vec::new(), 0, 0);
+    photos::in_order(&paths, shared.threads()?, &shared.progress(paths.len()), work, |path, result| {
+        match result {
+            Ok(Some(one)) => judged.push(one),
+            Ok(None) => none += 1,
+            Err(problem) => {
+                problem.warn(&root.join(path));
+                unreadable += 1;
+            }
+        }
+        Ok(())
+    })?;
+    let errors: Vec<Option<f64>> = judged.iter().map(|j| j.1).collect();
+    let mut section = landmark_section(&Landmarks::new(&errors)?, arguments.limit);
+    let n = judged.len() as f64;
+    let found = judged.iter().filter(|j| j.0 >= 0.5).count() as f64;
+    section.figures.push(figure(
+        "overlap",
+        "central face found (IoU ≥ 0.5)",
+        Ok(found / n),
+        Unit::Percent,
+        Better::Up,
+    ));
+    let mean = judged.iter().map(|j| j.0).sum::<f64>() / n;
+    section.figures.push(figure("iou", "mean IoU", Ok(mean), Unit::Number, Better::Up));
+    let more = judged.iter().filter(|j| j.2).count() as u64;
+    section.figures.push(number_of("more", "photos with more faces than the reference's one", more));
+    section.figures.push(number_of("none", "photos in which the reference finds no face", none));
+    let draft = Draft {
+        name: facts.iter().find(|f| f.0 == "detector").map_or_else(String::new, |f| f.1.clone()),
+        question: format!("landmarks of the central face, {} photos", paths.len()),
+        facts,
+        warnings: vec!["the truth is another detector's: errors of both are counted as ours".into()],
+        bootstrap: None,
+        drawn: &[],
+        sections: vec![section],
+    };
+    finish(draft, &arguments.output, unreadable)
+}
+
+/// The mean of what a detector says of a face in the photo and its mirror image, each at three sizes.
+fn consensus(engine: &Engine, image: &Image, face: &Detection) -> Result<Detection, Problem> {
+    let (width, height) = image.original_size();
+    let mut seen = vec![face.clone()];
+    for (scale, mirrored) in [(1.0, true), (0.7, false), (0.7, true), (1.4, false), (1.4, true)] {
+        let side = |length: u32| ((length as f32 * scale).round() as u32).max(1);
+        let resized = image.resize(side(width), side(height));
+        let (sx, sy) = (resized.width() as f32 / width as f32, resized.height() as f32 / height as f32);
+        let view = afresh(&resized, mirrored)?;
+        let back = |[x, y]: [f32; 2]| {
+            let x = if mirrored { view.width() as f32 - x } else { x };
+            [x / sx, y / sy]
+        };
+        let found = engine.detect(&view, &DetectOptions::default())?.into_iter().map(|mut d| {
+            let [x, y, w, h] = d.bbox;
+            let [left, top] = back([if mirrored { x + w } else { x }, y]);
+            d.bbox = [left, top, w / sx, h / sy];
+            d.landmarks = d.landmarks.map(back);
+            if mirrored {
+                d.landmarks.swap(0, 1);
+                d.landmarks.swap(3, 4);
+            }
+            d
+        });
+        let overlap = |d: &Detection| phiz_face::iou(&d.bbox, &face.bbox);
+        let best = found.max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
+        seen.extend(best.filter(|d| overlap(d) >= 0.5));
+    }
+    let share = 1.0 / seen.len() as f32;
+    let mean = |number: &dyn Fn(&Detection) -> f32| seen.iter().map(number).sum::<f32>() * share;
+    Ok(Detection {
+        bbox: [0, 1, 2, 3].map(|i| mean(&|d| d.bbox[i])),
+        score: face.score,
+        landmarks: [0, 1, 2, 3, 4].map(|k| [0, 1].map(|axis| mean(&|d| d.landmarks[k][axis]))),
+    })
+}
+
+/// A picture of its own, whose detections are in its own pixels.
+fn afresh(image: &Image, mirrored: bool) -> Result<Image, Problem> {
+    let row = image.width() as usize * 3;
+    let lines = image.pixels().chunks_exact(row);
+    let pixels = match mirrored {
+        true => lines.flat_map(|line| line.chunks_exact(3).rev()).flatten().copied().collect(),
+        false => image.pixels().to_vec(),
+    };
+    Ok(Image::from_rgb(image.width(), image.height(), pixels)?)
+}

@@ -1,0 +1,195 @@
+//! `phiz people` and `phiz gallery` as people and scripts use them.
+
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use phiz_synth::{FaceModel, Scene, SceneOptions};
+use serde_json::Value;
+use tempfile::TempDir;
+
+struct Desk(TempDir);
+
+impl Desk {
+    /// A gallery of Ada (two photos), Ben and Cleo.
+    fn new() -> Desk {
+        let desk = Desk(tempfile::tempdir().unwrap());
+        for (name, person, seed) in [
+            ("people/Ada/1.png", 11, 1),
+            ("people/Ada/2.png", 11, 2),
+            ("people/Ben/1.png", 22, 3),
+            ("people/Cleo/1.png", 33, 4),
+        ] {
+            desk.photo(name, person, seed);
+        }
+        desk.run(0, &["enroll", "people", "--force"]);
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn photo(&self, name: &str, person: u64, seed: u64) {
+        let options =
+            SceneOptions { people: vec![person], face_height: (110.0, 170.0), ..SceneOptions::default() };
+        let scene = Scene::compose(FaceModel::bundled(), &options, seed).unwrap();
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        scene.image.save(&path).unwrap();
+    }
+
+    fn phiz(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_phiz"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("PHIZ_HOME", self.path("home"))
+            .env_remove("PHIZ_PASSPHRASE")
+            .env("PHIZ_NEW_PASSPHRASE", "a long new sentence")
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs, expects an exit code, and gives stdout and stderr.
+    fn run(&self, code: i32, arguments: &[&str]) -> (String, String) {
+        let output = self.phiz(arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert_eq!(output.status.code(), Some(code), "phiz {arguments:?}\n{out}\n{err}");
+        (out, err)
+    }
+
+    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let (out, _) = self.run(0, &[arguments, &["--json"]].concat());
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.json(&["people", "list"]).iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn people_are_put_right_and_back() {
+    let desk = Desk::new();
+    let (out, err) = desk.run(0, &["people", "list"]);
+    assert!(
+        out.starts_with("id  name  faces") && out.contains("p1  Ada   2") && err.contains("3 people"),
+        "{out}{err}"
+    );
+    assert_eq!(desk.run(1, &["people", "list", "nobody"]).0, "");
+
+    desk.run(0, &["people", "rename", "ada", "Ada Lima"]);
+    desk.run(0, &["people", "set", "Ben", "team=red", "--list", "vip"]);
+    let red = desk.json(&["people", "list", "--with", "team=red", "--list", "vip"]);
+    assert_eq!((red.len(), red[0]["id"].as_str()), (1, Some("p2")));
+    let ada = &desk.json(&["people", "show", "Ada Lima"])[0];
+    assert_eq!(ada["faces"].as_array().unwrap().len(), 2);
+    assert!(ada["faces"][0]["source"].as_str().unwrap().contains("1.png"));
+
+    // One is two, two are one, and back.
+    let (out, _) = desk.run(0, &["people", "split", "p1", "f2", "--name", "Eve"]);
+    assert!(out.contains("p4") && out.contains("undo with: phiz people undo o3"), "{out}");
+    assert_eq!(desk.names(), ["Ada Lima", "Ben", "Cleo", "Eve"]);
+    desk.run(0, &["people", "merge", "Ben", "Cleo", "Eve"]);
+    assert_eq!(desk.names(), ["Ada Lima", "Ben"]);
+    let (_, err) = desk.run(2, &["people", "undo", "o3"]);
+    assert!(
+        err.contains("o3 cannot be undone") && err.contains("hint: undo the later operations first"),
+        "{err}"
+    );
+    for _ in 0..3 {
+        desk.run(0, &["people", "undo"]);
+    }
+    assert_eq!(desk.names(), ["Ada Lima", "Ben", "Cleo"]);
+    assert_eq!(desk.json(&["people", "history"]).len(), 2);
+
+    // "This is not Ada", by a face of hers and by a photo.
+    let (out, _) = desk.run(0, &["people", "not", "p1", "f2"]);
+    assert!(out.contains("(n1)"), "{out}");
+    desk.photo("again.png", 11, 9);
+    desk.run(0, &["people", "not", "p1", "again.png"]);
+    let found = &desk.json(&["identify", "again.png", "--fpir", "0.5"])[0];
+    assert_ne!(found["faces"][0]["person"], "Ada Lima");
+    let (_, err) = desk.run(2, &["people", "not", "p1", "f3"]);
+    assert!(err.contains("f3 is not Ada Lima (p1)'s but p2's"), "{err}");
+    desk.run(0, &["people", "allow", "n2"]);
+
+    for (arguments, says) in [
+        (&["people", "show", "Nobody"][..], "no person of that name"),
+        (&["people", "show", "p99"], "no person p99"),
+        (&["people", "set", "p1"], "nothing to set"),
+        (&["people", "undo", "o99"], "no operation o99"),
+        (&["people", "remove", "Ben"], "nothing was changed"),
+    ] {
+        let (out, err) = desk.run(2, arguments);
+        assert!(out.is_empty() && err.contains(says) && err.contains("hint: "), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn removing_and_destroying() {
+    let desk = Desk::new();
+    let (out, err) = desk.run(0, &["people", "remove", "Ben", "f1", "--yes"]);
+    assert!(out.contains("Ben (p2) with 1 face, face f1") && out.contains("people undo o1"), "{out}");
+    assert!(err.contains("phiz gallery purge --verify"), "{err}");
+    let stats = &desk.json(&["gallery", "stats"])[0];
+    assert_eq!(
+        (&stats["people"], &stats["removed_faces"], &stats["operations"]),
+        (&2.into(), &2.into(), &2.into())
+    );
+    let (_, err) = desk.run(2, &["gallery", "purge", "--verify"]);
+    assert!(err.contains("--yes"), "{err}");
+    let (out, _) = desk.run(0, &["gallery", "purge", "--verify", "--yes"]);
+    assert!(out.contains("destroyed 2 faces and 2 operations") && out.contains("none found"), "{out}");
+    desk.run(2, &["people", "undo"]);
+    desk.run(0, &["people", "remove", "Cleo", "--yes", "--purge"]);
+    assert_eq!(desk.names(), ["Ada"]);
+    let (out, _) = desk.run(0, &["gallery", "check"]);
+    assert_eq!(out, "all is well\n");
+}
+
+#[test]
+fn the_gallery_as_a_whole() {
+    let desk = Desk::new();
+    let (out, err) = desk.run(0, &["gallery", "export", "archive"]);
+    assert!(out.contains("3 people with 4 faces") && err.contains("not sealed"), "{out}{err}");
+    desk.run(2, &["gallery", "export", "archive"]);
+    let (out, _) = desk.run(0, &["gallery", "import", "archive"]);
+    assert!(out.contains("3 people with 4 faces taken in"), "{out}");
+    let (_, err) = desk.run(2, &["people", "show", "Ada"]);
+    assert!(err.contains("2 people have that name") && err.contains("p1, p4"), "{err}");
+    let (_, err) = desk.run(2, &["gallery", "calibrate"]);
+    assert!(err.contains("50 are needed"), "{err}");
+    desk.run(0, &["gallery", "undo-days", "7", "--yes"]);
+    desk.run(0, &["gallery", "compact"]);
+    let (out, _) = desk.run(0, &["gallery", "stats"]);
+    assert!(
+        out.contains("7 days") && out.contains("key file") && out.contains("gallery.phiz.index"),
+        "{out}"
+    );
+
+    // Keys: another one in its place, then everything anew.
+    desk.run(0, &["gallery", "key", "exchange", "--to-file", "home/gallery.key2"]);
+    let (_, err) = desk.run(2, &["gallery", "stats"]);
+    assert!(err.contains("does not open"), "{err}");
+    desk.run(0, &["--key", "home/gallery.key2", "gallery", "key", "rotate", "--to-passphrase", "--yes"]);
+    let (_, err) = desk.run(2, &["gallery", "stats"]);
+    assert!(err.contains("sealed by a passphrase"), "{err}");
+    // Damage is found.
+    let path = desk.path("home/gallery.phiz");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4096].iter_mut().for_each(|b| *b ^= 0x55);
+    std::fs::write(&path, bytes).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_phiz"))
+        .args(["gallery", "check"])
+        .env("PHIZ_HOME", desk.path("home"))
+        .env("PHIZ_PASSPHRASE", "a long new sentence")
+        .output()
+        .unwrap();
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{output:?}");
+}
