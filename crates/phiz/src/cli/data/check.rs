@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
     /// How sure it must be that a name is wrong, 0 to 1
-    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.7)]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9)]
     sure: f32,
     /// Give photos under a wrong name the name that they are like, instead of none
     #[arg(long)]
@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     names.dedup();
     let doubts = doubts(&seen, &names);
     let wrong = wrong_names(&seen, &names, doubts.as_deref(), arguments, &mut found);
-    same_photos(&seen, doubts.as_deref(), &mut found);
+    same_photos(&seen, &mut found);
     lone_photos(&all, &mut found);
     // In the order of the input; what was found of one photo stays together.
     let place: BTreeMap<&str, usize> = all.iter().enumerate().map(|(i, p)| (p.path.as_str(), i)).collect();
@@ -131,15 +131,31 @@ fn wrong_names(
 }
 
 /// Notes all but one of the copies of a photo.
-fn same_photos(seen: &[Seen<'_>], doubts: Option<&[Option<Doubt>]>, found: &mut Vec<Correction>) {
+fn same_photos(seen: &[Seen<'_>], found: &mut Vec<Correction>) {
     let sketches: Vec<Sketch> = seen.iter().map(|face| face.sketch.clone()).collect();
-    for group in duplicates::groups(&sketches, |i| &seen[i].template) {
-        // What judges stays with the judges; then the name that is believed, then the better picture.
+    let groups = duplicates::groups(&sketches, |i| &seen[i].template);
+    if groups.is_empty() {
+        return;
+    }
+    let mut of_person: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, face) in seen.iter().enumerate().filter(|(_, face)| !face.photo.person.is_empty()) {
+        of_person.entry(&face.photo.person).or_default().push(i);
+    }
+    for group in groups {
+        // Mean similarity to the person's photos that are not this one: of two names the likelier has the higher.
+        let like_own = |i: usize| {
+            let others = of_person.get(seen[i].photo.person.as_str()).into_iter().flatten();
+            let alike: Vec<f32> = others
+                .filter(|other| !group.contains(other))
+                .map(|&other| seen[i].template.iter().zip(&seen[other].template).map(|(a, b)| a * b).sum())
+                .collect();
+            alike.iter().sum::<f32>() / alike.len().max(1) as f32
+        };
+        // What judges stays with the judges; then the likelier name, then the better picture.
         let worth = |&i: &usize| {
             let split = ["train", "tune", "test"].iter().position(|s| *s == seen[i].photo.split);
-            let named = !seen[i].photo.person.is_empty();
-            let wrong = doubts.and_then(|d| d[i]).map_or(0.0, |d| d.wrong);
-            (split.map(|p| p + 1), named, (-10.0 * wrong) as i32, (1000.0 * seen[i].quality) as i32)
+            let hundredths = (100.0 * like_own(i)).round() as i32;
+            (split.unwrap_or(0), hundredths, (1000.0 * seen[i].quality) as i32)
         };
         let Some(kept) = group.iter().copied().max_by_key(worth) else { continue };
         for &i in group.iter().filter(|&&i| i != kept) {
@@ -147,7 +163,7 @@ fn same_photos(seen: &[Seen<'_>], doubts: Option<&[Option<Doubt>]>, found: &mut 
             let two =
                 !copy.person.is_empty() && !original.person.is_empty() && copy.person != original.person;
             let reason = if two { "same_photo_of_two_people" } else { "same_photo" };
-            let sure = seen[i].sketch.correlation(&seen[kept].sketch);
+            let sure = seen[i].sketch.correlation(&seen[kept].sketch).min(1.0);
             found.push(finding(copy, Action::Drop, reason, &original.path, Some(sure)));
         }
     }
