@@ -1,4 +1,5 @@
 //! The program as people and scripts use it: arguments in, stdout, stderr and exit code out, on synthetic photos.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

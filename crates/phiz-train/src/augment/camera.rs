@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn reduced_crops_lose_detail_and_darkened_ones_light() {
         let sharp: Vec<u8> = (0..CROP * CROP)
-            .flat_map(|i| [if (i % CROP + i / CROP) % 2 == 0 { 0 } else { 200 }; 3])
+            .flat_map(|i| [if (i % CROP + i / CROP).is_multiple_of(2) { 0 } else { 200 }; 3])
             .collect();
         let flat = reduce(&sharp, &mut Random::new(3));
         let spread = |p: &[u8]| p.iter().map(|v| (f32::from(*v) - 100.0).abs()).sum::<f32>() / p.len() as f32;

@@ -172,9 +172,9 @@ impl SceneSet {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn next(&mut self) -> Result<(), TrainError> {
+    pub fn photo_done(&mut self) -> Result<(), TrainError> {
         self.state.photos += 1;
-        if self.state.photos % EVERY == 0 { self.save() } else { Ok(()) }
+        if self.state.photos.is_multiple_of(EVERY) { self.save() } else { Ok(()) }
     }
 
     fn save(&mut self) -> Result<(), TrainError> {
@@ -222,7 +222,7 @@ mod tests {
 
     fn add(set: &mut SceneSet, level: u8) {
         set.add("train", &format!("{level}.jpg"), &picture(level), &[face(true), face(false)]).expect("adds");
-        set.next().expect("goes on");
+        set.photo_done().expect("goes on");
     }
 
     #[test]

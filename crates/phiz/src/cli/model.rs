@@ -80,7 +80,7 @@ fn milliseconds(net: &Architecture, side: usize, threads: usize) -> Result<f64, 
         })
         .collect();
     let file = onnx::export(net, &weights).map_err(Failure::new)?;
-    let options = phiz_engine::LoadOptions { threads, ..phiz_engine::LoadOptions::default() };
+    let options = phiz_engine::LoadOptions { threads };
     let network = phiz_engine::load(&file, &options).map_err(Failure::new)?;
     let data = (0..3 * side * side).map(|i| (i % 255) as f32 / 127.5 - 1.0).collect();
     let picture = phiz_engine::Tensor::new(vec![1, 3, side, side], data).map_err(Failure::new)?;

@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 set.leave_out(LeftOut { path: photo.path.clone(), kind: kind.into(), reason });
             }
         }
-        Ok(set.next()?)
+        Ok(set.photo_done()?)
     })?;
     let state = set.finish()?;
     let mut counts = std::collections::BTreeMap::new();
