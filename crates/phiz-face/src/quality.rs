@@ -19,7 +19,7 @@ pub struct Pose {
 /// How far the tip of the nose stands before the plane of eyes and mouth, in eye distances (anthropometric mean).
 const NOSE: f32 = 0.55;
 
-/// The pose that a rigid head with a nose of [`NOSE`] eye distances would have.
+/// The pose that a rigid head with a nose of `NOSE` eye distances would have.
 #[must_use]
 pub fn pose(landmarks: &[[f32; 2]; 5]) -> Pose {
     let middle = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];

@@ -2,7 +2,7 @@
 //!
 //! [`zoo`] holds the networks by name, [`graph`] the language in which they are described, [`onnx`] the
 //! exporter that turns a description and trained weights into a file that any engine runs, [`onnx_read`] the way
-//! back, [`reference`] what such a network computes by definition, [`card`] what must be known to use such a file, and
+//! back, [`mod@reference`] what such a network computes by definition, [`card`] what must be known to use such a file, and
 //! [`bundled`] the pair inside the binary.
 
 pub mod bundled;
