@@ -306,6 +306,7 @@ mod tests {
         assert_eq!(photos[1].source.read(100).expect("bytes"), b"Ben/2.jpg");
         assert!(photos[1].source.read(3).expect_err("too large").to_string().contains("limit"));
 
+        std::fs::copy(&path, folder.path().join("all.tar")).expect("copies");
         let listed = folder.path().join("list.csv");
         std::fs::write(&listed, "path,person\nall.tar/people/Ben/2.jpg,B\nAda/1.jpg,A\n").expect("writes");
         let photos = open(&listed).expect("photos");
