@@ -49,6 +49,9 @@ impl Default for Limits {
 
 /// Decoders may need this many bytes a pixel for themselves (16-bit RGBA and a copy of it).
 const BYTES_PER_PIXEL: u64 = 16;
+/// Scans of a JPEG, each of which goes over all pixels. Progressive ones of cameras and encoders have about ten; each of
+/// thousands may cost its file a few bytes only.
+const MOST_SCANS: usize = 100;
 /// Bytes that a colour profile and the like may take; those of printers have two or three million.
 const LARGEST_PROFILE: u64 = 8 << 20;
 
@@ -131,19 +134,21 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     let mut decoder = reader.into_decoder().map_err(|e| describe(&e, bytes))?;
     let (width, height) = decoder.dimensions();
     check_pixels(width, height, &options.limits)?;
-    let orientation = match options.upright {
-        true => decoder.orientation().unwrap_or(Orientation::NoTransforms),
-        false => Orientation::NoTransforms,
+    let orientation = match (options.upright, format) {
+        (false, _) => None,
+        (true, ImageFormat::WebP) => webp_orientation(bytes),
+        (true, _) => decoder.orientation().ok(),
     };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    if format == ImageFormat::Jpeg {
+        check_scans(bytes)?;
+    }
     let reduced = match (format, options.min_long_side) {
         (ImageFormat::Jpeg, Some(side)) if width.max(height) / 2 >= side.max(1) => {
             reduced_jpeg(bytes, width, height, side)
         }
         _ => None,
     };
-    if format == ImageFormat::Jpeg && !ends_like_jpeg(bytes) {
-        return Err(ImageError::new(ErrorKind::Damaged, "is cut off (the end of the JPEG is missing)"));
-    }
     let mut picture = match reduced {
         Some(picture) => picture,
         None => DynamicImage::from_decoder(decoder).map_err(|e| describe(&e, bytes))?,
@@ -162,28 +167,45 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     Ok(Image { width: w, height: h, pixels: rgb.into_raw(), original })
 }
 
-/// Whether the first picture of a JPEG file goes on to its end-of-image marker. Decoders fill up what is missing with
-/// grey, which would silently hide faces. Segments are stepped over by their length, because one may hold a thumbnail
-/// with a marker of its own; cameras append data behind the end, so that the file's last bytes tell nothing.
-fn ends_like_jpeg(bytes: &[u8]) -> bool {
-    let mut at = 2;
+/// The orientation that a WebP's EXIF chunk tells. A chunk may say to be larger than its file, and memory would be taken
+/// for it.
+fn webp_orientation(bytes: &[u8]) -> Option<Orientation> {
+    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).ok()?;
+    decoder.set_memory_limit(bytes.len());
+    Orientation::from_exif_chunk(&decoder.exif_metadata().ok()??)
+}
+
+/// Refuses a JPEG that ends too early or is drawn too often.
+fn check_scans(bytes: &[u8]) -> Result<(), ImageError> {
+    let scans = jpeg_scans(bytes)
+        .ok_or_else(|| ImageError::new(ErrorKind::Damaged, "is cut off (the end of the JPEG is missing)"))?;
+    if scans > MOST_SCANS {
+        let reason = format!("draws its picture {scans} times over, more than the limit of {MOST_SCANS}");
+        return Err(ImageError::new(ErrorKind::TooLarge, reason));
+    }
+    Ok(())
+}
+
+/// Scans of the first picture of a JPEG file, if it goes on to its end-of-image marker. Decoders fill up what is missing
+/// with grey, which would silently hide faces. Segments are stepped over by their length, because one may hold a
+/// thumbnail with a marker of its own; cameras append data behind the end, so that the file's last bytes tell nothing.
+fn jpeg_scans(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut scans) = (2, 0);
     // Until a scan begins, what stands between markers is a segment; behind its header a scan's data goes on to the
     // next marker that is neither stuffing (00) nor a restart.
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
-        at += found + 1;
-        match bytes.get(at) {
-            None => return false,
-            Some(0xd9) => return true,
+    loop {
+        at += 1 + bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
+        match *bytes.get(at)? {
+            0xd9 => return Some(scans),
             // Fill bytes, stuffing, restarts and markers without a length.
-            Some(0xff) => {}
-            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
-            Some(_) => match bytes.get(at + 1..at + 3) {
-                Some(&[high, low]) => at += 1 + usize::from(u16::from_be_bytes([high, low])),
-                _ => return false,
-            },
+            0xff => {}
+            0x00 | 0x01 | 0xd0..=0xd8 => at += 1,
+            marker => {
+                scans += usize::from(marker == 0xda);
+                at += 1 + usize::from(u16::from_be_bytes(bytes.get(at + 1..at + 3)?.try_into().ok()?));
+            }
         }
     }
-    false
 }
 
 /// A JPEG at the smallest of 1/2, 1/4, 1/8 whose longer side keeps `side` pixels; none where the decoder cannot.
@@ -252,7 +274,7 @@ fn describe(error: &image::ImageError, bytes: &[u8]) -> ImageError {
 
 #[cfg(test)]
 mod tests {
-    use super::ends_like_jpeg;
+    use super::jpeg_scans;
 
     #[test]
     fn the_end_of_a_jpeg_is_its_own() {
@@ -262,10 +284,10 @@ mod tests {
             &[0xff, 0xda, 0, 4, 1, 1, 7, 0xff, 0x00, 0xd9, 0xff, 0xd3, 9, 0xff, 0xff, 0xd9],
         ]
         .concat();
-        assert!(ends_like_jpeg(&whole));
-        assert!(ends_like_jpeg(&[&whole[..], &[5; 100]].concat()), "data behind the end");
+        assert_eq!(jpeg_scans(&whole), Some(1));
+        assert_eq!(jpeg_scans(&[&whole[..], &[5; 100]].concat()), Some(1), "data behind the end");
         for length in 0..whole.len() {
-            assert!(!ends_like_jpeg(&whole[..length]), "{length} bytes");
+            assert_eq!(jpeg_scans(&whole[..length]), None, "{length} bytes");
         }
     }
 }

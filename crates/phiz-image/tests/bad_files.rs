@@ -42,6 +42,13 @@ fn no_pictures() -> Vec<Case> {
     ]
 }
 
+/// A JPEG with an empty scan, once more and a hundred times more.
+fn scanned(jpeg: &[u8]) -> Vec<u8> {
+    let scan = find(jpeg, &[0xff, 0xda]);
+    let length = 2 + usize::from(jpeg[scan + 3]);
+    [&jpeg[..scan], &jpeg[scan..scan + length].repeat(100), &jpeg[scan..]].concat()
+}
+
 fn damaged() -> Vec<Case> {
     let large = golden("large.jpg");
     let frame = find(&large, &[0xff, 0xc0]);
@@ -60,6 +67,7 @@ fn damaged() -> Vec<Case> {
         case("JPEG: header only", &large[..frame + 4], Damaged, "damaged"),
         case("JPEG: half, a whole thumbnail before it", cut("thumbnail.jpg", 0.6), Damaged, "cut off"),
         case("JPEG: half of a progressive one", cut("progressive.jpg", 0.6), Damaged, "cut off"),
+        case("JPEG: a hundred scans too many", scanned(&cut("progressive.jpg", 1.0)), TooLarge, "times over"),
         case("JPEG: no columns", jpeg_of(0, 32), Damaged, ""),
         case("JPEG: tables gone", with(large.clone(), tables, &[0xff, 0xe7]), Damaged, "damaged"),
         case("JPEG: 7 bits a sample", with(large.clone(), frame + 4, &[7]), Damaged, ""),

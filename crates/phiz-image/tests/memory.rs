@@ -6,7 +6,7 @@ mod common;
 
 use std::fs::File;
 
-use common::{golden, ihdr, png};
+use common::{golden, ihdr, png, vp8x, webp};
 use peak_alloc::PeakAlloc;
 use phiz_image::{DecodeOptions, ErrorKind, Image, Limits};
 
@@ -89,6 +89,16 @@ fn hostile_files_take_little_memory() {
     check("PNG, 256 MB of comment", 16 << 20, None, &|| outcome(&text, &all));
     let data = png(&[(b"IHDR", &header), (b"IDAT", &packed), (b"IEND", &[])]);
     check("PNG, 256 MB for one pixel", 16 << 20, None, &|| outcome(&data, &all));
+
+    // A note that says to be larger than its file.
+    let whole = golden("lossless.webp");
+    let mut header = vp8x(48, 32);
+    header[0] = 0x08;
+    let mut noted =
+        webp(&[(b"VP8X", &header), (&whole[12..16].try_into().unwrap(), &whole[20..]), (b"EXIF", b"MM\0*")]);
+    let size = noted.len() - 8;
+    noted[size..size + 4].copy_from_slice(&0xf000_0000_u32.to_le_bytes());
+    check("WebP, 4 GB of EXIF", 1 << 20, None, &|| outcome(&noted, &all));
 
     // An honest picture stays within a few times its pixels, and far below when it is reduced.
     let large = golden("large.jpg");

@@ -3,27 +3,13 @@
 //! Files in `regression/` once crashed decoding or broke one of the promises in [`check`].
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "common/promises.rs"]
+mod promises;
+
 use std::path::Path;
 
-use phiz_image::{DecodeOptions, Image, Limits};
+use promises::check;
 use proptest::prelude::*;
-
-/// Decodes within the limits or refuses, whole and reduced.
-fn check(bytes: &[u8]) {
-    let limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
-    for min_long_side in [None, Some(16)] {
-        let options = DecodeOptions { limits, min_long_side, upright: true };
-        match Image::decode(bytes, &options) {
-            Ok(image) => {
-                let (w, h) = (u64::from(image.width()), u64::from(image.height()));
-                assert!(w * h > 0 && w * h <= limits.max_pixels, "{w}×{h}");
-                assert_eq!(image.pixels().len() as u64, w * h * 3);
-                assert!(image.scale() > 0.0 && image.scale() <= 1.0);
-            }
-            Err(error) => assert!(!error.to_string().is_empty()),
-        }
-    }
-}
 
 fn files(folder: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
