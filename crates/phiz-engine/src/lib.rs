@@ -21,6 +21,7 @@
 //! ```
 
 mod rten_network;
+mod wire;
 
 /// The most elements that a [`Tensor`] may have (4 GiB of `f32`); a shape beyond it is a mistake or an
 /// attack, and is refused before memory is taken.

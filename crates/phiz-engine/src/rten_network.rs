@@ -32,6 +32,7 @@ pub(crate) struct RtenNetwork {
 impl RtenNetwork {
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<RtenNetwork, EngineError> {
         let refuse = |reason: String| EngineError::Load { reason };
+        crate::wire::check(onnx).map_err(|reason| refuse(format!("no whole ONNX file: {reason}")))?;
         // The bytes come from outside; a parser's panic on them must not end the caller.
         let read = || ModelOptions::with_ops(operators()).prepack_weights(true).load(onnx.to_vec());
         let model = catch_unwind(read)

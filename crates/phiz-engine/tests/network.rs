@@ -155,8 +155,9 @@ fn a_port_checks_what_it_knows() {
 
 /// A Protocol Buffers field that holds bytes.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    assert!(bytes.len() < 128);
-    [&[number << 3 | 2, bytes.len() as u8], bytes].concat()
+    let (low, high) = (bytes.len() as u8 | 0x80, u8::try_from(bytes.len() >> 7).unwrap());
+    assert!(high < 0x80);
+    [&[number << 3 | 2, low, high], bytes].concat()
 }
 
 /// A graph of one node between inputs of an element type (1 is f32, 7 is i64) and one output, all of one axis of any
@@ -188,7 +189,14 @@ fn what_is_no_network_of_ours_is_refused_with_the_reason() {
     let output = relu.run(&Tensor::new(vec![2], vec![-1.0, 3.0]).unwrap()).unwrap();
     assert_eq!(output[0].data, [0.0, 3.0]);
     let good = onnx();
-    let cases: [(&str, Vec<u8>, &str); 9] = [
+    // Graphs as attributes of nodes of graphs.
+    let nested = (0..300).fold(Vec::new(), |graph, _| {
+        let attribute = field(6, &graph);
+        field(1, &field(5, &attribute))
+    });
+    let cases: [(&str, Vec<u8>, &str); 11] = [
+        ("a number of eleven bytes", [&[8][..], &[0x80; 10], &[1]].concat(), "number without end"),
+        ("a graph in a graph, 300 times", field(7, &nested), "too deep"),
         ("nothing", vec![], ""),
         ("text", b"this is not a network, it is a sentence".to_vec(), ""),
         ("a picture", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), ""),
@@ -211,4 +219,24 @@ fn what_is_no_network_of_ours_is_refused_with_the_reason() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever a damaged file says, loading and running it ends in a result, not in a panic.
+    #[test]
+    fn damaged_networks_never_end_the_program(
+        scratches in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        keep in 0.2f64..1.0,
+        cut in any::<bool>(),
+    ) {
+        let mut bytes = onnx();
+        for (at, value) in scratches {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if cut {
+            bytes.truncate((bytes.len() as f64 * keep) as usize);
+        }
+        if let Ok(network) = load(&bytes, &LoadOptions::default()) {
+            let _ = network.run(&input(1, 8, 8));
+        }
+    }
 }
