@@ -1,14 +1,15 @@
 //! `phiz detect`: where the faces are.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use phiz_face::{Detection, quality};
 use phiz_image::{Image, draw};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::faces::{self, Looking, Problem};
+use super::tell::{self, Tell};
 use super::{Done, Failure, Shared, photos};
 use crate::Engine;
 
@@ -37,28 +38,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let paths = photos::find(&arguments.photos)?;
     let engine = shared.engine()?;
     let annotate = Annotate::new(arguments.annotate.as_deref(), &paths)?;
-    let mut done = Done::Well;
-    let mut out = std::io::stdout().lock();
-    let bar = shared.progress(paths.len());
-    let work = |path: &PathBuf| look(&engine, path, arguments, &annotate);
-    photos::in_order(&paths, shared.threads()?, &bar, work, |path, found| {
-        match found {
-            Ok(found) if arguments.json => {
-                writeln!(out, "{}", to_json(path, &found))?;
-            }
-            Ok(found) => print(&mut out, path, &found)?,
-            Err(problem) => {
-                done = Done::Partly;
-                if arguments.json {
-                    writeln!(out, "{}", json!({ "path": path, "error": problem }))?;
-                } else {
-                    problem.warn(path);
-                }
-            }
-        }
-        Ok(out.flush()?)
-    })?;
-    Ok(done)
+    tell::each(&paths, shared, arguments.json, |path| Ok(look(&engine, path, arguments, &annotate)))
 }
 
 fn look(
@@ -85,34 +65,36 @@ fn look(
     Ok(Found { size: image.original_size(), faces })
 }
 
-fn to_json(path: &Path, found: &Found) -> serde_json::Value {
-    let faces: Vec<_> = found.faces.iter().map(|(d, quality)| face_json(d, *quality)).collect();
-    json!({ "path": path, "width": found.size.0, "height": found.size.1, "faces": faces })
-}
-
 /// What every command's JSON says of a face, in pixels of the upright photo.
-pub(crate) fn face_json(d: &Detection, quality: f32) -> serde_json::Value {
+pub(crate) fn face_json(d: &Detection, quality: f32) -> Value {
     json!({ "box": d.bbox, "score": d.score, "landmarks": d.landmarks, "quality": quality })
 }
 
-fn print(out: &mut impl std::io::Write, path: &Path, found: &Found) -> std::io::Result<()> {
-    let (w, h) = found.size;
-    let count = match found.faces.len() {
-        0 => "no face".into(),
-        1 => "1 face".into(),
-        n => format!("{n} faces"),
-    };
-    writeln!(out, "{} ({w}×{h}): {count}", path.display())?;
-    for (number, (d, quality)) in found.faces.iter().enumerate() {
-        let [x, y, w, h] = d.bbox;
-        writeln!(
-            out,
-            "{:>4}  {w:>5.0} × {h:<5.0} at ({x:.0}, {y:.0})   score {:.2}   quality {quality:.2}",
-            number + 1,
-            d.score
-        )?;
+impl Tell for Found {
+    fn to_json(&self, path: &Path) -> Value {
+        let faces: Vec<_> = self.faces.iter().map(|(d, quality)| face_json(d, *quality)).collect();
+        json!({ "path": path, "width": self.size.0, "height": self.size.1, "faces": faces })
     }
-    Ok(())
+
+    fn print(&self, out: &mut dyn Write, path: &Path) -> std::io::Result<()> {
+        let (w, h) = self.size;
+        let count = match self.faces.len() {
+            0 => "no face".into(),
+            1 => "1 face".into(),
+            n => format!("{n} faces"),
+        };
+        writeln!(out, "{} ({w}×{h}): {count}", path.display())?;
+        for (number, (d, quality)) in self.faces.iter().enumerate() {
+            let [x, y, w, h] = d.bbox;
+            writeln!(
+                out,
+                "{:>4}  {w:>5.0} × {h:<5.0} at ({x:.0}, {y:.0})   score {:.2}   quality {quality:.2}",
+                number + 1,
+                d.score
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// Where marked photos go.

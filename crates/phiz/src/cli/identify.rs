@@ -1,6 +1,6 @@
 //! `phiz identify`: whose faces a photo shows, or nobody's who is known.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::detect::{Annotate, FOUND, Mark, UNKNOWN, face_json};
 use super::faces::{self, Looking, Problem};
+use super::tell::{self, Tell};
 use super::verify::{check_rate, one_in};
 use super::{Done, Failure, Shared, enroll, photos, store};
 use crate::{Engine, Face};
@@ -47,6 +48,8 @@ pub(crate) struct Arguments {
 struct Found {
     size: (u32, u32),
     faces: Vec<Named>,
+    /// The smallest false match rate that was measured.
+    least: f64,
 }
 
 struct Named {
@@ -71,27 +74,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         among: arguments.list.as_ref().map_or_else(Filter::default, Filter::list),
         ..Search::default()
     };
-    let least = gallery.thresholds().least_measured();
-    let mut done = Done::Well;
-    let mut out = std::io::stdout().lock();
-    let bar = shared.progress(paths.len());
-    let work = |path: &PathBuf| look(&engine, &gallery, &search, path, arguments, &annotate);
-    photos::in_order(&paths, shared.threads()?, &bar, work, |path, found| {
-        match found? {
-            Ok(found) if arguments.json => writeln!(out, "{}", to_json(path, &found))?,
-            Ok(found) => print(&mut out, path, &found, least)?,
-            Err(problem) => {
-                done = Done::Partly;
-                if arguments.json {
-                    writeln!(out, "{}", json!({ "path": path, "error": problem }))?;
-                } else {
-                    problem.warn(path);
-                }
-            }
-        }
-        Ok(out.flush()?)
-    })?;
-    Ok(done)
+    tell::each(&paths, shared, arguments.json, |path| {
+        look(&engine, &gallery, &search, path, arguments, &annotate)
+    })
 }
 
 /// A gallery of a folder of people, in memory.
@@ -134,7 +119,8 @@ fn look(
             return Ok(Err(problem));
         }
     }
-    Ok(Ok(Found { size: image.original_size(), faces: named }))
+    let least = gallery.thresholds().least_measured();
+    Ok(Ok(Found { size: image.original_size(), faces: named, least }))
 }
 
 impl Named {
@@ -183,26 +169,31 @@ impl Named {
     }
 }
 
-fn to_json(path: &Path, found: &Found) -> Value {
-    let faces: Vec<Value> = found.faces.iter().map(Named::to_json).collect();
-    json!({ "path": path, "width": found.size.0, "height": found.size.1, "faces": faces })
-}
-
-/// `least` is the smallest false match rate that was measured.
-fn print(out: &mut impl std::io::Write, path: &Path, found: &Found, least: f64) -> std::io::Result<()> {
-    writeln!(out, "{}:{}", path.display(), if found.faces.is_empty() { " no face" } else { "" })?;
-    let width = found.faces.iter().map(|n| n.label().chars().count()).max().unwrap_or(0);
-    for named in &found.faces {
-        let [x, y, w, h] = named.face.detection.bbox;
-        let why = match &named.identified.decision {
-            Decision::Match(c) => {
-                let least = phiz_gallery::fpir(least, named.identified.people as f64);
-                format!("similarity {:.2}, reached by {}", c.similarity, one_in(c.fpir, least, "strangers"))
-            }
-            Decision::Ambiguous { .. } => "too similar to more than one person to tell".into(),
-            Decision::Unknown { .. } => "not similar enough to anybody".into(),
-        };
-        writeln!(out, "  {:width$}  {why}   ({w:.0} × {h:.0} at {x:.0}, {y:.0})", named.label())?;
+impl Tell for Found {
+    fn to_json(&self, path: &Path) -> Value {
+        let faces: Vec<Value> = self.faces.iter().map(Named::to_json).collect();
+        json!({ "path": path, "width": self.size.0, "height": self.size.1, "faces": faces })
     }
-    Ok(())
+
+    fn print(&self, out: &mut dyn Write, path: &Path) -> std::io::Result<()> {
+        writeln!(out, "{}:{}", path.display(), if self.faces.is_empty() { " no face" } else { "" })?;
+        let width = self.faces.iter().map(|n| n.label().chars().count()).max().unwrap_or(0);
+        for named in &self.faces {
+            let [x, y, w, h] = named.face.detection.bbox;
+            let why = match &named.identified.decision {
+                Decision::Match(c) => {
+                    let least = phiz_gallery::fpir(self.least, named.identified.people as f64);
+                    format!(
+                        "similarity {:.2}, reached by {}",
+                        c.similarity,
+                        one_in(c.fpir, least, "strangers")
+                    )
+                }
+                Decision::Ambiguous { .. } => "too similar to more than one person to tell".into(),
+                Decision::Unknown { .. } => "not similar enough to anybody".into(),
+            };
+            writeln!(out, "  {:width$}  {why}   ({w:.0} × {h:.0} at {x:.0}, {y:.0})", named.label())?;
+        }
+        Ok(())
+    }
 }

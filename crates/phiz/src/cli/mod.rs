@@ -28,6 +28,7 @@ mod people;
 mod photos;
 mod store;
 mod table;
+mod tell;
 #[cfg(feature = "train")]
 mod train;
 mod verify;

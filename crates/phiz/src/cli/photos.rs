@@ -59,7 +59,7 @@ fn is_photo(path: &Path) -> bool {
 }
 
 /// `work` on all items by several threads; `take` gets the results on the calling thread in the order of the items,
-/// each as soon as it and all before it are there. No more than a few dozen results wait at any time.
+/// each as soon as it and all before it are there.
 ///
 /// # Errors
 /// The first error of `take`; the rest of the work is then dropped.
