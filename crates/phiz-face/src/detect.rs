@@ -28,6 +28,18 @@ impl Detection {
         (self.bbox[2] * self.bbox[3]).max(0.0).sqrt()
     }
 
+    /// As it lies in the mirror image of a picture so wide; right and left change places.
+    #[must_use]
+    pub fn mirrored(&self, width: f32) -> Detection {
+        let [x, y, w, h] = self.bbox;
+        let [right, left, nose, mouth_right, mouth_left] = self.landmarks.map(|[x, y]| [width - x, y]);
+        Detection {
+            bbox: [width - x - w, y, w, h],
+            score: self.score,
+            landmarks: [left, right, nose, mouth_left, mouth_right],
+        }
+    }
+
     pub(crate) fn map(&self, f: impl Fn([f32; 2]) -> [f32; 2]) -> Detection {
         let [x, y, w, h] = self.bbox;
         let (a, b) = (f([x, y]), f([x + w, y + h]));
@@ -198,6 +210,16 @@ pub fn suppress(mut found: Vec<Detection>, limit: f32) -> Vec<Detection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirror_of_a_mirror_is_the_face() {
+        let landmarks = [[10.0, 20.0], [30.0, 21.0], [20.0, 30.0], [12.0, 40.0], [28.0, 41.0]];
+        let face = Detection { bbox: [5.0, 6.0, 30.0, 40.0], score: 0.5, landmarks };
+        let mirror = face.mirrored(100.0);
+        assert_eq!(mirror.bbox, [65.0, 6.0, 30.0, 40.0]);
+        assert!(mirror.landmarks[0][0] < mirror.landmarks[1][0], "the right eye is further left again");
+        assert_eq!(mirror.mirrored(100.0), face);
+    }
     use proptest::prelude::*;
 
     fn detection(bbox: [f32; 4], score: f32) -> Detection {

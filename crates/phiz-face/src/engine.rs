@@ -353,12 +353,16 @@ impl Engine {
             .map_err(|reason| FaceError::Decode { model: self.detector.card.name.clone(), reason })
     }
 
-    /// Looks at each face again, see [`second`]. `found` is in order of falling score.
+    /// Looks at each face again and in the mirror, see [`second`]. `found` is in order of falling score.
     fn look_again(&self, picture: &Image, mut found: Vec<Detection>) -> Result<Vec<Detection>, FaceError> {
         for face in found.iter_mut().take(second::MOST) {
             let look = SecondLook::at(face, picture.scale());
-            let seen = self.see(&look.view(picture), second::LEAST)?;
-            look.combine(face, seen);
+            let view = look.view(picture);
+            let mirrored = view.mirrored();
+            let seen = self.see(&view, second::LEAST)?;
+            let in_mirror = self.see(&mirrored, second::LEAST)?;
+            let back = |d: Detection| d.mirrored(mirrored.width() as f32);
+            look.combine(face, [seen, in_mirror.into_iter().map(back).collect()]);
         }
         Ok(found)
     }

@@ -1,8 +1,9 @@
-//! The second look: each face that was found is shown to the detector once more, alone and at a size that suits it.
+//! The second look: each face that was found is shown to the detector once more, alone and at a size that suits it, and
+//! once again in the mirror.
 //!
 //! A small face in a large photo is a handful of cells to the detector; a pattern that looks like one, too. Shown
 //! again at [`FACE`] pixels, a face becomes surer and a pattern does not, and box and landmarks become exacter. It
-//! costs a sixteenth of a look at 640 pixels a face, so that even weak candidates ([`FLOOR`]) may have their second
+//! costs an eighth of a look at 640 pixels a face, so that even weak candidates ([`FLOOR`]) may have their second
 //! chance. The idea is that of cascades (Viola and Jones 2001), with one network for all stages.
 
 use phiz_image::{Image, Similarity};
@@ -46,23 +47,28 @@ impl SecondLook {
         picture.warp(&self.there, SIDE, SIDE)
     }
 
-    /// Takes what was seen into account: the score is the geometric mean of both looks', box and landmarks are their
-    /// mean by score.
-    pub(crate) fn combine(&self, face: &mut Detection, seen: Vec<Detection>) {
+    /// Takes into account what the looks at it have seen: the score is the geometric mean of the first one's and the
+    /// mean of theirs; box and landmarks are the mean of all by score.
+    pub(crate) fn combine<const N: usize>(&self, face: &mut Detection, seen: [Vec<Detection>; N]) {
         let back = |[x, y]: [f32; 2]| [(x - self.shift[0]) / self.scale, (y - self.shift[1]) / self.scale];
-        let same = seen.into_iter().map(|d| d.map(back)).filter(|d| iou(&d.bbox, &face.bbox) >= SAME);
-        let best = same.max_by(|a, b| a.score.total_cmp(&b.score));
-        let first = face.score;
-        face.score = (first * best.as_ref().map_or(LEAST, |d| d.score)).sqrt();
-        let Some(second) = best else { return };
-        let share = second.score / (first + second.score);
-        let mean = |a: f32, b: f32| a + (b - a) * share;
-        for (a, b) in face.bbox.iter_mut().zip(second.bbox) {
-            *a = mean(*a, b);
+        let best = |seen: Vec<Detection>| {
+            let same = seen.into_iter().map(|d| d.map(back)).filter(|d| iou(&d.bbox, &face.bbox) >= SAME);
+            same.max_by(|a, b| a.score.total_cmp(&b.score))
+        };
+        let again: [Option<Detection>; N] = seen.map(best);
+        let sure = again.iter().map(|d| d.as_ref().map_or(LEAST, |d| d.score)).sum::<f32>() / N as f32;
+        let mut weight = face.score;
+        for d in again.iter().flatten() {
+            weight += d.score;
+            let mean = |a: &mut f32, b: f32| *a += (b - *a) * d.score / weight;
+            face.bbox.iter_mut().zip(d.bbox).for_each(|(a, b)| mean(a, b));
+            face.landmarks
+                .iter_mut()
+                .flatten()
+                .zip(d.landmarks.iter().flatten())
+                .for_each(|(a, b)| mean(a, *b));
         }
-        for (a, b) in face.landmarks.iter_mut().flatten().zip(second.landmarks.iter().flatten()) {
-            *a = mean(*a, *b);
-        }
+        face.score = (face.score * sure).sqrt();
     }
 }
 
@@ -96,17 +102,31 @@ mod tests {
     }
 
     #[test]
-    fn two_looks_are_surer_or_less_sure_than_one() {
+    fn more_looks_are_surer_or_less_sure_than_one() {
         let look = SecondLook::at(&face(), 1.0);
         let mut same = face();
-        look.combine(&mut same, vec![shown(&look, 0.9), shown(&look, 0.2)]);
-        assert!((same.score - 0.45f32.sqrt()).abs() < 1e-6);
+        look.combine(&mut same, [vec![shown(&look, 0.9), shown(&look, 0.2)], vec![shown(&look, 0.7)]]);
+        assert!((same.score - (0.5f32 * 0.8).sqrt()).abs() < 1e-6);
         for (a, b) in same.bbox.iter().zip(face().bbox) {
             assert!((a - b).abs() < 1e-3);
         }
         let mut gone = face();
         let elsewhere = Detection { bbox: [0.0, 0.0, 30.0, 30.0], ..shown(&look, 0.9) };
-        look.combine(&mut gone, vec![elsewhere]);
+        look.combine(&mut gone, [vec![elsewhere]]);
         assert!((gone.score - (0.5 * LEAST).sqrt()).abs() < 1e-6 && gone.bbox == face().bbox);
+    }
+
+    #[test]
+    fn positions_are_means_by_score() {
+        let look = SecondLook::at(&face(), 1.0);
+        let mut moved = face();
+        let away = |by: f32, score: f32| {
+            vec![Detection { score, ..shown(&look, score).map(|[x, y]| [x + by * look.scale, y]) }]
+        };
+        look.combine(&mut moved, [away(3.0, 0.9), away(-2.0, 0.6)]);
+        // 0.5 of 0, 0.9 of 3, 0.6 of -2, over 2.
+        let by = (0.9 * 3.0 - 0.6 * 2.0) / 2.0;
+        assert!((moved.bbox[0] - face().bbox[0] - by).abs() < 1e-3, "{moved:?}");
+        assert!((moved.landmarks[2][0] - face().landmarks[2][0] - by).abs() < 1e-3);
     }
 }

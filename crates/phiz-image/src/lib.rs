@@ -99,6 +99,19 @@ impl Image {
         Image::from_rgb(w, h, (0..h).flat_map(row).copied().collect())
     }
 
+    /// Its mirror image: left and right change places.
+    #[must_use]
+    pub fn mirrored(&self) -> Image {
+        let mut mirror = self.clone();
+        let row = self.width as usize * 3;
+        for (to, from) in mirror.pixels.chunks_exact_mut(row).zip(self.pixels.chunks_exact(row)) {
+            for (to, from) in to.chunks_exact_mut(3).zip(from.chunks_exact(3).rev()) {
+                to.copy_from_slice(from);
+            }
+        }
+        mirror
+    }
+
     /// Turned clockwise by so many quarter turns.
     #[must_use]
     pub fn rotate90(&self, quarter_turns_clockwise: u8) -> Image {

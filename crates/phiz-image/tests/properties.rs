@@ -96,6 +96,17 @@ proptest! {
     }
 
     #[test]
+    fn a_mirror_changes_left_and_right(image in pictures()) {
+        let mirror = image.mirrored();
+        for y in 0..image.height() {
+            for x in 0..image.width() {
+                prop_assert_eq!(pixel(&mirror, image.width() - 1 - x, y), pixel(&image, x, y));
+            }
+        }
+        prop_assert_eq!(mirror.original_size(), image.original_size());
+    }
+
+    #[test]
     fn a_smaller_size_is_the_mean_of_what_each_pixel_covers(image in smooth(), w in 4u32..40, h in 4u32..40) {
         let small = image.resize(w, h);
         prop_assert_eq!((small.width(), small.height(), small.original_size()), (w, h, image.original_size()));

@@ -4,7 +4,6 @@
 use phiz_face::iou;
 use phiz_image::Similarity;
 
-use super::cut::mirrored;
 use crate::{DetectOptions, Detection, Engine, FaceError, Image};
 
 /// Height of the face in pixels and side of the view.
@@ -41,9 +40,9 @@ pub(crate) fn refine(
         let view = picture.warp(&Similarity { a: zoom, b: 0.0, tx, ty }, side, side);
         let back = |[u, v]: [f32; 2]| [(u - tx) / zoom, (v - ty) / zoom];
         for mirror in [false, true] {
-            let looked_at = if mirror { mirrored(&view) } else { view.clone() };
+            let looked_at = if mirror { view.mirrored() } else { view.clone() };
             let all = engine.detect(&looked_at, &options)?.into_iter().map(|d| {
-                let d = if mirror { mirror_back(&d, side as f32) } else { d };
+                let d = if mirror { d.mirrored(side as f32) } else { d };
                 let [left, top] = back([d.bbox[0], d.bbox[1]]);
                 let bbox = [left, top, d.bbox[2] / zoom, d.bbox[3] / zoom];
                 Detection { bbox, score: d.score, landmarks: d.landmarks.map(back) }
@@ -65,30 +64,4 @@ pub(crate) fn refine(
         }
     }
     Ok(Refined { bbox, landmarks, votes: seen.len() })
-}
-
-/// What was seen in the mirror image of a picture so wide; right and left change places.
-fn mirror_back(d: &Detection, width: f32) -> Detection {
-    let [x, y, w, h] = d.bbox;
-    let [right, left, nose, mouth_right, mouth_left] = d.landmarks.map(|[x, y]| [width - x, y]);
-    Detection {
-        bbox: [width - x - w, y, w, h],
-        score: d.score,
-        landmarks: [left, right, nose, mouth_left, mouth_right],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mirror_of_a_mirror_is_the_face() {
-        let landmarks = [[10.0, 20.0], [30.0, 21.0], [20.0, 30.0], [12.0, 40.0], [28.0, 41.0]];
-        let face = Detection { bbox: [5.0, 6.0, 30.0, 40.0], score: 0.5, landmarks };
-        let mirror = mirror_back(&face, 100.0);
-        assert_eq!(mirror.bbox, [65.0, 6.0, 30.0, 40.0]);
-        assert!(mirror.landmarks[0][0] < mirror.landmarks[1][0], "the right eye is further left again");
-        assert_eq!(mirror_back(&mirror, 100.0), face);
-    }
 }
