@@ -393,12 +393,19 @@ fn training_goes_on_from_an_exported_model_without_a_jump() {
         ("b.safetensors", Form::F32),
         ("c.safetensors", Form::F16),
         ("d.onnx", Form::F16),
+        ("e.safetensors", Form::Int8),
+        ("f.onnx", Form::Int8),
     ] {
         let path = folder.path().join(name);
         export::write(&path, &net, &weights, form).unwrap();
         let begun = Start::open(&path, &net).unwrap().weights(&flex, &net, &x).unwrap();
         let model = Model::from_weights(&flex, &net, &begun);
-        let tolerance = if form == Form::F16 { 5e-3 } else { 1e-4 } * scale;
+        let tolerance = scale
+            * match form {
+                Form::F32 => 1e-4,
+                Form::F16 => 5e-3,
+                Form::Int8 => 0.1,
+            };
         for training in [false, true] {
             // Trained weights have statistics of their own, which need not be those of this batch.
             if training && name == "b.safetensors" {
