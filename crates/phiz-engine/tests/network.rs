@@ -4,9 +4,11 @@
 #[path = "../../phiz-net/tests/common/mod.rs"]
 mod common;
 
-use common::{every_operation, picture, weights};
+use common::{every_operation, picture, unfolded, weights};
 use phiz_engine::{EngineError, LoadOptions, MAX_ELEMENTS, Network, Port, Tensor, load};
-use phiz_net::onnx::export;
+use phiz_net::form::Form;
+use phiz_net::onnx::{export, export_as};
+use phiz_net::onnx_read;
 use phiz_net::reference::forward;
 use proptest::prelude::*;
 use rayon::prelude::*;
@@ -39,6 +41,24 @@ fn a_network_computes_its_definition() {
             assert_eq!(got.shape, want.shape, "{name} of {batch}×{height}×{width}");
             for (i, (a, b)) in got.data.iter().zip(&want.data).enumerate() {
                 assert!((a - b).abs() <= 2e-5 * (1.0 + b.abs()), "{name}[{i}] of {batch}: {a} is not {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn short_forms_compute_what_they_hold() {
+    let net = every_operation();
+    for form in [Form::F16, Form::Int8] {
+        let short = export_as(&net, &weights(&net), form).unwrap();
+        let held = unfolded(&net, &onnx_read::weights(&net, &short).unwrap());
+        let long = load(&export(&net, &held).unwrap(), &LoadOptions::default()).unwrap();
+        let short = load(&short, &LoadOptions::default()).unwrap();
+        let input = input(2, 8, 12);
+        for (a, b) in short.run(&input).unwrap().iter().zip(&long.run(&input).unwrap()) {
+            assert_eq!(a.shape, b.shape);
+            for (x, y) in a.data.iter().zip(&b.data) {
+                assert!((x - y).abs() <= 1e-5 * (1.0 + y.abs()), "{form:?}: {x} is not {y}");
             }
         }
     }

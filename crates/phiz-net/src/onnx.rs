@@ -6,6 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use half::f16;
+
+use crate::form::{Form, quantise};
 use crate::graph::{Act, Architecture, GraphError, Op};
 
 /// The ε of batch normalisation, the same in the trainer.
@@ -28,8 +31,10 @@ pub enum ExportError {
         /// The shape that the architecture asks for.
         shape: Vec<usize>,
     },
-    /// A value is not a finite number.
-    #[error("weights hold a value that is not finite in {name:?}: the training run diverged")]
+    /// A value is not a finite number, or beyond what half precision can hold.
+    #[error(
+        "weights hold a value in {name:?} that is not finite, or too large for the form: the training run diverged"
+    )]
     NotFinite {
         /// The parameter.
         name: String,
@@ -89,14 +94,31 @@ pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportErro
     Ok(folded)
 }
 
-/// The ONNX file of a network: input `image` `[batch, channels, height, width]`, outputs by their names.
+/// The ONNX file of a network in single precision, see [`export_as`].
 ///
 /// # Errors
 /// As [`fold`].
 pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportError> {
+    export_as(net, weights, Form::F32)
+}
+
+/// The ONNX file of a network: input `image` `[batch, channels, height, width]`, outputs by their names.
+///
+/// Weights of a shorter form stand in the file as [`HALF`] or [`EIGHT`], and a node `Cast` or `DequantizeLinear` makes
+/// single precision of them. An engine that computes constants when it loads runs the same network afterwards.
+///
+/// # Errors
+/// As [`fold`], and a weight that half precision cannot hold.
+pub fn export_as(net: &Architecture, weights: &Weights, form: Form) -> Result<Vec<u8>, ExportError> {
     let folded = fold(net, weights)?;
     let channels = net.channels()?;
     let mut graph = Message::default();
+    let mut initialisers = Vec::new();
+    for (name, (shape, data)) in &folded {
+        let (expansion, stored) = stored(name, shape, data, form.of(name))?;
+        expansion.iter().for_each(|node| graph.message(1, node));
+        initialisers.extend(stored);
+    }
     for (position, node) in net.nodes.iter().enumerate() {
         let input = |i: usize| value_name(net, node.inputs[i]);
         let output = value_name(net, position);
@@ -104,13 +126,7 @@ pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportEr
             if act == Act::Relu { format!("{out}.before_relu") } else { out.to_string() }
         };
         let mut emit = |kind: &str, inputs: &[String], output: &str, attributes: &[Message]| {
-            let mut n = Message::default();
-            inputs.iter().for_each(|i| n.text(1, i));
-            n.text(2, output);
-            n.text(3, output);
-            n.text(4, kind);
-            attributes.iter().for_each(|a| n.message(5, a));
-            graph.message(1, &n);
+            graph.message(1, &operation(kind, inputs, output, attributes));
         };
         let (weight, bias) = (format!("{}.weight", node.name), format!("{}.bias", node.name));
         let mut relu_of = None;
@@ -164,11 +180,9 @@ pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportEr
         }
     }
     graph.text(2, &net.name);
-    for (name, (shape, data)) in &folded {
-        graph.message(5, &initializer(name, shape, data));
-    }
+    initialisers.iter().for_each(|tensor| graph.message(5, tensor));
     if net.nodes.iter().any(|n| n.op == Op::Upsample2) {
-        graph.message(5, &initializer(UPSAMPLE_SCALES, &[4], &[1.0, 1.0, 2.0, 2.0]));
+        graph.message(5, &singles(UPSAMPLE_SCALES, &[4], &[1.0, 1.0, 2.0, 2.0]));
     }
     let flat = |node: usize| {
         matches!(net.nodes[node].op, Op::Linear { .. } | Op::GlobalPool | Op::GlobalDepthwise { .. })
@@ -185,6 +199,50 @@ pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportEr
     model.message(7, &graph);
     model.message(8, &opset);
     Ok(model.bytes)
+}
+
+/// What stands behind a weight's name where it is in half precision.
+pub const HALF: &str = ".f16";
+/// What stands behind a weight's name where it is in eight bits, …
+pub const EIGHT: &str = ".int8";
+/// … and where its scales are.
+pub const SCALE: &str = ".scale";
+
+/// Element types of `TensorProto`.
+pub(crate) mod element {
+    pub(crate) const F32: u64 = 1;
+    pub(crate) const I8: u64 = 3;
+    pub(crate) const F16: u64 = 10;
+}
+
+/// A parameter's initialisers, and the node that makes single precision of them, if one is needed.
+fn stored(
+    name: &str,
+    shape: &[usize],
+    data: &[f32],
+    form: Form,
+) -> Result<(Option<Message>, Vec<Message>), ExportError> {
+    let named = |suffix: &str| format!("{name}{suffix}");
+    Ok(match form {
+        Form::F32 => (None, vec![singles(name, shape, data)]),
+        Form::F16 => {
+            let half: Vec<f16> = data.iter().map(|v| f16::from_f32(*v)).collect();
+            if half.iter().any(|v| !v.is_finite()) {
+                return Err(ExportError::NotFinite { name: name.into() });
+            }
+            let bytes: Vec<u8> = half.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let cast = operation("Cast", &[named(HALF)], name, &[int("to", element::F32 as i64)]);
+            (Some(cast), vec![initialiser(&named(HALF), shape, element::F16, &bytes)])
+        }
+        Form::Int8 => {
+            let q = quantise(data, shape[0]);
+            let bytes: Vec<u8> = q.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let inputs = [named(EIGHT), named(SCALE)];
+            let expand = operation("DequantizeLinear", &inputs, name, &[int("axis", 0)]);
+            let eight = initialiser(&inputs[0], shape, element::I8, &bytes);
+            (Some(expand), vec![eight, singles(&inputs[1], &[shape[0]], &q.scales)])
+        }
+    })
 }
 
 const UPSAMPLE_SCALES: &str = "upsample2.scales";
@@ -233,6 +291,16 @@ impl Message {
     }
 }
 
+fn operation(kind: &str, inputs: &[String], output: &str, attributes: &[Message]) -> Message {
+    let mut m = Message::default();
+    inputs.iter().for_each(|i| m.text(1, i));
+    m.text(2, output);
+    m.text(3, output);
+    m.text(4, kind);
+    attributes.iter().for_each(|a| m.message(5, a));
+    m
+}
+
 fn attribute(name: &str, kind: i64) -> Message {
     let mut m = Message::default();
     m.text(1, name);
@@ -258,13 +326,18 @@ fn text(name: &str, value: &str) -> Message {
     m
 }
 
-fn initializer(name: &str, shape: &[usize], data: &[f32]) -> Message {
+fn initialiser(name: &str, shape: &[usize], element: u64, bytes: &[u8]) -> Message {
     let mut m = Message::default();
     shape.iter().for_each(|&d| m.int(1, d as i64));
-    m.int(2, 1); // float
+    m.int(2, element as i64);
     m.text(8, name);
-    m.blob(9, &data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+    m.blob(9, bytes);
     m
+}
+
+fn singles(name: &str, shape: &[usize], data: &[f32]) -> Message {
+    let bytes: Vec<u8> = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+    initialiser(name, shape, element::F32, &bytes)
 }
 
 /// `[batch, channels, height, width]` or, if `flat`, `[batch, channels]`; only channels are fixed.

@@ -4,8 +4,11 @@
 //! Of Protocol Buffers only the fields on the way to the initialisers are understood; everything else is skipped by
 //! its length. Nothing is allocated beyond the file's own size.
 
+use half::f16;
+
+use crate::form;
 use crate::graph::{Architecture, GraphError};
-use crate::onnx::Weights;
+use crate::onnx::{EIGHT, HALF, SCALE, Weights, element};
 
 /// Why weights could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +20,7 @@ pub enum ReadError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// An initialiser that the architecture needs is not there.
-    #[error("holds no {name:?} of shape {shape:?} in single precision: it is not the network {network}")]
+    #[error("holds no {name:?} of shape {shape:?}: it is not the network {network}")]
     Missing {
         /// The parameter.
         name: String,
@@ -28,7 +31,7 @@ pub enum ReadError {
     },
 }
 
-/// The folded weights (`node.weight`, `node.bias`) of a network.
+/// The folded weights (`node.weight`, `node.bias`) of a network, whatever the form in which the file holds them.
 ///
 /// # Errors
 /// A file that is not ONNX or holds another network.
@@ -43,7 +46,12 @@ pub fn weights(net: &Architecture, onnx: &[u8]) -> Result<Weights, ReadError> {
     }
     let mut weights = Weights::new();
     for p in net.parameters(false)? {
-        match found.remove(&p.name) {
+        let mut stored = |suffix: &str| found.remove(&format!("{}{suffix}", p.name));
+        let value = stored("").or_else(|| stored(HALF)).or_else(|| {
+            let ((shape, values), (_, scales)) = (stored(EIGHT)?, stored(SCALE)?);
+            (shape.first() == Some(&scales.len())).then(|| (shape, form::expanded(&values, &scales)))
+        });
+        match value {
             Some((shape, data)) if shape == p.shape => weights.insert(p.name, (shape, data)),
             _ => return Err(ReadError::Missing { name: p.name, shape: p.shape, network: net.name.clone() }),
         };
@@ -106,7 +114,8 @@ fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], ReadError> {
 
 type Named = (String, (Vec<usize>, Vec<f32>));
 
-/// Name, shape and values of a `TensorProto` of f32; none for other types, which no parameter of ours has.
+/// Name, shape and values of a `TensorProto` of f32, f16 or int8, all as f32; none for other types, which no parameter
+/// of ours has.
 fn initialiser(tensor: &[u8]) -> Result<Option<Named>, ReadError> {
     let (mut shape, mut kind, mut name, mut raw, mut floats) =
         (Vec::new(), 0, String::new(), None, Vec::new());
@@ -126,22 +135,32 @@ fn initialiser(tensor: &[u8]) -> Result<Option<Named>, ReadError> {
         }
     }
     let bytes = raw.unwrap_or(&floats);
-    let count = shape.iter().try_fold(4usize, |n, &d| n.checked_mul(d));
-    if kind != 1 {
-        return Ok(None);
-    }
+    let size = match kind {
+        element::F32 => 4,
+        element::F16 => 2,
+        element::I8 => 1,
+        _ => return Ok(None),
+    };
+    let count = shape.iter().try_fold(size, |n: usize, &d| n.checked_mul(d));
     if count != Some(bytes.len()) {
         return Err(ReadError::Format("a tensor's shape and length disagree"));
     }
-    let data = bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect();
+    let number = |c: &[u8]| match *c {
+        [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
+        [a, b] => f16::from_le_bytes([a, b]).to_f32(),
+        [a] => f32::from(i8::from_le_bytes([a])),
+        _ => f32::NAN, // no element has another size
+    };
+    let data = bytes.chunks_exact(size).map(number).collect();
     Ok(Some((name, (shape, data))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::form::{Form, quantise};
     use crate::graph::{Act, Builder, Op};
-    use crate::onnx::{export, fold};
+    use crate::onnx::{export, export_as, fold};
 
     fn network() -> (Architecture, Weights) {
         let mut b = Builder::new("tiny", 3);
@@ -166,25 +185,52 @@ mod tests {
     fn what_was_written_is_read() {
         let (net, trained) = network();
         let bytes = export(&net, &trained).expect("exports");
-        assert_eq!(weights(&net, &bytes).expect("reads"), fold(&net, &trained).expect("folds"));
+        let folded = fold(&net, &trained).expect("folds");
+        assert_eq!(weights(&net, &bytes).expect("reads"), folded);
+        for form in [Form::F16, Form::Int8] {
+            let bytes = export_as(&net, &trained, form).expect("exports");
+            let read = weights(&net, &bytes).expect("reads");
+            for (name, (shape, data)) in &folded {
+                let rounded = match form.of(name) {
+                    Form::F32 => data.clone(),
+                    Form::F16 => data.iter().map(|v| f16::from_f32(*v).to_f32()).collect(),
+                    Form::Int8 => quantise(data, shape[0]).expanded(),
+                };
+                assert_eq!(read[name], (shape.clone(), rounded), "{form:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_half_precision_cannot_hold_is_refused() {
+        let (net, mut trained) = network();
+        if let Some((_, data)) = trained.get_mut("out.weight") {
+            data[1] = 1e5;
+        }
+        assert!(export_as(&net, &trained, Form::Int8).is_ok());
+        let error = export_as(&net, &trained, Form::F16).expect_err("too large").to_string();
+        assert!(error.contains("out.weight"), "{error}");
     }
 
     #[test]
     fn damage_is_an_error_and_never_a_panic() {
         let (net, trained) = network();
-        let bytes = export(&net, &trained).expect("exports");
-        let whole = weights(&net, &bytes).expect("reads");
-        for end in 0..bytes.len() {
-            // Behind the graph stand fields that say nothing of the weights: without them the file is still whole.
-            if let Ok(read) = weights(&net, &bytes[..end]) {
-                assert_eq!(read, whole, "cut off at {end}");
+        for form in [Form::F32, Form::F16, Form::Int8] {
+            let bytes = export_as(&net, &trained, form).expect("exports");
+            let whole = weights(&net, &bytes).expect("reads");
+            for end in 0..bytes.len() {
+                // Behind the graph stand fields that say nothing of the weights: without them the file is still whole.
+                if let Ok(read) = weights(&net, &bytes[..end]) {
+                    assert_eq!(read, whole, "{form:?} cut off at {end}");
+                }
+            }
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 0x80;
+                let _ = weights(&net, &damaged);
             }
         }
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x80;
-            let _ = weights(&net, &damaged);
-        }
+        let bytes = export(&net, &trained).expect("exports");
         let mut b = Builder::new("other", 3);
         let x = b.conv("stem", b.input(), 5, 3, 2, 1, Act::Relu);
         let error = weights(&b.finish(&[("x", x)]), &bytes).expect_err("another network").to_string();

@@ -1,57 +1,78 @@
 //! The exported file is a valid ONNX network that computes what the description says.
 //!
-//! `golden/make.py` puts our exporter's file through the ONNX checker and ONNX Runtime; here the exporter must still
-//! write that file, and the definition in `phiz_net::reference` must agree with ONNX Runtime's numbers.
+//! `golden/make.py` puts our exporter's files through the ONNX checker and ONNX Runtime; here the exporter must still
+//! write those files, and the definition in `phiz_net::reference` must agree with ONNX Runtime's numbers.
 
 mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{every_operation, picture, weights};
+use common::{every_operation, picture, unfolded, weights};
+use phiz_net::form::Form;
 use phiz_net::graph::{Act, Builder, Op};
-use phiz_net::onnx::{ExportError, export, fold};
+use phiz_net::onnx::{ExportError, export, export_as, fold};
+use phiz_net::onnx_read;
 use phiz_net::reference::{Map, forward};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-#[test]
-fn the_exporter_writes_the_file_that_was_checked() {
+/// The exporter's file in each form, under the name of its golden twin.
+fn forms() -> impl Iterator<Item = (Form, String, Vec<u8>)> {
     let net = every_operation();
-    let bytes = export(&net, &weights(&net)).unwrap();
-    if std::fs::read(golden("every-operation.onnx")).ok().as_deref() != Some(&bytes[..]) {
-        let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join("every-operation.onnx");
-        std::fs::write(&new, &bytes).unwrap();
-        panic!(
-            "the exporter writes another file: put {} into tests/golden and run make.py there",
-            new.display()
-        );
+    Form::NAMES.into_iter().map(move |name| {
+        let form = name.parse().unwrap();
+        (form, format!("every-operation-{name}"), export_as(&net, &weights(&net), form).unwrap())
+    })
+}
+
+#[test]
+fn the_exporter_writes_the_files_that_were_checked() {
+    let new = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let mut other = Vec::new();
+    for (_, name, bytes) in forms() {
+        let file = format!("{name}.onnx");
+        if std::fs::read(golden(&file)).ok().as_deref() != Some(&bytes[..]) {
+            std::fs::write(new.join(&file), &bytes).unwrap();
+            other.push(file);
+        }
     }
+    assert!(
+        other.is_empty(),
+        "the exporter writes other files: put {other:?} of {} into tests/golden and run make.py there",
+        new.display()
+    );
 }
 
 #[test]
 fn the_definition_computes_what_onnx_runtime_computes() {
     let net = every_operation();
-    let weights = weights(&net);
-    let mut reader = csv::Reader::from_path(golden("every-operation.csv")).unwrap();
     let mut bad = Vec::new();
-    let mut seen = 0;
-    for row in reader.records() {
-        let row = row.unwrap();
-        let number = |i: usize| row[i].parse::<usize>().unwrap();
-        let outputs = forward(&net, &weights, &picture(number(2), number(0), number(1))).unwrap();
-        let position = net.outputs.iter().position(|output| output.name == row[3]).unwrap();
-        let shape: Vec<usize> = row[4].split('x').map(|n| n.parse().unwrap()).collect();
-        let data: Vec<f32> = row[5].split(' ').map(|v| v.parse().unwrap()).collect();
-        let Map { shape: own, data: values } = &outputs[position];
-        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 2e-5 * (1.0 + b.abs());
-        if *own != shape || !values.iter().zip(&data).all(close) || values.len() != data.len() {
-            bad.push(format!("{} of batch {}: shape {own:?}, {shape:?} in ONNX Runtime", &row[3], &row[2]));
+    for (form, name, bytes) in forms() {
+        let weights = unfolded(&net, &onnx_read::weights(&net, &bytes).unwrap());
+        let mut reader = csv::Reader::from_path(golden(&format!("{name}.csv"))).unwrap();
+        let mut seen = 0;
+        for row in reader.records() {
+            let row = row.unwrap();
+            let number = |i: usize| row[i].parse::<usize>().unwrap();
+            let outputs = forward(&net, &weights, &picture(number(2), number(0), number(1))).unwrap();
+            let position = net.outputs.iter().position(|output| output.name == row[3]).unwrap();
+            let shape: Vec<usize> = row[4].split('x').map(|n| n.parse().unwrap()).collect();
+            let data: Vec<f32> = row[5].split(' ').map(|v| v.parse().unwrap()).collect();
+            let Map { shape: own, data: values } = &outputs[position];
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 2e-5 * (1.0 + b.abs());
+            if *own != shape || !values.iter().zip(&data).all(close) || values.len() != data.len() {
+                bad.push(format!(
+                    "{form:?} {} of batch {}: {own:?}, ONNX Runtime {shape:?}",
+                    &row[3], &row[2]
+                ));
+            }
+            seen += 1;
         }
-        seen += 1;
+        assert_eq!(seen, 10, "{name}");
     }
-    assert!(bad.is_empty() && seen == 10, "{seen} rows\n{}", bad.join("\n"));
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
 #[test]

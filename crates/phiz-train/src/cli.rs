@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
+use phiz_net::form::Form;
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::Weights;
 
@@ -12,7 +14,7 @@ use crate::dashboard::Dashboard;
 use crate::detect::DetectTask;
 use crate::embed::EmbedTask;
 use crate::error::TrainError;
-use crate::export::{self, Form};
+use crate::export;
 use crate::flex::Flex;
 use crate::model::Model;
 use crate::random::Random;
@@ -82,7 +84,7 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
         /// In which numbers
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_name = "FORM", default_value = Form::NAMES[0], value_parser = forms())]
         form: Form,
         /// Prepared data, on whose `tune` part the held-out figures are compared
         #[arg(long)]
@@ -145,6 +147,10 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
         }
         Command::Compare { runs, html } => compare(&runs, html.as_deref()),
     }
+}
+
+fn forms() -> impl TypedValueParser<Value = Form> {
+    PossibleValuesParser::new(Form::NAMES).try_map(|name| name.parse::<Form>())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -328,8 +334,7 @@ fn export(
         transfer::Start::Trained(weights) => weights,
         transfer::Start::Folded(folded) => transfer::unfolded(net, &folded)?,
     };
-    let folded = phiz_net::onnx::fold(net, &weights)?;
-    let other = transfer::unfolded(net, &export::rounded(&folded, form))?;
+    let other = transfer::unfolded(net, &export::held(net, &weights, form)?)?;
     let mut random = Random::new(1);
     let noise: Vec<u8> = (0..4 * size * size * 3).map(|_| random.bits() as u8).collect();
     let noise = b.pictures(&noise, 4, size, size, crate::embed::MEAN, crate::embed::STD);

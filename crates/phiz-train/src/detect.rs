@@ -2,11 +2,10 @@
 //!
 //! A face belongs to the strides whose range holds its size (ranges overlap, so that no size falls between two),
 //! there to the cells near its centre (Tian et al. 2019, FCOS with centre sampling); where faces overlap, to the
-//! smaller one. The score of a cell learns the overlap that its own box reaches (Li et al. 2020).
+//! smaller one. The score of a cell learns the overlap that its own box reaches (Li et al. 2020), or its root.
 
 use phiz_net::onnx::Weights;
 
-use crate::augment::Strength;
 use crate::backend::Backend;
 use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
@@ -50,20 +49,13 @@ impl<'a> DetectTask<'a> {
         DetectTask { scenes, held_out, recipe }
     }
 
-    fn compose(
-        &self,
-        scenes: &Scenes,
-        seed: u64,
-        step: u64,
-        n: usize,
-        size: usize,
-        strength: &Strength,
-    ) -> DetectBatch {
+    fn compose(&self, scenes: &Scenes, seed: u64, step: u64, n: usize, size: usize) -> DetectBatch {
+        let recipe = self.recipe;
         let mut pictures = Vec::with_capacity(n * size * size * 3);
         let faces: Vec<Vec<Marked>> = (0..n)
             .map(|sample| {
                 let mut random = Random::for_sample(seed, step, sample as u64);
-                scenes.compose(size, strength, &mut random, &mut pictures)
+                scenes.compose(size, &recipe.augment, recipe.detect.empty, &mut random, &mut pictures)
             })
             .collect();
         let targets = LEVELS.iter().map(|&level| assign(&faces, size, level)).collect();
@@ -142,7 +134,7 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
     }
 
     fn load(&self, number: u64, size: usize) -> DetectBatch {
-        self.compose(self.scenes, self.recipe.seed, number, self.recipe.batch, size, &self.recipe.augment)
+        self.compose(self.scenes, self.recipe.seed, number, self.recipe.batch, size)
     }
 
     fn pictures(&self, b: &B, batch: &DetectBatch) -> B::Tensor {
@@ -154,10 +146,11 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         let outputs = model.forward(b, &x, true);
         let positives: f32 = batch.targets.iter().flat_map(|t| &t.positive).sum();
         let with_points = batch.targets.iter().flat_map(|t| &t.point_weight).filter(|w| **w > 0.0).count();
+        let rule = self.recipe.detect.rule();
         let mut sums: Option<[B::Tensor; 3]> = None;
         for (level, target) in batch.targets.iter().enumerate() {
             let [score, sides, points] = [0, 1, 2].map(|i| &outputs[level * 3 + i]);
-            let l = detector::loss(b, score, sides, points, target);
+            let l = detector::loss(b, score, sides, points, target, rule);
             let parts = [l.score, l.sides, l.points];
             sums = Some(match sums {
                 None => parts,
@@ -179,7 +172,7 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         let (mut faces, mut found, mut off, mut pointed, mut false_pictures, mut pictures) =
             (0, 0, 0.0, 0, 0, 0);
         for step in 0..16 {
-            let batch = self.compose(self.held_out, 0x7475_6e65, step, 16, size, &self.recipe.augment);
+            let batch = self.compose(self.held_out, 0x7475_6e65, step, 16, size);
             let x = b.pictures(&batch.pictures, 16, size, size, MEAN, STD);
             let outputs: Vec<Vec<f32>> = model.forward(b, &x, false).iter().map(|o| b.values(o)).collect();
             for (picture, truth) in batch.faces.iter().enumerate() {

@@ -65,6 +65,13 @@ impl Random {
         (self.bits() % n as u64) as usize
     }
 
+    /// Puts a list into an order of chance (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for i in (1..list.len()).rev() {
+            list.swap(i, self.below(i + 1));
+        }
+    }
+
     /// Standard normal (Box and Muller 1958).
     pub fn normal(&mut self) -> f32 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();

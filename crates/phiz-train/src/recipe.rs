@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::augment::Strength;
 use crate::error::TrainError;
+use crate::loss::detector::{Quality, ScoreRule};
 use crate::loss::margin::{Kind, Margin};
 use crate::optim::Rule;
 use crate::schedule::Schedule;
@@ -46,7 +47,10 @@ pub struct Recipe {
     /// Weights of an embedder's losses.
     #[serde(default)]
     pub embed: EmbedLosses,
-    /// Strength of an embedder's augmentation.
+    /// What a detector is taught.
+    #[serde(default)]
+    pub detect: DetectRule,
+    /// Strength of augmentation.
     #[serde(default)]
     pub augment: Strength,
 }
@@ -167,6 +171,32 @@ impl EmbedLosses {
     }
 }
 
+/// What a detector is taught beside boxes and landmarks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectRule {
+    /// What the score of a face learns.
+    pub quality: Quality,
+    /// Weight of places without a face in the score's loss.
+    pub background: f32,
+    /// Share of composed pictures that show no face at all.
+    pub empty: f32,
+}
+
+impl Default for DetectRule {
+    fn default() -> DetectRule {
+        DetectRule { quality: Quality::Overlap, background: 1.0, empty: 1.0 / 12.0 }
+    }
+}
+
+impl DetectRule {
+    /// The part that the loss needs.
+    #[must_use]
+    pub fn rule(&self) -> ScoreRule {
+        ScoreRule { quality: self.quality, background: self.background }
+    }
+}
+
 impl Recipe {
     fn default_accumulate() -> usize {
         1
@@ -196,6 +226,7 @@ impl Recipe {
             stop: None,
             stages: Vec::new(),
             embed: EmbedLosses { distil: 1.0, ..EmbedLosses::default() },
+            detect: DetectRule::default(),
             augment: Strength::default(),
         }
     }
@@ -244,6 +275,10 @@ impl Recipe {
             if let Some(fault) = stage.schedule.fault() {
                 return wrong(format!("stages[{i}].{fault}"));
             }
+        }
+        let detect = &self.detect;
+        if !(detect.background > 0.0 && detect.background.is_finite() && (0.0..1.0).contains(&detect.empty)) {
+            return wrong("detect.background must be positive and detect.empty in [0, 1)".into());
         }
         if let Some(fault) = self.augment.fault() {
             return wrong(fault);
@@ -321,6 +356,9 @@ mod tests {
             ("optimiser = { kind = \"adam\" }", "adam"),
             ("stop = { figure = \"x\", patience = 2, better = 1 }", "better"),
             ("embed = { heads = [{ people = \"a:\", weight = 0.0 }] }", "weight"),
+            ("detect = { background = 0.0 }", "detect.background"),
+            ("detect = { empty = 1.0 }", "detect.empty"),
+            ("detect = { quality = \"iou\" }", "overlap"),
             (
                 "embed = { heads = [{ people = \"a:\", weight = 1.0 }, { people = \"a:\", weight = 1.0 }] }",
                 "two heads",

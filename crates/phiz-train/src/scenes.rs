@@ -107,11 +107,13 @@ impl Scenes {
         self.scenes.is_empty()
     }
 
-    /// A composed picture of `side` × `side` interleaved RGB, appended to `out`, and its faces.
+    /// A composed picture of `side` × `side` interleaved RGB, appended to `out`, and its faces; with probability
+    /// `empty` it shows none.
     pub fn compose(
         &self,
         side: usize,
         strength: &Strength,
+        empty: f32,
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Vec<Marked> {
@@ -126,8 +128,7 @@ impl Scenes {
         }
         let grid = [1, 1, 1, 1, 2, 2, 2, 3, 3, 4][random.below(10)];
         let cell = side / grid;
-        // One picture in twelve shows no face at all.
-        let rows = if random.chance(1.0 / 12.0) { 0 } else { grid };
+        let rows = if random.chance(empty) { 0 } else { grid };
         for place in 0..rows * grid {
             if grid > 1 && random.chance(0.2) {
                 continue;

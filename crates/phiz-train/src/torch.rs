@@ -87,7 +87,7 @@ impl Backend for Torch {
             gradient.defined().then(|| {
                 // LibTorch adds to what stands in a leaf; the trait promises this loss's gradient alone.
                 let taken = gradient.copy();
-                tch::no_grad(|| gradient.shallow_clone().zero_());
+                let _ = tch::no_grad(|| gradient.shallow_clone().zero_());
                 taken.into()
             })
         });

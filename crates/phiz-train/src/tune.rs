@@ -45,9 +45,7 @@ pub fn split(faces: &Faces, seed: u64) -> (Vec<usize>, Vec<usize>) {
     }
     for (person, mut photos) in by_person.into_iter().enumerate() {
         let mut random = Random::for_sample(seed, 0, person as u64);
-        for i in (1..photos.len()).rev() {
-            photos.swap(i, random.below(i + 1));
-        }
+        random.shuffle(&mut photos);
         let kept = photos.len() - held_out(photos.len());
         judge.extend_from_slice(&photos[kept..]);
         learn.extend_from_slice(&photos[..kept]);

@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::Path;
 
 use half::f16;
-use phiz_net::onnx::Weights;
+use phiz_net::form::expanded;
+use phiz_net::onnx::{SCALE, Weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::TrainError;
 
-/// Reads a safetensors file of f32 or f16.
+/// Reads a safetensors file of f32, f16 or our int8.
 ///
 /// # Errors
 /// A file that cannot be read or holds something else.
@@ -22,7 +23,7 @@ pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
             &format!("is not a whole safetensors file ({e}); copy it again or leave it out"),
         )
     })?;
-    let mut weights = Weights::new();
+    let (mut weights, mut eight) = (Weights::new(), Vec::new());
     for (name, view) in file.iter() {
         let data: Vec<f32> = match view.dtype() {
             Dtype::F32 => {
@@ -31,12 +32,23 @@ pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
             Dtype::F16 => {
                 view.data().chunks_exact(2).map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
             }
+            Dtype::I8 => {
+                eight.push(name.to_string());
+                view.data().iter().map(|c| f32::from(i8::from_le_bytes([*c]))).collect()
+            }
             other => {
-                let reason = format!("tensor {name:?} is {other:?}; only F32 and F16 can be trained on");
+                let reason = format!("tensor {name:?} is {other:?}; only F32, F16 and I8 can be trained on");
                 return Err(TrainError::file(path, &reason));
             }
         };
         weights.insert(name.to_string(), (view.shape().to_vec(), data));
+    }
+    for name in eight {
+        let scales = weights.remove(&format!("{name}{SCALE}"));
+        let Some(((_, scales), (_, data))) = scales.zip(weights.get_mut(&name)) else {
+            return Err(TrainError::file(path, &format!("tensor {name:?} is I8 without its {name}{SCALE}")));
+        };
+        *data = expanded(data, &scales);
     }
     Ok(weights)
 }

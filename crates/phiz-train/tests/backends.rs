@@ -45,13 +45,18 @@ fn both_back_ends_train_the_same_networks() {
     {
         let (a, b) = (pass(&flex, name, size), pass(&torch, name, size));
         assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{name}");
+        let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let gradients = b.iter().filter(|(what, _)| what.starts_with("gradient"));
+        let largest = gradients.map(|(_, y)| norm(&mut y.iter().copied())).fold(0.0, f64::max);
         for (what, x) in &a {
             let y = &b[what];
-            let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
             let off = norm(&mut x.iter().zip(y).map(|(x, y)| x - y));
-            // ReLUs and normalisations of a small batch enlarge roundings layer by layer.
-            let relative = off / norm(&mut y.iter().copied()).max(1e-3);
-            if relative.is_nan() || relative > 2e-3 {
+            // A unit that rounding turns from just below zero to just above passes its whole gradient on. And what
+            // the next normalisation takes away has a gradient of zero, of which rounding makes anything small.
+            let (tolerance, least) =
+                if what.starts_with("gradient") { (2e-2, 2e-3 * largest) } else { (2e-3, 1e-3) };
+            let relative = off / norm(&mut y.iter().copied()).max(least);
+            if relative.is_nan() || relative > tolerance {
                 bad.push(format!("{name}: {what} differs by {relative:.1e}"));
             }
         }

@@ -8,7 +8,7 @@ use phiz_net::graph::Architecture;
 use phiz_net::onnx::Weights;
 use phiz_train::backend::{Backend, Padding};
 use phiz_train::flex::Flex;
-use phiz_train::loss::detector::{self, CellTargets};
+use phiz_train::loss::detector::{self, CellTargets, Quality, ScoreRule};
 use phiz_train::loss::margin::{self, Head, Kind, Margin};
 use phiz_train::loss::{cosine_distillation, relational_distillation, unit};
 use phiz_train::model::Model;
@@ -162,6 +162,10 @@ struct LossCase {
     lengths: Vec<f32>,
     lengths_after: Option<Vec<f32>>,
     targets: Option<Targets>,
+    #[serde(default)]
+    quality: Quality,
+    #[serde(default)]
+    background: f32,
     #[serde(flatten)]
     golden: Differentiated,
 }
@@ -182,7 +186,8 @@ fn losses<B: Backend>(b: &B) {
     for case in &cases {
         let spec = Margin { kind: case.kind, margin: case.margin, scale: case.scale, centres: case.centres };
         if let Some(t) = &case.targets {
-            detector_loss(b, &mut bad, &case.golden, t);
+            let rule = ScoreRule { quality: case.quality, background: case.background };
+            detector_loss(b, &mut bad, case, t, rule);
             continue;
         }
         check(b, &mut bad, &case.name, &case.golden, |x| match case.loss.as_str() {
@@ -204,12 +209,13 @@ fn losses<B: Backend>(b: &B) {
             other => panic!("no loss is called {other:?}"),
         });
     }
-    assert!(cases.len() >= 13);
+    assert!(cases.len() >= 14);
     report(&bad);
 }
 
 /// The detector's loss has three results; the script's weights choose a sum of them.
-fn detector_loss<B: Backend>(b: &B, bad: &mut Vec<String>, golden: &Differentiated, t: &Targets) {
+fn detector_loss<B: Backend>(b: &B, bad: &mut Vec<String>, case: &LossCase, t: &Targets, rule: ScoreRule) {
+    let (name, golden) = (&case.name, &case.golden);
     let target = CellTargets {
         shape: t.shape,
         positive: t.positive.clone(),
@@ -219,15 +225,15 @@ fn detector_loss<B: Backend>(b: &B, bad: &mut Vec<String>, golden: &Differentiat
         point_weight: t.point_weight.clone(),
     };
     let leaves: Vec<B::Tensor> = golden.inputs.iter().map(|a| b.leaf(&array(b, a))).collect();
-    let loss = detector::loss(b, &leaves[0], &leaves[1], &leaves[2], &target);
+    let loss = detector::loss(b, &leaves[0], &leaves[1], &leaves[2], &target, rule);
     let parts = [loss.score, loss.sides, loss.points];
     let values: Vec<f32> = parts.iter().map(|p| b.scalar(p)).collect();
-    compare(bad, "detector: values", &values, &golden.output.data);
+    compare(bad, &format!("{name}: values"), &values, &golden.output.data);
     let weighted = parts.iter().zip(&golden.weight.data).map(|(p, w)| b.affine(p, f64::from(*w), 0.0));
     let total = weighted.reduce(|a, c| b.add(&a, &c)).unwrap();
     let found = b.gradients(&total, &leaves.iter().collect::<Vec<_>>());
     for (i, (found, expected)) in found.iter().zip(&golden.gradients).enumerate() {
-        compare(bad, &format!("detector: gradient {i}"), &b.values(found.as_ref().unwrap()), &expected.data);
+        compare(bad, &format!("{name}: gradient {i}"), &b.values(found.as_ref().unwrap()), &expected.data);
     }
 }
 

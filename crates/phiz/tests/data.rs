@@ -155,6 +155,11 @@ fn what_is_wrong_is_found_and_a_list_of_it_applied() {
         "the strange photo stays, without a name"
     );
 
+    let trial = &desk.json(0, &["check", "people", "--trial", "25"])[0]["trial"];
+    let count = |name: &str| trial[name].as_u64().unwrap();
+    assert!(count("wrong") >= 5 && 10 * count("found") >= 8 * count("wrong"), "{trial}");
+    assert!(count("wrong") + count("right") > 30 && count("accused") <= 3, "{trial}");
+
     let (_, err) = desk.run(2, &["prepare", "people/P1", "--out", "other", "--apply", "found.csv"]);
     assert!(err.contains("none of these photos"), "{err}");
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use phiz_net::graph::{Act, Architecture, Builder, Op};
-use phiz_net::onnx::Weights;
+use phiz_net::onnx::{NORM_EPSILON, Weights};
 use phiz_net::reference::Map;
 
 /// Reads pictures of 3 channels whose sides are multiples of 4.
@@ -46,6 +46,22 @@ pub fn weights(net: &Architecture) -> Weights {
             _ => 0.5 * value(start + i),
         });
         let data = data.collect();
+        (p.name, (p.shape, data))
+    });
+    parameters.collect()
+}
+
+/// Folded weights in the form in which they are trained, with normalisation that changes nothing.
+pub fn unfolded(net: &Architecture, folded: &Weights) -> Weights {
+    let parameters = net.parameters(true).unwrap().into_iter().map(|p| {
+        let all = |value: f32| vec![value; p.shape[0]];
+        let data = match p.name.rsplit_once('.').unwrap() {
+            (_, "scale") => all(1.0),
+            (_, "mean") => all(0.0),
+            (_, "var") => all(1.0 - NORM_EPSILON),
+            (node, "shift") => folded[&format!("{node}.bias")].1.clone(),
+            _ => folded[&p.name].1.clone(),
+        };
         (p.name, (p.shape, data))
     });
     parameters.collect()

@@ -88,6 +88,7 @@ pub fn of_faces(
 pub fn of_scenes(
     scenes: &Scenes,
     recipe: &Strength,
+    empty: f32,
     columns: usize,
     side: usize,
     seed: u64,
@@ -102,7 +103,7 @@ pub fn of_scenes(
         for column in 0..columns {
             let mut pixels = Vec::with_capacity(side * side * 3);
             let mut random = Random::for_sample(seed, 0, column as u64);
-            let faces = scenes.compose(side, strength, &mut random, &mut pixels);
+            let faces = scenes.compose(side, strength, empty, &mut random, &mut pixels);
             sheet.put(row, column, &marked(pixels, side, &faces));
         }
     }

@@ -1,7 +1,32 @@
 //! The detector's losses over one stride's cells: quality focal loss of the score, GIoU of the box, distance of
 //! landmarks.
 
+use serde::{Deserialize, Serialize};
+
 use crate::backend::Backend;
+
+/// What the score of a cell that stands for a face learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// The overlap (IoU) that the cell's own box reaches.
+    #[default]
+    Overlap,
+    /// The root of that overlap: surer faces, so that a higher threshold leaves out more that is none.
+    Root,
+}
+
+/// How scores are taught.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreRule {
+    /// Target where a cell stands for a face.
+    pub quality: Quality,
+    /// Weight of the cells that stand for none.
+    pub background: f32,
+}
+
+/// Below this the root's target does not fall: an overlap of nothing is no certainty of nothing.
+const LEAST_OVERLAP: f64 = 1e-6;
 
 /// What the cells of one stride should say; all maps have the batch's `[n, channels, h, w]`.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +47,7 @@ pub struct CellTargets {
 
 /// Sums of the parts of a detector's loss over one stride, each to be divided by the number of positives.
 pub struct DetectorLoss<T> {
-    /// Quality focal loss of the score (Li et al. 2020), its target being the box's IoU.
+    /// Quality focal loss of the score (Li et al. 2020), its target made of the box's IoU.
     pub score: T,
     /// `1 − GIoU` of boxes (Rezatofighi et al. 2019).
     pub sides: T,
@@ -37,10 +62,15 @@ pub fn loss<B: Backend>(
     sides: &B::Tensor,
     points: &B::Tensor,
     target: &CellTargets,
+    rule: ScoreRule,
 ) -> DetectorLoss<B::Tensor> {
     let [n, h, w] = target.shape;
     let map = |data: &[f32], channels: usize| b.constant(data, &[n, channels, h, w]);
-    let (positive, counts) = (map(&target.positive, 1), map(&target.counts, 1));
+    let positive = map(&target.positive, 1);
+    let weight =
+        |(counts, positive): (&f32, &f32)| if *positive > 0.0 { *counts } else { rule.background * counts };
+    let counts: Vec<f32> = target.counts.iter().zip(&target.positive).map(weight).collect();
+    let counts = map(&counts, 1);
     let wanted = map(&target.sides, 4);
 
     let side = |x: &B::Tensor, i: usize| b.narrow(x, 1, i, 1);
@@ -53,7 +83,11 @@ pub fn loss<B: Backend>(
     let giou = b.sub(&iou, &b.div(&b.sub(&hull, &union), &hull));
     let sides_loss = b.sum(&b.mul(&positive, &b.affine(&giou, -1.0, 1.0)));
 
-    let quality = b.detach(&b.mul(&positive, &b.clamp(&iou, 0.0, 1.0)));
+    let overlap_target = match rule.quality {
+        Quality::Overlap => b.clamp(&iou, 0.0, 1.0),
+        Quality::Root => b.sqrt(&b.clamp(&iou, LEAST_OVERLAP, 1.0)),
+    };
+    let quality = b.detach(&b.mul(&positive, &overlap_target));
     let p = b.clamp(score, 1e-6, 1.0 - 1e-6);
     let away = b.sub(&quality, &p);
     let entropy = b.affine(

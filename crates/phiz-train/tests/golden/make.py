@@ -179,11 +179,13 @@ def losses():
     cases.append({"name": "nobody is known", "loss": "margin", "kind": "cosface", "margin": 0.4, "scale": 8,
                   "centres": 1, "labels": nobody,
                   **differentiate(lambda x, w: (x.sum() * 0 + w.sum() * 0).reshape(1), [x, centres])})
-    cases.append(detector())
+    cases.append(detector("overlap", 1))
+    with torch.random.fork_rng():  # later cases leave the earlier files as they were
+        cases.append(detector("root", 2))
     return cases
 
 
-def detector():
+def detector(rule, background):
     n, h, w = 2, 3, 4
     positive = (torch.rand(n, 1, h, w) < 0.4).to(DTYPE)
     counts = ((torch.rand(n, 1, h, w) < 0.8).to(DTYPE) + positive).clamp(max=1)
@@ -205,9 +207,10 @@ def detector():
         giou = iou - (area(hull) - union) / area(hull)
         mask = positive[:, 0] > 0
         sides_loss = (1 - giou)[mask].sum()
-        quality = torch.where(mask, iou.detach(), torch.zeros_like(iou))[:, None]
+        reached = iou.detach() if rule == "overlap" else iou.detach().clamp(1e-6, 1) ** 0.5
+        quality = torch.where(mask, reached, torch.zeros_like(iou))[:, None]
         focal = F.binary_cross_entropy(score, quality, reduction="none") * (quality - score).abs() ** 2
-        score_loss = (focal * counts).sum()
+        score_loss = (focal * counts * torch.where(positive > 0, 1, background)).sum()
         points_loss = ((landmarks - points).abs() * known).sum()
         return torch.stack([score_loss, sides_loss, points_loss])
 
@@ -215,7 +218,7 @@ def detector():
     flat = lambda t: plain(t)["data"]
     targets = {"shape": [n, h, w], "positive": flat(positive), "counts": flat(counts), "sides": flat(wanted),
                "points": flat(points), "point_weight": flat(known)}
-    return {"name": "detector", "loss": "detector", "targets": targets, **differentiate(run, inputs)}
+    return {"name": f"detector, {rule}", "loss": "detector", "quality": rule, "background": background, "targets": targets, **differentiate(run, inputs)}
 
 
 def run_network(net, p, image, training):

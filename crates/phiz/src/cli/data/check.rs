@@ -7,6 +7,7 @@ use clap::Args;
 use phiz_train::data::duplicates::{self, Sketch};
 use phiz_train::data::inputs::Photo;
 use phiz_train::data::noise::{self, Doubt};
+use phiz_train::random::Random;
 use serde_json::json;
 
 use super::cut::{self, Cutting};
@@ -33,6 +34,10 @@ pub(crate) struct Arguments {
     /// Give photos under a wrong name the name that they are like, instead of none
     #[arg(long)]
     rename: bool,
+    /// Only tell how well this works on these photos: shuffles so many percent of the names, not in the photos, and
+    /// counts which of them are found and who else is accused
+    #[arg(long, value_name = "PERCENT", conflicts_with = "list", value_parser = clap::value_parser!(u8).range(1..=50))]
+    trial: Option<u8>,
     #[command(flatten)]
     cutting: Cutting,
     /// One JSON object a finding and line, and a summary at the end
@@ -69,7 +74,12 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let mut names: Vec<&str> = all.iter().map(|p| p.person.as_str()).filter(|p| !p.is_empty()).collect();
     names.sort_unstable();
     names.dedup();
-    let doubts = doubts(&seen, &names);
+    let people: Vec<Option<usize>> =
+        seen.iter().map(|face| names.binary_search(&face.photo.person.as_str()).ok()).collect();
+    if let Some(percent) = arguments.trial {
+        return trial(&seen, people, names.len(), percent, arguments);
+    }
+    let doubts = doubts(&seen, &people, names.len());
     let wrong = wrong_names(&seen, &names, doubts.as_deref(), arguments, &mut found);
     same_photos(&seen, &mut found);
     lone_photos(&all, &mut found);
@@ -101,13 +111,58 @@ fn finding(photo: &Photo, action: Action, reason: &str, other: &str, sure: Optio
     }
 }
 
-fn doubts(seen: &[Seen<'_>], names: &[&str]) -> Option<Vec<Option<Doubt>>> {
+fn doubts(seen: &[Seen<'_>], people: &[Option<usize>], count: usize) -> Option<Vec<Option<Doubt>>> {
     let dim = seen.first()?.template.len();
     let templates: Vec<f32> = seen.iter().flat_map(|face| face.template.iter().copied()).collect();
-    let people: Vec<Option<usize>> =
-        seen.iter().map(|face| names.binary_search(&face.photo.person.as_str()).ok()).collect();
-    noise::doubts(&templates, dim, &people, names.len())
+    noise::doubts(&templates, dim, people, count)
 }
+
+/// Judges the photos with some of their names shuffled and says how many of these were found.
+fn trial(
+    seen: &[Seen<'_>],
+    mut people: Vec<Option<usize>>,
+    count: usize,
+    percent: u8,
+    arguments: &Arguments,
+) -> Result<Done, Failure> {
+    let truth = people.clone();
+    let mut random = Random::new(TRIAL_SEED);
+    let chance = f32::from(percent) / 100.0;
+    let chosen: Vec<usize> =
+        (0..people.len()).filter(|&i| people[i].is_some() && random.chance(chance)).collect();
+    // Each takes the name of one that is drawn: whoever draws a photo of the same person keeps the right name.
+    let mut drawn = chosen.clone();
+    random.shuffle(&mut drawn);
+    for (&to, &from) in chosen.iter().zip(&drawn) {
+        people[to] = truth[from];
+    }
+    let doubts = doubts(seen, &people, count).ok_or_else(|| Failure::new(NOT_JUDGED))?;
+    let (mut wrong, mut found, mut right, mut accused) = (0, 0, 0, 0);
+    for (i, doubt) in doubts.iter().enumerate().filter(|(i, _)| people[*i].is_some()) {
+        let flagged = usize::from(doubt.is_some_and(|doubt| doubt.wrong >= arguments.sure));
+        let shuffled = people[i] != truth[i];
+        *(if shuffled { &mut wrong } else { &mut right }) += 1;
+        *(if shuffled { &mut found } else { &mut accused }) += flagged;
+    }
+    if arguments.json {
+        println!(
+            "{}",
+            json!({ "trial": { "wrong": wrong, "found": found, "right": right, "accused": accused } })
+        );
+        return Ok(Done::Well);
+    }
+    let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
+    println!("{found} of {wrong} names that were shuffled are found ({:.1} %)", share(found, wrong));
+    println!(
+        "{accused} of {right} others are accused ({:.1} %), with those that were wrong before",
+        share(accused, right)
+    );
+    Ok(Done::Well)
+}
+
+/// Each trial of the same photos shuffles the same names.
+const TRIAL_SEED: u64 = 1;
+const NOT_JUDGED: &str = "names cannot be judged: that needs 20 photos of people with two or more";
 
 /// Notes photos whose name is probably wrong; how many of these are expected to be right all the same.
 fn wrong_names(
@@ -231,7 +286,7 @@ fn report(
             println!("of the wrong names about {mistaken:.1} are expected to be right");
         }
         None if !names.is_empty() => {
-            eprintln!("names were not judged: that needs 20 photos of people with two or more")
+            eprintln!("{NOT_JUDGED}")
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use phiz_train::augment::Strength;
 use phiz_train::data::sheet;
-use phiz_train::recipe::Recipe;
+use phiz_train::recipe::{DetectRule, Recipe};
 use phiz_train::scenes::Scenes;
 use phiz_train::shards::Faces;
 
@@ -39,14 +39,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let folder = if inner.is_dir() { inner } else { arguments.data.clone() };
     let resolved = std::fs::canonicalize(&folder).map_err(|e| Failure::reading(&folder, &e))?;
     let split = resolved.file_name().unwrap_or_default().to_string_lossy();
-    let strength = match &arguments.recipe {
-        Some(recipe) => Recipe::open(recipe)?.augment,
-        None => Strength::default(),
+    let (strength, empty) = match &arguments.recipe {
+        Some(path) => {
+            let recipe = Recipe::open(path)?;
+            (recipe.augment, recipe.detect.empty)
+        }
+        None => (Strength::default(), DetectRule::default().empty),
     };
     let (columns, seed) = (arguments.columns as usize, arguments.seed);
     let side = |usual: u32| arguments.size.unwrap_or(usual) as usize;
     let sheet = if folder.join("scenes.jsonl").is_file() {
-        sheet::of_scenes(&Scenes::open(&folder, &split)?, &strength, columns, side(320), seed)?
+        sheet::of_scenes(&Scenes::open(&folder, &split)?, &strength, empty, columns, side(320), seed)?
     } else {
         sheet::of_faces(&Faces::open(&folder, &split)?, &strength, columns, side(112), seed)?
     };

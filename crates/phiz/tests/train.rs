@@ -1,0 +1,69 @@
+//! `phiz data` and `phiz train` from ten people's photos to a trained network and its report, in the time of a test.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use std::path::Path;
+use std::process::Command;
+
+use phiz_engine::{LoadOptions, Tensor};
+use phiz_synth::{FaceModel, Scene};
+use serde_json::Value;
+
+/// Small, coarse and short: enough to see that everything learns.
+const RECIPE: &str = r#"
+network = "slim-small"
+seed = 1
+batch = 16
+average = 0.9
+
+[[stages]]
+size = 32
+schedule = { rate = 3e-3, warmup = 5, steps = 60, fall = 0.5 }
+
+[embed]
+distil = 1.0
+relations = 2.0
+heads = [{ people = "", weight = 0.05, loss = "arcface", margin = 0.2, scale = 16.0 }]
+"#;
+
+fn phiz(folder: &Path, arguments: &[&str]) -> String {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_phiz")).args(arguments).current_dir(folder).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "phiz {arguments:?}\n{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn ten_photos_of_ten_people_become_a_network_and_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    for person in 0..10 {
+        let photos = folder.path().join(format!("people/P{person}"));
+        std::fs::create_dir_all(&photos).unwrap();
+        for photo in 0..10 {
+            let scene = Scene::portrait(FaceModel::bundled(), person, 160, 100 * person + photo).unwrap();
+            scene.image.save(&photos.join(format!("{photo}.jpg"))).unwrap();
+        }
+    }
+    std::fs::write(folder.path().join("recipe.toml"), RECIPE).unwrap();
+    let run = |arguments: &[&str]| phiz(folder.path(), arguments);
+    run(&["data", "split", "people", "--out", "list.csv", "--tune", "30"]);
+    run(&["data", "prepare", "list.csv", "--out", "shards"]);
+    let train = ["train", "embedder", "recipe.toml", "--data", "shards", "--run", "run", "--plain"];
+    let said = run(&[&train[..], &["--evaluate-every", "30", "--backend", "flex"]].concat());
+    assert!(said.contains("done: run/model.onnx, run/report.html"), "{said}");
+
+    let read = |name: &str| std::fs::read(folder.path().join("run").join(name)).unwrap();
+    let metrics = String::from_utf8(read("metrics.jsonl")).unwrap();
+    let rows: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let figures = |name: &str| -> Vec<f64> { rows.iter().filter_map(|row| row[name].as_f64()).collect() };
+    let loss = figures("loss");
+    assert!(loss.len() == 3 && loss[2] < 0.8 * loss[0], "it learns: {metrics}");
+    let held_out = figures("tar_at_far_1e-3");
+    assert!(held_out.len() == 2 && held_out[1] > 0.2, "strangers are told apart: {metrics}");
+
+    let report = String::from_utf8(read("report.html")).unwrap();
+    assert!(report.contains("<svg") && report.contains("slim-small"), "no curve in the report");
+    let network = phiz_engine::load(&read("model.onnx"), &LoadOptions::default()).unwrap();
+    let template = network.run(&Tensor::zeros(vec![1, 3, 112, 112]).unwrap()).unwrap().remove(0);
+    assert!(template.shape == [1, 512] && template.data.iter().all(|v| v.is_finite()));
+}
