@@ -85,9 +85,9 @@ const WORKING_SIDE: f32 = 640.0;
 const OVERVIEW_SIDE: f32 = 192.0;
 /// Of what the overview finds, faces smaller than this part of its side are left to the closer looks.
 const OVERVIEW_SHARE: f32 = 0.3;
-/// Faces of so many pixels of the input (root of the box's area) are found reliably. At 12 the bundled detector found
-/// 29 of 48 synthetic ones at its card's score, at 14 46, at 17 all.
-const RELIABLE_FACE: f32 = 16.0;
+/// Faces of so many pixels of the input (root of the box's area) are found reliably. With second looks the synthetic
+/// ones of `tests/scenes.rs` are all found at 12; there are worse faces than those.
+const RELIABLE_FACE: f32 = 14.0;
 /// Side of a tile of the closest look, and by how much tiles overlap (the largest face that only tiles see).
 const TILE: f32 = 960.0;
 const TILE_OVERLAP: f32 = 96.0;
