@@ -22,13 +22,15 @@ pub struct DecodeOptions {
     pub limits: Limits,
     /// If set, a JPEG may be decoded at 1/2, 1/4 or 1/8 as long as its longer side keeps so many pixels.
     pub min_long_side: Option<u32>,
+    /// And only down to this part of its size.
+    pub min_scale: f32,
     /// Whether the EXIF orientation is applied.
     pub upright: bool,
 }
 
 impl Default for DecodeOptions {
     fn default() -> DecodeOptions {
-        DecodeOptions { limits: Limits::default(), min_long_side: None, upright: true }
+        DecodeOptions { limits: Limits::default(), min_long_side: None, min_scale: 0.0, upright: true }
     }
 }
 
@@ -145,7 +147,7 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     }
     let reduced = match (format, options.min_long_side) {
         (ImageFormat::Jpeg, Some(side)) if width.max(height) / 2 >= side.max(1) => {
-            reduced_jpeg(bytes, width, height, side)
+            reduced_jpeg(bytes, width, height, side, options.min_scale)
         }
         _ => None,
     };
@@ -208,9 +210,11 @@ fn jpeg_scans(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// A JPEG at the smallest of 1/2, 1/4, 1/8 whose longer side keeps `side` pixels; none where the decoder cannot.
-fn reduced_jpeg(bytes: &[u8], width: u32, height: u32, side: u32) -> Option<DynamicImage> {
-    let factor = [8u32, 4, 2].into_iter().find(|f| width.max(height).div_ceil(*f) >= side)?;
+/// A JPEG at the smallest of 1/2, 1/4, 1/8 that is `scale` at least and whose longer side keeps `side` pixels; none where
+/// the decoder cannot.
+fn reduced_jpeg(bytes: &[u8], width: u32, height: u32, side: u32, scale: f32) -> Option<DynamicImage> {
+    let long = width.max(height);
+    let factor = [8u32, 4, 2].into_iter().find(|&f| 1.0 / f as f32 >= scale && long.div_ceil(f) >= side)?;
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     let ask = |length: u32| u16::try_from(length.div_ceil(factor)).ok();
     let (w, h) = decoder.scale(ask(width)?, ask(height)?).ok()?;

@@ -49,6 +49,19 @@ fn the_least_scale_that_keeps_enough_is_taken() {
 }
 
 #[test]
+fn nothing_is_smaller_than_the_scale_that_is_asked_for() {
+    let large = golden("large.jpg");
+    for (min_scale, width) in
+        [(0.0, 25), (0.125, 25), (0.13, 50), (0.26, 100), (0.5, 100), (0.51, 200), (7.0, 200)]
+    {
+        let options = DecodeOptions { min_long_side: Some(1), min_scale, ..DecodeOptions::default() };
+        assert_eq!(Image::decode(&large, &options).unwrap().width(), width, "{min_scale}");
+    }
+    let without = DecodeOptions { min_scale: 0.2, ..DecodeOptions::default() };
+    assert_eq!(Image::decode(&large, &without).unwrap().width(), 200, "reducing was not asked for");
+}
+
+#[test]
 fn every_kind_of_jpeg_can_be_reduced_or_is_shown_whole() {
     for name in ["progressive.jpg", "grey.jpg", "cmyk.jpg", "thumbnail.jpg", "trailer.jpg", "large.jpg"] {
         let (whole, small) = (decode(&golden(name), None), decode(&golden(name), Some(16)));

@@ -94,6 +94,26 @@ fn detect_finds_each_face_once_where_it_is() {
     }
 }
 
+/// A large JPEG need not be decoded whole for large faces; what is told of it stays in its own pixels.
+#[test]
+fn detect_finds_large_faces_of_a_large_jpeg_at_less_cost() {
+    let desk = Desk::new();
+    let scene = desk.photo("party.png", &[1, 2, 3], 5);
+    let (w, h) = (scene.image.width() * 5, scene.image.height() * 5);
+    scene.image.resize(w, h).save(&desk.path("large.jpg")).unwrap();
+    let look = |least: &str| desk.json(0, &["detect", "--json", "large.jpg", "--min-face", least]).remove(0);
+    let (whole, reduced) = (look("50"), look("300"));
+    assert_eq!((reduced["width"].as_u64(), reduced["height"].as_u64()), (Some(w.into()), Some(h.into())));
+    assert_ne!(whole["faces"], reduced["faces"], "the photo was not reduced");
+    let boxes =
+        |photo: &Value| photo["faces"].as_array().unwrap().iter().map(|f| numbers(&f["box"])).collect();
+    let (whole, reduced): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (boxes(&whole), boxes(&reduced));
+    assert_eq!((whole.len(), reduced.len()), (3, 3));
+    for (a, b) in whole.iter().zip(&reduced) {
+        assert!(iou(a, &[b[0], b[1], b[2], b[3]]) > 0.8, "{a:?} {b:?}");
+    }
+}
+
 #[test]
 fn detect_goes_on_after_a_photo_that_it_cannot_read() {
     let desk = Desk::new();

@@ -7,7 +7,7 @@ use phiz_image::{DecodeOptions, Image, Limits};
 pub(crate) fn check(bytes: &[u8]) {
     let limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
     for min_long_side in [None, Some(16)] {
-        let options = DecodeOptions { limits, min_long_side, upright: true };
+        let options = DecodeOptions { limits, min_long_side, ..DecodeOptions::default() };
         match Image::decode(bytes, &options) {
             Ok(image) => {
                 let (w, h) = (u64::from(image.width()), u64::from(image.height()));

@@ -48,7 +48,7 @@ fn look(
     annotate: &Annotate<'_>,
 ) -> Result<Found, Problem> {
     let options = arguments.looking.options();
-    let image = faces::open(path)?;
+    let image = if annotate.wanted() { faces::open(path)? } else { arguments.looking.open(path)? };
     let detections = engine.detect(&image, &options)?;
     let faces: Vec<(Detection, f32)> = detections
         .into_iter()

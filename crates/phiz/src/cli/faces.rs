@@ -10,6 +10,10 @@ use serde::Serialize;
 
 use crate::{DecodeOptions, DetectOptions, Detection, Engine, Face, Image, Rotate};
 
+/// Twice what the detector's main look shows, and twice the smallest face that its closest look is sure of.
+const LONG_SIDE_TO_FIND: u32 = 1280;
+const SMALLEST_TO_FIND: f32 = 28.0;
+
 /// How faces are looked for.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Looking {
@@ -34,6 +38,17 @@ impl Looking {
     pub(crate) fn options(&self) -> DetectOptions {
         let rotate = if self.rotate == RotateArgument::Auto { Rotate::Auto } else { Rotate::Never };
         DetectOptions { score: self.score, min_face: self.min_face, rotate }
+    }
+
+    /// Reads a photo at a resolution at which such faces can be found, though not described: large JPEGs need not be
+    /// decoded at their full size for that.
+    pub(crate) fn open(&self, path: &Path) -> Result<Image, Problem> {
+        let options = DecodeOptions {
+            min_long_side: Some(LONG_SIDE_TO_FIND),
+            min_scale: SMALLEST_TO_FIND / self.min_face.max(1.0),
+            ..DecodeOptions::default()
+        };
+        Ok(Image::open(path, &options)?)
     }
 }
 
