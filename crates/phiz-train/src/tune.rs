@@ -209,7 +209,7 @@ pub fn recipe(net: &Architecture, faces: usize, steps: u64) -> Recipe {
         distil: 0.2,
         relations: 0.4,
         margin_loss: 1.0,
-        margin: 0.4,
+        margin: 0.2,
         scale: 32.0,
         ..EmbedLosses::default()
     };
