@@ -55,7 +55,7 @@ enum Command {
         #[arg(long, default_value = "bundled")]
         from: String,
         /// Steps of training
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 300)]
         steps: u64,
         /// Keep a result that is worse than before
         #[arg(long)]

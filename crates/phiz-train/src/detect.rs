@@ -143,7 +143,7 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
 
     fn loss(&self, b: &B, model: &Model<B>, batch: &DetectBatch) -> Loss<B::Tensor> {
         let x = Task::<B>::pictures(self, b, batch);
-        let outputs = model.forward(b, &x, true);
+        let outputs = model.forward(b, &x, self.recipe.learns.is_empty());
         let positives: f32 = batch.targets.iter().flat_map(|t| &t.positive).sum();
         let with_points = batch.targets.iter().flat_map(|t| &t.point_weight).filter(|w| **w > 0.0).count();
         let rule = self.recipe.detect.rule();

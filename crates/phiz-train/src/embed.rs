@@ -219,7 +219,7 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
     fn loss(&self, b: &B, model: &Model<B>, batch: &EmbedBatch) -> Loss<B::Tensor> {
         let n = batch.targets.len() / self.dim;
         let x = Task::<B>::pictures(self, b, batch);
-        let raw = model.forward(b, &x, true).swap_remove(0);
+        let raw = model.forward(b, &x, self.recipe.learns.is_empty()).swap_remove(0);
         let x = loss::unit(b, &raw);
         let target = b.constant(&batch.targets, &[n, self.dim]);
         let weights = &self.recipe.embed;

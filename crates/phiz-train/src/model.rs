@@ -55,6 +55,17 @@ impl<B: Backend> Model<B> {
     /// A network with given weights, which must be complete.
     #[must_use]
     pub fn from_weights(backend: &B, net: &Architecture, weights: &Weights) -> Model<B> {
+        Model::with_learning(backend, net, weights, &learns)
+    }
+
+    /// As [`Model::from_weights`], where only such parameters learn as `learns` says by their name.
+    #[must_use]
+    pub fn with_learning(
+        backend: &B,
+        net: &Architecture,
+        weights: &Weights,
+        learns: &dyn Fn(&str) -> bool,
+    ) -> Model<B> {
         let mut tensors = BTreeMap::new();
         let mut shapes = BTreeMap::new();
         for (name, (shape, data)) in weights {

@@ -39,6 +39,10 @@ pub struct Recipe {
     /// How gradients become changes.
     #[serde(default)]
     pub optimiser: Rule,
+    /// Prefixes of the parameters that learn, beside those of heads; none is all. What does not learn keeps its
+    /// statistics too: normalisations then use those that they have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learns: Vec<String>,
     /// When to end before the last step.
     #[serde(default)]
     pub stop: Option<Stop>,
@@ -223,6 +227,7 @@ impl Recipe {
             clip: Recipe::default_clip(),
             average: Recipe::default_average(),
             optimiser: Rule::default(),
+            learns: Vec::new(),
             stop: None,
             stages: Vec::new(),
             embed: EmbedLosses { distil: 1.0, ..EmbedLosses::default() },

@@ -191,7 +191,19 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             let begun = from.weights(b, net, &task.pictures(b, &batch))?;
             adopt(&mut weights, &begun);
         }
-        let model = Model::from_weights(b, net, &weights);
+        for prefix in &recipe.learns {
+            if !weights.keys().any(|name| name.starts_with(prefix)) {
+                let reason = format!("learns: no parameter's name begins with {prefix:?}");
+                return Err(TrainError::Recipe(reason));
+            }
+        }
+        let chosen = |name: &str| {
+            let any = |prefix: &String| name.starts_with(prefix);
+            let chosen =
+                recipe.learns.is_empty() || name.starts_with("head.") || recipe.learns.iter().any(any);
+            chosen && learns(name)
+        };
+        let model = Model::with_learning(b, net, &weights, &chosen);
         let mut average = Average::new(b, &model.tensors, recipe.average);
         let tensors = |part: &Weights| -> BTreeMap<String, B::Tensor> {
             part.iter().map(|(n, (shape, data))| (n.clone(), b.constant(data, shape))).collect()

@@ -1,11 +1,12 @@
 //! Fine-tuning: an embedder that is already good learns the people of one user, of whom there are 2 to 30 photos
 //! each, without unlearning the rest.
 //!
-//! Three things make shallow data enough. The centres of the head begin at the people's mean templates, so that the
-//! first step already points the right way. The embedder as it was is its own teacher: the same losses that once
-//! distilled another network now hold every template near where it stood. And what is kept is judged: some photos
-//! of each person are held out, other people are held out altogether, and a result that is worse on either is
-//! refused.
+//! Four things make shallow data enough. Only the last layer learns: a few photos say which of the things that the
+//! network already sees tell these people apart, not what to see. The centres of the head begin at the people's mean
+//! templates, so that the first step already points the right way. The embedder as it was is its own teacher: the same
+//! losses that once distilled another network now hold every template near where it stood. And what is kept is judged:
+//! some photos of each person are held out, other people are held out altogether, and a result that is worse on either
+//! is refused.
 
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::Weights;
@@ -193,20 +194,21 @@ pub struct Outcome {
     pub ending: Ending,
 }
 
-/// The recipe of fine-tuning: gentle, at full size, with the embedder itself as teacher.
+/// The recipe of fine-tuning: the last layer, at full size, with the embedder itself as teacher.
 #[must_use]
-pub fn recipe(network: &str, faces: usize, steps: u64) -> Recipe {
-    let mut recipe = Recipe::plain(network);
-    recipe.batch = faces.clamp(2, 32);
+pub fn recipe(net: &Architecture, faces: usize, steps: u64) -> Recipe {
+    let mut recipe = Recipe::plain(&net.name);
+    recipe.learns = vec![format!("{}.", net.nodes[net.outputs[0].node].name)];
+    recipe.batch = faces.clamp(2, 64);
     recipe.decay = 0.0;
-    recipe.clip = 1.0;
     recipe.average = 0.97;
-    let schedule = Schedule { rate: 2e-4, warmup: steps / 10, steps, fall: 1.0, shape: Shape::Cosine };
+    recipe.augment = Strength { mixed: 0.3, erase: 0.0, ..Strength::default() };
+    let schedule = Schedule { rate: 1e-3, warmup: steps / 10, steps, fall: 1.0, shape: Shape::Cosine };
     recipe.stages = vec![Stage { size: CROP, schedule }];
     recipe.embed = EmbedLosses {
-        distil: 1.0,
-        relations: 2.0,
-        margin_loss: 0.05,
+        distil: 0.2,
+        relations: 0.4,
+        margin_loss: 1.0,
         margin: 0.2,
         scale: 32.0,
         ..EmbedLosses::default()
@@ -238,7 +240,7 @@ pub fn tune<B: Backend>(
             faces.names().len()
         )));
     }
-    let recipe = recipe(&net.name, faces.len(), steps);
+    let recipe = recipe(net, faces.len(), steps);
     let (learn, judged) = split(faces, recipe.seed);
     let (mut learn, judged) = (faces.some(&learn), faces.some(&judged));
     if judged.is_empty() {
