@@ -2,7 +2,7 @@
 //!
 //! A detector finds faces of about 10 to 300 pixels in its input. A photo is therefore looked at several times:
 //! - small (long side 192, with a margin), for faces that fill the photo;
-//! - at its working size (long side 640, or its own if smaller);
+//! - at its working size (long side 640, or twice its own if smaller);
 //! - enlarged or at full size in overlapping tiles, if faces of [`DetectOptions::min_face`] pixels would otherwise
 //!   be too small to be seen.
 //!
@@ -118,8 +118,8 @@ pub(crate) fn looks(width: u32, height: u32, scale: f32, min_face: f32) -> Vec<L
         margin: (OVERVIEW_SIDE - inner) / 2.0,
         at_least: OVERVIEW_SHARE * OVERVIEW_SIDE,
     });
-    // Small pictures are enlarged a little: half of a face of 20 pixels is no face.
-    let working = (WORKING_SIDE / long).min(2.0).min((320.0 / long).max(1.0));
+    // Small pictures are enlarged: half of a face of 20 pixels is no face.
+    let working = (WORKING_SIDE / long).min(2.0);
     looks.push(Look { rect: whole, scale: working, margin: 0.0, at_least: 0.0 });
     let wanted = (RELIABLE_FACE / (min_face.max(1.0) * scale)).min(2.0);
     if wanted > working * 1.25 {

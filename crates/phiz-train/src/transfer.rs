@@ -85,10 +85,26 @@ impl Start {
         pictures: &B::Tensor,
     ) -> Result<Weights, TrainError> {
         match self {
-            Start::Trained(weights) => Ok(weights.clone()),
+            Start::Trained(weights) => Ok(grown(net, weights)),
             Start::Folded(folded) => measured(b, net, folded, pictures),
         }
     }
+}
+
+/// With residual blocks that `weights` do not have beginning as identities (Goyal et al. 2017, section 5.1), so that a
+/// network grows without losing what it has learnt.
+fn grown(net: &Architecture, weights: &Weights) -> Weights {
+    let mut weights = weights.clone();
+    let sums = net.nodes.iter().filter(|node| matches!(node.op, Op::Add { .. }));
+    for last in sums.filter_map(|sum| net.nodes.get(*sum.inputs.last()?)) {
+        let scale = format!("{}.scale", last.name);
+        if let Op::Conv { out, norm: true, .. } = last.op
+            && !weights.contains_key(&format!("{}.weight", last.name))
+        {
+            weights.insert(scale, (vec![out], vec![0.0; out]));
+        }
+    }
+    weights
 }
 
 /// Folded weights in the trained form, with a normalisation that is the identity by its running statistics (and
@@ -162,4 +178,35 @@ fn measured<B: Backend>(
         });
     });
     Ok(weights)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+    use super::*;
+    use crate::flex::Flex;
+    use crate::random::Random;
+    use phiz_net::zoo::Slim;
+
+    #[test]
+    fn a_network_that_grows_computes_what_it_did() {
+        let net = |blocks| Slim { stem: 8, stages: vec![(8, blocks)], weighted: false, dim: 4 }.build("slim");
+        let b = Flex::new(1).unwrap();
+        let mut random = Random::new(3);
+        let small = Model::new(&b, &net(1), &mut random).unwrap();
+        let mut weights = Model::new(&b, &net(3), &mut random).unwrap().weights(&b);
+        let bytes: Vec<u8> = (0..2 * 16 * 16 * 3).map(|_| random.bits() as u8).collect();
+        let pictures = b.pictures(&bytes, 2, 16, 16, [127.5; 3], [127.5; 3]);
+        let start = Start::Trained(small.weights(&b));
+        weights.extend(start.weights(&b, &net(3), &pictures).unwrap());
+        let large = Model::from_weights(&b, &net(3), &weights);
+        for training in [false, true] {
+            let values = |model: &Model<Flex>| b.values(&model.forward(&b, &pictures, training)[0]);
+            let (before, after) = (values(&small), values(&large));
+            assert!(before.iter().any(|v| v.abs() > 1e-3));
+            for (x, y) in before.iter().zip(&after) {
+                assert!((x - y).abs() < 1e-5, "{before:?} {after:?}");
+            }
+        }
+    }
 }
