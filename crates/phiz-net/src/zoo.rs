@@ -6,15 +6,16 @@
 use crate::graph::{Act, Architecture, Builder, Op};
 
 /// All names that [`by_name`] knows.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "phiz-detect",
     "phiz-detect-first",
     "detect-small",
     "detect-large",
     "phiz-embed",
     "phiz-embed-first",
+    "phiz-embed-second",
     "slim-small",
-    "slim-weighted",
+    "slim-deep",
     "slim-large",
     "mobilefacenet",
     "mobilefacenet-half",
@@ -39,8 +40,9 @@ pub fn by_name(name: &str) -> Option<Architecture> {
         "phiz-embed" => embedder(512),
         // The networks of the first models, whose weights are still read.
         "phiz-embed-first" => slim(32, &[(64, 1), (128, 2), (256, 1)], false),
+        "phiz-embed-second" => slim(32, &[(64, 2), (128, 3), (256, 1)], false),
         "slim-small" => slim(24, &[(48, 1), (96, 2), (192, 1)], true),
-        "slim-weighted" => slim(32, &[(64, 2), (128, 3), (256, 1)], true),
+        "slim-deep" => slim(32, &[(64, 2), (128, 5), (256, 1)], true),
         "slim-large" => slim(48, &[(96, 2), (192, 4), (384, 2)], true),
         "mobilefacenet" => mobilefacenet(name, 64, 128),
         "mobilefacenet-half" => mobilefacenet(name, 32, 128),
@@ -144,10 +146,10 @@ fn first_detector() -> Architecture {
 
 /// Slim dense residual embedder: an aligned 112×112 face to `dim` numbers (not yet of unit length).
 ///
-/// The mean over the last map makes it independent of the input's size, so that training may begin at 64×64.
+/// Every place of the last map weighs on its own; at another input size, during training, it is their mean.
 #[must_use]
 pub fn embedder(dim: usize) -> Architecture {
-    Slim { stem: 32, stages: vec![(64, 2), (128, 3), (256, 1)], weighted: false, dim }.build("phiz-embed")
+    Slim { stem: 32, stages: vec![(64, 2), (128, 3), (256, 1)], weighted: true, dim }.build("phiz-embed")
 }
 
 /// A slim dense residual embedder.
