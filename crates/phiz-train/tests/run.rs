@@ -26,6 +26,7 @@ use phiz_train::shards::{CROP, CROP_BYTES, Faces};
 use phiz_train::transfer::{Start, unfolded};
 use phiz_train::tune;
 use phiz_train::watch::{Progress, Silent, Watch};
+use phiz_train::weights::read_weights;
 
 /// A network that learns in moments.
 fn network() -> Architecture {
@@ -273,6 +274,9 @@ fn what_goes_wrong_ends_in_words_and_loses_nothing() {
     let text = error(&wild, &options);
     assert!(text.contains("not finite") && text.contains("lower the learning rate"), "{text}");
 
+    let text = error(&recipe(|r| r.learns = vec!["temple.".into()]), &bench.options("nothing"));
+    assert!(text.contains("learns") && text.contains("temple."), "{text}");
+
     // A disk that takes no more: a folder where the file would be written stands for it.
     let mut options = bench.options("full");
     let plain = recipe(|_| {});
@@ -435,6 +439,12 @@ fn fine_tuning_is_judged_by_what_was_held_out() {
     assert_eq!((outcome.before.photos, outcome.after.photos), (5, 5), "one photo of each of five people");
     assert!(outcome.after.errors <= outcome.before.errors, "{outcome:?}");
     assert!(outcome.before.equal_error.is_some());
+    // Only the last layer is another one; averaging rounds the rest.
+    let tuned = read_weights(&options.folder.join("model.safetensors")).unwrap();
+    for (name, (_, before)) in &weights {
+        let off = before.iter().zip(&tuned[name].1).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert_eq!(off > 1e-4, name.starts_with("template."), "{name}: {off}");
+    }
     assert_eq!(tune(&bench.train, &options).unwrap(), outcome, "a finished run, called again, is the same");
     let (learn, judged) = tune::split(&bench.train, 1);
     assert_eq!((learn.len(), judged.len()), (15, 5));
