@@ -131,6 +131,52 @@ fn people_are_put_right_and_back() {
 }
 
 #[test]
+fn one_to_one() {
+    let desk = Desk::new();
+    desk.photo("ada.png", 11, 9);
+    desk.photo("stranger.png", 77, 10);
+    let verify = |code, arguments: &[&str]| {
+        let (out, _) = desk.run(code, &[&["verify", "--json", "--fmr", "0.05"], arguments].concat());
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let yes = verify(0, &["--as", "ada", "ada.png"]);
+    assert_eq!((&yes["same"], &yes["person"], &yes["id"]), (&true.into(), &"Ada".into(), &"p1".into()));
+    assert!(yes["fmr"].as_f64().unwrap() <= 0.05 && yes["similarity"].as_f64().unwrap() > 0.3, "{yes}");
+    assert_eq!(yes["denied"], false);
+    for (person, photo) in [("p2", "ada.png"), ("Ada", "stranger.png")] {
+        let no = verify(1, &["--as", person, photo]);
+        assert_eq!((&no["same"], &no["denied"]), (&false.into(), &false.into()), "{no}");
+    }
+    let (out, _) = desk.run(0, &["verify", "--as", "Ada", "ada.png", "--fmr", "0.05"]);
+    assert!(out.starts_with("this is Ada (p1): similarity 0.") && out.contains("reached by"), "{out}");
+
+    // What was said not to be Ada counts, however similar; and no more once it is taken back.
+    desk.run(0, &["people", "not", "Ada", "ada.png"]);
+    let denied = verify(1, &["--as", "Ada", "ada.png"]);
+    assert_eq!((&denied["same"], &denied["denied"]), (&false.into(), &true.into()));
+    assert_eq!(denied["similarity"], yes["similarity"]);
+    let (out, _) = desk.run(1, &["verify", "--as", "Ada", "ada.png"]);
+    assert!(out.starts_with("this is not Ada (p1)") && out.contains("it was said"), "{out}");
+    desk.run(0, &["people", "allow", "n1"]);
+    assert_eq!(verify(0, &["--as", "Ada", "ada.png"]), yes);
+
+    desk.run(0, &["people", "rename", "Cleo", "Ada"]);
+    desk.run(0, &["people", "remove", "Ben", "--yes"]);
+    for (arguments, says) in [
+        (&["--as", "Ada", "ada.png"][..], "2 people have that name"),
+        (&["--as", "Nobody", "ada.png"], "no person of that name"),
+        (&["--as", "p2", "ada.png"], "no person p2"),
+        (&["--as", "p1", "none.png"], "none.png"),
+        (&["--as", "p1", "ada.png", "--fmr", "2"], "--fmr"),
+        (&["--as", "p1", "ada.png", "stranger.png"], "cannot be used with"),
+        (&["ada.png"], "required"),
+    ] {
+        let (out, err) = desk.run(2, &[&["verify"], arguments].concat());
+        assert!(out.is_empty() && err.contains(says), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
 fn removing_and_destroying() {
     let desk = Desk::new();
     let (out, err) = desk.run(0, &["people", "remove", "Ben", "f1", "--yes"]);

@@ -1,36 +1,39 @@
 //! The gallery: what a caller holds.
 //!
-//! Its parts: this file opens, reads, writes and keeps the index in step; [`enroll`] takes faces in, [`search`]
-//! decides, [`edit`] changes people and can take that back, [`upkeep`] destroys, checks and counts, [`keys`] changes the
-//! key.
+//! Its parts: this file opens, reads and writes; [`follow`] keeps the index in step, [`look`] lists, [`enroll`] takes faces
+//! in, [`search`] decides, [`edit`] changes people, [`journal`] takes that back, [`upkeep`] destroys, checks and counts,
+//! [`keys`] changes the key.
 
 mod edit;
 mod enroll;
+mod follow;
+mod journal;
 mod keys;
+mod look;
 mod search;
 mod upkeep;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use phiz_net::card::Thresholds;
 use serde::{Deserialize, Serialize};
 
-pub use edit::{Operation, Undone};
 pub(crate) use enroll::add_face;
 pub use enroll::{EnrollRules, Enrolled, Outcome, Refusal, Whom};
+pub use journal::{Operation, Undone};
+pub(crate) use look::with_all;
 pub(crate) use search::Against;
 pub use search::{Filter, Identified, Search, Verified};
 pub use upkeep::{Purge, Purged, Statistics};
 
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::index::{self, Index, Loaded};
-use crate::model::{Face, FaceId, Negative, Person, PersonId};
+use crate::index::Index;
 use crate::rates;
-use crate::rows::{Codec, combine};
+use crate::rows::Codec;
 use crate::seal::{Key, Sealer, Wrap};
-use crate::store::{Kind, Rows, RowsMut, SqliteStore, Store, Tag};
+use crate::store::{Rows, RowsMut, SqliteStore, Store};
 
 /// The embedder that a gallery is bound to.
 #[derive(Clone, Debug, PartialEq)]
@@ -364,306 +367,4 @@ impl Gallery {
         Err(GalleryError::new(ErrorKind::Caller, reason)
             .hint_at("give templates as the model's embedder makes them"))
     }
-}
-
-/// The index.
-impl Gallery {
-    fn note(&self, note: impl Into<String>) {
-        lock(&self.notes).push(note.into());
-    }
-
-    /// The index, in step with the store; loaded or built if need be.
-    fn index(&self) -> Result<RwLockReadGuard<'_, Option<Index>>> {
-        // Another writer may come between bringing the index up to date and reading it: what is searched is a state
-        // not older than this call, which is all that is promised.
-        {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            let mark = self.read(|rows, _| rows.mark())?;
-            if index.as_ref().is_some_and(|index| index.mark == mark) {
-                return Ok(index);
-            }
-        }
-        let mut held = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let mut index = match held.take() {
-            Some(index) => index,
-            None => self.load_index(),
-        };
-        self.follow(&mut index)?;
-        if index.pending() > Self::worth_saving(index.len()) {
-            self.save_index(&mut index);
-        }
-        *held = Some(index);
-        drop(held);
-        Ok(self.index.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Fewer changes than this are read again from the store in less time than the file takes to be written.
-    fn worth_saving(people: usize) -> usize {
-        (people / 64).max(256)
-    }
-
-    fn load_index(&self) -> Index {
-        if let Some(path) = &self.index_file {
-            match index::load(path, self.head.dim, &self.id, &self.sealer) {
-                Loaded::Index(index) => return *index,
-                Loaded::Absent => {}
-                Loaded::Unusable(why) => {
-                    self.note(format!(
-                        "{}: the index {why}; it is built anew from the gallery",
-                        path.display()
-                    ));
-                }
-            }
-        }
-        Index::new(self.head.dim)
-    }
-
-    fn save_index(&self, index: &mut Index) {
-        let Some(path) = self.index_file.as_ref().filter(|_| !self.read_only) else { return };
-        // It is a cache: not being able to write it costs time at the next start, nothing else.
-        if let Err(e) = index::save(index, path, &self.id, &self.sealer) {
-            self.note(format!("the index could not be written and will be built again: {e}"));
-        }
-    }
-
-    /// Brings an index to the store's present state, and the settings with it.
-    fn follow(&self, index: &mut Index) -> Result<()> {
-        let dim = self.head.dim;
-        let settings = self.read(|rows, codec| {
-            let mark = rows.mark()?;
-            let changed = rows.changed_since(&index.mark)?;
-            if changed.is_none() {
-                *index = Index::new(dim);
-            }
-            let mut bring = |person: u64| -> Result<()> {
-                let templates = codec.templates(rows, PersonId(person))?;
-                index.set(person, combine(templates.iter().map(|(_, t)| t)).as_deref());
-                Ok(())
-            };
-            match changed {
-                Some(changed) => changed.into_iter().try_for_each(&mut bring)?,
-                None => {
-                    let mut after = 0;
-                    loop {
-                        let page = rows.page(Kind::Person, after, 1000)?;
-                        let Some((last, _)) = page.last() else { break };
-                        after = *last;
-                        page.iter().try_for_each(|(id, _)| bring(*id))?;
-                    }
-                }
-            }
-            index.mark = mark;
-            read_settings(rows, &self.sealer, &self.head)
-        })?;
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
-        Ok(())
-    }
-}
-
-impl Drop for Gallery {
-    fn drop(&mut self) {
-        let held = self.index.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut index) = held
-            && index.pending() > Self::worth_saving(index.len())
-        {
-            self.save_index(&mut index);
-        }
-    }
-}
-
-/// Looking.
-impl Gallery {
-    /// The identity of the model that the gallery is bound to.
-    #[must_use]
-    pub fn model(&self) -> &str {
-        &self.head.model
-    }
-
-    /// Values that a template has.
-    #[must_use]
-    pub fn dim(&self) -> usize {
-        self.head.dim
-    }
-
-    /// Fails unless the gallery is bound to this model: templates of two models are never compared.
-    ///
-    /// # Errors
-    /// It is bound to another.
-    pub fn expect_model(&self, id: &str) -> Result<()> {
-        if id == self.head.model { Ok(()) } else { Err(other_model(&self.head.model, id)) }
-    }
-
-    /// Whether what lies on the disk is sealed.
-    #[must_use]
-    pub fn is_sealed(&self) -> bool {
-        self.sealer.is_sealed()
-    }
-
-    /// What the user should know, since last asked: an index that had to be built anew, a key that others may read.
-    pub fn notes(&self) -> Vec<String> {
-        std::mem::take(&mut lock(&self.notes))
-    }
-
-    /// How many people there are.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn len(&self) -> Result<usize> {
-        self.read(|rows, _| Ok(rows.count(Kind::Person)? as usize))
-    }
-
-    /// Whether there is nobody.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.len()? == 0)
-    }
-
-    /// A person.
-    ///
-    /// # Errors
-    /// There is none of that id, or the store cannot be read.
-    pub fn person(&self, id: PersonId) -> Result<Person> {
-        self.read(|rows, codec| {
-            codec.person(rows, id)?.ok_or_else(|| GalleryError::missing(format!("person {id}")))
-        })
-    }
-
-    /// All people of a name, whatever its case; by id.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn named(&self, name: &str) -> Result<Vec<Person>> {
-        let filter = Filter { name: Some(name.into()), ..Filter::default() };
-        self.people(&filter, None, usize::MAX)
-    }
-
-    /// The one person that a user means: by id (`p12`) or by a name that only one has.
-    ///
-    /// # Errors
-    /// Nobody or several people are called so.
-    pub fn resolve(&self, text: &str) -> Result<Person> {
-        let mut named = self.named(text)?;
-        if let (true, Ok(id)) = (named.is_empty(), text.parse::<PersonId>()) {
-            return self.person(id);
-        }
-        match named.len() {
-            0 => Err(GalleryError::missing("person of that name")),
-            1 => Ok(named.remove(0)),
-            _ => {
-                let ids: Vec<String> = named.iter().map(|p| p.id.to_string()).collect();
-                let reason = format!("{} people have that name", ids.len());
-                Err(GalleryError::new(ErrorKind::Conflict, reason)
-                    .hint_at(format!("say which by id: {}", ids.join(", "))))
-            }
-        }
-    }
-
-    /// Up to `limit` people that pass a filter, by rising id, from after an id on.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn people(&self, filter: &Filter, after: Option<PersonId>, limit: usize) -> Result<Vec<Person>> {
-        let after = after.map_or(0, |id| id.0);
-        self.read(|rows, codec| {
-            let mut found = Vec::new();
-            let mut take = |id: u64| -> Result<bool> {
-                if let Some(person) = codec.person(rows, PersonId(id))?
-                    && filter.passes(&person)
-                {
-                    found.push(person);
-                }
-                Ok(found.len() < limit)
-            };
-            match filter.tagged(rows, &codec)? {
-                Some(ids) => {
-                    for id in ids.into_iter().filter(|id| *id > after) {
-                        if !take(id)? {
-                            break;
-                        }
-                    }
-                }
-                None => {
-                    let mut after = after;
-                    'pages: loop {
-                        let page = rows.page(Kind::Person, after, 256)?;
-                        let Some((last, _)) = page.last() else { break };
-                        after = *last;
-                        for (id, _) in &page {
-                            if !take(*id)? {
-                                break 'pages;
-                            }
-                        }
-                    }
-                }
-            }
-            Ok(found)
-        })
-    }
-
-    /// A person's faces, by id.
-    ///
-    /// # Errors
-    /// There is no such person, or the store cannot be read.
-    pub fn faces(&self, person: PersonId) -> Result<Vec<Face>> {
-        self.read(|rows, codec| {
-            if rows.get(Kind::Person, person.0)?.is_none() {
-                return Err(GalleryError::missing(format!("person {person}")));
-            }
-            let ids = rows.owned(Kind::Face, person.0)?;
-            ids.into_iter().filter_map(|id| codec.face(rows, FaceId(id)).transpose()).collect()
-        })
-    }
-
-    /// A face.
-    ///
-    /// # Errors
-    /// There is none of that id, or the store cannot be read.
-    pub fn face(&self, id: FaceId) -> Result<Face> {
-        self.read(|rows, codec| {
-            codec.face(rows, id)?.ok_or_else(|| GalleryError::missing(format!("face {id}")))
-        })
-    }
-
-    /// A face's template.
-    ///
-    /// # Errors
-    /// There is no such face, or the store cannot be read.
-    pub fn template(&self, id: FaceId) -> Result<Vec<f32>> {
-        self.face(id)?;
-        self.read(|rows, codec| Ok(codec.template(rows, id)?.template))
-    }
-
-    /// A face's aligned crop, if it is kept: the encoded picture.
-    ///
-    /// # Errors
-    /// There is no such face, or the store cannot be read.
-    pub fn crop(&self, id: FaceId) -> Result<Option<Vec<u8>>> {
-        self.face(id)?;
-        self.read(|rows, codec| {
-            let row = rows.get(Kind::Crop, id.0)?;
-            row.map(|row| codec.open(Kind::Crop, id.0, &row)).transpose()
-        })
-    }
-
-    /// The faces that are said not to be a person.
-    ///
-    /// # Errors
-    /// There is no such person, or the store cannot be read.
-    pub fn negatives(&self, person: PersonId) -> Result<Vec<Negative>> {
-        self.person(person)?;
-        self.read(|rows, codec| Ok(codec.negatives(rows, person)?.into_iter().map(|(n, _)| n).collect()))
-    }
-}
-
-/// Ids that carry all of some tags.
-pub(crate) fn with_all(rows: &dyn Rows, tags: &[Tag]) -> Result<Option<Vec<u64>>> {
-    let Some((first, rest)) = tags.split_first() else { return Ok(None) };
-    let mut ids = rows.tagged(Kind::Person, first)?;
-    for tag in rest {
-        let others = rows.tagged(Kind::Person, tag)?;
-        ids.retain(|id| others.binary_search(id).is_ok());
-    }
-    Ok(Some(ids))
 }

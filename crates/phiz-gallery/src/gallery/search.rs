@@ -73,7 +73,7 @@ pub struct Search {
     /// The second person must be this many times more likely a coincidence than the first, else the answer is
     /// [`Decision::Ambiguous`].
     pub margin: f64,
-    /// Candidates to list.
+    /// Candidates to list, as far as there are people.
     pub most: usize,
     /// Among whom.
     pub among: Filter,
@@ -91,7 +91,8 @@ pub struct Identified {
     /// Who it is.
     #[serde(flatten)]
     pub decision: Decision,
-    /// The most similar people, whether similar enough or not.
+    /// The most similar people, by falling similarity. The first, and all who are similar enough, are certain; among
+    /// the others somebody nearly as similar may be left out.
     pub candidates: Vec<Candidate>,
     /// People who would have been candidates, had it not been said that a face like this is not them.
     pub denied: Vec<PersonId>,
@@ -299,11 +300,13 @@ impl Gallery {
         self.read(|rows, codec| {
             let mut ranked = Ranked { exact: Vec::new(), denied: Vec::new(), complete: false };
             for hit in hits {
-                // Those who follow are no more similar than this. All of the list must be exact as far as it is
-                // similar enough; below that only the best need be.
+                // Those who follow are no more similar than this. Who is similar enough, and who is first, must be
+                // certain; the rest of the list is filled with who comes next.
                 let at_most = hit.similarity + bound;
-                let needed = if at_most < floor { 1 } else { search.most.max(2) };
-                if ranked.exact.get(needed - 1).is_some_and(|(s, _)| *s >= at_most) {
+                let certain = if at_most < floor { 1 } else { search.most.max(2) };
+                if ranked.exact.len() >= search.most
+                    && ranked.exact.get(certain - 1).is_some_and(|(s, _)| *s >= at_most)
+                {
                     ranked.complete = true;
                     break;
                 }

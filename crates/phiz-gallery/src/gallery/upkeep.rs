@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::edit::{Entry, entry, referenced};
+use super::journal::{Entry, entry, referenced};
 use super::{Gallery, now, write_settings};
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::index::{self, Index, Loaded};
@@ -161,7 +161,7 @@ fn pieces_of(
             out.add_samples(codec.open(kind, id, row)?.get(..codec.dim * 4).unwrap_or_default())
         }
         Kind::Journal => {
-            for name in super::edit::names(&entry(codec, OperationId(id), row)?) {
+            for name in super::journal::names(&entry(codec, OperationId(id), row)?) {
                 out.add(name.as_bytes());
             }
         }

@@ -280,12 +280,9 @@ impl Index {
         let mut rows: Vec<usize> = (0..self.ids.len()).filter(|row| self.is_alive(*row)).collect();
         rows.sort_unstable_by_key(|row| self.ids[*row]);
         let mut bytes = vec![0x80; rows.len().next_multiple_of(LANES) * self.padded];
-        let mut codes = Vec::with_capacity(self.padded);
         for (to, row) in rows.iter().enumerate() {
             let (from, first) = self.bytes_from(row / LANES);
-            codes.clear();
-            codes.extend(scan::unpack(from, self.padded, row - first * LANES));
-            scan::pack(&mut bytes, self.padded, to, &codes);
+            scan::copy(from, row - first * LANES, &mut bytes, to, self.padded);
         }
         let ids = rows.iter().map(|row| self.ids[*row]).collect();
         (bytes, ids, rows.iter().map(|row| self.scales[*row]).collect())

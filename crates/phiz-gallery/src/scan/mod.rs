@@ -103,6 +103,16 @@ pub(crate) fn unpack(blocks: &[u8], dim: usize, row: usize) -> impl Iterator<Ite
     (0..dim).map(move |d| (block[(d / 4 * LANES + row % LANES) * 4 + d % 4] ^ 0x80).cast_signed())
 }
 
+/// Copies a row as it lies into another place.
+pub(crate) fn copy(from: &[u8], row: usize, to: &mut [u8], at: usize, dim: usize) {
+    let from = &from[row / LANES * LANES * dim..][..LANES * dim];
+    let to = &mut to[at / LANES * LANES * dim..][..LANES * dim];
+    let (from, to) = (from.as_chunks::<4>().0, to.as_chunks_mut::<4>().0);
+    for (from, to) in from.chunks_exact(LANES).zip(to.chunks_exact_mut(LANES)) {
+        to[at % LANES] = from[row % LANES];
+    }
+}
+
 /// A template in 8 bits: `value ≈ scale × code`, codes −127 to 127, padded with zeros to `dim`.
 pub(crate) fn quantise(template: &[f32], dim: usize) -> (Vec<i8>, f32) {
     let largest = template.iter().fold(0.0f32, |m, v| m.max(v.abs()));
@@ -198,6 +208,18 @@ mod tests {
                 assert!(out.iter().all(|v| v - offset(&probe) == wanted), "{}", kernel.name);
             }
         }
+    }
+
+    #[test]
+    fn rows_are_copied_as_they_lie() {
+        let mut random = Random(3);
+        let dim = 24;
+        let rows: Vec<Vec<i8>> =
+            (0..40).map(|_| (0..dim).map(|_| random.byte().cast_signed()).collect()).collect();
+        let (mut from, mut to) = (vec![0; 48 * dim], vec![0; 48 * dim]);
+        rows.iter().enumerate().for_each(|(i, row)| pack(&mut from, dim, i, row));
+        (0..40).for_each(|i| copy(&from, i, &mut to, 39 - i, dim));
+        assert!((0..40).all(|i| unpack(&to, dim, 39 - i).eq(rows[i].iter().copied())));
     }
 
     #[test]

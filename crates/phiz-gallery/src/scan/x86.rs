@@ -21,8 +21,8 @@ macro_rules! tiles {
         let mut block = 0;
         while block * LANES < rows {
             let left = rows / LANES - block;
-            // One probe waits for memory, and memory comes fastest in one stream; several have sums to keep busy.
-            let many = if left >= 2 && count > 1 { 2 } else { 1 };
+            // Few probes wait for memory, and memory comes fastest in one stream; more have sums to keep busy.
+            let many = if left >= 2 && count > 3 { 2 } else { 1 };
             let mut probe = 0;
             while probe < count {
                 let taken = match (many, count - probe) {

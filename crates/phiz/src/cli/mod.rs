@@ -81,7 +81,7 @@ enum Command {
     Gallery(gallery::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
-    /// Say whether two photos show the same person
+    /// Say whether two photos show the same person, or a photo somebody known
     Verify(verify::Arguments),
     /// Write the templates of faces to a file, for other programs
     Embed(embed::Arguments),

@@ -1,12 +1,14 @@
-//! `phiz verify`: whether two photos show the same person.
+//! `phiz verify`: whether two photos show the same person, or a photo somebody from the gallery.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use phiz_gallery::Rate;
 use serde_json::json;
 
 use super::faces::{self, Looking};
 use super::{Done, Failure, Shared};
+use crate::{Engine, Face};
 
 /// Arguments of `phiz verify`.
 #[derive(Args)]
@@ -14,7 +16,11 @@ pub(crate) struct Arguments {
     /// A photo
     a: PathBuf,
     /// Another photo
-    b: PathBuf,
+    #[arg(required_unless_present = "person", conflicts_with = "person")]
+    b: Option<PathBuf>,
+    /// Instead of another photo: a person in the gallery, by id or by a name that only one has
+    #[arg(long = "as", value_name = "PERSON")]
+    person: Option<String>,
     /// Say "same" where no more than this share of pairs of different people would be called the same
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     fmr: f64,
@@ -31,15 +37,24 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     check_rate("--fmr", arguments.fmr)?;
     let engine = shared.engine()?;
-    let face = |path: &PathBuf| {
-        faces::open(path)
-            .and_then(|image| faces::one(&engine, &image, &arguments.looking, arguments.largest))
-            .map_err(|problem| Failure::new(format!("{}: {problem}", path.display())).hint(problem.hint))
-    };
-    let (a, b) = (face(&arguments.a)?, face(&arguments.b)?);
+    match (&arguments.person, &arguments.b) {
+        (Some(person), _) => with_person(arguments, shared, &engine, person),
+        (None, Some(b)) => with_photo(arguments, &engine, b),
+        (None, None) => Err(Failure::new("nothing to compare the photo with").hint("give another, or --as")),
+    }
+}
+
+fn face(path: &Path, arguments: &Arguments, engine: &Engine) -> Result<Face, Failure> {
+    faces::open(path)
+        .and_then(|image| faces::one(engine, &image, &arguments.looking, arguments.largest))
+        .map_err(|problem| Failure::new(format!("{}: {problem}", path.display())).hint(problem.hint))
+}
+
+fn with_photo(arguments: &Arguments, engine: &Engine, b: &Path) -> Result<Done, Failure> {
+    let (a, b) = (face(&arguments.a, arguments, engine)?, face(b, arguments, engine)?);
     let similarity =
         a.template.similarity(&b.template).ok_or_else(|| Failure::new("templates of two models"))?;
-    let Ok(thresholds) = thresholds(&engine) else {
+    let Ok(thresholds) = thresholds(engine) else {
         match arguments.json {
             true => println!("{}", json!({ "similarity": similarity, "fmr": null, "same": null })),
             false => println!("similarity {similarity:.3}"),
@@ -57,6 +72,34 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         let verdict = if same { "the same person" } else { "not the same person" };
         let reached = one_in(fmr, thresholds.least_measured(), "pairs of different people");
         println!("{verdict}: similarity {similarity:.3}, reached by {reached}");
+    }
+    Ok(if same { Done::Well } else { Done::Partly })
+}
+
+/// By all faces of the person, and by what was said not to be them.
+fn with_person(
+    arguments: &Arguments,
+    shared: &Shared,
+    engine: &Engine,
+    person: &str,
+) -> Result<Done, Failure> {
+    let gallery = shared.open_gallery_of(engine)?;
+    let person = gallery.resolve(person)?;
+    let (id, name) = (person.id, person.details.name);
+    let face = face(&arguments.a, arguments, engine)?;
+    let found = gallery.verify(face.template.vector(), id, Rate::Fmr(arguments.fmr))?;
+    let (same, similarity) = (found.accepted, found.similarity);
+    if arguments.json {
+        let line = json!({
+            "similarity": similarity, "fmr": found.fmr, "same": same,
+            "person": name, "id": id, "denied": found.denied,
+        });
+        println!("{line}");
+    } else {
+        let verdict = if same { "this is" } else { "this is not" };
+        let reached = one_in(found.fmr, gallery.thresholds().least_measured(), "pairs of different people");
+        let denied = if found.denied { "; it was said that a face like this is not them" } else { "" };
+        println!("{verdict} {name} ({id}): similarity {similarity:.3}, reached by {reached}{denied}");
     }
     Ok(if same { Done::Well } else { Done::Partly })
 }
