@@ -38,7 +38,7 @@ fn main() -> Anything<()> {
         let b = theirs.run(tvec![tract_image.clone()])?;
         tract = tract.min(began.elapsed().as_secs_f64());
         for (a, b) in a.iter().zip(&b) {
-            let b = b.to_array_view::<f32>()?;
+            let b = b.to_plain_array_view::<f32>()?;
             off = a.data.iter().zip(b.iter()).fold(off, |off, (a, b)| off.max((a - b).abs()));
         }
     }
