@@ -45,10 +45,15 @@ pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
     }
     for name in eight {
         let scales = weights.remove(&format!("{name}{SCALE}"));
-        let Some(((_, scales), (_, data))) = scales.zip(weights.get_mut(&name)) else {
-            return Err(TrainError::file(path, &format!("tensor {name:?} is I8 without its {name}{SCALE}")));
-        };
-        *data = expanded(data, &scales);
+        match (scales, weights.get_mut(&name)) {
+            (Some((_, scales)), Some((shape, data))) if shape.first() == Some(&scales.len()) => {
+                *data = expanded(data, &scales);
+            }
+            _ => {
+                let reason = format!("tensor {name:?} is I8 without one {name}{SCALE} for each of its rows");
+                return Err(TrainError::file(path, &reason));
+            }
+        }
     }
     Ok(weights)
 }
@@ -135,5 +140,25 @@ mod tests {
 
         fs::write(&path, b"cut off").expect("writes");
         assert!(read_weights(&path).expect_err("no file").to_string().contains("not a whole"));
+    }
+
+    #[test]
+    fn eight_bits_need_a_scale_for_each_row() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("w.safetensors");
+        let mut write = |scales: &[f32]| {
+            let bytes = scales.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let eight = ("a".to_owned(), Dtype::I8, vec![2, 3], vec![1, 2, 3, 4, 5, 0xff]);
+            let scale = (format!("a{SCALE}"), Dtype::F32, vec![scales.len()], bytes);
+            write_tensors(&path, &[eight, scale]).expect("writes");
+            read_weights(&path)
+        };
+        assert_eq!(
+            write(&[1.0, 2.0]).expect("reads")["a"],
+            (vec![2, 3], vec![1.0, 2.0, 3.0, 8.0, 10.0, -2.0])
+        );
+        for wrong in [&[][..], &[1.0], &[1.0, 2.0, 3.0]] {
+            assert!(write(wrong).expect_err("too few or many").to_string().contains("each of its rows"));
+        }
     }
 }

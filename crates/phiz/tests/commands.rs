@@ -328,3 +328,19 @@ fn galleries_refuse_what_cannot_be_theirs() {
     let (_, err) = desk.run(2, &["identify", "a.png", "--gallery", "not.phiz"]);
     assert!(err.contains("not.phiz"), "{err}");
 }
+
+#[test]
+fn models_are_listed_with_their_costs_and_others_beside_them() {
+    let desk = Desk::new();
+    let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/phiz-detect.toml");
+    let card = card.to_str().unwrap();
+    let arguments = ["model", "info", "phiz-detect", "slim-small", "--measure", "--detector", card];
+    let (out, _) = desk.run(0, &arguments);
+    let rows: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 4, "{out}");
+    assert_eq!((rows[1][0], rows[2][0], rows[3][0]), ("phiz-detect", "slim-small", "phiz-detect"), "{out}");
+    assert_eq!(rows[1][3], "201901");
+    assert!(rows[1..].iter().all(|row| row.last().unwrap().parse::<f64>().unwrap() > 0.0), "{out}");
+    let (_, err) = desk.run(2, &["model", "info", "phiz-nothing"]);
+    assert!(err.contains("phiz-nothing") && err.contains("slim-small"), "{err}");
+}

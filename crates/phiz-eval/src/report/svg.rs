@@ -33,13 +33,15 @@ fn y_of(axis: &Axis, value: f64) -> f64 {
     HEIGHT - BOTTOM - place(axis, value) * (HEIGHT - TOP - BOTTOM)
 }
 
-/// Values worth a line: decades, or about five even steps of 1, 2 or 5.
+/// Values worth a line: decades (every second of many), or about five even steps of 1, 2 or 5.
 fn ticks(axis: &Axis) -> Vec<f64> {
     if axis.log {
         let (from, to) = (axis.low.log10().ceil() as i32, axis.high.log10().floor() as i32);
         let decades: Vec<f64> = (from..=to).map(|e| 10f64.powi(e)).collect();
+        // More than fit beside each other with their labels: every second, the highest among them.
+        let step = if decades.len() > 6 { 2 } else { 1 };
         if decades.len() > 2 {
-            return decades;
+            return decades.into_iter().rev().step_by(step).rev().collect();
         }
         let all = (from - 1..=to).flat_map(|e| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(e)));
         return all.filter(|v| *v >= axis.low * 0.999 && *v <= axis.high * 1.001).collect();
@@ -213,6 +215,7 @@ mod tests {
     fn ticks_are_few_and_round() {
         for (a, expected) in [
             (axis(true, true, 1e-4, 1.0), vec!["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]),
+            (axis(true, true, 1e-7, 1.0), vec!["0.0001 %", "0.01 %", "1 %", "100 %"]),
             (axis(false, true, 0.0, 1.0), vec!["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]),
             (axis(false, false, -0.35, 0.9), vec!["0", "0.5"]),
             (axis(true, false, 1.0, 50.0), vec!["1", "2", "5", "10", "20", "50"]),

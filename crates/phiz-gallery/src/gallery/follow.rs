@@ -87,10 +87,7 @@ impl Gallery {
                 Some(changed) => changed.into_iter().try_for_each(&mut bring)?,
                 None => {
                     let mut after = 0;
-                    loop {
-                        let page = rows.page(Kind::Person, after, 1000)?;
-                        let Some((last, _)) = page.last() else { break };
-                        after = *last;
+                    while let Some(page) = rows.next_page(Kind::Person, &mut after, 1000)? {
                         page.iter().try_for_each(|(id, _)| bring(*id))?;
                     }
                 }

@@ -87,10 +87,7 @@ impl Gallery {
         self.read(|rows, codec| {
             let mut all = Vec::new();
             let mut after = 0;
-            loop {
-                let page = rows.page(Kind::Journal, after, 256)?;
-                let Some((last, _)) = page.last() else { break };
-                after = *last;
+            while let Some(page) = rows.next_page(Kind::Journal, &mut after, 256)? {
                 for (id, row) in &page {
                     let Entry { at, what, .. } = entry(codec, OperationId(*id), row)?;
                     all.push(Operation { id: OperationId(*id), at, what });

@@ -39,10 +39,7 @@ impl Gallery {
             let new = Codec { sealer: &fresh, dim: old.dim };
             for kind in Kind::ALL {
                 let mut after = 0;
-                loop {
-                    let page = rows.page(kind, after, 256)?;
-                    let Some((last, _)) = page.last() else { break };
-                    after = *last;
+                while let Some(page) = rows.next_page(kind, &mut after, 256)? {
                     for (id, row) in &page {
                         let value = zeroize::Zeroizing::new(old.open(kind, *id, row)?);
                         let tags = match kind {

@@ -120,10 +120,7 @@ impl Gallery {
                 }
                 None => {
                     let mut after = after;
-                    'pages: loop {
-                        let page = rows.page(Kind::Person, after, 256)?;
-                        let Some((last, _)) = page.last() else { break };
-                        after = *last;
+                    'pages: while let Some(page) = rows.next_page(Kind::Person, &mut after, 256)? {
                         for (id, _) in &page {
                             if !take(*id)? {
                                 break 'pages;

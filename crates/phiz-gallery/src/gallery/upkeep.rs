@@ -83,10 +83,7 @@ fn destroy(
     let mut purged = Purged { operations: 0, faces: 0, negatives: 0, proof: None };
     let mut needed = BTreeSet::new();
     let mut after = 0;
-    loop {
-        let page = rows.page(Kind::Journal, after, 64)?;
-        let Some((last, _)) = page.last() else { break };
-        after = *last;
+    while let Some(page) = rows.next_page(Kind::Journal, &mut after, 64)? {
         for (id, row) in &page {
             let entry = entry(codec, OperationId(*id), row)?;
             if keep(&entry) {
@@ -214,10 +211,7 @@ impl Gallery {
         self.read(|rows, _| {
             for kind in Kind::ALL {
                 let mut after = 0;
-                loop {
-                    let page = rows.page(kind, after, 256)?;
-                    let Some((last, _)) = page.last() else { break };
-                    after = *last;
+                while let Some(page) = rows.next_page(kind, &mut after, 256)? {
                     page.iter().for_each(|(_, row)| pieces.forgive(&finder, &row.body));
                 }
             }
@@ -345,10 +339,7 @@ impl Gallery {
             }
             let mut stray: BTreeSet<u64> = index.people().collect();
             let mut after = 0;
-            loop {
-                let page = rows.page(Kind::Person, after, 256)?;
-                let Some((last, _)) = page.last() else { break };
-                after = *last;
+            while let Some(page) = rows.next_page(Kind::Person, &mut after, 256)? {
                 for (id, _) in &page {
                     stray.remove(id);
                     // Rows that do not open are told of already.

@@ -101,6 +101,17 @@ pub trait Rows {
     /// # Errors
     /// See [`Rows::mark`].
     fn page(&self, kind: Kind, after: u64, limit: usize) -> Result<Vec<(u64, Row)>>;
+    /// The page behind `after`, which moves to its end; none behind the last row.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn next_page(&self, kind: Kind, after: &mut u64, limit: usize) -> Result<Option<Vec<(u64, Row)>>> {
+        let page = self.page(kind, *after, limit)?;
+        Ok(page.last().map(|(last, _)| *last).map(|last| {
+            *after = last;
+            page
+        }))
+    }
     /// How many rows of a kind there are.
     ///
     /// # Errors

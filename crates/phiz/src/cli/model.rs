@@ -1,9 +1,12 @@
 //! `phiz model info`: the networks that Phiz knows, with what each costs.
 
 use std::io::{self, Write as _};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
+use phiz_engine::{LoadOptions, Network, Tensor};
+use phiz_net::card::{Card, Decode};
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::{self, Weights};
 use phiz_net::zoo;
@@ -18,11 +21,13 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List networks with their parameters, multiply-accumulates and, if asked, milliseconds
+    /// List networks with their parameters, multiply-accumulates and, if asked, milliseconds; and the models of
+    /// --detector and --embedder beside them
     Info {
         /// Networks by name [default: all]
         names: Vec<String>,
-        /// Measure the time of one picture on this machine
+        /// Measure the time of one picture on this machine: the least of many rounds, in each of which all have their
+        /// turn
         #[arg(long)]
         measure: bool,
     },
@@ -30,36 +35,70 @@ enum Command {
 
 /// Detectors are compared at this side, embedders at 112.
 const DETECTOR_SIDE: usize = 320;
+/// Rounds of measuring.
+const ROUNDS: usize = 30;
+
+/// A line of the table, and what is measured for it.
+struct Row {
+    line: String,
+    side: usize,
+    onnx: Vec<u8>,
+}
 
 pub(super) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let Command::Info { names, measure } = &arguments.command;
     let known: Vec<&str> = zoo::NAMES.to_vec();
     let names: Vec<&str> =
         if names.is_empty() { known.clone() } else { names.iter().map(String::as_str).collect() };
-    let mut out = io::stdout().lock();
-    write!(out, "{:<20} {:<8} {:>4} {:>10} {:>8}", "network", "task", "px", "parameters", "MMAC")?;
-    writeln!(out, "{}", if *measure { format!(" {:>8}", "ms") } else { String::new() })?;
+    let mut rows = Vec::new();
     for name in names {
         let net = zoo::by_name(name).ok_or_else(|| {
             Failure::new(format!("no network is called {name:?}"))
                 .hint(format!("known are {}", known.join(", ")))
         })?;
-        let embeds = net.outputs.len() == 1;
-        let side = if embeds { 112 } else { DETECTOR_SIDE };
-        let cost = net.cost(side, side);
-        let task = if embeds { "embed" } else { "detect" };
-        let macs = cost.macs as f64 / 1e6;
-        write!(out, "{name:<20} {task:<8} {side:>4} {:>10} {macs:>8.0}", cost.parameters)?;
-        if *measure {
-            write!(out, " {:>8.2}", milliseconds(&net, side, shared.threads.unwrap_or(1))?)?;
+        rows.push(known_network(name, &net, *measure)?);
+    }
+    rows.extend(
+        [&shared.detector, &shared.embedder]
+            .into_iter()
+            .flatten()
+            .map(given)
+            .collect::<Result<Vec<_>, _>>()?,
+    );
+    let milliseconds = if *measure { milliseconds(&rows, shared.threads.unwrap_or(1))? } else { Vec::new() };
+    let mut out = io::stdout().lock();
+    write!(out, "{:<20} {:<8} {:>4} {:>10} {:>8}", "network", "task", "px", "parameters", "MMAC")?;
+    writeln!(out, "{}", if *measure { format!(" {:>8}", "ms") } else { String::new() })?;
+    for (i, row) in rows.iter().enumerate() {
+        write!(out, "{}", row.line)?;
+        if let Some(ms) = milliseconds.get(i) {
+            write!(out, " {ms:>8.2}")?;
         }
         writeln!(out)?;
     }
     Ok(Done::Well)
 }
 
-/// The median time of one picture with made-up weights, which cost as much as trained ones.
-fn milliseconds(net: &Architecture, side: usize, threads: usize) -> Result<f64, Failure> {
+fn known_network(name: &str, net: &Architecture, measure: bool) -> Result<Row, Failure> {
+    let embeds = net.outputs.len() == 1;
+    let (side, task) = if embeds { (112, "embed") } else { (DETECTOR_SIDE, "detect") };
+    let cost = net.cost(side, side);
+    let macs = cost.macs as f64 / 1e6;
+    let line = format!("{name:<20} {task:<8} {side:>4} {:>10} {macs:>8.0}", cost.parameters);
+    let onnx = if measure { made_up(net)? } else { Vec::new() };
+    Ok(Row { line, side, onnx })
+}
+
+/// A model by its card, of whose network we know no more than its time.
+fn given(card: &PathBuf) -> Result<Row, Failure> {
+    let (card, onnx) = Card::open(card).map_err(Failure::new)?;
+    let embeds = card.output.decode == Decode::Arcface;
+    let (side, task) = if embeds { (112, "embed") } else { (DETECTOR_SIDE, "detect") };
+    Ok(Row { line: format!("{:<20} {task:<8} {side:>4} {:>10} {:>8}", card.name, "", ""), side, onnx })
+}
+
+/// A network's file with made-up weights, which cost as much as trained ones.
+fn made_up(net: &Architecture) -> Result<Vec<u8>, Failure> {
     let parameters = net.parameters(true).map_err(Failure::new)?;
     let weights: Weights = parameters
         .into_iter()
@@ -79,18 +118,25 @@ fn milliseconds(net: &Architecture, side: usize, threads: usize) -> Result<f64, 
             (p.name, (p.shape, data))
         })
         .collect();
-    let file = onnx::export(net, &weights).map_err(Failure::new)?;
-    let options = phiz_engine::LoadOptions { threads };
-    let network = phiz_engine::load(&file, &options).map_err(Failure::new)?;
-    let data = (0..3 * side * side).map(|i| (i % 255) as f32 / 127.5 - 1.0).collect();
-    let picture = phiz_engine::Tensor::new(vec![1, 3, side, side], data).map_err(Failure::new)?;
-    let mut times = Vec::new();
-    let began = Instant::now();
-    while times.len() < 3 || began.elapsed() < Duration::from_millis(600) && times.len() < 200 {
-        let start = Instant::now();
-        network.run(&picture).map_err(Failure::new)?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
+    onnx::export(net, &weights).map_err(Failure::new)
+}
+
+/// The least time that one picture took in each network.
+fn milliseconds(rows: &[Row], threads: usize) -> Result<Vec<f64>, Failure> {
+    let options = LoadOptions { threads };
+    let ready = |row: &Row| -> Result<(Box<dyn Network>, Tensor), Failure> {
+        let data = (0..3 * row.side * row.side).map(|i| (i % 255) as f32 / 127.5 - 1.0).collect();
+        let picture = Tensor::new(vec![1, 3, row.side, row.side], data).map_err(Failure::new)?;
+        Ok((phiz_engine::load(&row.onnx, &options).map_err(Failure::new)?, picture))
+    };
+    let networks = rows.iter().map(ready).collect::<Result<Vec<_>, _>>()?;
+    let mut least = vec![f64::INFINITY; rows.len()];
+    for _ in 0..ROUNDS {
+        for ((network, picture), least) in networks.iter().zip(&mut least) {
+            let start = Instant::now();
+            network.run(picture).map_err(Failure::new)?;
+            *least = least.min(start.elapsed().as_secs_f64() * 1e3);
+        }
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    Ok(least)
 }
