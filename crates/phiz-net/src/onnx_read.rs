@@ -59,21 +59,22 @@ pub fn weights(net: &Architecture, onnx: &[u8]) -> Result<Weights, ReadError> {
     Ok(weights)
 }
 
-enum Value<'a> {
+/// A field's value.
+pub(crate) enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
 /// Fields of a message in their order.
-fn fields(mut bytes: &[u8]) -> Result<Vec<(u64, Value<'_>)>, ReadError> {
+pub(crate) fn fields(mut bytes: &[u8]) -> Result<Vec<(u64, Value<'_>)>, ReadError> {
     let mut all = Vec::new();
     while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
+        let key = number(&mut bytes)?;
         let value = match key & 7 {
-            0 => Value::Number(varint(&mut bytes)?),
+            0 => Value::Number(number(&mut bytes)?),
             1 => Value::Bytes(take(&mut bytes, 8)?),
             2 => {
-                let length = varint(&mut bytes)?;
+                let length = number(&mut bytes)?;
                 Value::Bytes(take(&mut bytes, length)?)
             }
             5 => Value::Bytes(take(&mut bytes, 4)?),
@@ -84,7 +85,8 @@ fn fields(mut bytes: &[u8]) -> Result<Vec<(u64, Value<'_>)>, ReadError> {
     Ok(all)
 }
 
-fn messages(bytes: &[u8], field: u64) -> Result<Vec<&[u8]>, ReadError> {
+/// The sub-messages (or texts) of one field.
+pub(crate) fn messages(bytes: &[u8], field: u64) -> Result<Vec<&[u8]>, ReadError> {
     let bytes_of = |(number, value)| match value {
         Value::Bytes(b) if number == field => Some(b),
         _ => None,
@@ -92,7 +94,8 @@ fn messages(bytes: &[u8], field: u64) -> Result<Vec<&[u8]>, ReadError> {
     Ok(fields(bytes)?.into_iter().filter_map(bytes_of).collect())
 }
 
-fn varint(bytes: &mut &[u8]) -> Result<u64, ReadError> {
+/// The number of variable length at the beginning of `bytes`, which move on behind it.
+pub(crate) fn number(bytes: &mut &[u8]) -> Result<u64, ReadError> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&first, rest) = bytes.split_first().ok_or(ReadError::Format("cut off"))?;
@@ -112,11 +115,11 @@ fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], ReadError> {
     Ok(taken)
 }
 
-type Named = (String, (Vec<usize>, Vec<f32>));
+pub(crate) type Named = (String, (Vec<usize>, Vec<f32>));
 
 /// Name, shape and values of a `TensorProto` of f32, f16 or int8, all as f32; none for other types, which no parameter
 /// of ours has.
-fn initialiser(tensor: &[u8]) -> Result<Option<Named>, ReadError> {
+pub(crate) fn initialiser(tensor: &[u8]) -> Result<Option<Named>, ReadError> {
     let (mut shape, mut kind, mut name, mut raw, mut floats) =
         (Vec::new(), 0, String::new(), None, Vec::new());
     for (field, value) in fields(tensor)? {
@@ -124,7 +127,7 @@ fn initialiser(tensor: &[u8]) -> Result<Option<Named>, ReadError> {
             (1, Value::Number(n)) => shape.push(n as usize),
             (1, Value::Bytes(mut packed)) => {
                 while !packed.is_empty() {
-                    shape.push(varint(&mut packed)? as usize);
+                    shape.push(number(&mut packed)? as usize);
                 }
             }
             (2, Value::Number(n)) => kind = n,
@@ -145,13 +148,13 @@ fn initialiser(tensor: &[u8]) -> Result<Option<Named>, ReadError> {
     if count != Some(bytes.len()) {
         return Err(ReadError::Format("a tensor's shape and length disagree"));
     }
-    let number = |c: &[u8]| match *c {
+    let value = |c: &[u8]| match *c {
         [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
         [a, b] => f16::from_le_bytes([a, b]).to_f32(),
         [a] => f32::from(i8::from_le_bytes([a])),
         _ => f32::NAN, // no element has another size
     };
-    let data = bytes.chunks_exact(size).map(number).collect();
+    let data = bytes.chunks_exact(size).map(value).collect();
     Ok(Some((name, (shape, data))))
 }
 

@@ -25,6 +25,7 @@ use crate::run::{self, Ending, Figures, RunOptions, Task};
 use crate::scenes::Scenes;
 use crate::select::{self, BackendChoice, DeviceChoice, Job, Precision, Wish};
 use crate::shards::{CROP, Faces};
+use crate::teacher::Teacher;
 use crate::transfer;
 use crate::tune;
 use crate::watch::{Lines, Watch, listed};
@@ -105,6 +106,9 @@ struct RunArgs {
     /// Weights (safetensors) to begin from
     #[arg(long)]
     from: Option<PathBuf>,
+    /// Model card of an embedder that is asked about blends of faces (`embed.blend` of the recipe)
+    #[arg(long, value_name = "CARD")]
+    teacher: Option<PathBuf>,
     /// What computes
     #[arg(long, value_enum, default_value_t)]
     backend: BackendChoice,
@@ -215,7 +219,8 @@ impl Job for Start<'_> {
                 tune.len()
             ));
             let dim = self.net.channels()?[self.net.outputs[0].node];
-            let task = EmbedTask::new(&train, &tune, &self.recipe, dim)?;
+            let teacher = self.args.teacher.as_deref().map(|card| Teacher::open(b, card)).transpose()?;
+            let task = EmbedTask::new(&train, &tune, &self.recipe, dim, teacher)?;
             run::run(b, &self.net, &self.recipe, &task, &self.options, watch.as_mut())
         } else {
             let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
@@ -352,7 +357,7 @@ fn export(
                 if Kind::of(net) == Kind::Embedder {
                     let faces = Faces::open(&tune, "tune")?;
                     let dim = net.channels()?[net.outputs[0].node];
-                    Ok(EmbedTask::new(&faces, &faces, &recipe, dim)?.evaluate(&b, &model, size))
+                    Ok(EmbedTask::new(&faces, &faces, &recipe, dim, None)?.evaluate(&b, &model, size))
                 } else {
                     let scenes = Scenes::open(&tune, "tune")?;
                     Ok(DetectTask::new(&scenes, &scenes, &recipe).evaluate(&b, &model, size))

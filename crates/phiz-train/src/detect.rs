@@ -11,7 +11,7 @@ use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
-use crate::run::{Figures, Loss, Task};
+use crate::run::{Figures, Load, Loss, Task};
 use crate::scenes::{Marked, Scenes};
 
 /// Preprocessing of our detector: `(x − 127.5) / 127.5`.
@@ -126,15 +126,23 @@ pub fn assign(
     t
 }
 
-impl<B: Backend> Task<B> for DetectTask<'_> {
+impl Load for DetectTask<'_> {
     type Batch = DetectBatch;
-
-    fn extras(&self, _: &mut Random) -> Weights {
-        Weights::new()
-    }
 
     fn load(&self, number: u64, size: usize) -> DetectBatch {
         self.compose(self.scenes, self.recipe.seed, number, self.recipe.batch, size)
+    }
+}
+
+impl<B: Backend> Task<B> for DetectTask<'_> {
+    type Loader = Self;
+
+    fn loader(&self) -> &Self {
+        self
+    }
+
+    fn extras(&self, _: &mut Random) -> Weights {
+        Weights::new()
     }
 
     fn pictures(&self, b: &B, batch: &DetectBatch) -> B::Tensor {

@@ -2,6 +2,9 @@
 //!
 //! The teacher's `d` numbers are placed into our `D ≥ d` by a fixed matrix of orthonormal columns, which keeps
 //! every cosine; the other dimensions are free for what the labels teach beyond the teacher.
+//!
+//! A part of each batch may be blends of two faces. They are nobody, so only a teacher that looks at the blend itself
+//! can say what they are: [`Teacher`].
 
 use phiz_net::onnx::Weights;
 
@@ -13,8 +16,9 @@ use crate::loss::margin::{self, Kind};
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::{HeadRecipe, Recipe};
-use crate::run::{Figures, Loss, Task};
+use crate::run::{Figures, Load, Loss, Task};
 use crate::shards::Faces;
+use crate::teacher::Teacher;
 
 /// Preprocessing of all our embedders: `(x − 127.5) / 127.5`.
 pub const MEAN: [f32; 3] = [127.5; 3];
@@ -90,9 +94,16 @@ impl Head {
 }
 
 /// The task.
-pub struct EmbedTask<'a> {
-    faces: &'a Faces,
+pub struct EmbedTask<'a, B: Backend> {
+    lessons: Lessons<'a>,
     held_out: &'a Faces,
+    /// Looks at blends.
+    teacher: Option<Teacher<B>>,
+}
+
+/// What is known of the faces that are learnt; makes the batches.
+pub struct Lessons<'a> {
+    faces: &'a Faces,
     recipe: &'a Recipe,
     dim: usize,
     placement: Vec<f32>,
@@ -104,21 +115,27 @@ pub struct EmbedBatch {
     pictures: Vec<u8>,
     size: usize,
     targets: Vec<f32>,
+    /// So many samples at the beginning are blends, without target and label.
+    blends: usize,
     /// By head, then by sample.
     labels: Vec<Vec<Option<usize>>>,
 }
 
-impl<'a> EmbedTask<'a> {
+impl<'a, B: Backend> EmbedTask<'a, B> {
     /// Learns `faces`, judged on `held_out`, with templates of `dim` numbers (at least the teacher's).
     ///
+    /// `teacher` is needed by a recipe that blends, and no other.
+    ///
     /// # Errors
-    /// No face, a teacher's templates that are longer than ours, or a head with fewer than two people.
+    /// No face, a teacher's templates that are longer than ours, a head with fewer than two people, or blends without
+    /// a teacher.
     pub fn new(
         faces: &'a Faces,
         held_out: &'a Faces,
         recipe: &'a Recipe,
         dim: usize,
-    ) -> Result<EmbedTask<'a>, TrainError> {
+        teacher: Option<Teacher<B>>,
+    ) -> Result<EmbedTask<'a, B>, TrainError> {
         if faces.is_empty() {
             return Err(TrainError::Recipe("the data holds no face to learn: prepare some first".into()));
         }
@@ -130,6 +147,13 @@ impl<'a> EmbedTask<'a> {
                  many; choose a wider network or set embed.distil and embed.relations to 0",
                 faces.dim()
             )));
+        }
+        if losses.blend > 0.0 && (!taught || teacher.is_none()) {
+            return Err(TrainError::Recipe(
+                "embed.blend: only a teacher knows what blends are: give its card with --teacher, and leave \
+                 embed.distil or embed.relations on"
+                    .into(),
+            ));
         }
         let recipes = losses.all_heads();
         if !taught && recipes.is_empty() {
@@ -152,7 +176,8 @@ impl<'a> EmbedTask<'a> {
         } else {
             orthonormal(dim, columns, &mut Random::new(0x7068697a))
         };
-        Ok(EmbedTask { faces, held_out, recipe, dim, placement, heads })
+        let lessons = Lessons { faces, recipe, dim, placement, heads };
+        Ok(EmbedTask { lessons, held_out, teacher })
     }
 }
 
@@ -178,12 +203,8 @@ fn orthonormal(rows: usize, columns: usize, random: &mut Random) -> Vec<f32> {
     (0..rows).flat_map(|r| basis.iter().map(move |u| u[r])).collect()
 }
 
-impl<B: Backend> Task<B> for EmbedTask<'_> {
+impl Load for Lessons<'_> {
     type Batch = EmbedBatch;
-
-    fn extras(&self, random: &mut Random) -> Weights {
-        self.heads.iter().flat_map(|head| head.fresh(self.dim, random)).collect()
-    }
 
     fn load(&self, number: u64, size: usize) -> EmbedBatch {
         let n = self.recipe.batch;
@@ -192,14 +213,25 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
             pictures: Vec::with_capacity(n * size * size * 3),
             size,
             targets: vec![0.0; n * self.dim],
+            blends: (self.recipe.embed.blend * n as f64).round() as usize,
             labels: vec![Vec::with_capacity(n); self.heads.len()],
         };
+        let mut second = Vec::with_capacity(size * size * 3);
         let per_epoch = (self.faces.len() / n).max(1) as u64;
         let (epoch, within) = (number / per_epoch, (number % per_epoch) as usize);
         for sample in 0..n {
             let mut random = Random::for_sample(self.recipe.seed, number, sample as u64);
             let face = shuffled(within * n + sample, self.faces.len(), self.recipe.seed ^ epoch);
             augment(self.faces.crop(face), size, &self.recipe.augment, &mut random, &mut batch.pictures);
+            if sample < batch.blends {
+                let other = random.below(self.faces.len());
+                second.clear();
+                augment(self.faces.crop(other), size, &self.recipe.augment, &mut random, &mut second);
+                let first = batch.pictures.len() - second.len();
+                blend(&mut batch.pictures[first..], &second, random.unit());
+                batch.labels.iter_mut().for_each(|labels| labels.push(None));
+                continue;
+            }
             let target = &mut batch.targets[sample * self.dim..][..self.dim];
             for (value, row) in target.iter_mut().zip(self.placement.chunks_exact(d.max(1))) {
                 *value = row.iter().zip(self.faces.template(face)).map(|(a, b)| a * b).sum();
@@ -210,31 +242,68 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
         }
         batch
     }
+}
+
+impl<B: Backend> EmbedTask<'_, B> {
+    /// What the teacher says of the first `n` pictures of a batch, placed into our dimensions.
+    fn asked(&self, b: &B, batch: &EmbedBatch, n: usize) -> Result<B::Tensor, TrainError> {
+        let none = || TrainError::Recipe("a blend without a teacher".into());
+        let teacher = self.teacher.as_ref().ok_or_else(none)?;
+        let side = batch.size * batch.size * 3;
+        let said = teacher.templates(b, &batch.pictures[..n * side], n)?;
+        let placement = b.constant(&self.lessons.placement, &[self.lessons.dim, self.lessons.placement.len() / self.lessons.dim]);
+        Ok(b.matmul_transposed(&said, &placement))
+    }
+}
+
+impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
+    type Loader = Lessons<'a>;
+
+    fn loader(&self) -> &Lessons<'a> {
+        &self.lessons
+    }
+
+    fn extras(&self, random: &mut Random) -> Weights {
+        self.lessons.heads.iter().flat_map(|head| head.fresh(self.lessons.dim, random)).collect()
+    }
 
     fn pictures(&self, b: &B, batch: &EmbedBatch) -> B::Tensor {
-        let n = batch.targets.len() / self.dim;
+        let n = batch.targets.len() / self.lessons.dim;
         b.pictures(&batch.pictures, n, batch.size, batch.size, MEAN, STD)
     }
 
     fn loss(&self, b: &B, model: &Model<B>, batch: &EmbedBatch) -> Loss<B::Tensor> {
-        let n = batch.targets.len() / self.dim;
+        let n = batch.targets.len() / self.lessons.dim;
         let x = Task::<B>::pictures(self, b, batch);
-        let raw = model.forward(b, &x, self.recipe.learns.is_empty()).swap_remove(0);
+        let raw = model.forward(b, &x, self.lessons.recipe.learns.is_empty()).swap_remove(0);
         let x = loss::unit(b, &raw);
-        let target = b.constant(&batch.targets, &[n, self.dim]);
-        let weights = &self.recipe.embed;
+        let weights = &self.lessons.recipe.embed;
         let mut parts: Vec<(String, f64, B::Tensor)> = Vec::new();
-        if weights.distil > 0.0 {
-            parts.push(("distil".into(), weights.distil, loss::cosine_distillation(b, &x, &target)));
+        let mut follow = |name: &str, x: &B::Tensor, target: &B::Tensor| {
+            let share = b.shape(x)[0] as f64 / n as f64;
+            if weights.distil > 0.0 {
+                let loss = loss::cosine_distillation(b, x, target);
+                parts.push((format!("{name}distil"), weights.distil * share, loss));
+            }
+            if weights.relations > 0.0 {
+                let loss = loss::relational_distillation(b, x, target);
+                parts.push((format!("{name}relations"), weights.relations * share, loss));
+            }
+        };
+        let blends = batch.blends;
+        if blends > 0 {
+            match self.asked(b, batch, blends) {
+                Ok(target) => follow("blend_", &b.narrow(&x, 0, 0, blends), &target),
+                // Opening the teacher tried every operation; a run that cannot ask it ends as one that diverges.
+                Err(_) => follow("blend_", &b.constant(&[f32::NAN], &[1, 1]), &b.constant(&[0.0], &[1, 1])),
+            }
         }
-        if weights.relations > 0.0 {
-            parts.push((
-                "relations".into(),
-                weights.relations,
-                loss::relational_distillation(b, &x, &target),
-            ));
+        if blends < n {
+            let target = b.constant(&batch.targets, &[n, self.lessons.dim]);
+            let rest = |t: &B::Tensor| b.narrow(t, 0, blends, n - blends);
+            follow("", &rest(&x), &rest(&target));
         }
-        for (head, labels) in self.heads.iter().zip(&batch.labels) {
+        for (head, labels) in self.lessons.heads.iter().zip(&batch.labels) {
             let name = if head.name == "centres" { "margin".into() } else { format!("head_{}", head.name) };
             parts.push((name, head.recipe.weight, head.loss(b, model, &raw, labels)));
         }
@@ -256,7 +325,7 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
             templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));
         }
         let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
-        let rows: Vec<&[f32]> = templates.chunks_exact(self.dim).collect();
+        let rows: Vec<&[f32]> = templates.chunks_exact(self.lessons.dim).collect();
         for i in 0..rows.len() {
             for j in 0..i {
                 let score: f32 = rows[i].iter().zip(rows[j]).map(|(a, b)| a * b).sum();
@@ -275,6 +344,13 @@ impl<B: Backend> Task<B> for EmbedTask<'_> {
         }
         let (coarse, fine) = (rate(1e-3, &mut impostor), rate(1e-4, &mut impostor));
         vec![("tar_at_far_1e-3".into(), coarse), ("tar_at_far_1e-4".into(), fine)]
+    }
+}
+
+/// `first`, with the share `other` of a second picture over it.
+fn blend(first: &mut [u8], second: &[u8], other: f32) {
+    for (a, b) in first.iter_mut().zip(second) {
+        *a = (f32::from(*a) + (f32::from(*b) - f32::from(*a)) * other).round() as u8;
     }
 }
 

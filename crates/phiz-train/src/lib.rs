@@ -29,6 +29,7 @@ pub mod scenes;
 pub mod schedule;
 pub mod select;
 pub mod shards;
+pub mod teacher;
 #[cfg(feature = "libtorch")]
 pub mod torch;
 pub mod transfer;

@@ -13,6 +13,7 @@ use crate::loss::detector::{Quality, ScoreRule};
 use crate::loss::margin::{Kind, Margin};
 use crate::optim::Rule;
 use crate::schedule::Schedule;
+use crate::shards::CROP;
 
 /// A run's recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +92,9 @@ pub struct EmbedLosses {
     pub distil: f64,
     /// Squared difference of the batch's cosines to the teacher's.
     pub relations: f64,
+    /// Share of each batch that is blends of two faces, of which a teacher is asked while the network learns.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blend: f64,
     /// CosFace over the labelled faces: the short way to write one head.
     pub margin_loss: f64,
     /// CosFace's margin.
@@ -104,11 +108,17 @@ pub struct EmbedLosses {
     pub heads: Vec<HeadRecipe>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(v: &f64) -> bool {
+    *v == 0.0
+}
+
 impl Default for EmbedLosses {
     fn default() -> EmbedLosses {
         EmbedLosses {
             distil: 1.0,
             relations: 0.0,
+            blend: 0.0,
             margin_loss: 0.0,
             margin: 0.35,
             scale: 48.0,
@@ -285,6 +295,12 @@ impl Recipe {
         if !(detect.background > 0.0 && detect.background.is_finite() && (0.0..1.0).contains(&detect.empty)) {
             return wrong("detect.background must be positive and detect.empty in [0, 1)".into());
         }
+        if !(0.0..=1.0).contains(&self.embed.blend) {
+            return wrong("embed.blend is a share, 0 to 1".into());
+        }
+        if self.embed.blend > 0.0 && self.stages.iter().any(|stage| stage.size != CROP) {
+            return wrong(format!("embed.blend: teachers look at {CROP} pixels, so every stage must have that size"));
+        }
         if let Some(fault) = self.augment.fault() {
             return wrong(fault);
         }
@@ -361,6 +377,8 @@ mod tests {
             ("optimiser = { kind = \"adam\" }", "adam"),
             ("stop = { figure = \"x\", patience = 2, better = 1 }", "better"),
             ("embed = { heads = [{ people = \"a:\", weight = 0.0 }] }", "weight"),
+            ("embed = { blend = 1.5 }", "embed.blend"),
+            ("embed = { blend = 0.5 }", "112 pixels"),
             ("detect = { background = 0.0 }", "detect.background"),
             ("detect = { empty = 1.0 }", "detect.empty"),
             ("detect = { quality = \"iou\" }", "overlap"),

@@ -28,18 +28,29 @@ pub type Figures = Vec<(String, f32)>;
 /// A loss and its parts by name.
 pub type Loss<T> = (T, Vec<(String, T)>);
 
-/// What is learnt: a source of batches and the loss of one.
-pub trait Task<B: Backend>: Sync {
+/// A source of batches, asked by several threads at once.
+pub trait Load: Sync {
     /// Samples of one step.
     type Batch: Send;
-    /// Parameters beside the network's, such as class centres: name, shape, values.
-    fn extras(&self, random: &mut Random) -> Weights;
     /// The batch of that number, at the input size of its stage; depends on nothing else.
     fn load(&self, number: u64, size: usize) -> Self::Batch;
+}
+
+/// What a task's loader gives.
+pub type Batch<B, T> = <<T as Task<B>>::Loader as Load>::Batch;
+
+/// What is learnt: a source of batches and the loss of one.
+pub trait Task<B: Backend> {
+    /// Makes its batches.
+    type Loader: Load;
+    /// The maker of its batches.
+    fn loader(&self) -> &Self::Loader;
+    /// Parameters beside the network's, such as class centres: name, shape, values.
+    fn extras(&self, random: &mut Random) -> Weights;
     /// The pictures of a batch as the network reads them.
-    fn pictures(&self, b: &B, batch: &Self::Batch) -> B::Tensor;
+    fn pictures(&self, b: &B, batch: &Batch<B, Self>) -> B::Tensor;
     /// The loss and its parts by name.
-    fn loss(&self, b: &B, model: &Model<B>, batch: &Self::Batch) -> Loss<B::Tensor>;
+    fn loss(&self, b: &B, model: &Model<B>, batch: &Batch<B, Self>) -> Loss<B::Tensor>;
     /// Figures on held-out people or scenes at an input size.
     fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures;
 }
@@ -57,6 +68,8 @@ pub struct RunOptions {
     pub save_after: Duration,
     /// Steps between held-out figures.
     pub evaluate_every: u64,
+    /// Threads that make batches ready; 0 for as many as leave one core to the training thread.
+    pub loaders: usize,
     /// Set from outside to end the run at the next step with a checkpoint.
     pub stop: Arc<AtomicBool>,
 }
@@ -71,6 +84,7 @@ impl RunOptions {
             save_every: 500,
             save_after: Duration::from_secs(300),
             evaluate_every: 1000,
+            loaders: 0,
             stop: Arc::default(),
         }
     }
@@ -94,6 +108,7 @@ pub enum Ending {
 }
 
 const REPORT_EVERY: u64 = 20;
+const LOADED_AHEAD: usize = 4;
 const MAX_BAD_STEPS: u32 = 20;
 
 /// Trains to the recipe's end, or on from the folder's checkpoint. The averaged weights (of the best evaluation,
@@ -124,20 +139,37 @@ pub fn run<B: Backend, T: Task<B>>(
     ));
     let (start, total, each) = (trainer.step, recipe.steps(), recipe.accumulate as u64);
     let ending = std::thread::scope(|scope| {
-        let (send, receive) = sync_channel(4);
-        scope.spawn(move || {
-            for number in start * each..total * each {
-                let (stage, _) = recipe.stage(number / each);
-                if send.send(task.load(number, stage.size)).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut next = || receive.recv().map_err(|_| TrainError::Recipe("the loader stopped".into()));
+        // Each loader makes every n-th batch, so that their order is the same for any number of loaders.
+        let loaders = loaders(options.loaders);
+        let (first, loader) = (start * each, task.loader());
+        let receivers: Vec<_> = (first..first + loaders as u64)
+            .map(|first| {
+                let (send, receive) = sync_channel(LOADED_AHEAD.div_ceil(loaders));
+                scope.spawn(move || {
+                    for number in (first..total * each).step_by(loaders) {
+                        let (stage, _) = recipe.stage(number / each);
+                        if send.send(loader.load(number, stage.size)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                receive
+            })
+            .collect();
+        let mut turns = (0..loaders).cycle();
+        let mut next = || {
+            let batch = turns.next().and_then(|turn| receivers[turn].recv().ok());
+            batch.ok_or_else(|| TrainError::Recipe("the loader stopped".into()))
+        };
         trainer.train(&mut next, watch)
     })?;
     trainer.record.finish()?;
     Ok(ending)
+}
+
+fn loaders(wanted: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if wanted > 0 { wanted } else { cores.saturating_sub(1).max(1) }
 }
 
 /// A run in the making.
@@ -187,7 +219,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             }
             weights.clone_from(&saved.now);
         } else if let Some(from) = &options.from {
-            let batch = task.load(0, recipe.stages[0].size);
+            let batch = task.loader().load(0, recipe.stages[0].size);
             let begun = from.weights(b, net, &task.pictures(b, &batch))?;
             adopt(&mut weights, &begun);
         }
@@ -234,7 +266,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
 
     fn train(
         &mut self,
-        next: &mut dyn FnMut() -> Result<T::Batch, TrainError>,
+        next: &mut dyn FnMut() -> Result<Batch<B, T>, TrainError>,
         watch: &mut dyn Watch,
     ) -> Result<Ending, TrainError> {
         let total = self.recipe.steps();
@@ -302,7 +334,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
     /// One step; returns the gradient's norm.
     fn update(
         &mut self,
-        next: &mut dyn FnMut() -> Result<T::Batch, TrainError>,
+        next: &mut dyn FnMut() -> Result<Batch<B, T>, TrainError>,
         rate: f64,
     ) -> Result<f32, TrainError> {
         let b = self.b;

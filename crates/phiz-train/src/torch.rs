@@ -26,6 +26,8 @@ impl Torch {
     /// On the first CUDA device; none if there is no usable one.
     #[must_use]
     pub fn cuda(bf16: bool) -> Option<Torch> {
+        // Pictures come in few sizes: the time to try all ways to convolve them is soon earned back.
+        tch::Cuda::cudnn_set_benchmark(true);
         tch::Cuda::is_available().then_some(Torch { device: Device::Cuda(0), bf16 })
     }
 

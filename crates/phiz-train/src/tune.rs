@@ -258,7 +258,7 @@ pub fn tune<B: Backend>(
     learn.teach(own, dim);
     let mut options = options.clone();
     options.from = Some(Start::Trained(begun));
-    let task = EmbedTask::new(&learn, others, &recipe, dim)?;
+    let task = EmbedTask::new(&learn, others, &recipe, dim, None)?;
     let ending = run::run(b, net, &recipe, &task, &options, watch)?;
     let after = read_weights(&options.folder.join("model.safetensors"))?;
     let after = judge(b, &Model::from_weights(b, net, &after), &learn, &judged, others);

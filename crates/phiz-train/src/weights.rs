@@ -146,7 +146,7 @@ mod tests {
     fn eight_bits_need_a_scale_for_each_row() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("w.safetensors");
-        let mut write = |scales: &[f32]| {
+        let write = |scales: &[f32]| {
             let bytes = scales.iter().flat_map(|v| v.to_le_bytes()).collect();
             let eight = ("a".to_owned(), Dtype::I8, vec![2, 3], vec![1, 2, 3, 4, 5, 0xff]);
             let scale = (format!("a{SCALE}"), Dtype::F32, vec![scales.len()], bytes);

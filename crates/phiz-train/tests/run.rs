@@ -140,7 +140,7 @@ impl Bench {
         options: &RunOptions,
         watch: &mut dyn Watch,
     ) -> Result<Ending, TrainError> {
-        let task = EmbedTask::new(&self.train, &self.tune, recipe, 16)?;
+        let task = EmbedTask::new(&self.train, &self.tune, recipe, 16, None)?;
         run::run(b, &self.net, recipe, &task, options, watch)
     }
 

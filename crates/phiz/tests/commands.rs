@@ -221,7 +221,7 @@ fn what_cannot_be_done_names_the_file_the_reason_and_a_remedy() {
     desk.file("cut.jpg", &whole[..whole.len() / 2]);
     desk.file("bad.toml", b"name = 3");
     std::fs::create_dir(desk.path("void")).unwrap();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["verify", "one.jpg", "nobody.jpg"], "nobody.jpg"),
         (&["verify", "one.jpg", "empty.jpg"], "empty.jpg: is empty"),
         (&["verify", "one.jpg", "text.jpg"], "text.jpg: is text"),
@@ -230,6 +230,12 @@ fn what_cannot_be_done_names_the_file_the_reason_and_a_remedy() {
         (&["verify", "one.jpg", "wall.png"], "wall.png: no face found"),
         (&["verify", "one.jpg", "two.jpg"], "two.jpg: 2 faces of similar size"),
         (&["verify", "one.jpg", "one.jpg", "--fmr", "1.5"], "--fmr: 1.5"),
+        (&["detect", "one.jpg", "--score", "7"], "--score"),
+        (&["detect", "one.jpg", "--score", "nan"], "--score"),
+        (&["detect", "one.jpg", "--min-face", "nan"], "--min-face"),
+        (&["detect", "one.jpg", "--min-face=-5"], "--min-face"),
+        (&["detect", "one.jpg", "--min-face", "0"], "--min-face"),
+        (&["identify", "one.jpg", "--people", "void", "--top", "0"], "--top"),
         (&["detect", "void"], "void: holds no photo"),
         (&["detect", "one.jpg", "--detector", "none.toml"], "none.toml"),
         (&["detect", "one.jpg", "--detector", "bad.toml"], "bad.toml"),

@@ -18,14 +18,25 @@ const SMALLEST_TO_FIND: f32 = 28.0;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Looking {
     /// Smallest face worth finding, in pixels of the photo; larger is faster
-    #[arg(long, value_name = "PIXELS", default_value_t = 20.0)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 20.0, value_parser = pixels)]
     min_face: f32,
     /// Lowest detection score, 0 to 1 [default: the detector's own]
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = score)]
     score: Option<f32>,
     /// `auto` also finds faces in photos that lie on their side or head without saying so; takes four times as long
     #[arg(long, value_enum, default_value = "never")]
     rotate: RotateArgument,
+}
+
+fn pixels(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|p: &f32| *p >= 1.0 && p.is_finite())
+        .ok_or("give a number of pixels, 1 or more".into())
+}
+
+fn score(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|s| (0.0..=1.0).contains(s)).ok_or("give a number from 0 to 1".into())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,7 +56,7 @@ impl Looking {
     pub(crate) fn open(&self, path: &Path) -> Result<Image, Problem> {
         let options = DecodeOptions {
             min_long_side: Some(LONG_SIDE_TO_FIND),
-            min_scale: SMALLEST_TO_FIND / self.min_face.max(1.0),
+            min_scale: SMALLEST_TO_FIND / self.min_face,
             ..DecodeOptions::default()
         };
         Ok(Image::open(path, &options)?)

@@ -1,6 +1,7 @@
 //! `phiz identify`: whose faces a photo shows, or nobody's who is known.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -33,8 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LIST", conflicts_with = "people")]
     list: Option<String>,
     /// Candidates to show for each face
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    top: usize,
+    #[arg(long, value_name = "N", default_value = "5")]
+    top: NonZeroUsize,
     /// One JSON object a photo and line
     #[arg(long)]
     json: bool,
@@ -70,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     };
     let search = Search {
         rate: arguments.fmr.map_or(Rate::Fpir(arguments.fpir), Rate::Fmr),
-        most: arguments.top,
+        most: arguments.top.get(),
         among: arguments.list.as_ref().map_or_else(Filter::default, Filter::list),
         ..Search::default()
     };

@@ -1,7 +1,7 @@
 //! `phiz model info`: the networks that Phiz knows, with what each costs.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         [&shared.detector, &shared.embedder]
             .into_iter()
             .flatten()
-            .map(given)
+            .map(|card| given(card))
             .collect::<Result<Vec<_>, _>>()?,
     );
     let milliseconds = if *measure { milliseconds(&rows, shared.threads.unwrap_or(1))? } else { Vec::new() };
@@ -90,7 +90,7 @@ fn known_network(name: &str, net: &Architecture, measure: bool) -> Result<Row, F
 }
 
 /// A model by its card, of whose network we know no more than its time.
-fn given(card: &PathBuf) -> Result<Row, Failure> {
+fn given(card: &Path) -> Result<Row, Failure> {
     let (card, onnx) = Card::open(card).map_err(Failure::new)?;
     let embeds = card.output.decode == Decode::Arcface;
     let (side, task) = if embeds { (112, "embed") } else { (DETECTOR_SIDE, "detect") };

@@ -1,0 +1,279 @@
+//! A teacher that looks: any embedder's ONNX file, run on the back end on which the student learns.
+//!
+//! Templates that were computed beforehand say what the teacher thinks of a photo. A teacher that sees the very
+//! picture that the student sees, changed and blended with another, can be asked about as many pictures as one likes
+//! (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent").
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use phiz_net::card::{Card, Decode, Order};
+use phiz_net::onnx_graph::{self, Graph, Operation};
+
+use crate::backend::{Backend, Padding};
+use crate::error::TrainError;
+use crate::loss;
+use crate::shards::CROP;
+
+/// An embedder of somebody's making, ready to look at pictures.
+#[derive(Debug)]
+pub struct Teacher<B: Backend> {
+    graph: Graph,
+    constants: HashMap<String, B::Tensor>,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+impl<B: Backend> Teacher<B> {
+    /// Opens the embedder that a model card describes.
+    ///
+    /// # Errors
+    /// A card or file that cannot be read, a network that is no embedder of 112×112 RGB pictures, or an operation that
+    /// is not known here.
+    pub fn open(b: &B, path: &Path) -> Result<Teacher<B>, TrainError> {
+        let (card, onnx) = Card::open(path).map_err(|e| TrainError::file(path, &e))?;
+        let (input, side) = (card.input, CROP as u32);
+        if card.output.decode != Decode::Arcface
+            || input.order != Order::Rgb
+            || [input.width, input.height] != [side, side]
+        {
+            let reason = format!("is no embedder of {side}×{side} pictures in RGB, which a teacher must be");
+            return Err(TrainError::file(path, &reason));
+        }
+        let graph = onnx_graph::graph(&onnx).map_err(|e| TrainError::file(path, &e))?;
+        let teacher = Teacher::new(b, graph, input.mean, input.std);
+        // One picture tells whether everything in the file is known.
+        let trial = teacher.templates(b, &vec![128; CROP * CROP * 3], 1);
+        trial.map(|_| teacher).map_err(|e| TrainError::file(path, &e))
+    }
+
+    fn new(b: &B, graph: Graph, mean: [f32; 3], std: [f32; 3]) -> Teacher<B> {
+        let tensors = graph.constants.iter().map(|(name, (shape, data))| {
+            // A scalar is a vector of one, which broadcasts alike.
+            let shape = if shape.is_empty() { &[1][..] } else { shape };
+            (name.clone(), b.constant(data, shape))
+        });
+        Teacher { constants: tensors.collect(), graph, mean, std }
+    }
+
+    /// Unit templates `[n, d]` of `n` pictures (112×112 interleaved RGB), without a history.
+    ///
+    /// # Errors
+    /// An operation that is not known here.
+    pub fn templates(&self, b: &B, pictures: &[u8], n: usize) -> Result<B::Tensor, TrainError> {
+        b.without_gradients(|| {
+            let mut values: HashMap<&str, B::Tensor> = HashMap::new();
+            let pictures = b.pictures(pictures, n, CROP, CROP, self.mean, self.std);
+            values.insert(self.graph.inputs[0].as_str(), pictures);
+            for operation in &self.graph.operations {
+                let result = self.apply(b, operation, &values).ok_or_else(|| {
+                    TrainError::Form(format!(
+                        "the teacher's operation {} ({}) is not known in this form: teach with prepared templates",
+                        operation.kind,
+                        operation.outputs.first().map_or("", String::as_str)
+                    ))
+                })?;
+                if let Some(name) = operation.outputs.first() {
+                    values.insert(name, result);
+                }
+            }
+            let last = values.remove(self.graph.outputs[0].as_str());
+            let flat = last.and_then(|x| match b.shape(&x).len() {
+                2 => Some(x),
+                4 => Some(b.global_pool(&x)),
+                _ => None,
+            });
+            let none = || TrainError::Form("the teacher gives no template".into());
+            Ok(loss::unit(b, &flat.ok_or_else(none)?))
+        })
+    }
+
+    /// The result of an operation; none if it, or this form of it, is not known.
+    fn apply(&self, b: &B, o: &Operation, values: &HashMap<&str, B::Tensor>) -> Option<B::Tensor> {
+        let get = |i: usize| {
+            let name = o.inputs.get(i)?.as_str();
+            values.get(name).or_else(|| self.constants.get(name)).cloned()
+        };
+        let numbers = |i: usize| Some(self.graph.constants.get(o.inputs.get(i)?)?.1.as_slice());
+        let channels = |x: &B::Tensor| b.shape(x)[1];
+        // Values of each channel, as something that broadcasts over a map.
+        let each = |data: &[f32]| b.constant(data, &[data.len(), 1, 1]);
+        let x = get(0)?;
+        Some(match o.kind.as_str() {
+            "Conv" => {
+                let weight = get(1)?;
+                let kernel = b.shape(&weight)[2];
+                let bias = if o.inputs.len() > 2 { Some(get(2)?) } else { None };
+                let padding = padding(o, kernel)?;
+                let stride = same(o, "strides", 1)?;
+                let groups = usize::try_from(o.int("group", 1)).ok()?;
+                (same(o, "dilations", 1)? == 1).then_some(())?;
+                b.conv(&x, &weight, bias.as_ref(), stride, groups, padding)
+            }
+            "BatchNormalization" => {
+                let epsilon = o.floats.get("epsilon").copied().unwrap_or(1e-5);
+                let [scale, shift, mean, var] = [1, 2, 3, 4].map(numbers);
+                let (scale, shift, mean, var) = (scale?, shift?, mean?, var?);
+                let factor: Vec<f32> =
+                    scale.iter().zip(var).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
+                let offset: Vec<f32> =
+                    shift.iter().zip(mean).zip(&factor).map(|((s, m), f)| s - m * f).collect();
+                if b.shape(&x).len() == 2 {
+                    let row = |data: &[f32]| b.constant(data, &[1, data.len()]);
+                    b.add(&b.mul(&x, &row(&factor)), &row(&offset))
+                } else {
+                    b.add(&b.mul(&x, &each(&factor)), &each(&offset))
+                }
+            }
+            "Relu" => b.relu(&x),
+            "Clip" => {
+                let bound = |i: usize, name: &str, absent: f32| {
+                    let given = numbers(i).and_then(|v| v.first()).or_else(|| o.floats.get(name));
+                    f64::from(given.copied().unwrap_or(absent))
+                };
+                b.clamp(&x, bound(1, "min", f32::MIN), bound(2, "max", f32::MAX))
+            }
+            "PRelu" => {
+                let slope = numbers(1)?;
+                (slope.len() == 1 || slope.len() == channels(&x)).then_some(())?;
+                b.sub(&b.relu(&x), &b.mul(&b.relu(&b.affine(&x, -1.0, 0.0)), &each(slope)))
+            }
+            "Sigmoid" => b.sigmoid(&x),
+            "Add" => b.add(&x, &get(1)?),
+            "Sub" => b.sub(&x, &get(1)?),
+            "Mul" => b.mul(&x, &get(1)?),
+            "Div" => b.div(&x, &get(1)?),
+            "GlobalAveragePool" => b.global_pool(&x),
+            "Identity" | "Dropout" | "Flatten" | "Reshape" | "Squeeze" => match b.shape(&x)[..] {
+                // What is flattened stays a map until a matrix wants it flat.
+                [_, _, 1, 1] => b.global_pool(&x),
+                _ => x,
+            },
+            "Gemm" => {
+                (o.int("transB", 0) == 1 && o.int("transA", 0) == 0).then_some(())?;
+                let (shape, data) = self.graph.constants.get(o.inputs.get(1)?)?;
+                let product = match b.shape(&x)[..] {
+                    [_, c, h, w] if shape[..] == [shape[0], c * h * w] && h == w => {
+                        let weight = b.constant(data, &[shape[0], c, h, w]);
+                        b.global_pool(&b.conv(&x, &weight, None, 1, 1, Padding::None))
+                    }
+                    [_, c] if shape[..] == [shape[0], c] => b.matmul_transposed(&x, &get(1)?),
+                    _ => return None,
+                };
+                match numbers(2) {
+                    Some(bias) => b.add(&product, &b.constant(bias, &[1, bias.len()])),
+                    None => product,
+                }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A whole number that is the same in both directions.
+fn same(o: &Operation, name: &str, absent: usize) -> Option<usize> {
+    let Some(numbers) = o.ints.get(name) else { return Some(absent) };
+    let first = *numbers.first()?;
+    numbers.iter().all(|n| *n == first).then(|| usize::try_from(first).ok())?
+}
+
+fn padding(o: &Operation, kernel: usize) -> Option<Padding> {
+    let width = same(o, "pads", 0)?;
+    let fits = |padding: Padding| (padding.width(kernel) == width).then_some(padding);
+    fits(Padding::None).or_else(|| fits(Padding::Half))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+    use super::*;
+    use crate::flex::Flex;
+    use crate::model::Model;
+    use crate::random::Random;
+    use phiz_net::zoo::Slim;
+
+    const CARD: &str = "name = 't'\nfile = 't.onnx'\nlicence = 'MIT'\n[input]\nwidth = 112\nheight = 112\n\
+        order = 'rgb'\nmean = [127.5, 127.5, 127.5]\nstd = [127.5, 127.5, 127.5]\n[output]\ndecode = 'arcface'\n";
+
+    #[test]
+    fn a_teacher_says_what_its_network_says() {
+        let b = Flex::new(1).unwrap();
+        let net = Slim { stem: 8, stages: vec![(8, 1), (16, 1)], weighted: true, dim: 12 }.build("small");
+        let mut random = Random::new(5);
+        let student = Model::new(&b, &net, &mut random).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let card = folder.path().join("t.toml");
+        std::fs::write(&card, CARD).unwrap();
+        let onnx = phiz_net::onnx::export(&net, &student.weights(&b)).unwrap();
+        std::fs::write(folder.path().join("t.onnx"), onnx).unwrap();
+        let bytes: Vec<u8> = (0..2 * CROP * CROP * 3).map(|_| random.bits() as u8).collect();
+        let pictures = b.pictures(&bytes, 2, CROP, CROP, [127.5; 3], [127.5; 3]);
+        let own = b.values(&loss::unit(&b, &student.forward(&b, &pictures, false)[0]));
+        let teacher = Teacher::open(&b, &card).unwrap();
+        let said = b.values(&teacher.templates(&b, &bytes, 2).unwrap());
+        assert_eq!(said.len(), 24);
+        for (x, y) in own.iter().zip(&said) {
+            assert!((x - y).abs() < 1e-4, "{own:?} {said:?}");
+        }
+
+        std::fs::write(&card, CARD.replace("'rgb'", "'bgr'")).unwrap();
+        assert!(Teacher::open(&b, &card).unwrap_err().to_string().contains("no embedder"));
+    }
+
+    #[test]
+    fn operations_by_their_definition() {
+        let b = Flex::new(1).unwrap();
+        let x: Vec<f32> = (0..2 * 3 * 4).map(|i| i as f32 * 0.3 - 3.0).collect();
+        let x = b.constant(&x, &[2, 3, 2, 2]);
+        let constants = [
+            ("slope", vec![3, 1, 1], vec![0.5, 0.25, 0.0]),
+            ("scale", vec![3], vec![2.0, 1.0, 0.5]),
+            ("shift", vec![3], vec![0.1, 0.2, 0.3]),
+            ("mean", vec![3], vec![-1.0, 0.0, 1.0]),
+            ("var", vec![3], vec![4.0, 1.0, 0.25]),
+            ("six", vec![], vec![2.0]),
+            ("zero", vec![], vec![0.0]),
+            ("matrix", vec![2, 12], (0..24).map(|i| i as f32 / 10.0).collect()),
+            ("bias", vec![2], vec![1.0, -1.0]),
+        ];
+        let constants = constants.map(|(name, shape, data)| (name.to_string(), (shape, data)));
+        let graph = Graph { constants: constants.into(), ..Graph::default() };
+        let teacher = Teacher::new(&b, graph, [0.0; 3], [1.0; 3]);
+        let values = HashMap::from([("x", x.clone())]);
+        let apply = |kind: &str, inputs: &[&str], ints: &[(&str, i64)], floats: &[(&str, f32)]| {
+            let o = Operation {
+                kind: kind.into(),
+                inputs: inputs.iter().map(ToString::to_string).collect(),
+                ints: ints.iter().map(|(n, v)| (n.to_string(), vec![*v])).collect(),
+                floats: floats.iter().map(|(n, v)| (n.to_string(), *v)).collect(),
+                ..Operation::default()
+            };
+            teacher.apply(&b, &o, &values).map(|t| b.values(&t))
+        };
+        let at = |i: usize| (b.values(&x)[i], i / 4 % 3);
+        let slope = [0.5, 0.25, 0.0];
+        let (scale, shift, mean, var) =
+            ([2.0, 1.0, 0.5], [0.1, 0.2, 0.3], [-1.0, 0.0, 1.0], [4.0f32, 1.0, 0.25]);
+        let close = |got: Option<Vec<f32>>, expected: &dyn Fn(f32, usize) -> f32| {
+            for (i, value) in got.unwrap().iter().enumerate() {
+                let (x, c) = at(i);
+                assert!((value - expected(x, c)).abs() < 1e-5, "{i}: {value} {}", expected(x, c));
+            }
+        };
+        close(apply("PRelu", &["x", "slope"], &[], &[]), &|x, c| if x < 0.0 { x * slope[c] } else { x });
+        close(apply("Clip", &["x", "zero", "six"], &[], &[]), &|x, _| x.clamp(0.0, 2.0));
+        close(apply("Clip", &["x"], &[], &[("min", -1.0), ("max", 1.0)]), &|x, _| x.clamp(-1.0, 1.0));
+        let norm = apply("BatchNormalization", &["x", "scale", "shift", "mean", "var"], &[], &[("epsilon", 0.5)]);
+        close(norm, &|x, c| (x - mean[c]) / (var[c] + 0.5).sqrt() * scale[c] + shift[c]);
+        close(apply("Mul", &["x", "six"], &[], &[]), &|x, _| x * 2.0);
+        let gemm = apply("Gemm", &["x", "matrix", "bias"], &[("transB", 1)], &[]).unwrap();
+        let all = b.values(&x);
+        for (i, value) in gemm.iter().enumerate() {
+            let (n, o) = (i / 2, i % 2);
+            let sum: f32 = (0..12).map(|k| all[n * 12 + k] * (o * 12 + k) as f32 / 10.0).sum();
+            assert!((value - sum - [1.0, -1.0][o]).abs() < 1e-3, "{value}");
+        }
+        assert!(apply("LSTM", &["x"], &[], &[]).is_none());
+        assert!(apply("Gemm", &["x", "matrix"], &[], &[]).is_none(), "not transposed");
+    }
+}
