@@ -35,6 +35,16 @@ pub trait Backend {
     fn describe(&self) -> String;
     /// A constant.
     fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor;
+    /// A constant `[labels, classes]` with a one where the label of the row is; a row without a label is zero.
+    fn one_hot(&self, labels: &[Option<usize>], classes: usize) -> Self::Tensor {
+        let mut rows = vec![0f32; labels.len() * classes];
+        for (row, label) in rows.chunks_exact_mut(classes.max(1)).zip(labels) {
+            if let Some(one) = label.and_then(|label| row.get_mut(label)) {
+                *one = 1.0;
+            }
+        }
+        self.constant(&rows, &[labels.len(), classes])
+    }
     /// A constant made of bytes: `(value − mean) / std` by channel of interleaved pictures `[n, h, w, c]`,
     /// given as `[n, c, h, w]` in the precision and layout in which convolutions run fastest.
     fn pictures(

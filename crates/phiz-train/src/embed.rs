@@ -60,10 +60,29 @@ impl Head {
         format!("head.{}.{suffix}", self.name)
     }
 
-    /// Fresh parameters: centres, and what the loss needs beside them.
-    fn fresh(&self, dim: usize, random: &mut Random) -> Weights {
+    /// Fresh parameters: centres, and what the loss needs beside them. Where `template` says what the teacher thinks of
+    /// each face, a person's centres begin about the mean of these (Qi et al. 2018, "imprinted weights").
+    fn fresh(
+        &self,
+        dim: usize,
+        random: &mut Random,
+        template: Option<&dyn Fn(usize) -> Vec<f32>>,
+    ) -> Weights {
         let rows = self.classes * self.recipe.centres;
-        let centres = (0..rows * dim).map(|_| random.normal() * 0.05).collect();
+        let mut centres: Vec<f32> = (0..rows * dim).map(|_| random.normal() * 0.05).collect();
+        if let Some(template) = template {
+            // As long as these rows of random numbers are on average, and a tenth of them to tell centres apart.
+            let length = 0.05 * (dim as f32).sqrt();
+            let mut means = vec![0f32; self.classes * dim];
+            for (face, class) in self.labels.iter().enumerate().filter_map(|(i, c)| Some((i, (*c)?))) {
+                means[class * dim..][..dim].iter_mut().zip(template(face)).for_each(|(m, v)| *m += v);
+            }
+            for (row, centre) in centres.chunks_exact_mut(dim).enumerate() {
+                let mean = &means[row % self.classes * dim..][..dim];
+                let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
+                centre.iter_mut().zip(mean).for_each(|(c, m)| *c = *c * 0.1 + m / norm * length);
+            }
+        }
         let mut weights = Weights::from([(self.parameter("weight"), (vec![rows, dim], centres))]);
         if self.recipe.loss == Kind::Softmax {
             weights.insert(self.parameter("bias"), (vec![self.classes], vec![0.0; self.classes]));
@@ -127,8 +146,8 @@ impl<'a, B: Backend> EmbedTask<'a, B> {
     /// `teacher` is needed by a recipe that blends, and no other.
     ///
     /// # Errors
-    /// No face, a teacher's templates that are longer than ours, a head with fewer than two people, or blends without
-    /// a teacher.
+    /// No face, a teacher's templates that are longer than ours or unlike the prepared ones, a head with fewer than two
+    /// people, or blends without a teacher.
     pub fn new(
         faces: &'a Faces,
         held_out: &'a Faces,
@@ -148,12 +167,25 @@ impl<'a, B: Backend> EmbedTask<'a, B> {
                 faces.dim()
             )));
         }
+        if losses.imprint && !taught {
+            return Err(TrainError::Recipe(
+                "embed.imprint: centres begin at a teacher's templates: leave embed.distil or embed.relations on"
+                    .into(),
+            ));
+        }
         if losses.blend > 0.0 && (!taught || teacher.is_none()) {
             return Err(TrainError::Recipe(
                 "embed.blend: only a teacher knows what blends are: give its card with --teacher, and leave \
                  embed.distil or embed.relations on"
                     .into(),
             ));
+        }
+        if let Some(said) = teacher.as_ref().map(Teacher::dim).filter(|said| *said != faces.dim()) {
+            return Err(TrainError::Recipe(format!(
+                "the teacher's templates have {said} numbers and the prepared ones {}: prepare the data with the \
+                 same --teacher",
+                faces.dim()
+            )));
         }
         let recipes = losses.all_heads();
         if !taught && recipes.is_empty() {
@@ -203,12 +235,24 @@ fn orthonormal(rows: usize, columns: usize, random: &mut Random) -> Vec<f32> {
     (0..rows).flat_map(|r| basis.iter().map(move |u| u[r])).collect()
 }
 
+impl Lessons<'_> {
+    /// The teacher's template of a face, placed into our dimensions.
+    fn target(&self, face: usize) -> Vec<f32> {
+        let columns = self.placement.len() / self.dim;
+        let template = self.faces.template(face);
+        let dot = |i: usize| {
+            let row = &self.placement[i * columns..][..columns];
+            row.iter().zip(template).map(|(a, b)| a * b).sum()
+        };
+        (0..self.dim).map(dot).collect()
+    }
+}
+
 impl Load for Lessons<'_> {
     type Batch = EmbedBatch;
 
     fn load(&self, number: u64, size: usize) -> EmbedBatch {
         let n = self.recipe.batch;
-        let d = self.placement.len() / self.dim;
         let mut batch = EmbedBatch {
             pictures: Vec::with_capacity(n * size * size * 3),
             size,
@@ -232,10 +276,7 @@ impl Load for Lessons<'_> {
                 batch.labels.iter_mut().for_each(|labels| labels.push(None));
                 continue;
             }
-            let target = &mut batch.targets[sample * self.dim..][..self.dim];
-            for (value, row) in target.iter_mut().zip(self.placement.chunks_exact(d.max(1))) {
-                *value = row.iter().zip(self.faces.template(face)).map(|(a, b)| a * b).sum();
-            }
+            batch.targets[sample * self.dim..][..self.dim].copy_from_slice(&self.target(face));
             for (labels, head) in batch.labels.iter_mut().zip(&self.heads) {
                 labels.push(head.labels[face]);
             }
@@ -251,7 +292,10 @@ impl<B: Backend> EmbedTask<'_, B> {
         let teacher = self.teacher.as_ref().ok_or_else(none)?;
         let side = batch.size * batch.size * 3;
         let said = teacher.templates(b, &batch.pictures[..n * side], n)?;
-        let placement = b.constant(&self.lessons.placement, &[self.lessons.dim, self.lessons.placement.len() / self.lessons.dim]);
+        let placement = b.constant(
+            &self.lessons.placement,
+            &[self.lessons.dim, self.lessons.placement.len() / self.lessons.dim],
+        );
         Ok(b.matmul_transposed(&said, &placement))
     }
 }
@@ -264,7 +308,9 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
     }
 
     fn extras(&self, random: &mut Random) -> Weights {
-        self.lessons.heads.iter().flat_map(|head| head.fresh(self.lessons.dim, random)).collect()
+        let template = |face| self.lessons.target(face);
+        let template = self.lessons.recipe.embed.imprint.then_some(&template as &dyn Fn(usize) -> Vec<f32>);
+        self.lessons.heads.iter().flat_map(|head| head.fresh(self.lessons.dim, random, template)).collect()
     }
 
     fn pictures(&self, b: &B, batch: &EmbedBatch) -> B::Tensor {

@@ -99,8 +99,10 @@ impl<B: Backend> Optimiser<B> {
         rate: f64,
     ) -> f32 {
         b.without_gradients(|| {
-            let squares = gradients.values().map(|g| f64::from(b.scalar(&b.sum(&b.mul(g, g)))));
-            let norm = squares.sum::<f64>().sqrt();
+            // One number is fetched from the device, not one for each parameter.
+            let squares = gradients.values().map(|g| b.sum(&b.mul(g, g)));
+            let square = squares.reduce(|sum, square| b.add(&sum, &square));
+            let norm = f64::from(square.map_or(0.0, |square| b.scalar(&square))).sqrt();
             if !norm.is_finite() {
                 return norm as f32;
             }

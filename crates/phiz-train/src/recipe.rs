@@ -95,6 +95,10 @@ pub struct EmbedLosses {
     /// Share of each batch that is blends of two faces, of which a teacher is asked while the network learns.
     #[serde(skip_serializing_if = "is_zero")]
     pub blend: f64,
+    /// Whether the centres of people begin at their teacher's templates, so that a margin loss joins a network that has
+    /// learnt without a shock.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub imprint: bool,
     /// CosFace over the labelled faces: the short way to write one head.
     pub margin_loss: f64,
     /// CosFace's margin.
@@ -119,6 +123,7 @@ impl Default for EmbedLosses {
             distil: 1.0,
             relations: 0.0,
             blend: 0.0,
+            imprint: false,
             margin_loss: 0.0,
             margin: 0.35,
             scale: 48.0,
@@ -299,7 +304,9 @@ impl Recipe {
             return wrong("embed.blend is a share, 0 to 1".into());
         }
         if self.embed.blend > 0.0 && self.stages.iter().any(|stage| stage.size != CROP) {
-            return wrong(format!("embed.blend: teachers look at {CROP} pixels, so every stage must have that size"));
+            return wrong(format!(
+                "embed.blend: teachers look at {CROP} pixels, so every stage must have that size"
+            ));
         }
         if let Some(fault) = self.augment.fault() {
             return wrong(fault);

@@ -22,6 +22,7 @@ pub struct Teacher<B: Backend> {
     constants: HashMap<String, B::Tensor>,
     mean: [f32; 3],
     std: [f32; 3],
+    dim: usize,
 }
 
 impl<B: Backend> Teacher<B> {
@@ -41,10 +42,17 @@ impl<B: Backend> Teacher<B> {
             return Err(TrainError::file(path, &reason));
         }
         let graph = onnx_graph::graph(&onnx).map_err(|e| TrainError::file(path, &e))?;
-        let teacher = Teacher::new(b, graph, input.mean, input.std);
+        let mut teacher = Teacher::new(b, graph, input.mean, input.std);
         // One picture tells whether everything in the file is known.
         let trial = teacher.templates(b, &vec![128; CROP * CROP * 3], 1);
-        trial.map(|_| teacher).map_err(|e| TrainError::file(path, &e))
+        teacher.dim = b.shape(&trial.map_err(|e| TrainError::file(path, &e))?)[1];
+        Ok(teacher)
+    }
+
+    /// Numbers of a template.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     fn new(b: &B, graph: Graph, mean: [f32; 3], std: [f32; 3]) -> Teacher<B> {
@@ -53,7 +61,7 @@ impl<B: Backend> Teacher<B> {
             let shape = if shape.is_empty() { &[1][..] } else { shape };
             (name.clone(), b.constant(data, shape))
         });
-        Teacher { constants: tensors.collect(), graph, mean, std }
+        Teacher { constants: tensors.collect(), graph, mean, std, dim: 0 }
     }
 
     /// Unit templates `[n, d]` of `n` pictures (112×112 interleaved RGB), without a history.
@@ -114,8 +122,7 @@ impl<B: Backend> Teacher<B> {
                 let epsilon = o.floats.get("epsilon").copied().unwrap_or(1e-5);
                 let [scale, shift, mean, var] = [1, 2, 3, 4].map(numbers);
                 let (scale, shift, mean, var) = (scale?, shift?, mean?, var?);
-                let factor: Vec<f32> =
-                    scale.iter().zip(var).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
+                let factor: Vec<f32> = scale.iter().zip(var).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
                 let offset: Vec<f32> =
                     shift.iter().zip(mean).zip(&factor).map(|((s, m), f)| s - m * f).collect();
                 if b.shape(&x).len() == 2 {
@@ -211,7 +218,7 @@ mod tests {
         let own = b.values(&loss::unit(&b, &student.forward(&b, &pictures, false)[0]));
         let teacher = Teacher::open(&b, &card).unwrap();
         let said = b.values(&teacher.templates(&b, &bytes, 2).unwrap());
-        assert_eq!(said.len(), 24);
+        assert_eq!((said.len(), teacher.dim()), (24, 12));
         for (x, y) in own.iter().zip(&said) {
             assert!((x - y).abs() < 1e-4, "{own:?} {said:?}");
         }
@@ -263,7 +270,8 @@ mod tests {
         close(apply("PRelu", &["x", "slope"], &[], &[]), &|x, c| if x < 0.0 { x * slope[c] } else { x });
         close(apply("Clip", &["x", "zero", "six"], &[], &[]), &|x, _| x.clamp(0.0, 2.0));
         close(apply("Clip", &["x"], &[], &[("min", -1.0), ("max", 1.0)]), &|x, _| x.clamp(-1.0, 1.0));
-        let norm = apply("BatchNormalization", &["x", "scale", "shift", "mean", "var"], &[], &[("epsilon", 0.5)]);
+        let norm =
+            apply("BatchNormalization", &["x", "scale", "shift", "mean", "var"], &[], &[("epsilon", 0.5)]);
         close(norm, &|x, c| (x - mean[c]) / (var[c] + 0.5).sqrt() * scale[c] + shift[c]);
         close(apply("Mul", &["x", "six"], &[], &[]), &|x, _| x * 2.0);
         let gemm = apply("Gemm", &["x", "matrix", "bias"], &[("transB", 1)], &[]).unwrap();

@@ -58,6 +58,13 @@ impl Backend for Torch {
     fn constant(&self, data: &[f32], shape: &[usize]) -> TorchTensor {
         Tensor::from_slice(data).reshape(dims(shape)).to_device(self.device).into()
     }
+    fn one_hot(&self, labels: &[Option<usize>], classes: usize) -> TorchTensor {
+        // A row without a label points behind the last class, which is cut off again.
+        let index: Vec<i64> = labels.iter().map(|l| l.map_or(classes, |l| l.min(classes)) as i64).collect();
+        let index = Tensor::from_slice(&index).to_device(self.device).unsqueeze(1);
+        let rows = Tensor::zeros(dims(&[labels.len(), classes + 1]), (Kind::Float, self.device));
+        rows.scatter_value(1, &index, 1.0).narrow(1, 0, classes as i64).into()
+    }
     fn pictures(
         &self,
         bytes: &[u8],

@@ -6,12 +6,13 @@ use std::cell::Cell;
 use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use phiz_net::form::Form;
 use phiz_net::graph::{Act, Architecture, Builder, Op};
 use phiz_net::onnx::Weights;
+use phiz_net::zoo::Slim;
 use phiz_train::backend::Backend;
 use phiz_train::checkpoint::Checkpoint;
 use phiz_train::embed::EmbedTask;
@@ -20,9 +21,10 @@ use phiz_train::export;
 use phiz_train::flex::Flex;
 use phiz_train::model::Model;
 use phiz_train::random::Random;
-use phiz_train::recipe::Recipe;
-use phiz_train::run::{self, Ending, Figures, RunOptions};
+use phiz_train::recipe::{EmbedLosses, Recipe};
+use phiz_train::run::{self, Ending, Figures, RunOptions, Task};
 use phiz_train::shards::{CROP, CROP_BYTES, Faces};
+use phiz_train::teacher::Teacher;
 use phiz_train::transfer::{Start, unfolded};
 use phiz_train::tune;
 use phiz_train::watch::{Progress, Silent, Watch};
@@ -144,6 +146,22 @@ impl Bench {
         run::run(b, &self.net, recipe, &task, options, watch)
     }
 
+    /// The card of a teacher that was never taught, with templates of so many numbers.
+    fn teacher(&self, dim: usize) -> PathBuf {
+        let net = Slim { stem: 8, stages: vec![(8, 1)], weighted: false, dim }.build("teacher");
+        let weights = Model::new(&self.flex, &net, &mut Random::new(9)).unwrap().weights(&self.flex);
+        let card = self.folder.path().join(format!("teacher{dim}.toml"));
+        let onnx = card.with_extension("onnx");
+        fs::write(&onnx, phiz_net::onnx::export(&net, &weights).unwrap()).unwrap();
+        let text = format!(
+            "name = 't'\nfile = '{}'\nlicence = 'MIT'\n[input]\nwidth = 112\nheight = 112\norder = 'rgb'\n\
+             mean = [127.5, 127.5, 127.5]\nstd = [127.5, 127.5, 127.5]\n[output]\ndecode = 'arcface'\n",
+            onnx.file_name().unwrap().display()
+        );
+        fs::write(&card, text).unwrap();
+        card
+    }
+
     /// Everything that a run leaves behind but the times.
     fn outcome(&self, name: &str) -> (Checkpoint, Vec<serde_json::Value>, Vec<u8>) {
         let folder = self.folder.path().join(name);
@@ -216,6 +234,62 @@ fn two_runs_with_one_seed_are_one_whatever_the_threads() {
     bench.run(&other, &bench.options("c"), &mut Silent).unwrap();
     assert!(bench.outcome("a") == bench.outcome("b"));
     assert!(bench.outcome("a").0.now != bench.outcome("c").0.now);
+}
+
+#[test]
+fn blends_are_what_the_teacher_says_whatever_the_loaders() {
+    let bench = Bench::new();
+    let recipe = recipe(|r| {
+        r.stages.truncate(1);
+        r.stages[0].size = CROP;
+        r.stages[0].schedule.steps = 5;
+        r.embed.blend = 0.5;
+        r.embed.imprint = true;
+    });
+    let run = |name: &str, loaders: usize| {
+        let teacher = Teacher::open(&bench.flex, &bench.teacher(6))?;
+        let task = EmbedTask::new(&bench.train, &bench.tune, &recipe, 16, Some(teacher))?;
+        let options = RunOptions { loaders, ..bench.options(name) };
+        run::run(&bench.flex, &bench.net, &recipe, &task, &options, &mut Silent)
+    };
+    assert_eq!(run("one", 1).unwrap(), Ending::Complete);
+    assert_eq!(run("three", 3).unwrap(), Ending::Complete);
+    let (one, three) = (bench.outcome("one"), bench.outcome("three"));
+    assert!(one == three);
+    let names = ["blend_distil", "blend_relations", "distil", "relations", "head_a0", "head_b1"];
+    assert!(names.iter().all(|name| one.1.iter().any(|m| m[name].is_number())), "{:?}", one.1);
+
+    let without = bench.run(&recipe, &bench.options("without"), &mut Silent);
+    assert!(without.expect_err("no teacher").to_string().contains("--teacher"));
+    let other = Teacher::open(&bench.flex, &bench.teacher(5)).unwrap();
+    let other = EmbedTask::new(&bench.train, &bench.tune, &recipe, 16, Some(other)).err().unwrap();
+    assert!(other.to_string().contains("5 numbers and the prepared ones 6"), "{other}");
+}
+
+#[test]
+fn imprinted_centres_point_at_their_people() {
+    let bench = Bench::new();
+    let mut recipe = recipe(|r| r.embed.imprint = true);
+    let extras = |recipe: &Recipe| {
+        let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, recipe, 6, None).unwrap();
+        Task::<Flex>::extras(&task, &mut Random::new(1))
+    };
+    // As wide as the teacher, nothing is turned: a centre is about its person's mean template, one axis each.
+    let weights = extras(&recipe);
+    for (head, people, centres) in [("head.a0.weight", 0..2, 1), ("head.b1.weight", 2..5, 2)] {
+        let (shape, values) = &weights[head];
+        assert_eq!(shape[..], [people.len() * centres, 6]);
+        for (row, centre) in values.chunks_exact(6).enumerate() {
+            let axis = people.start + row % people.len();
+            let length = centre.iter().map(|v| v * v).sum::<f32>().sqrt();
+            assert!(centre[axis] / length > 0.9, "{head} {row}: {centre:?}");
+        }
+    }
+    recipe.embed.imprint = false;
+    assert!(extras(&recipe)["head.a0.weight"].1 != weights["head.a0.weight"].1);
+    recipe.embed = EmbedLosses { imprint: true, distil: 0.0, relations: 0.0, ..recipe.embed };
+    let refused = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &recipe, 6, None).err().unwrap();
+    assert!(refused.to_string().contains("embed.imprint"), "{refused}");
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn photos(needed: &str) -> Option<PathBuf> {
         Some(folder) => format!("{} holds no {needed}", folder.display()),
     };
     // Not by `eprintln!`, which a test that passes keeps to itself.
-    writeln!(std::io::stderr(), "skipped: {skip}").unwrap();
+    let mut out = std::io::stderr();
+    writeln!(out, "skipped: {skip}").unwrap();
     None
 }
 

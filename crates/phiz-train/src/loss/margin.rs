@@ -78,13 +78,7 @@ pub fn loss<B: Backend>(
 ) -> B::Tensor {
     let rows = b.shape(head.weight)[0];
     let classes = rows / spec.centres.max(1);
-    let mut own = vec![0f32; labels.len() * classes];
-    for (row, label) in labels.iter().enumerate() {
-        if let Some(label) = label {
-            own[row * classes + label] = 1.0;
-        }
-    }
-    let own = b.constant(&own, &[labels.len(), classes]);
+    let own = b.one_hot(labels, classes);
     let nearest = |logits: B::Tensor| {
         let block = |k: usize| b.narrow(&logits, 1, k * classes, classes);
         (1..spec.centres).fold(block(0), |best, k| b.maximum(&best, &block(k)))
