@@ -14,8 +14,8 @@ pub const NAMES: [&str; 16] = [
     "phiz-embed",
     "phiz-embed-first",
     "phiz-embed-second",
+    "phiz-embed-third",
     "slim-small",
-    "slim-deep",
     "slim-large",
     "mobilefacenet",
     "mobilefacenet-half",
@@ -41,8 +41,8 @@ pub fn by_name(name: &str) -> Option<Architecture> {
         // The networks of the first models, whose weights are still read.
         "phiz-embed-first" => slim(32, &[(64, 1), (128, 2), (256, 1)], false),
         "phiz-embed-second" => slim(32, &[(64, 2), (128, 3), (256, 1)], false),
+        "phiz-embed-third" => slim(32, &[(64, 2), (128, 3), (256, 1)], true),
         "slim-small" => slim(24, &[(48, 1), (96, 2), (192, 1)], true),
-        "slim-deep" => slim(32, &[(64, 2), (128, 5), (256, 1)], true),
         "slim-large" => slim(48, &[(96, 2), (192, 4), (384, 2)], true),
         "mobilefacenet" => mobilefacenet(name, 64, 128),
         "mobilefacenet-half" => mobilefacenet(name, 32, 128),
@@ -149,7 +149,7 @@ fn first_detector() -> Architecture {
 /// Every place of the last map weighs on its own; at another input size, during training, it is their mean.
 #[must_use]
 pub fn embedder(dim: usize) -> Architecture {
-    Slim { stem: 32, stages: vec![(64, 2), (128, 3), (256, 1)], weighted: true, dim }.build("phiz-embed")
+    Slim { stem: 32, stages: vec![(64, 2), (128, 5), (256, 1)], weighted: true, dim }.build("phiz-embed")
 }
 
 /// A slim dense residual embedder.
@@ -262,7 +262,7 @@ mod tests {
         assert!(detector.parameters <= 210_000, "{detector:?}");
         assert!(detector.macs <= 150_000_000, "{detector:?}");
         let embedder = embedder(512).cost(112, 112);
-        assert!(embedder.macs <= 400_000_000, "{embedder:?}");
+        assert!(embedder.macs <= 520_000_000, "{embedder:?}");
         assert!(embedder.parameters <= 4_000_000, "{embedder:?}");
     }
 

@@ -26,9 +26,14 @@ impl Torch {
     /// On the first CUDA device; none if there is no usable one.
     #[must_use]
     pub fn cuda(bf16: bool) -> Option<Torch> {
-        // Pictures come in few sizes: the time to try all ways to convolve them is soon earned back.
+        if !tch::Cuda::is_available() {
+            return None;
+        }
+        // Pictures come in few sizes: the time to try all ways to convolve them is soon earned back. And LibTorch's idle
+        // threads, which wait by spinning, would take the processors that make batches ready.
         tch::Cuda::cudnn_set_benchmark(true);
-        tch::Cuda::is_available().then_some(Torch { device: Device::Cuda(0), bf16 })
+        tch::set_num_threads(1);
+        Some(Torch { device: Device::Cuda(0), bf16 })
     }
 
     fn fast(&self, x: &Tensor) -> Tensor {
