@@ -26,6 +26,34 @@ impl Padding {
     }
 }
 
+/// A parameter and what AdamW remembers of it.
+#[derive(Clone, Debug)]
+pub struct Remembered<T> {
+    /// The parameter, a leaf.
+    pub value: T,
+    /// Average of its gradients; none before the first step.
+    pub first: Option<T>,
+    /// Average of their squares; none before the first step.
+    pub second: Option<T>,
+}
+
+/// The numbers of one step of AdamW (Loshchilov and Hutter 2019).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamwStep {
+    /// Factor on the gradient, which clips it.
+    pub shrink: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Fraction of the parameter that is lost at a rate of one.
+    pub decay: f64,
+    /// Decay of both averages.
+    pub beta: (f64, f64),
+    /// What makes up for averages that began at zero: `1 / (1 − βᵗ)`.
+    pub unbias: (f64, f64),
+    /// Keeps the divisor from zero.
+    pub epsilon: f64,
+}
+
 /// A source of differentiable tensors.
 pub trait Backend {
     /// A tensor; cloning shares its memory.
@@ -63,6 +91,29 @@ pub trait Backend {
     /// The gradients of a scalar with respect to leaves, in their order; none (or zeros) for a leaf on which the
     /// loss does not depend. The history of `loss` is used up.
     fn gradients(&self, loss: &Self::Tensor, leaves: &[&Self::Tensor]) -> Vec<Option<Self::Tensor>>;
+    /// One step of AdamW, without history. What is given is used up: a back end may write into it.
+    fn adamw(
+        &self,
+        x: Remembered<Self::Tensor>,
+        gradient: &Self::Tensor,
+        step: &AdamwStep,
+    ) -> Remembered<Self::Tensor> {
+        let g = self.affine(gradient, step.shrink, 0.0);
+        let moved = |old: Option<Self::Tensor>, new: &Self::Tensor, beta: f64| {
+            let new = self.affine(new, 1.0 - beta, 0.0);
+            old.map_or(new.clone(), |old| self.add(&self.affine(&old, beta, 0.0), &new))
+        };
+        let first = moved(x.first, &g, step.beta.0);
+        let second = moved(x.second, &self.mul(&g, &g), step.beta.1);
+        let deviation = self.affine(&self.sqrt(&self.affine(&second, step.unbias.1, 0.0)), 1.0, step.epsilon);
+        let change = self.div(&self.affine(&first, step.rate * step.unbias.0, 0.0), &deviation);
+        let value = self.sub(&self.affine(&x.value, 1.0 - step.decay * step.rate, 0.0), &change);
+        Remembered { value: self.leaf(&value), first: Some(first), second: Some(second) }
+    }
+    /// `decay · average + (1 − decay) · now`, without history. The average is used up: a back end may write into it.
+    fn averaged(&self, average: Self::Tensor, now: &Self::Tensor, decay: f64) -> Self::Tensor {
+        self.add(&self.affine(&average, decay, 0.0), &self.affine(now, 1.0 - decay, 0.0))
+    }
     /// Runs `f` without recording history.
     fn without_gradients<R>(&self, f: impl FnOnce() -> R) -> R;
 
@@ -129,6 +180,10 @@ pub trait Backend {
     fn sum_axis(&self, x: &Self::Tensor, axis: usize) -> Self::Tensor;
     /// Sum of everything, a scalar.
     fn sum(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// Sum of the squares of everything, a scalar.
+    fn squares(&self, x: &Self::Tensor) -> Self::Tensor {
+        self.sum(&self.mul(x, x))
+    }
     /// Mean over height and width: `[n, c, h, w]` to `[n, c]`.
     fn global_pool(&self, x: &Self::Tensor) -> Self::Tensor;
     /// Nearest-neighbour enlargement by two.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Backend;
+use crate::backend::{AdamwStep, Backend, Remembered};
 use crate::model::learns;
 
 /// How gradients become changes.
@@ -100,7 +100,7 @@ impl<B: Backend> Optimiser<B> {
     ) -> f32 {
         b.without_gradients(|| {
             // One number is fetched from the device, not one for each parameter.
-            let squares = gradients.values().map(|g| b.sum(&b.mul(g, g)));
+            let squares = gradients.values().map(|g| b.squares(g));
             let square = squares.reduce(|sum, square| b.add(&sum, &square));
             let norm = f64::from(square.map_or(0.0, |square| b.scalar(&square))).sqrt();
             if !norm.is_finite() {
@@ -109,50 +109,38 @@ impl<B: Backend> Optimiser<B> {
             self.steps += 1;
             let shrink = (self.clip / norm.max(1e-12)).min(1.0);
             for (name, gradient) in gradients {
-                let g = b.affine(gradient, shrink, 0.0);
-                let p = &tensors[name];
                 let decay = if name.ends_with(".weight") { self.decay } else { 0.0 };
-                let next = match self.rule {
-                    Rule::Adamw { first, second } => self.adamw(b, name, p, &g, rate, decay, (first, second)),
+                match self.rule {
+                    Rule::Adamw { first, second } => {
+                        let unbias = |beta: f64| 1.0 / (1.0 - beta.powi(self.steps.min(1 << 30) as i32));
+                        let step = AdamwStep {
+                            shrink,
+                            rate,
+                            decay,
+                            beta: (first, second),
+                            unbias: (unbias(first), unbias(second)),
+                            epsilon: EPSILON,
+                        };
+                        let Some(value) = tensors.remove(name) else { continue };
+                        let (first, second) = (self.first.remove(name), self.second.remove(name));
+                        let next = b.adamw(Remembered { value, first, second }, gradient, &step);
+                        tensors.insert(name.clone(), next.value);
+                        self.first.extend(next.first.map(|m| (name.clone(), m)));
+                        self.second.extend(next.second.map(|v| (name.clone(), v)));
+                    }
                     Rule::Sgd { momentum } => {
-                        let g = b.add(&g, &b.affine(p, decay, 0.0));
+                        let p = &tensors[name];
+                        let g = b.add(&b.affine(gradient, shrink, 0.0), &b.affine(p, decay, 0.0));
                         let v = self.first.get(name).map(|v| b.add(&b.affine(v, momentum, 0.0), &g));
                         let v = v.unwrap_or(g);
                         let next = b.sub(p, &b.affine(&v, rate, 0.0));
                         self.first.insert(name.clone(), v);
-                        next
+                        tensors.insert(name.clone(), b.leaf(&next));
                     }
-                };
-                tensors.insert(name.clone(), b.leaf(&next));
+                }
             }
             norm as f32
         })
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "one private caller, each argument another kind of thing")]
-    fn adamw(
-        &mut self,
-        b: &B,
-        name: &str,
-        p: &B::Tensor,
-        g: &B::Tensor,
-        rate: f64,
-        decay: f64,
-        beta: (f64, f64),
-    ) -> B::Tensor {
-        let unbias = |beta: f64| 1.0 / (1.0 - beta.powi(self.steps.min(1 << 30) as i32));
-        let moved = |old: Option<&B::Tensor>, new: &B::Tensor, beta: f64| {
-            let new = b.affine(new, 1.0 - beta, 0.0);
-            old.map_or(new.clone(), |old| b.add(&b.affine(old, beta, 0.0), &new))
-        };
-        let m = moved(self.first.get(name), g, beta.0);
-        let v = moved(self.second.get(name), &b.mul(g, g), beta.1);
-        let deviation = b.affine(&b.sqrt(&b.affine(&v, unbias(beta.1), 0.0)), 1.0, EPSILON);
-        let change = b.div(&b.affine(&m, rate * unbias(beta.0), 0.0), &deviation);
-        let next = b.sub(&b.affine(p, 1.0 - decay * rate, 0.0), &change);
-        self.first.insert(name.into(), m);
-        self.second.insert(name.into(), v);
-        next
     }
 }
 
@@ -174,9 +162,10 @@ impl<B: Backend> Average<B> {
     pub fn update(&mut self, b: &B, tensors: &BTreeMap<String, B::Tensor>, step: u64) {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
         b.without_gradients(|| {
-            for (name, average) in &mut self.tensors {
-                let now = b.detach(&tensors[name]);
-                *average = b.add(&b.affine(average, decay, 0.0), &b.affine(&now, 1.0 - decay, 0.0));
+            for (name, now) in tensors {
+                if let Some(average) = self.tensors.remove(name) {
+                    self.tensors.insert(name.clone(), b.averaged(average, &b.detach(now), decay));
+                }
             }
         });
     }

@@ -6,7 +6,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::backend::{Backend, NORM_MOMENTUM, Padding};
+use crate::backend::{AdamwStep, Backend, NORM_MOMENTUM, Padding, Remembered};
 
 /// LibTorch on one device.
 #[derive(Clone, Copy, Debug)]
@@ -79,14 +79,12 @@ impl Backend for Torch {
         mean: [f32; 3],
         std: [f32; 3],
     ) -> TorchTensor {
-        let x = Tensor::from_slice(bytes)
-            .to_device(self.device)
-            .reshape(dims(&[n, h, w, 3]))
-            .to_kind(Kind::Float);
-        let mean = Tensor::from_slice(&mean).to_device(self.device);
-        let std = Tensor::from_slice(&std).to_device(self.device);
+        let x = Tensor::from_slice(bytes).to_device(self.device).reshape(dims(&[n, h, w, 3]));
+        let mut x = x.to_kind(Kind::Float);
+        x -= Tensor::from_slice(&mean).to_device(self.device);
+        x /= Tensor::from_slice(&std).to_device(self.device);
         // The memory stays interleaved: a permuted view is what LibTorch calls channels-last.
-        self.fast(&((x - mean) / std)).permute([0, 3, 1, 2]).into()
+        self.fast(&x).permute([0, 3, 1, 2]).into()
     }
     fn leaf(&self, x: &TorchTensor) -> TorchTensor {
         x.0.detach().copy().set_requires_grad(true).into()
@@ -95,17 +93,44 @@ impl Backend for Torch {
         x.0.detach().into()
     }
     fn gradients(&self, loss: &TorchTensor, leaves: &[&TorchTensor]) -> Vec<Option<TorchTensor>> {
-        loss.0.backward();
-        let taken = leaves.iter().map(|leaf| {
-            let gradient = leaf.0.grad();
-            gradient.defined().then(|| {
-                // LibTorch adds to what stands in a leaf; the trait promises this loss's gradient alone.
-                let taken = gradient.copy();
-                let _ = tch::no_grad(|| gradient.shallow_clone().zero_());
-                taken.into()
-            })
-        });
-        taken.collect()
+        let leaves: Vec<&Tensor> = leaves.iter().map(|leaf| &leaf.0).collect();
+        let gradients = Tensor::run_backward(&[&loss.0], &leaves, false, false);
+        gradients.into_iter().map(|g| g.defined().then(|| g.into())).collect()
+    }
+    fn adamw(
+        &self,
+        x: Remembered<TorchTensor>,
+        gradient: &TorchTensor,
+        step: &AdamwStep,
+    ) -> Remembered<TorchTensor> {
+        // In place and in few passes: memory is what an optimiser waits for. The parameter stays the leaf that it was.
+        // x − rate·u₁·m / (√(u₂·v) + ε), with all factors drawn to the divisor.
+        let (TorchTensor(mut value), root) = (x.value, step.unbias.1.sqrt());
+        tch::no_grad(|| {
+            let zero = |t: Option<TorchTensor>| t.map_or_else(|| value.zeros_like(), |t| t.0);
+            let (mut first, mut second) = (zero(x.first), zero(x.second));
+            let scaled = &gradient.0 * (step.shrink * (1.0 - step.beta.1).sqrt());
+            if step.shrink == 1.0 {
+                let _ = first.lerp_(&gradient.0, 1.0 - step.beta.0);
+            } else {
+                let _ = first.lerp_(&(&gradient.0 * step.shrink), 1.0 - step.beta.0);
+            }
+            second *= step.beta.1;
+            let _ = second.addcmul_(&scaled, &scaled);
+            let mut divisor = second.sqrt();
+            divisor += step.epsilon / root;
+            divisor *= -root / (step.rate * step.unbias.0);
+            if step.decay > 0.0 {
+                value *= 1.0 - step.decay * step.rate;
+            }
+            let _ = value.addcdiv_(&first, &divisor);
+            Remembered { value: value.into(), first: Some(first.into()), second: Some(second.into()) }
+        })
+    }
+    fn averaged(&self, average: TorchTensor, now: &TorchTensor, decay: f64) -> TorchTensor {
+        let TorchTensor(mut average) = average;
+        let _ = tch::no_grad(|| average.lerp_(&now.0, 1.0 - decay));
+        average.into()
     }
     fn without_gradients<R>(&self, f: impl FnOnce() -> R) -> R {
         tch::no_grad(f)
@@ -214,6 +239,10 @@ impl Backend for Torch {
     }
     fn sum(&self, x: &TorchTensor) -> TorchTensor {
         x.0.sum(Kind::Float).into()
+    }
+    fn squares(&self, x: &TorchTensor) -> TorchTensor {
+        let flat = x.0.reshape([-1]);
+        flat.dot(&flat).into()
     }
     fn global_pool(&self, x: &TorchTensor) -> TorchTensor {
         x.0.mean_dim([2i64, 3].as_slice(), false, Kind::Float).into()
