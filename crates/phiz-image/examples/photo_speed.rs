@@ -1,6 +1,6 @@
 //! Times what is done to every photo before a network sees it, on a drawn 12-megapixel JPEG or a given file.
 //!
-//! `cargo run --release -p phiz-image --example speed [PHOTO]` prints the median of several runs on one core.
+//! `cargo run --release -p phiz-image --example photo_speed [PHOTO]` prints the median of several runs on one core.
 
 use std::time::Instant;
 
