@@ -7,6 +7,7 @@
 use phiz_net::onnx::Weights;
 
 use crate::backend::Backend;
+use crate::error::TrainError;
 use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
 use crate::random::Random;
@@ -149,7 +150,7 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         b.pictures(&batch.pictures, batch.faces.len(), batch.size, batch.size, MEAN, STD)
     }
 
-    fn loss(&self, b: &B, model: &Model<B>, batch: &DetectBatch) -> Loss<B::Tensor> {
+    fn loss(&self, b: &B, model: &Model<B>, batch: &DetectBatch) -> Result<Loss<B::Tensor>, TrainError> {
         let x = Task::<B>::pictures(self, b, batch);
         let outputs = model.forward(b, &x, self.recipe.learns.is_empty());
         let positives: f32 = batch.targets.iter().flat_map(|t| &t.positive).sum();
@@ -171,7 +172,7 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         let sides = b.affine(&sides, SIDES_WEIGHT / count, 0.0);
         let points = b.affine(&points, POINTS_WEIGHT / with_points.max(1) as f64, 0.0);
         let total = b.add(&score, &b.add(&sides, &points));
-        (total, vec![("score".into(), score), ("sides".into(), sides), ("points".into(), points)])
+        Ok((total, vec![("score".into(), score), ("sides".into(), sides), ("points".into(), points)]))
     }
 
     /// On composed pictures: the share of faces that some cell above 0.5 covers with IoU ≥ 0.5, the mean landmark

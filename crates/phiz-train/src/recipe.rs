@@ -93,11 +93,9 @@ pub struct EmbedLosses {
     /// Squared difference of the batch's cosines to the teacher's.
     pub relations: f64,
     /// Share of each batch that is blends of two faces, of which a teacher is asked while the network learns.
-    #[serde(skip_serializing_if = "is_zero")]
     pub blend: f64,
     /// Whether the centres of people begin at their teacher's templates, so that a margin loss joins a network that has
     /// learnt without a shock.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub imprint: bool,
     /// CosFace over the labelled faces: the short way to write one head.
     pub margin_loss: f64,
@@ -110,11 +108,6 @@ pub struct EmbedLosses {
     /// Further heads, one for each label space.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<HeadRecipe>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(v: &f64) -> bool {
-    *v == 0.0
 }
 
 impl Default for EmbedLosses {

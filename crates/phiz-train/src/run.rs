@@ -50,7 +50,10 @@ pub trait Task<B: Backend> {
     /// The pictures of a batch as the network reads them.
     fn pictures(&self, b: &B, batch: &Batch<B, Self>) -> B::Tensor;
     /// The loss and its parts by name.
-    fn loss(&self, b: &B, model: &Model<B>, batch: &Batch<B, Self>) -> Loss<B::Tensor>;
+    ///
+    /// # Errors
+    /// What a batch needs cannot be computed.
+    fn loss(&self, b: &B, model: &Model<B>, batch: &Batch<B, Self>) -> Result<Loss<B::Tensor>, TrainError>;
     /// Figures on held-out people or scenes at an input size.
     fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures;
 }
@@ -343,7 +346,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         let mut losses: Vec<(String, f64)> = Vec::new();
         for _ in 0..self.recipe.accumulate {
             let batch = next()?;
-            let (loss, parts) = self.task.loss(b, &self.model, &batch);
+            let (loss, parts) = self.task.loss(b, &self.model, &batch)?;
             let values = std::iter::once(("loss".to_string(), b.scalar(&loss)))
                 .chain(parts.into_iter().map(|(name, part)| (name, b.scalar(&part))));
             losses.extend(values.map(|(name, value)| (name, f64::from(value) * share)));

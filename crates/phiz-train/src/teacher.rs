@@ -45,7 +45,11 @@ impl<B: Backend> Teacher<B> {
         let mut teacher = Teacher::new(b, graph, input.mean, input.std);
         // One picture tells whether everything in the file is known.
         let trial = teacher.templates(b, &vec![128; CROP * CROP * 3], 1);
-        teacher.dim = b.shape(&trial.map_err(|e| TrainError::file(path, &e))?)[1];
+        let trial = trial.map_err(|e| TrainError::file(path, &e))?;
+        if b.values(&trial).iter().any(|v| !v.is_finite()) {
+            return Err(TrainError::file(path, &"gives templates that are no numbers; copy its file again"));
+        }
+        teacher.dim = b.shape(&trial)[1];
         Ok(teacher)
     }
 
@@ -103,25 +107,43 @@ impl<B: Backend> Teacher<B> {
             values.get(name).or_else(|| self.constants.get(name)).cloned()
         };
         let numbers = |i: usize| Some(self.graph.constants.get(o.inputs.get(i)?)?.1.as_slice());
-        let channels = |x: &B::Tensor| b.shape(x)[1];
         // Values of each channel, as something that broadcasts over a map.
         let each = |data: &[f32]| b.constant(data, &[data.len(), 1, 1]);
         let x = get(0)?;
+        // Values that broadcast, as adding them would: back ends take it for granted.
+        let pair = || {
+            let y = get(1)?;
+            let (a, c) = (b.shape(&x), b.shape(&y));
+            let fits = |(m, n): (&usize, &usize)| m == n || *m == 1 || *n == 1;
+            a.iter().rev().zip(c.iter().rev()).all(fits).then_some(y)
+        };
         Some(match o.kind.as_str() {
             "Conv" => {
                 let weight = get(1)?;
-                let kernel = b.shape(&weight)[2];
+                let (map, shape) = (b.shape(&x), b.shape(&weight));
+                let ([_, channels, height, width], [out, each, kernel, other]) = (&map[..], &shape[..])
+                else {
+                    return None;
+                };
+                let (out, kernel) = (*out, *kernel);
                 let bias = if o.inputs.len() > 2 { Some(get(2)?) } else { None };
                 let padding = padding(o, kernel)?;
                 let stride = same(o, "strides", 1)?;
                 let groups = usize::try_from(o.int("group", 1)).ok()?;
-                (same(o, "dilations", 1)? == 1).then_some(())?;
+                let within =
+                    kernel.min(*other) > 0 && height.min(width) + 2 * padding.width(kernel) >= kernel;
+                let grouped = groups > 0 && each.checked_mul(groups) == Some(*channels) && out % groups == 0;
+                let biased = bias.as_ref().is_none_or(|bias| b.shape(bias) == [out]);
+                let plain = same(o, "dilations", 1)? == 1 && kernel == *other && stride > 0 && out > 0;
+                (within && grouped && biased && plain).then_some(())?;
                 b.conv(&x, &weight, bias.as_ref(), stride, groups, padding)
             }
             "BatchNormalization" => {
                 let epsilon = o.floats.get("epsilon").copied().unwrap_or(1e-5);
                 let [scale, shift, mean, var] = [1, 2, 3, 4].map(numbers);
                 let (scale, shift, mean, var) = (scale?, shift?, mean?, var?);
+                let count = *b.shape(&x).get(1)?;
+                [scale, shift, mean, var].iter().all(|v| v.len() == count).then_some(())?;
                 let factor: Vec<f32> = scale.iter().zip(var).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
                 let offset: Vec<f32> =
                     shift.iter().zip(mean).zip(&factor).map(|((s, m), f)| s - m * f).collect();
@@ -142,15 +164,15 @@ impl<B: Backend> Teacher<B> {
             }
             "PRelu" => {
                 let slope = numbers(1)?;
-                (slope.len() == 1 || slope.len() == channels(&x)).then_some(())?;
+                (b.shape(&x).len() == 4 && [1, b.shape(&x)[1]].contains(&slope.len())).then_some(())?;
                 b.sub(&b.relu(&x), &b.mul(&b.relu(&b.affine(&x, -1.0, 0.0)), &each(slope)))
             }
             "Sigmoid" => b.sigmoid(&x),
-            "Add" => b.add(&x, &get(1)?),
-            "Sub" => b.sub(&x, &get(1)?),
-            "Mul" => b.mul(&x, &get(1)?),
-            "Div" => b.div(&x, &get(1)?),
-            "GlobalAveragePool" => b.global_pool(&x),
+            "Add" => b.add(&x, &pair()?),
+            "Sub" => b.sub(&x, &pair()?),
+            "Mul" => b.mul(&x, &pair()?),
+            "Div" => b.div(&x, &pair()?),
+            "GlobalAveragePool" if b.shape(&x).len() == 4 => b.global_pool(&x),
             "Identity" | "Dropout" | "Flatten" | "Reshape" | "Squeeze" => match b.shape(&x)[..] {
                 // What is flattened stays a map until a matrix wants it flat.
                 [_, _, 1, 1] => b.global_pool(&x),
@@ -159,6 +181,7 @@ impl<B: Backend> Teacher<B> {
             "Gemm" => {
                 (o.int("transB", 0) == 1 && o.int("transA", 0) == 0).then_some(())?;
                 let (shape, data) = self.graph.constants.get(o.inputs.get(1)?)?;
+                (shape.len() == 2 && shape[0] > 0).then_some(())?;
                 let product = match b.shape(&x)[..] {
                     [_, c, h, w] if shape[..] == [shape[0], c * h * w] && h == w => {
                         let weight = b.constant(data, &[shape[0], c, h, w]);
@@ -168,7 +191,10 @@ impl<B: Backend> Teacher<B> {
                     _ => return None,
                 };
                 match numbers(2) {
-                    Some(bias) => b.add(&product, &b.constant(bias, &[1, bias.len()])),
+                    Some(bias) if bias.len() == shape[0] => {
+                        b.add(&product, &b.constant(bias, &[1, bias.len()]))
+                    }
+                    Some(_) => return None,
                     None => product,
                 }
             }
@@ -242,6 +268,7 @@ mod tests {
             ("zero", vec![], vec![0.0]),
             ("matrix", vec![2, 12], (0..24).map(|i| i as f32 / 10.0).collect()),
             ("bias", vec![2], vec![1.0, -1.0]),
+            ("kernel", vec![3, 3, 3, 3], vec![0.1; 81]),
         ];
         let constants = constants.map(|(name, shape, data)| (name.to_string(), (shape, data)));
         let graph = Graph { constants: constants.into(), ..Graph::default() };
@@ -281,6 +308,26 @@ mod tests {
             let sum: f32 = (0..12).map(|k| all[n * 12 + k] * (o * 12 + k) as f32 / 10.0).sum();
             assert!((value - sum - [1.0, -1.0][o]).abs() < 1e-3, "{value}");
         }
+        // What does not fit together is refused before a back end sees it.
+        for (kind, inputs, ints) in [
+            ("Add", vec!["x", "scale"], vec![]),
+            ("Add", vec!["x", "nothing"], vec![]),
+            ("Add", vec![], vec![]),
+            ("Conv", vec!["x", "scale"], vec![]),
+            ("Conv", vec!["x", "kernel"], vec![("group", 0)]),
+            ("Conv", vec!["x", "kernel"], vec![("group", -1)]),
+            ("Conv", vec!["x", "kernel"], vec![("strides", 0)]),
+            ("Conv", vec!["x", "kernel"], vec![("pads", 3)]),
+            ("Conv", vec!["x", "kernel", "bias"], vec![("pads", 1)]),
+            ("Conv", vec!["x", "kernel"], vec![]),
+            ("BatchNormalization", vec!["x", "scale", "shift", "mean", "bias"], vec![]),
+            ("PRelu", vec!["x", "bias"], vec![]),
+            ("Gemm", vec!["x", "scale"], vec![("transB", 1)]),
+            ("Gemm", vec!["x", "matrix", "scale"], vec![("transB", 1)]),
+        ] {
+            assert!(apply(kind, &inputs, &ints, &[]).is_none(), "{kind} {inputs:?} {ints:?}");
+        }
+        assert!(apply("Conv", &["x", "kernel"], &[("pads", 1)], &[]).is_some());
         assert!(apply("LSTM", &["x"], &[], &[]).is_none());
         assert!(apply("Gemm", &["x", "matrix"], &[], &[]).is_none(), "not transposed");
     }
