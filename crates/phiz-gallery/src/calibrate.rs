@@ -11,7 +11,7 @@ use phiz_net::card::Thresholds;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::gallery::{Against, Gallery, now};
+use crate::gallery::{Against, Gallery, Likeness, liken, now};
 use crate::model::{FaceId, PersonId};
 use crate::store::Kind;
 
@@ -108,14 +108,12 @@ impl Gallery {
                 };
                 chosen.iter().filter_map(|person| first(person).transpose()).collect::<Result<Vec<_>>>()
             })?;
-            for Against { person, highest, nearest } in self.against_all(&probes, &mut histogram)? {
+            let against = self.against_all(&probes, &mut histogram)?;
+            for (Against { person, highest, nearest }, (_, face)) in against.into_iter().zip(&probes) {
                 if let Some((similarity, other)) = nearest {
                     reached[highest] += 1;
                     best.push(similarity);
-                    let fmr = card.fmr_at(f64::from(similarity));
-                    if fmr < 0.01 / people.len() as f64 {
-                        suspects.push(Suspects { one: person, other, similarity, fmr });
-                    }
+                    suspects.extend(self.suspect(face, person, other, &card, 0.01 / people.len() as f64)?);
                 }
             }
             progress(batch * 64 + chosen.len(), many);
@@ -135,6 +133,22 @@ impl Gallery {
         let calibration = Calibration { thresholds, share, at: now(), people: people.len(), comparisons };
         self.set_settings(|settings| settings.calibration = Some(calibration.clone()))?;
         Ok(Calibrated { calibration, compared, suspects })
+    }
+
+    /// Measures exactly whether a face of the one is so like the other that it happens less often than `least` by chance.
+    fn suspect(
+        &self,
+        face: &[f32],
+        one: PersonId,
+        other: PersonId,
+        card: &Thresholds,
+        least: f64,
+    ) -> Result<Option<Suspects>> {
+        let likeness = self.read(|rows, codec| liken(rows, codec, face, other))?;
+        Ok(likeness.and_then(|Likeness { similarity, .. }| {
+            let fmr = card.fmr_at(f64::from(similarity));
+            (fmr < least).then_some(Suspects { one, other, similarity, fmr })
+        }))
     }
 
     /// Goes back to the thresholds of the model's card.

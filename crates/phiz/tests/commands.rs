@@ -315,6 +315,19 @@ fn a_folder_of_people_needs_no_gallery() {
 }
 
 #[test]
+fn a_page_shows_as_many_pairs_as_were_asked_for() {
+    let desk = Desk::new();
+    two_people(&desk);
+    desk.run(0, &["eval", "all-pairs", "people", "--html", "page.html", "--pictures", "1"]);
+    let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
+    assert_eq!(
+        page.matches("src=\"data:image/jpeg").count(),
+        4,
+        "the closest strangers, the farthest photos of one"
+    );
+}
+
+#[test]
 fn galleries_refuse_what_cannot_be_theirs() {
     let desk = Desk::new();
     desk.photo("a.png", &[1], 1);

@@ -107,7 +107,7 @@ pub struct Enrolled {
 /// From the same photo, faces as similar as this are one face.
 const SAME_IN_PHOTO: f32 = 0.98;
 /// People in one transaction of [`Gallery::enroll_all`].
-const GROUP: usize = 1000;
+const GROUP: usize = 10_000;
 
 impl Gallery {
     /// Takes a person's faces in: all that are not refused, in one transaction.
@@ -123,7 +123,7 @@ impl Gallery {
         Ok(done)
     }
 
-    /// Takes in many people's faces, a thousand people a transaction: each group lasts when `progress` is told of it.
+    /// Takes in many people's faces, a few thousand people a transaction: each group lasts when `progress` is told of it.
     ///
     /// # Errors
     /// See [`Gallery::enroll`]; what `progress` was told of is kept.

@@ -24,7 +24,7 @@ pub(crate) use enroll::add_face;
 pub use enroll::{EnrollRules, Enrolled, Outcome, Refusal, Whom};
 pub use journal::{Operation, Undone};
 pub(crate) use look::with_all;
-pub(crate) use search::Against;
+pub(crate) use search::{Against, Likeness, liken};
 pub use search::{Filter, Identified, Search, Verified};
 pub use upkeep::{Purge, Purged, Statistics};
 

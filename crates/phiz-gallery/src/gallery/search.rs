@@ -144,7 +144,7 @@ pub(crate) fn liken(
     Ok(Some(Likeness { similarity: own, denied }))
 }
 
-/// Candidates looked at first; more are fetched if rounding to 8 bits could have hidden one.
+/// Candidates looked at first; more are fetched if rounding to 4 bits could have hidden one.
 const FIRST: usize = 64;
 
 impl Gallery {
@@ -177,7 +177,7 @@ impl Gallery {
     }
 
     /// Compares some people's faces with everybody else: counts all similarities, and says for each probe which bins
-    /// it reaches and who is nearest. By the index, whose rounding is far below a bin's worth of rates.
+    /// it reaches and who is nearest. By the index, whose rounding widens the spread of similarities by a 150th.
     pub(crate) fn against_all(
         &self,
         probes: &[(PersonId, Vec<f32>)],
@@ -188,9 +188,9 @@ impl Gallery {
         let quantised: Vec<Probe> = probes.iter().map(|(_, template)| index.probe(template)).collect();
         let mut out: Vec<Against> =
             probes.iter().map(|(person, _)| Against { person: *person, highest: 0, nearest: None }).collect();
-        index.scan(&quantised, None, |probe, similar, wanted, ids| {
+        index.scan(&quantised, None, |probe, block, similar, wanted| {
             let own = &mut out[probe];
-            for (lane, (similarity, id)) in similar.iter().zip(ids).enumerate() {
+            for (lane, (similarity, id)) in similar.iter().zip(index.ids(block)).enumerate() {
                 if wanted >> lane & 1 == 0 || *id == own.person.0 {
                     continue;
                 }
@@ -251,7 +251,7 @@ impl Gallery {
                 let floor = thresholds.similarity_at((fmr * search.margin.max(1.0)).min(1.0)) as f32;
                 loop {
                     let room = hits.len();
-                    let seen = self.rank(template, index.bound(probe), &hits, search, floor)?;
+                    let seen = self.rank(template, &hits, search, floor)?;
                     if seen.complete || room >= people {
                         return Ok(self.conclude(seen, search, people, fmr, &thresholds));
                     }
@@ -292,7 +292,6 @@ impl Gallery {
     fn rank(
         &self,
         template: &[f32],
-        bound: f32,
         hits: &[crate::index::Hit],
         search: &Search,
         floor: f32,
@@ -302,7 +301,7 @@ impl Gallery {
             for hit in hits {
                 // Those who follow are no more similar than this. Who is similar enough, and who is first, must be
                 // certain; the rest of the list is filled with who comes next.
-                let at_most = hit.similarity + bound;
+                let at_most = hit.at_most;
                 let certain = if at_most < floor { 1 } else { search.most.max(2) };
                 if ranked.exact.len() >= search.most
                     && ranked.exact.get(certain - 1).is_some_and(|(s, _)| *s >= at_most)

@@ -2,15 +2,15 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0..8 | `PHIZIDX` and the format's version, 1 |
+//! | 0..8 | `PHIZIDX` and the format's version, 2 (1 had 8-bit rows) |
 //! | 8..24 | the gallery's id |
 //! | 24..28, 28..32 | values a template has; 1 if sealed, 0 if not |
 //! | 32..40 | rows |
 //! | 40..48, 48..56 | the store's version and stamp that the file holds |
-//! | 56..60 | largest rounding error, f32 |
+//! | 56..60 | 0 |
 //! | 60..64 | bytes of the sealed header check that follows |
 //! | 64.. | header check: an empty value sealed, bound to bytes 0..64 |
-//! | 4096.. | chunks: the packed rows, then ids and scales, [`CHUNK`] bytes each before sealing |
+//! | 4096.. | chunks: the packed rows, then all ids, then a scale and an error for each, [`CHUNK`] bytes each before sealing |
 //!
 //! All numbers are little-endian. Without a key the chunks lie there as they are, so that the packed rows can be
 //! mapped and used in place, and a CRC-32 of each follows them all. With a key each chunk is sealed, and is opened
@@ -23,17 +23,19 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use super::{Base, Index};
+use super::{Base, Fit, Index};
 use crate::error::{GalleryError, Result};
-use crate::scan::{self, LANES};
+use crate::scan::{self, GROUP, LANES, block_bytes};
 use crate::seal::Sealer;
 use crate::store::Mark;
 
-const MAGIC: [u8; 8] = *b"PHIZIDX\x01";
+const MAGIC: [u8; 8] = *b"PHIZIDX\x02";
 const HEADER: usize = 64;
 const START: usize = 4096;
 /// One sealed piece; the last of each part may be shorter.
 const CHUNK: usize = 1 << 20;
+/// Bytes a row takes beside its codes.
+const BESIDE: usize = 16;
 
 /// What became of loading.
 pub(crate) enum Loaded {
@@ -53,7 +55,6 @@ fn header(index: &Index, rows: usize, gallery: &[u8; 16], sealed: bool) -> [u8; 
     out[32..40].copy_from_slice(&(rows as u64).to_le_bytes());
     out[40..48].copy_from_slice(&index.mark.version.to_le_bytes());
     out[48..56].copy_from_slice(&index.mark.stamp.to_le_bytes());
-    out[56..60].copy_from_slice(&index.error.to_le_bytes());
     out
 }
 
@@ -68,10 +69,10 @@ fn bound_to(header: &[u8; HEADER], chunk: usize) -> Vec<u8> {
 
 /// Writes the index, and makes what was written its base.
 pub(crate) fn save(index: &mut Index, path: &Path, gallery: &[u8; 16], sealer: &Sealer) -> Result<()> {
-    let (codes, ids, scales) = index.packed();
-    let mut other = Vec::with_capacity(ids.len() * 12);
+    let (codes, ids, fits) = index.packed();
+    let mut other = Vec::with_capacity(ids.len() * BESIDE);
     other.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
-    other.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
+    other.extend(fits.iter().flat_map(|fit| [fit.scale, fit.error]).flat_map(f32::to_le_bytes));
     let mut header = header(index, ids.len(), gallery, sealer.is_sealed());
     let check = sealer.seal(b"", b"")?.len();
     header[60..64].copy_from_slice(&(check as u32).to_le_bytes());
@@ -113,7 +114,7 @@ pub(crate) fn save(index: &mut Index, path: &Path, gallery: &[u8; 16], sealer: &
         let _ = std::fs::remove_file(temporary);
     }
     written?;
-    *index = Index::with_base(index.dim, Base::Owned(codes), ids, scales, index.error, index.mark);
+    *index = Index::with_base(index.dim, Base::Owned(codes), ids, fits, index.mark);
     Ok(())
 }
 
@@ -138,10 +139,9 @@ pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer)
         version: u64::from_le_bytes(number(&header, 40)),
         stamp: u64::from_le_bytes(number(&header, 48)),
     };
-    let error = f32::from_le_bytes(number(&header, 56));
     // The header is genuine, so these products do not overflow: such a file was once written.
-    let codes = rows.next_multiple_of(LANES) * dim.next_multiple_of(LANES);
-    let parts = [codes, rows * 12];
+    let codes = rows.div_ceil(LANES) * block_bytes(dim.next_multiple_of(GROUP));
+    let parts = [codes, rows * BESIDE];
     let (base, other) = if sealer.is_sealed() {
         match open_chunks(&map[START..], &header, parts, sealer) {
             Some([codes, other]) => (Base::Owned(codes), other),
@@ -149,10 +149,10 @@ pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer)
         }
     } else {
         let sums = parts.iter().map(|part| part.div_ceil(CHUNK)).sum::<usize>() * 4;
-        if map.len() != START + codes + rows * 12 + sums {
+        if map.len() != START + codes + rows * BESIDE + sums {
             return Loaded::Unusable("is cut short");
         }
-        let (data, sums) = map[START..].split_at(codes + rows * 12);
+        let (data, sums) = map[START..].split_at(codes + rows * BESIDE);
         let (packed, other) = data.split_at(codes);
         let chunks: Vec<&[u8]> = packed.chunks(CHUNK).chain(other.chunks(CHUNK)).collect();
         let right = |(chunk, sum): (&&[u8], &[u8; 4])| crc32fast::hash(chunk).to_le_bytes() == *sum;
@@ -162,13 +162,17 @@ pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer)
         let other = other.to_vec();
         (Base::Mapped { map, start: START, end: START + codes }, other)
     };
-    let (ids, scales) = other.split_at(rows * 8);
+    let (ids, fits) = other.split_at(rows * 8);
     let ids: Vec<u64> = ids.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
-    let scales = scales.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let fit = |b: &[u8; 8]| Fit {
+        scale: f32::from_le_bytes(number(b, 0)),
+        error: f32::from_le_bytes(number(b, 4)),
+    };
+    let fits = fits.as_chunks::<8>().0.iter().map(fit).collect();
     if !ids.is_sorted_by(|a, b| a < b) {
         return Loaded::Unusable("is damaged");
     }
-    Loaded::Index(Box::new(Index::with_base(dim, base, ids, scales, error, mark)))
+    Loaded::Index(Box::new(Index::with_base(dim, base, ids, fits, mark)))
 }
 
 /// Opens all sealed chunks into their two parts, on all cores: this is what opening a large sealed gallery takes.
@@ -245,10 +249,9 @@ mod tests {
             assert_eq!(again.search(&[probe], 1, None)[0][0].id, 21);
 
             let good = std::fs::read(&path).unwrap();
-            let plain = scan::quantise(&people[20], 32).0;
-            let shown =
-                good.windows(4).any(|w| w.iter().zip(&plain).all(|(a, b)| *a == b.cast_unsigned() ^ 0x80));
-            assert_eq!(shown, !sealer.is_sealed(), "four values of a template in the file");
+            let plain = again.coder.code(&people[20]).codes;
+            let shown = good.windows(4).any(|w| (0..4).all(|i| w[i] == plain[i] | plain[i + 4] << 4));
+            assert_eq!(shown, !sealer.is_sealed(), "eight values of a template in the file");
             // Bytes between the header and the first chunk are padding that nothing reads.
             let used = (0..good.len()).filter(|i| *i < 104 || *i >= START);
             for at in used.step_by(7) {

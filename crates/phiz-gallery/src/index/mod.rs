@@ -1,4 +1,4 @@
-//! The index: one 8-bit template a person, scanned whole for every search.
+//! The index: one 4-bit template a person, scanned whole for every search.
 //!
 //! It is only ever a cache of the store. What it says is a list of candidates; who they are and how similar is told
 //! from the store's own f32 templates. A stale or damaged index could therefore hide a person, never name a wrong
@@ -6,9 +6,10 @@
 //! checksums.
 //!
 //! Rows are written once. A change kills the old row and appends a new one to the *tail*; writing the file packs the
-//! living rows, sorted by id, into a new *base*. The scan is exact up to the rounding to 8 bits, whose effect is
-//! bounded ([`Index::bound`]), so that the caller knows when it has seen enough candidates.
+//! living rows, sorted by id, into a new *base*. How far the rounding to 4 bits can be off is known for each row ([`code`]),
+//! and candidates come in the order of how similar they can be at most, so that the caller knows when it has seen enough.
 
+mod code;
 mod file;
 mod top;
 
@@ -16,10 +17,12 @@ use std::collections::HashMap;
 
 use memmap2::Mmap;
 
-use crate::scan::{self, LANES};
+use crate::scan::{self, LANES, block_bytes};
 use crate::store::Mark;
+use code::{Coder, Fit};
 use top::Top;
 
+pub(crate) use code::Probe;
 pub(crate) use file::{Loaded, load, save};
 
 /// Blocks scanned at a time: a tile of 512 rows stays in the second-level cache while all probes pass over it.
@@ -42,18 +45,11 @@ impl Base {
     }
 }
 
-/// A person's row that a search found, with the similarity that 8 bits tell.
+/// A person whom a search found, and how similar they are at most, all but certainly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hit {
     pub(crate) id: u64,
-    pub(crate) similarity: f32,
-}
-
-/// A template to search with, in 8 bits.
-pub(crate) struct Probe {
-    codes: Vec<i8>,
-    scale: f32,
-    error: f32,
+    pub(crate) at_most: f32,
 }
 
 /// A choice of rows: one bit a row, 16 a block.
@@ -70,8 +66,7 @@ impl Choice {
 pub(crate) struct Index {
     /// Values a template has.
     dim: usize,
-    /// Bytes a row has: `dim`, padded.
-    padded: usize,
+    coder: Coder,
     base: Base,
     /// Rows of the base, sorted by id; the tail begins with the next whole block.
     base_rows: usize,
@@ -80,43 +75,33 @@ pub(crate) struct Index {
     next: usize,
     /// Of all rows, base and tail, padded to whole blocks.
     ids: Vec<u64>,
-    scales: Vec<f32>,
+    fits: Vec<Fit>,
     alive: Vec<u16>,
     tail_rows: HashMap<u64, usize>,
     living: usize,
-    /// The largest distance of a row from its true template.
-    error: f32,
     /// The store's state that this holds.
     pub(crate) mark: Mark,
 }
 
 impl Index {
     pub(crate) fn new(dim: usize) -> Index {
-        Index::with_base(dim, Base::Owned(Vec::new()), Vec::new(), Vec::new(), 0.0, Mark::default())
+        Index::with_base(dim, Base::Owned(Vec::new()), Vec::new(), Vec::new(), Mark::default())
     }
 
-    /// `ids` and `scales` of the base's rows, ids rising.
-    fn with_base(
-        dim: usize,
-        base: Base,
-        mut ids: Vec<u64>,
-        mut scales: Vec<f32>,
-        error: f32,
-        mark: Mark,
-    ) -> Index {
+    /// `ids` and `fits` of the base's rows, ids rising.
+    fn with_base(dim: usize, base: Base, mut ids: Vec<u64>, mut fits: Vec<Fit>, mark: Mark) -> Index {
         let base_rows = ids.len();
         let next = base_rows.next_multiple_of(LANES);
         ids.resize(next, 0);
-        scales.resize(next, 0.0);
+        fits.resize(next, Fit::default());
         let mut alive = vec![u16::MAX; next / LANES];
         if !base_rows.is_multiple_of(LANES)
             && let Some(last) = alive.last_mut()
         {
             *last = (1 << (base_rows % LANES)) - 1;
         }
-        let padded = dim.next_multiple_of(LANES);
-        let (tail, tail_rows, living) = (Vec::new(), HashMap::new(), base_rows);
-        Index { dim, padded, base, base_rows, tail, next, ids, scales, alive, tail_rows, living, error, mark }
+        let (tail, tail_rows, living, coder) = (Vec::new(), HashMap::new(), base_rows, Coder::new(dim));
+        Index { dim, coder, base, base_rows, tail, next, ids, fits, alive, tail_rows, living, mark }
     }
 
     /// People it holds.
@@ -132,7 +117,10 @@ impl Index {
 
     /// Bytes that it holds, in memory or mapped.
     pub(crate) fn bytes(&self) -> usize {
-        self.base.bytes().len() + self.tail.len() + self.ids.len() * 12 + self.alive.len() * 2
+        self.base.bytes().len()
+            + self.tail.len()
+            + self.ids.len() * (8 + size_of::<Fit>())
+            + self.alive.len() * 2
     }
 
     /// Ids of all people that it holds, in no order.
@@ -156,9 +144,10 @@ impl Index {
     pub(crate) fn holds(&self, id: u64, template: Option<&[f32]>) -> bool {
         match (self.row_of(id), template) {
             (Some(row), Some(template)) => {
-                let (codes, scale) = scan::quantise(template, self.padded);
+                let wanted = self.coder.code(template);
                 let (bytes, first) = self.bytes_from(row / LANES);
-                self.scales[row] == scale && scan::unpack(bytes, self.padded, row - first * LANES).eq(codes)
+                let codes = scan::unpack(bytes, self.coder.dim, row - first * LANES);
+                self.fits[row] == wanted.fit && codes.eq(wanted.codes)
             }
             (own, template) => own.is_none() && template.is_none(),
         }
@@ -172,22 +161,21 @@ impl Index {
             self.living -= 1;
         }
         if let Some(template) = template {
-            let (codes, scale) = scan::quantise(template, self.padded);
-            self.error = self.error.max(scan::error(template, &codes, scale));
-            self.append(id, &codes, scale);
+            let row = self.coder.code(template);
+            self.append(id, &row.codes, row.fit);
         }
     }
 
-    fn append(&mut self, id: u64, codes: &[i8], scale: f32) {
+    fn append(&mut self, id: u64, codes: &[u8], fit: Fit) {
         let row = self.next;
         if row == self.ids.len() {
             self.ids.resize(row + LANES, 0);
-            self.scales.resize(row + LANES, 0.0);
+            self.fits.resize(row + LANES, Fit::default());
             self.alive.push(0);
-            self.tail.resize(self.tail.len() + LANES * self.padded, 0x80);
+            self.tail.resize(self.tail.len() + block_bytes(self.coder.dim), 0);
         }
-        scan::pack(&mut self.tail, self.padded, row - self.base_rows.next_multiple_of(LANES), codes);
-        (self.ids[row], self.scales[row]) = (id, scale);
+        scan::pack(&mut self.tail, row - self.base_rows.next_multiple_of(LANES), codes);
+        (self.ids[row], self.fits[row]) = (id, fit);
         self.alive[row / LANES] |= 1 << (row % LANES);
         self.tail_rows.insert(id, row);
         self.next += 1;
@@ -196,14 +184,7 @@ impl Index {
 
     /// A template to search with.
     pub(crate) fn probe(&self, template: &[f32]) -> Probe {
-        let (codes, scale) = scan::quantise(template, self.padded);
-        Probe { error: scan::error(template, &codes, scale), codes, scale }
-    }
-
-    /// How far a [`Hit`]'s similarity may lie from the true one: with both errors as lengths,
-    /// `|⟨p, r⟩ − ⟨p̂, r̂⟩| ≤ |p − p̂| |r| + |p̂| |r − r̂|`, and a little for the sums in f32.
-    pub(crate) fn bound(&self, probe: &Probe) -> f32 {
-        probe.error + (1.0 + probe.error) * self.error + 1e-5
+        self.coder.probe(template)
     }
 
     /// The rows of some people; those that it does not hold are left out.
@@ -215,26 +196,37 @@ impl Index {
         Choice(bits)
     }
 
-    /// For each probe the `most` people who are most similar, by falling similarity; ties by rising id.
+    /// For each probe the `most` people who may be most similar, by how similar they are at most; ties by rising id.
     pub(crate) fn search(&self, probes: &[Probe], most: usize, among: Option<&Choice>) -> Vec<Vec<Hit>> {
         let mut tops: Vec<Top> = probes.iter().map(|_| Top::new(most)).collect();
-        self.scan(probes, among, |probe, similar, wanted, ids| tops[probe].offer(similar, wanted, ids));
+        let reach: Vec<(f32, f32)> = probes.iter().map(|probe| self.coder.reach(probe)).collect();
+        self.scan(probes, among, |probe, block, similar, wanted| {
+            let (constant, share) = reach[probe];
+            let rows = block * LANES..(block + 1) * LANES;
+            let mut at_most = *similar;
+            for (s, fit) in at_most.iter_mut().zip(&self.fits[rows.clone()]) {
+                *s += constant + share * fit.error;
+            }
+            tops[probe].offer(&at_most, wanted, &self.ids[rows]);
+        });
         tops.into_iter().map(Top::into_hits).collect()
     }
 
-    /// Shows all similarities to `visit`: the probe's number, a block's similarities, which of them count, whose.
+    /// Shows all similarities, as far as 4 bits tell them, to `visit`: the probe's number, a block's number, similarities,
+    /// and which of them count.
     pub(crate) fn scan(
         &self,
         probes: &[Probe],
         among: Option<&Choice>,
-        mut visit: impl FnMut(usize, &[f32; LANES], u16, &[u64]),
+        mut visit: impl FnMut(usize, usize, &[f32; LANES], u16),
     ) {
         let wanted = |block: usize| self.alive[block] & among.map_or(u16::MAX, |choice| choice.0[block]);
         let blocks = self.ids.len() / LANES;
+        let size = block_bytes(self.coder.dim);
         let mut products = Vec::new();
         for (batch, group) in probes.chunks(BATCH).enumerate() {
             let codes: Vec<i8> = group.iter().flat_map(|p| p.codes.iter().copied()).collect();
-            let offsets: Vec<i32> = group.iter().map(|p| scan::offset(&p.codes)).collect();
+            let offsets: Vec<i32> = group.iter().map(Probe::offset).collect();
             let mut block = 0;
             while block < blocks {
                 // The longest run of blocks, up to a tile, that all hold somebody who is wanted and lie together.
@@ -243,30 +235,30 @@ impl Index {
                     continue;
                 }
                 let (bytes, first) = self.bytes_from(block);
-                let room = TILE.min(first + bytes.len() / (LANES * self.padded) - block);
+                let room = TILE.min(first + bytes.len() / size - block);
                 let run = (0..room).take_while(|i| wanted(block + i) != 0).count();
-                let bytes = &bytes[(block - first) * LANES * self.padded..][..run * LANES * self.padded];
+                let bytes = &bytes[(block - first) * size..][..run * size];
                 products.resize(run * LANES * group.len(), 0);
-                scan::fastest().products(bytes, &codes, self.padded, &mut products);
+                scan::fastest().products(bytes, &codes, self.coder.dim, &mut products);
                 let rows = products.chunks_exact(run * LANES);
                 for (i, ((products, probe), offset)) in rows.zip(group).zip(&offsets).enumerate() {
                     for (block, products) in (block..).zip(products.as_chunks::<LANES>().0) {
-                        let scales = &self.scales[block * LANES..][..LANES];
+                        let fits = &self.fits[block * LANES..][..LANES];
                         let mut similar = [0.0f32; LANES];
-                        for ((s, product), scale) in similar.iter_mut().zip(products).zip(scales) {
-                            *s = (product - offset) as f32 * (scale * probe.scale);
+                        for ((s, product), fit) in similar.iter_mut().zip(products).zip(fits) {
+                            *s = (2 * product - offset) as f32 * (fit.scale * probe.scale);
                         }
-                        visit(
-                            batch * BATCH + i,
-                            &similar,
-                            wanted(block),
-                            &self.ids[block * LANES..][..LANES],
-                        );
+                        visit(batch * BATCH + i, block, &similar, wanted(block));
                     }
                 }
                 block += run;
             }
         }
+    }
+
+    /// Whose rows are in a block; of dead rows, whose they were.
+    pub(crate) fn ids(&self, block: usize) -> &[u64] {
+        &self.ids[block * LANES..][..LANES]
     }
 
     /// The bytes of the base or the tail, whichever holds a block, and the first block there.
@@ -276,16 +268,16 @@ impl Index {
     }
 
     /// All living rows packed anew, sorted by id: what the file gets.
-    fn packed(&self) -> (Vec<u8>, Vec<u64>, Vec<f32>) {
+    fn packed(&self) -> (Vec<u8>, Vec<u64>, Vec<Fit>) {
         let mut rows: Vec<usize> = (0..self.ids.len()).filter(|row| self.is_alive(*row)).collect();
         rows.sort_unstable_by_key(|row| self.ids[*row]);
-        let mut bytes = vec![0x80; rows.len().next_multiple_of(LANES) * self.padded];
+        let mut bytes = vec![0; rows.len().div_ceil(LANES) * block_bytes(self.coder.dim)];
         for (to, row) in rows.iter().enumerate() {
             let (from, first) = self.bytes_from(row / LANES);
-            scan::copy(from, row - first * LANES, &mut bytes, to, self.padded);
+            scan::copy(from, row - first * LANES, &mut bytes, to, self.coder.dim);
         }
         let ids = rows.iter().map(|row| self.ids[*row]).collect();
-        (bytes, ids, rows.iter().map(|row| self.scales[*row]).collect())
+        (bytes, ids, rows.iter().map(|row| self.fits[*row]).collect())
     }
 }
 
@@ -322,10 +314,12 @@ mod tests {
             {
                 let truth = naive(people, probe);
                 assert_eq!(hits.len(), 5.min(truth.len()));
+                let (constant, share) = index.coder.reach(q);
                 for (hit, (_, true_similarity)) in hits.iter().zip(&truth) {
                     let own = people[&hit.id].iter().zip(probe).map(|(a, b)| a * b).sum::<f32>();
-                    assert!((hit.similarity - own).abs() <= index.bound(q));
-                    assert!((hit.similarity - true_similarity).abs() <= index.bound(q));
+                    let error = index.fits[index.row_of(hit.id).unwrap()].error;
+                    assert!(hit.at_most >= own && hit.at_most - own <= 2.0 * (constant + share * error));
+                    assert!(hit.at_most >= *true_similarity);
                 }
             }
         }
@@ -351,9 +345,9 @@ mod tests {
                     check(&index, &people, &mut random);
                 }
                 if step % 150 == 149 {
-                    let (bytes, ids, scales) = index.packed();
+                    let (bytes, ids, fits) = index.packed();
                     assert!(ids.iter().copied().eq(people.keys().copied()));
-                    index = Index::with_base(dim, Base::Owned(bytes), ids, scales, index.error, index.mark);
+                    index = Index::with_base(dim, Base::Owned(bytes), ids, fits, index.mark);
                     assert_eq!(index.pending(), 0);
                     check(&index, &people, &mut random);
                 }

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use super::Hit;
 use crate::scan::LANES;
 
-/// Ordered by similarity, then by falling id, so that of equals the lower id is kept.
+/// Ordered by how similar they are at most, then by falling id, so that of equals the lower id is kept.
 #[derive(PartialEq)]
 struct Ranked(Hit);
 
@@ -20,7 +20,7 @@ impl PartialOrd for Ranked {
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.similarity.total_cmp(&other.0.similarity).then(other.0.id.cmp(&self.0.id))
+        self.0.at_most.total_cmp(&other.0.at_most).then(other.0.id.cmp(&self.0.id))
     }
 }
 
@@ -28,7 +28,7 @@ impl Ord for Ranked {
 pub(super) struct Top {
     most: usize,
     kept: BinaryHeap<Reverse<Ranked>>,
-    /// A similarity below this is not kept.
+    /// Who is below this is not kept.
     floor: f32,
 }
 
@@ -42,20 +42,20 @@ impl Top {
     }
 
     /// Offers a block of rows, of which those in `wanted` count.
-    pub(super) fn offer(&mut self, similar: &[f32; LANES], wanted: u16, ids: &[u64]) {
+    pub(super) fn offer(&mut self, at_most: &[f32; LANES], wanted: u16, ids: &[u64]) {
         // Almost all blocks end here, and without a branch for each row.
-        let any = similar.iter().fold(false, |any, s| any | (*s >= self.floor));
+        let any = at_most.iter().fold(false, |any, s| any | (*s >= self.floor));
         if !any {
             return;
         }
-        for (lane, (similarity, id)) in similar.iter().zip(ids).enumerate() {
-            if wanted >> lane & 1 == 1 && *similarity >= self.floor {
-                self.kept.push(Reverse(Ranked(Hit { id: *id, similarity: *similarity })));
+        for (lane, (at_most, id)) in at_most.iter().zip(ids).enumerate() {
+            if wanted >> lane & 1 == 1 && *at_most >= self.floor {
+                self.kept.push(Reverse(Ranked(Hit { id: *id, at_most: *at_most })));
                 if self.kept.len() > self.most {
                     self.kept.pop();
                 }
                 if self.kept.len() == self.most {
-                    self.floor = self.kept.peek().map_or(f32::INFINITY, |worst| worst.0.0.similarity);
+                    self.floor = self.kept.peek().map_or(f32::INFINITY, |worst| worst.0.0.at_most);
                 }
             }
         }

@@ -1,28 +1,28 @@
 //! Kernels for x86-64.
 //!
-//! Both walk tiles of a few blocks × a few probes whose sums stay in registers; a probe's four values are broadcast
-//! from memory, which the load ports do for nothing.
+//! Both walk tiles of a few blocks × a few probes whose sums stay in registers; a probe's values are broadcast from
+//! memory, which the load ports do for nothing.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 
-use super::LANES;
+use super::{GROUP, LANES, block_bytes};
 
-/// Four values of a probe as one 32-bit number.
-fn four(probe: &[i8], at: usize) -> i32 {
-    i32::from_ne_bytes([probe[at], probe[at + 1], probe[at + 2], probe[at + 3]].map(i8::cast_unsigned))
-}
+/// So few probes wait for memory.
+const FEW: usize = 3;
+/// Bytes ahead at which memory is asked for in time: a machine that looks ahead by itself does so only within a page.
+const AHEAD: usize = 8192;
 
 /// Splits the work into tiles and hands each to the kernel with that many blocks and probes.
 macro_rules! tiles {
-    ($blocks:ident, $probes:ident, $dim:ident, $out:ident, $tile:ident, [$(($b:literal, $p:literal)),+]) => {{
-        let (rows, count) = ($blocks.len() / $dim, $probes.len() / $dim);
-        let size = LANES * $dim;
+    ($blocks:ident, $probes:ident, $dim:ident, $out:ident, $tile:ident, [$(($b:literal, $p:literal, $s:literal)),+]) => {{
+        let size = block_bytes($dim);
+        let (rows, count) = ($blocks.len() / size * LANES, $probes.len() / $dim);
         let mut block = 0;
         while block * LANES < rows {
             let left = rows / LANES - block;
-            // Few probes wait for memory, and memory comes fastest in one stream; more have sums to keep busy.
-            let many = if left >= 2 && count > 3 { 2 } else { 1 };
+            // Memory comes fastest in one stream; more probes have sums to keep busy.
+            let many = if left >= 2 && count > FEW { 2 } else { 1 };
             let mut probe = 0;
             while probe < count {
                 let taken = match (many, count - probe) {
@@ -32,7 +32,7 @@ macro_rules! tiles {
                         let out = &mut $out[probe * rows + block * LANES..];
                         // SAFETY: this is only reached from a kernel that `super::kernels` lists after it has found
                         // the instructions on this machine.
-                        unsafe { $tile::<$b, $p>(part, few, $dim, rows, out) };
+                        unsafe { $tile::<$b, $p, $s>(part, few, $dim, rows, out) };
                         $p
                     })+
                     _ => unreachable!("one block and one probe always fit"),
@@ -44,6 +44,11 @@ macro_rules! tiles {
     }};
 }
 
+/// Four values of a probe as one 32-bit number.
+fn four(probe: &[i8], at: usize) -> i32 {
+    i32::from_ne_bytes([probe[at], probe[at + 1], probe[at + 2], probe[at + 3]].map(i8::cast_unsigned))
+}
+
 /// Needs AVX-512 F, BW and VNNI.
 pub(super) fn avx512_vnni(blocks: &[u8], probes: &[i8], dim: usize, out: &mut [i32]) {
     tiles!(
@@ -52,84 +57,99 @@ pub(super) fn avx512_vnni(blocks: &[u8], probes: &[i8], dim: usize, out: &mut [i
         dim,
         out,
         avx512_tile,
-        [(2, 8), (2, 4), (2, 2), (2, 1), (1, 8), (1, 4), (1, 2), (1, 1)]
+        [(2, 8, 1), (2, 4, 1), (2, 2, 2), (2, 1, 4), (1, 8, 1), (1, 4, 2), (1, 2, 4), (1, 1, 4)]
     );
 }
 
-/// `B` blocks × `P` probes; `out` begins at the first probe's first row, `rows` values a probe.
+/// `B` blocks × `P` probes; `out` begins at the first probe's first row, `rows` values a probe. Each sum is kept in `S`
+/// parts: a product waits for the one before it in its part, which few sums would not hide.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn avx512_tile<const B: usize, const P: usize>(
+fn avx512_tile<const B: usize, const P: usize, const S: usize>(
     blocks: &[u8],
     probes: &[i8],
     dim: usize,
     rows: usize,
     out: &mut [i32],
 ) {
-    let size = LANES * dim;
+    let size = block_bytes(dim);
     assert!(blocks.len() == B * size && probes.len() == P * dim && out.len() >= (P - 1) * rows + B * LANES);
-    let mut sums = [[_mm512_setzero_si512(); B]; P];
-    for d in (0..dim).step_by(4) {
-        let mut bytes = [_mm512_setzero_si512(); B];
-        for (b, bytes) in bytes.iter_mut().enumerate() {
-            // SAFETY: within `blocks`: b < B, d + 4 ≤ dim, and 16 rows × 4 bytes are 64.
-            *bytes = unsafe { _mm512_loadu_si512(blocks.as_ptr().add(b * size + d * LANES).cast()) };
+    let low = _mm512_set1_epi8(15);
+    let mut sums = [[[_mm512_setzero_si512(); S]; B]; P];
+    for d in (0..dim).step_by(GROUP) {
+        let mut codes = [[_mm512_setzero_si512(); 4]; B];
+        for (b, codes) in codes.iter_mut().enumerate() {
+            for half in 0..2 {
+                let at = b * size + d / 2 * LANES + half * 64;
+                if P <= FEW {
+                    // Whatever lies there: a prefetch neither faults nor reads for the program.
+                    _mm_prefetch::<_MM_HINT_T1>(blocks.as_ptr().wrapping_add(at + AHEAD).cast());
+                }
+                // SAFETY: within `blocks`: b < B, d + 16 ≤ dim, and two halves of 16 rows × 4 bytes are 128.
+                let bytes = unsafe { _mm512_loadu_si512(blocks.as_ptr().add(at).cast()) };
+                codes[half * 2] = _mm512_and_si512(bytes, low);
+                codes[half * 2 + 1] = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low);
+            }
         }
         for (p, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: within `probes`: p < P and d + 4 ≤ dim; the read needs no alignment.
-            let values = unsafe { probes.as_ptr().add(p * dim + d).cast::<i32>().read_unaligned() };
-            let values = _mm512_set1_epi32(values);
-            for (sum, bytes) in sums.iter_mut().zip(bytes) {
-                *sum = _mm512_dpbusd_epi32(*sum, bytes, values);
+            for i in 0..4 {
+                // SAFETY: within `probes`: p < P and d + 16 ≤ dim; the read needs no alignment.
+                let values =
+                    unsafe { probes.as_ptr().add(p * dim + d + i * 4).cast::<i32>().read_unaligned() };
+                let values = _mm512_set1_epi32(values);
+                for (sum, codes) in sums.iter_mut().zip(&codes) {
+                    sum[i % S] = _mm512_dpbusd_epi32(sum[i % S], codes[i], values);
+                }
             }
         }
     }
     for (p, sums) in sums.iter().enumerate() {
-        for (b, sum) in sums.iter().enumerate() {
+        for (b, parts) in sums.iter().enumerate() {
+            let sum = parts.iter().fold(_mm512_setzero_si512(), |all, part| _mm512_add_epi32(all, *part));
             // SAFETY: the assertion above has room for 16 values at p × rows + b × 16.
-            unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(p * rows + b * LANES).cast(), *sum) };
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(p * rows + b * LANES).cast(), sum) };
         }
     }
 }
 
 /// Needs AVX2.
 pub(super) fn avx2(blocks: &[u8], probes: &[i8], dim: usize, out: &mut [i32]) {
-    tiles!(blocks, probes, dim, out, avx2_tile, [(2, 2), (2, 1), (1, 2), (1, 1)]);
+    tiles!(blocks, probes, dim, out, avx2_tile, [(2, 2, 1), (2, 1, 1), (1, 2, 1), (1, 1, 1)]);
 }
 
-/// As [`avx512_tile`]. `vpmaddubsw` would saturate with full 8-bit values, so even and odd bytes are widened to 16
-/// bits by a mask and a shift, and multiplied there, exactly.
+/// As [`avx512_tile`], whose parts it does not need: half a block a register makes twice as many sums. `vpmaddubsw` adds two
+/// products in 16 bits, where even four of 15 × 127 have room.
 #[target_feature(enable = "avx2")]
-fn avx2_tile<const B: usize, const P: usize>(
+fn avx2_tile<const B: usize, const P: usize, const S: usize>(
     blocks: &[u8],
     probes: &[i8],
     dim: usize,
     rows: usize,
     out: &mut [i32],
 ) {
-    let size = LANES * dim;
+    let size = block_bytes(dim);
     assert!(blocks.len() == B * size && probes.len() == P * dim && out.len() >= (P - 1) * rows + B * LANES);
     // Half a block (8 rows) fills a register.
     let mut sums = [[[_mm256_setzero_si256(); 2]; B]; P];
-    let low = _mm256_set1_epi16(0xff);
-    for d in (0..dim).step_by(4) {
+    let (low, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
+    for d in (0..dim).step_by(8) {
         let mut values = [[_mm256_setzero_si256(); 2]; P];
         for (p, values) in values.iter_mut().enumerate() {
-            let all = _mm256_set1_epi32(four(probes, p * dim + d));
-            *values = [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(all)), _mm256_srai_epi16::<8>(all)];
+            *values = [0, 4].map(|i| _mm256_set1_epi32(four(probes, p * dim + d + i)));
         }
         for b in 0..B {
             for half in 0..2 {
-                // SAFETY: within `blocks`: b < B, d + 4 ≤ dim, and two halves of 32 bytes are 16 rows × 4 bytes.
+                // SAFETY: within `blocks`: b < B, d + 8 ≤ dim, and two halves of 32 bytes are 16 rows × 4 bytes.
                 let bytes = unsafe {
-                    _mm256_loadu_si256(blocks.as_ptr().add(b * size + d * LANES + half * 32).cast())
+                    _mm256_loadu_si256(blocks.as_ptr().add(b * size + d / 2 * LANES + half * 32).cast())
                 };
-                let (even, odd) = (_mm256_and_si256(bytes, low), _mm256_srli_epi16::<8>(bytes));
+                let lower = _mm256_and_si256(bytes, low);
+                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low);
                 for (sums, values) in sums.iter_mut().zip(values) {
-                    let products = _mm256_add_epi32(
-                        _mm256_madd_epi16(even, values[0]),
-                        _mm256_madd_epi16(odd, values[1]),
+                    let products = _mm256_add_epi16(
+                        _mm256_maddubs_epi16(lower, values[0]),
+                        _mm256_maddubs_epi16(upper, values[1]),
                     );
-                    sums[b][half] = _mm256_add_epi32(sums[b][half], products);
+                    sums[b][half] = _mm256_add_epi32(sums[b][half], _mm256_madd_epi16(products, ones));
                 }
             }
         }

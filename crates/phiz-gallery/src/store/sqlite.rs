@@ -35,6 +35,8 @@ const MIGRATIONS: [&str; 1] = ["
         WITHOUT ROWID;
 "];
 
+/// Pages (of 8 KB) that the write-ahead log may hold before it is carried over into the file.
+const LOG_PAGES: u32 = 16384;
 /// How long to wait for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -105,7 +107,7 @@ impl SqliteStore {
             );
             return Err(GalleryError::new(ErrorKind::OtherVersion, reason));
         }
-        connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA mmap_size = 0;")?;
+        connection.execute_batch("PRAGMA cache_size = -196608; PRAGMA mmap_size = 0;")?;
         if !read_only {
             if tables == 0 {
                 // A row with a template of 512 values is a little over half of SQLite's usual 4096 bytes: only one
@@ -115,6 +117,9 @@ impl SqliteStore {
             connection.pragma_update(None, "secure_delete", "ON")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
+            // Tags are hashes: a large transaction touches pages all over the file. The longer the log may grow, the
+            // less often each is carried over into the file.
+            connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
             if version < MIGRATIONS.len() {
                 migrate(&mut connection)?;
             }
@@ -214,6 +219,8 @@ impl Store for SqliteStore {
 struct Tx<'a> {
     connection: &'a Connection,
     counters: RefCell<BTreeMap<Kind, i64>>,
+    /// Ids from here on have no row yet, of kinds of which this transaction gave one.
+    unused: BTreeMap<Kind, u64>,
     touched: BTreeSet<u64>,
     written: bool,
     cut: bool,
@@ -265,7 +272,14 @@ fn statements(kind: Kind) -> &'static Statements {
 
 impl<'a> Tx<'a> {
     fn new(connection: &'a Connection) -> Tx<'a> {
-        Tx { connection, counters: RefCell::default(), touched: BTreeSet::new(), written: false, cut: false }
+        Tx {
+            connection,
+            counters: RefCell::default(),
+            unused: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            written: false,
+            cut: false,
+        }
     }
 
     fn touch(&mut self, kind: Kind, id: u64, row: Option<&Row>) {
@@ -274,6 +288,19 @@ impl<'a> Tx<'a> {
             (Kind::Face, Some(row)) if row.owner != 0 => _ = self.touched.insert(row.owner),
             _ => {}
         }
+    }
+
+    /// A row without its body.
+    fn head(&self, kind: Kind, id: u64) -> Result<Option<Row>> {
+        let mut select = self.connection.prepare_cached(statements(kind).head)?;
+        let row = select.query_row([id as i64], |row| {
+            Ok(Row {
+                owner: row.get::<_, i64>(0)? as u64,
+                tags: tags(row.get_ref(1)?.as_blob()?),
+                body: Vec::new(),
+            })
+        });
+        Ok(row.optional()?)
     }
 
     fn untag(&self, kind: Kind, id: u64, tags: &[Tag]) -> Result<()> {
@@ -403,20 +430,21 @@ impl RowsMut for Tx<'_> {
             }
         };
         counters.insert(kind, last + 1);
+        self.unused.entry(kind).or_insert(last as u64 + 1);
         Ok(last as u64 + 1)
     }
 
     fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()> {
         self.written = true;
-        let mut select = self.connection.prepare_cached(statements(kind).head)?;
-        let old = select.query_row([id as i64], |row| {
-            Ok(Row {
-                owner: row.get::<_, i64>(0)? as u64,
-                tags: tags(row.get_ref(1)?.as_blob()?),
-                body: Vec::new(),
-            })
-        });
-        let old = old.optional()?;
+        // Most rows are new, and need not be looked for.
+        let unused = self.unused.get_mut(&kind).filter(|unused| id >= **unused);
+        let old = match unused {
+            Some(unused) => {
+                *unused = id + 1;
+                None
+            }
+            None => self.head(kind, id)?,
+        };
         if let Some(old) = &old {
             self.untag(kind, id, &old.tags)?;
             self.touch(kind, id, Some(old));

@@ -306,8 +306,10 @@ pub(crate) fn all_pairs(arguments: &AllPairs, shared: &Shared) -> Result<Done, F
         if arguments.source.reads_embeddings() {
             warnings.push("--pictures shows nothing: templates came from a file, not from photos".into());
         } else {
-            section.pictures.extend(pictures("false match", &samples, &closest_impostors, &root));
-            section.pictures.extend(pictures("miss", &samples, &farthest_genuine, &root));
+            for (kind, pairs) in [("false match", &closest_impostors), ("miss", &farthest_genuine)] {
+                let shown = &pairs[..arguments.pictures.min(pairs.len())];
+                section.pictures.extend(pictures(kind, &samples, shown, &root));
+            }
         }
     }
     let mut sections = vec![section];
