@@ -30,7 +30,7 @@ faiss.omp_set_num_threads(1)
 
 
 class Phiz:
-    name = "phiz (int8 + f32, sealed)"
+    name = "phiz (4 bits + f32, sealed)"
 
     def __init__(self, program, folder):
         self.child = subprocess.Popen([program, "serve", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
