@@ -4,6 +4,7 @@
 //! $ cargo run --release -p phiz-gallery --example measure -- fill FOLDER PEOPLE [DIM]   # makes and times a gallery
 //! $ cargo run --release -p phiz-gallery --example measure -- search FOLDER              # times searches in it
 //! $ cargo run --release -p phiz-gallery --example measure -- serve FOLDER               # answers peers.py
+//! $ cargo run --release -p phiz-gallery --example measure -- kernels                    # times each kernel
 //! ```
 //!
 //! `fill` writes the templates beside the gallery as `templates.npy`, and probes as `probes.npy`: half are faces of
@@ -30,7 +31,11 @@ fn main() -> Anything<()> {
         ["fill", folder, people, dim] => fill(Path::new(folder), people.parse()?, dim.parse()?),
         ["search", folder] => search(Path::new(folder)),
         ["serve", folder] => serve(Path::new(folder)),
-        _ => Err("say fill FOLDER PEOPLE [DIM], search FOLDER or serve FOLDER".into()),
+        ["kernels"] => {
+            kernels();
+            Ok(())
+        }
+        _ => Err("say fill FOLDER PEOPLE [DIM], search FOLDER, serve FOLDER or kernels".into()),
     }
 }
 
@@ -317,6 +322,24 @@ fn search(folder: &Path) -> Anything<()> {
     let right = found.iter().zip(truth).filter(|(found, row)| first(&found.decision) == *row as u64 + 1);
     println!("recall@1 {:.4} on {} probes", right.count() as f64 / probes.len() as f64, probes.len());
     Ok(())
+}
+
+/// The products alone, of a million rows of 512 codes, by every kernel that this machine can run.
+fn kernels() {
+    let (rows, dim) = (1_000_000, 512);
+    let blocks = vec![0x5a; rows * dim / 2];
+    for kernel in scan::kernels() {
+        for probes in [1, 64] {
+            let codes: Vec<i8> = (0..probes * dim).map(|i| (i * 37 % 255) as i8).collect();
+            let tile = 512;
+            let mut out = vec![0; tile * probes];
+            let pass = |out: &mut [i32]| {
+                blocks.chunks_exact(tile * dim / 2).for_each(|tile| kernel.products(tile, &codes, dim, out));
+            };
+            let times = (0..5).map(|_| timed(|| pass(&mut out)).1 / probes as f64).collect();
+            println!("{} × {probes}: {:.2} ms a probe", kernel.name, median(times));
+        }
+    }
 }
 
 /// For each line `FIRST COUNT`: searches with these probes together and says the milliseconds, then who was found.

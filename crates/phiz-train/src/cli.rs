@@ -220,8 +220,10 @@ impl Job for Start<'_> {
             ));
             let dim = self.net.channels()?[self.net.outputs[0].node];
             let teacher = self.args.teacher.as_deref().map(|card| Teacher::open(b, card)).transpose()?;
+            let mut options = self.options;
+            options.teacher = teacher.as_ref().map(|teacher| teacher.fingerprint().to_owned());
             let task = EmbedTask::new(&train, &tune, &self.recipe, dim, teacher)?;
-            run::run(b, &self.net, &self.recipe, &task, &self.options, watch.as_mut())
+            run::run(b, &self.net, &self.recipe, &task, &options, watch.as_mut())
         } else {
             let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
             watch.note(&format!("{} scenes; {} held out", train.len(), tune.len()));

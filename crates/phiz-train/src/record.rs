@@ -35,12 +35,13 @@ impl Record {
     /// those steps will be done again.
     ///
     /// # Errors
-    /// A folder that cannot be written, or that holds a run of another recipe.
+    /// A folder that cannot be written, or that holds a run of another recipe or teacher.
     pub fn open(
         folder: &Path,
         net: &Architecture,
         recipe: &Recipe,
         backend: &str,
+        teacher: Option<&str>,
         resumed: Option<u64>,
     ) -> Result<Record, TrainError> {
         fs::create_dir_all(folder).map_err(|e| TrainError::file(folder, &e))?;
@@ -58,8 +59,15 @@ impl Record {
             let network = serde_json::to_string_pretty(net).unwrap_or_default();
             write_atomically(&folder.join("network.json"), network.as_bytes())?;
         }
-        let environment = format!("{:#}\n", environment(backend));
-        write_atomically(&folder.join("environment.json"), environment.as_bytes())?;
+        let path = folder.join("environment.json");
+        let before = resumed.and_then(|_| serde_json::from_slice::<Value>(&fs::read(&path).ok()?).ok());
+        if before.is_some_and(|before| before["teacher"].as_str() != teacher) {
+            let reason =
+                "the run in this folder learns from another teacher: give that one, or another --run folder";
+            return Err(TrainError::file(&path, &reason));
+        }
+        let environment = format!("{:#}\n", environment(backend, teacher));
+        write_atomically(&path, environment.as_bytes())?;
         let path = metrics_path(folder);
         let kept: String = read_lines(&path)
             .into_iter()
@@ -131,12 +139,13 @@ impl Record {
 }
 
 /// Where a run took place.
-fn environment(backend: &str) -> Value {
+fn environment(backend: &str, teacher: Option<&str>) -> Value {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     json!({
         "phiz": env!("CARGO_PKG_VERSION"),
         "commit": commit(),
         "back end": backend,
+        "teacher": teacher,
         "system": std::env::consts::OS,
         "processor": std::env::consts::ARCH,
         "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),

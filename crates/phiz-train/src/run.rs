@@ -65,6 +65,8 @@ pub struct RunOptions {
     pub folder: PathBuf,
     /// Weights to begin from when there is no checkpoint, see [`crate::transfer`].
     pub from: Option<Start>,
+    /// The network that is asked about pictures, as it is to be recorded; a run goes on with the same one only.
+    pub teacher: Option<String>,
     /// Steps between checkpoints.
     pub save_every: u64,
     /// A checkpoint is also written when so much time has passed since the last.
@@ -84,6 +86,7 @@ impl RunOptions {
         RunOptions {
             folder,
             from: None,
+            teacher: None,
             save_every: 500,
             save_after: Duration::from_secs(300),
             evaluate_every: 1000,
@@ -205,12 +208,12 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
     ) -> Result<Trainer<'a, B, T>, TrainError> {
         let path = options.folder.join("checkpoint.safetensors");
         let saved = if path.exists() { Some(Checkpoint::read(&path)?) } else { None };
-        let record =
-            Record::open(&options.folder, net, recipe, &b.describe(), saved.as_ref().map(|s| s.step))?;
+        let resumed = saved.as_ref().map(|s| s.step);
+        let teacher = options.teacher.as_deref();
+        let record = Record::open(&options.folder, net, recipe, &b.describe(), teacher, resumed)?;
         let mut random = Random::new(recipe.seed);
         let mut weights = Model::new(b, net, &mut random)?.weights(b);
         weights.extend(task.extras(&mut random));
-        let resumed = saved.as_ref().map(|s| s.step);
         let saved = saved.unwrap_or_default();
         if resumed.is_some() {
             for (name, (shape, _)) in &weights {

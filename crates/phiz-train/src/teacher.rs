@@ -9,6 +9,7 @@ use std::path::Path;
 
 use phiz_net::card::{Card, Decode, Order};
 use phiz_net::onnx_graph::{self, Graph, Operation};
+use sha2::{Digest as _, Sha256};
 
 use crate::backend::{Backend, Padding};
 use crate::error::TrainError;
@@ -23,6 +24,7 @@ pub struct Teacher<B: Backend> {
     mean: [f32; 3],
     std: [f32; 3],
     dim: usize,
+    fingerprint: String,
 }
 
 impl<B: Backend> Teacher<B> {
@@ -50,6 +52,9 @@ impl<B: Backend> Teacher<B> {
             return Err(TrainError::file(path, &"gives templates that are no numbers; copy its file again"));
         }
         teacher.dim = b.shape(&trial)[1];
+        let hash = Sha256::digest(&onnx);
+        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        teacher.fingerprint = format!("{} {hash}", card.name);
         Ok(teacher)
     }
 
@@ -59,13 +64,19 @@ impl<B: Backend> Teacher<B> {
         self.dim
     }
 
+    /// Name and hash of the file.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     fn new(b: &B, graph: Graph, mean: [f32; 3], std: [f32; 3]) -> Teacher<B> {
         let tensors = graph.constants.iter().map(|(name, (shape, data))| {
             // A scalar is a vector of one, which broadcasts alike.
             let shape = if shape.is_empty() { &[1][..] } else { shape };
             (name.clone(), b.constant(data, shape))
         });
-        Teacher { constants: tensors.collect(), graph, mean, std, dim: 0 }
+        Teacher { constants: tensors.collect(), graph, mean, std, dim: 0, fingerprint: String::new() }
     }
 
     /// Unit templates `[n, d]` of `n` pictures (112×112 interleaved RGB), without a history.

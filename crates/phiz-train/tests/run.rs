@@ -325,6 +325,10 @@ fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
     // The finished run, called again, says so and changes nothing.
     assert_eq!(bench.run(&recipe, &options, &mut Silent).unwrap(), ending);
     assert!(bench.outcome("learns").0 == checkpoint);
+    options.teacher = Some("somebody else 0123".into());
+    let error = bench.run(&recipe, &options, &mut Silent).expect_err("another teacher").to_string();
+    assert!(error.contains("another teacher"), "{error}");
+    options.teacher = None;
     let unknown = Recipe { seed: 8, ..recipe };
     let error = bench.run(&unknown, &options, &mut Silent).expect_err("another recipe").to_string();
     assert!(error.contains("another recipe"), "{error}");

@@ -76,6 +76,7 @@ impl Desk {
 fn people_are_put_right_and_back() {
     let desk = Desk::new();
     let (out, err) = desk.run(0, &["people", "list"]);
+    assert_eq!(desk.run(0, &["people"]).0, out, "what the README says");
     assert!(
         out.starts_with("id  name  faces") && out.contains("p1  Ada   2") && err.contains("3 people"),
         "{out}{err}"

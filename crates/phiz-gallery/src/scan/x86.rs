@@ -13,6 +13,13 @@ const FEW: usize = 3;
 /// Bytes ahead at which memory is asked for in time: a machine that looks ahead by itself does so only within a page.
 const AHEAD: usize = 8192;
 
+/// Asks for the 64 bytes that will be read when those at `at` are done.
+#[inline(always)]
+fn ahead(blocks: &[u8], at: usize) {
+    // SAFETY: a prefetch neither faults nor reads for the program, whatever lies there.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(blocks.as_ptr().wrapping_add(at + AHEAD).cast()) };
+}
+
 /// Splits the work into tiles and hands each to the kernel with that many blocks and probes.
 macro_rules! tiles {
     ($blocks:ident, $probes:ident, $dim:ident, $out:ident, $tile:ident, [$(($b:literal, $p:literal, $s:literal)),+]) => {{
@@ -81,8 +88,7 @@ fn avx512_tile<const B: usize, const P: usize, const S: usize>(
             for half in 0..2 {
                 let at = b * size + d / 2 * LANES + half * 64;
                 if P <= FEW {
-                    // Whatever lies there: a prefetch neither faults nor reads for the program.
-                    _mm_prefetch::<_MM_HINT_T1>(blocks.as_ptr().wrapping_add(at + AHEAD).cast());
+                    ahead(blocks, at);
                 }
                 // SAFETY: within `blocks`: b < B, d + 16 ≤ dim, and two halves of 16 rows × 4 bytes are 128.
                 let bytes = unsafe { _mm512_loadu_si512(blocks.as_ptr().add(at).cast()) };
@@ -137,6 +143,9 @@ fn avx2_tile<const B: usize, const P: usize, const S: usize>(
             *values = [0, 4].map(|i| _mm256_set1_epi32(four(probes, p * dim + d + i)));
         }
         for b in 0..B {
+            if P <= FEW {
+                ahead(blocks, b * size + d / 2 * LANES);
+            }
             for half in 0..2 {
                 // SAFETY: within `blocks`: b < B, d + 8 ≤ dim, and two halves of 32 bytes are 16 rows × 4 bytes.
                 let bytes = unsafe {

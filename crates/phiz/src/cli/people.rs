@@ -22,7 +22,7 @@ use super::{Done, Failure, Shared, table};
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
     /// JSON instead of tables
     #[arg(long, global = true)]
     json: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List people
+    /// List people (also without saying so)
     List {
         /// With this in their name
         #[arg(value_name = "TEXT")]
@@ -152,7 +152,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         Ok(Done::Well)
     };
-    match &arguments.action {
+    let all = Action::List { text: None, list: None, with: Vec::new() };
+    match arguments.action.as_ref().unwrap_or(&all) {
         Action::List { text, list, with } => {
             let filter = Filter {
                 text: text.clone(),
