@@ -8,21 +8,17 @@ use crate::error::TrainError;
 use crate::flex::Flex;
 #[cfg(feature = "libtorch")]
 use crate::torch::Torch;
-#[cfg(feature = "vulkan")]
-use crate::vulkan::Vulkan;
 
 /// A back end by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum BackendChoice {
-    /// LibTorch where it was built in, else a GPU through Vulkan where that was built in and there is one, else pure Rust
+    /// LibTorch where it was built in, else pure Rust
     #[default]
     Auto,
     /// Pure Rust, always there, repeatable to the bit
     Flex,
     /// An installed LibTorch: the fastest on a processor, and the way to a GPU
     Libtorch,
-    /// A GPU of any maker, through Vulkan
-    Vulkan,
 }
 
 /// A device by name.
@@ -78,9 +74,6 @@ pub enum Chosen {
     /// LibTorch.
     #[cfg(feature = "libtorch")]
     Torch(Torch),
-    /// Vulkan.
-    #[cfg(feature = "vulkan")]
-    Vulkan(Vulkan),
 }
 
 impl Chosen {
@@ -90,8 +83,6 @@ impl Chosen {
             Chosen::Flex(b) => job.run(b),
             #[cfg(feature = "libtorch")]
             Chosen::Torch(b) => job.run(b),
-            #[cfg(feature = "vulkan")]
-            Chosen::Vulkan(b) => job.run(b),
         }
     }
 }
@@ -111,14 +102,9 @@ pub fn choose(wish: Wish) -> Result<(Chosen, String), TrainError> {
     match wish.backend {
         BackendChoice::Flex => flex(wish, threads, "as asked"),
         BackendChoice::Libtorch => torch(wish, threads, "as asked"),
-        BackendChoice::Vulkan => vulkan(wish, "as asked"),
         BackendChoice::Auto if cfg!(feature = "libtorch") => {
             torch(wish, threads, "it was built in and is the fastest")
         }
-        BackendChoice::Auto if cfg!(feature = "vulkan") => match vulkan(wish, "there is a GPU") {
-            Err(_) => flex(wish, threads, "Vulkan has no GPU for this"),
-            chosen => chosen,
-        },
         BackendChoice::Auto => flex(wish, threads, "this build has no other"),
     }
 }
@@ -144,28 +130,6 @@ fn flex(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), Train
     // What Burn computes outside of our own operations follows the same number; if a pool is already there, it stays.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     Ok((Chosen::Flex(Flex::new(threads)?), format!("back end flex: {why}; on {device}")))
-}
-
-#[cfg(not(feature = "vulkan"))]
-fn vulkan(_: Wish, _: &str) -> Result<(Chosen, String), TrainError> {
-    Err(TrainError::Device(
-        "this build has no Vulkan: build with `--features vulkan` (docs/guide/training.md), or ask for `--backend flex`"
-            .into(),
-    ))
-}
-
-#[cfg(feature = "vulkan")]
-fn vulkan(wish: Wish, why: &str) -> Result<(Chosen, String), TrainError> {
-    let refuse = |what: &str| Err(TrainError::Device(format!("{what} is not had with Vulkan: leave it out")));
-    match wish {
-        Wish { device: DeviceChoice::Cpu, .. } => return refuse("--device cpu"),
-        Wish { device: DeviceChoice::Cuda, .. } => return refuse("--device cuda"),
-        Wish { precision: Precision::Bf16, .. } => return refuse("--precision bf16"),
-        _ => {}
-    }
-    let gpu = Vulkan::new(std::env::var_os("PHIZ_VULKAN_SOFTWARE").is_some())?;
-    let sentence = format!("back end vulkan: {why}; on {}", gpu.describe());
-    Ok((Chosen::Vulkan(gpu), sentence))
 }
 
 #[cfg(not(feature = "libtorch"))]
@@ -216,27 +180,7 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "vulkan"))]
-    #[test]
-    fn without_vulkan_asking_for_it_is_an_error() {
-        let asked = Wish { backend: BackendChoice::Vulkan, ..Wish::default() };
-        assert!(choose(asked).expect_err("refused").to_string().contains("--features vulkan"));
-    }
-
-    #[cfg(feature = "vulkan")]
-    #[test]
-    fn vulkan_refuses_what_it_cannot() {
-        let vulkan = Wish { backend: BackendChoice::Vulkan, ..Wish::default() };
-        for wish in [
-            Wish { device: DeviceChoice::Cpu, ..vulkan },
-            Wish { device: DeviceChoice::Cuda, ..vulkan },
-            Wish { precision: Precision::Bf16, ..vulkan },
-        ] {
-            assert!(choose(wish).expect_err("refused").to_string().contains("leave it out"));
-        }
-    }
-
-    #[cfg(not(any(feature = "libtorch", feature = "vulkan")))]
+    #[cfg(not(feature = "libtorch"))]
     #[test]
     fn without_libtorch_auto_is_flex_and_says_so() {
         let (chosen, why) = choose(Wish { threads: 2, ..Wish::default() }).expect("flex");

@@ -359,6 +359,3 @@ on!(flex_with_one_thread, Flex::new(1).unwrap());
 on!(flex_with_three_threads, Flex::new(3).unwrap());
 #[cfg(feature = "libtorch")]
 on!(libtorch, phiz_train::torch::Torch::cpu(2, false));
-// Held to the same values on any Vulkan driver, also one on the processor (Debian: mesa-vulkan-drivers).
-#[cfg(feature = "vulkan")]
-on!(vulkan, phiz_train::vulkan::Vulkan::new(true).unwrap());
