@@ -123,7 +123,7 @@ impl Gallery {
         Ok(done)
     }
 
-    /// Takes in many people's faces, a few thousand people a transaction: each group lasts when `progress` is told of it.
+    /// Takes in many people's faces, ten thousand people a transaction: each group lasts when `progress` is told of it.
     ///
     /// # Errors
     /// See [`Gallery::enroll`]; what `progress` was told of is kept.

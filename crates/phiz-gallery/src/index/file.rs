@@ -139,7 +139,10 @@ pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer)
         version: u64::from_le_bytes(number(&header, 40)),
         stamp: u64::from_le_bytes(number(&header, 48)),
     };
-    // The header is genuine, so these products do not overflow: such a file was once written.
+    // Without a key anybody can write a header: the products below must not overflow.
+    if rows > map.len() / BESIDE {
+        return Loaded::Unusable("is cut short");
+    }
     let codes = rows.div_ceil(LANES) * block_bytes(dim.next_multiple_of(GROUP));
     let parts = [codes, rows * BESIDE];
     let (base, other) = if sealer.is_sealed() {
@@ -264,6 +267,18 @@ mod tests {
             for cut in [0, 7, 64, START, good.len() - 1] {
                 std::fs::write(&path, &good[..cut]).unwrap();
                 assert!(!matches!(load(&path, 20, &gallery, &sealer), Loaded::Index(_)), "cut at {cut}");
+            }
+            for rows in [50, 1 << 40, u64::MAX / 16, u64::MAX] {
+                let mut header: [u8; HEADER] = number(&good, 0);
+                header[32..40].copy_from_slice(&rows.to_le_bytes());
+                let check = sealer.seal(&header, b"").unwrap();
+                let forged = [&header[..], &check, &good[HEADER + check.len()..]].concat();
+                std::fs::write(&path, forged).unwrap();
+                let found = load(&path, 20, &gallery, &sealer);
+                assert!(
+                    matches!(found, Loaded::Unusable(_)),
+                    "{rows} rows by a header that is right in itself"
+                );
             }
             std::fs::write(&path, &good).unwrap();
             assert!(!matches!(load(&path, 20, &[6; 16], &sealer), Loaded::Index(_)), "another gallery");

@@ -219,7 +219,7 @@ impl Store for SqliteStore {
 struct Tx<'a> {
     connection: &'a Connection,
     counters: RefCell<BTreeMap<Kind, i64>>,
-    /// Ids from here on have no row yet, of kinds of which this transaction gave one.
+    /// Of the ids that this transaction has given, those from here on have no row yet.
     unused: BTreeMap<Kind, u64>,
     touched: BTreeSet<u64>,
     written: bool,
@@ -293,13 +293,7 @@ impl<'a> Tx<'a> {
     /// A row without its body.
     fn head(&self, kind: Kind, id: u64) -> Result<Option<Row>> {
         let mut select = self.connection.prepare_cached(statements(kind).head)?;
-        let row = select.query_row([id as i64], |row| {
-            Ok(Row {
-                owner: row.get::<_, i64>(0)? as u64,
-                tags: tags(row.get_ref(1)?.as_blob()?),
-                body: Vec::new(),
-            })
-        });
+        let row = select.query_row([id as i64], bare);
         Ok(row.optional()?)
     }
 
@@ -345,6 +339,12 @@ fn tags(bytes: &[u8]) -> Vec<Tag> {
     bytes.as_chunks::<16>().0.to_vec()
 }
 
+/// Owner and tags, which every statement that gives one row begins with.
+fn bare(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let tags = tags(row.get_ref(1)?.as_blob()?);
+    Ok(Row { owner: row.get::<_, i64>(0)? as u64, tags, body: Vec::new() })
+}
+
 impl Rows for Tx<'_> {
     fn mark(&self) -> Result<Mark> {
         let sql = "SELECT version, stamp FROM version ORDER BY version DESC LIMIT 1";
@@ -361,13 +361,7 @@ impl Rows for Tx<'_> {
 
     fn get(&self, kind: Kind, id: u64) -> Result<Option<Row>> {
         let mut select = self.connection.prepare_cached(statements(kind).get)?;
-        let row = select.query_row([id as i64], |row| {
-            Ok(Row {
-                owner: row.get::<_, i64>(0)? as u64,
-                tags: tags(row.get_ref(1)?.as_blob()?),
-                body: row.get(2)?,
-            })
-        });
+        let row = select.query_row([id as i64], |row| Ok(Row { body: row.get(2)?, ..bare(row)? }));
         Ok(row.optional()?)
     }
 
@@ -436,8 +430,9 @@ impl RowsMut for Tx<'_> {
 
     fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()> {
         self.written = true;
-        // Most rows are new, and need not be looked for.
-        let unused = self.unused.get_mut(&kind).filter(|unused| id >= **unused);
+        // Most rows are new, under an id that this transaction has given, and need not be looked for.
+        let given = self.counters.borrow().get(&kind).map_or(0, |last| *last as u64);
+        let unused = self.unused.get_mut(&kind).filter(|unused| (**unused..=given).contains(&id));
         let old = match unused {
             Some(unused) => {
                 *unused = id + 1;
