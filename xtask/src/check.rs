@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 
-/// The trainer is no part of the default build, but of what is checked. LibTorch is not: it must be installed.
-const EVERYTHING: &str = "--features=phiz/train";
+/// The trainer and the keyring are no part of the default build, but of what is checked. LibTorch is not: it must be
+/// installed.
+const EVERYTHING: &str = "--features=phiz/train,phiz/keyring";
 
 /// Arguments of `cargo xtask check`.
 #[derive(clap::Args)]

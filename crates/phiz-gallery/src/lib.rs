@@ -24,6 +24,7 @@ mod calibrate;
 mod error;
 mod gallery;
 mod index;
+mod keyring;
 mod model;
 mod rates;
 mod remains;
@@ -46,4 +47,4 @@ pub use model::{
 pub use phiz_net::card::Thresholds;
 pub use rates::{Candidate, Decision, Rate, fpir};
 pub use remains::Proof;
-pub use seal::Key;
+pub use seal::{Key, Seal};

@@ -2,8 +2,8 @@
 //!
 //! One random *data key* seals everything (XChaCha20-Poly1305, a nonce of its own for each value, the row's kind,
 //! id and owner as associated data, so that sealed values cannot be moved between rows). The data key lies in the
-//! store, *wrapped* by a key that a key file holds or Argon2id derives from a passphrase; changing that key rewraps
-//! 32 bytes. Lookups by name go over keyed hashes ([`Sealer::tag`]).
+//! store, *wrapped* by a key that a key file or the operating system's keyring holds, or that Argon2id derives from a
+//! passphrase; changing that key rewraps 32 bytes. Lookups by name go over keyed hashes ([`Sealer::tag`]).
 //!
 //! Without a key values carry a checksum instead, under the same functions: damage is found either way.
 
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, GalleryError, Result};
+use crate::keyring;
 use crate::store::Tag;
 
 /// What opens a gallery.
@@ -30,6 +31,8 @@ pub enum Key {
     File(PathBuf),
     /// Something that a person remembers; stretched by Argon2id.
     Passphrase(Zeroizing<String>),
+    /// A random key in the operating system's keyring, under an entry of the gallery's own, which sealing makes.
+    Keyring,
 }
 
 impl std::fmt::Debug for Key {
@@ -38,6 +41,7 @@ impl std::fmt::Debug for Key {
             Key::None => f.write_str("None"),
             Key::File(path) => write!(f, "File({})", path.display()),
             Key::Passphrase(_) => f.write_str("Passphrase(…)"),
+            Key::Keyring => f.write_str("Keyring"),
         }
     }
 }
@@ -59,7 +63,7 @@ impl Key {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let text = Zeroizing::new(format!("{KEY_FILE} {}\n", hex(key.as_slice())));
+        let text = key_text(&key);
         let written = options.open(path).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()
@@ -95,6 +99,43 @@ type Secret = Zeroizing<[u8; 32]>;
 pub(crate) enum Wrap {
     File { data_key: String },
     Passphrase { data_key: String, salt: String, memory_kib: u32, passes: u32, lanes: u32 },
+    Keyring { data_key: String, entry: String },
+}
+
+/// What seals a gallery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Seal {
+    /// Nothing: it lies open.
+    Nothing,
+    /// A key file.
+    KeyFile,
+    /// A passphrase.
+    Passphrase,
+    /// A key in the operating system's keyring: the entry of this name, of the service `phiz`.
+    Keyring(String),
+}
+
+impl Seal {
+    pub(crate) fn of(wrap: Option<&Wrap>) -> Seal {
+        match wrap {
+            None => Seal::Nothing,
+            Some(Wrap::File { .. }) => Seal::KeyFile,
+            Some(Wrap::Passphrase { .. }) => Seal::Passphrase,
+            Some(Wrap::Keyring { entry, .. }) => Seal::Keyring(entry.clone()),
+        }
+    }
+}
+
+impl std::fmt::Display for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Seal::Nothing => f.write_str("nothing"),
+            Seal::KeyFile => f.write_str("key file"),
+            Seal::Passphrase => f.write_str("passphrase"),
+            Seal::Keyring(entry) => write!(f, "keyring (entry {entry})"),
+        }
+    }
 }
 
 /// Argon2id as RFC 9106 recommends for little memory: 64 MiB, 3 passes (one lane: we run on one thread).
@@ -138,7 +179,8 @@ impl Sealer {
         self.cipher.is_some()
     }
 
-    /// The data key under another key; none where nothing is sealed.
+    /// The data key under another key; none where nothing is sealed. With [`Key::Keyring`] this makes an
+    /// entry, which opens nothing if the gallery can then not be written.
     pub(crate) fn wrap(&self, key: &Key, bound_to: &[u8]) -> Result<Option<Wrap>> {
         let Some(data_key) = &self.data_key else { return Ok(None) };
         let seal = |outer: &Secret| -> Result<String> {
@@ -160,6 +202,12 @@ impl Sealer {
                     lanes,
                 })
             }
+            Key::Keyring => {
+                let (outer, entry) = (random_key()?, keyring::entry_name()?);
+                let data_key = seal(&outer)?;
+                keyring::store(&entry, &key_text(&outer))?;
+                Some(Wrap::Keyring { data_key, entry })
+            }
         })
     }
 
@@ -172,8 +220,12 @@ impl Sealer {
                 let salt = unhex(salt).ok_or_else(|| GalleryError::damaged("the gallery's head"))?;
                 (stretch(text, &salt, (*memory_kib, *passes, *lanes))?, data_key)
             }
+            (Wrap::Keyring { data_key, entry }, Key::Keyring) => (read_keyring(entry)?, data_key),
             (Wrap::File { .. }, _) => return Err(wrong("the gallery is sealed by a key file")),
             (Wrap::Passphrase { .. }, _) => return Err(wrong("the gallery is sealed by a passphrase")),
+            (Wrap::Keyring { .. }, _) => {
+                return Err(wrong("the gallery is sealed by a key in the operating system's keyring"));
+            }
         };
         let sealed = unhex(sealed).ok_or_else(|| GalleryError::damaged("the gallery's head"))?;
         let data_key = Sealer::with(outer)?
@@ -270,11 +322,28 @@ fn read_key_file(path: &Path) -> Result<Secret> {
             .at(path)
             .hint_at("without its key file a sealed gallery cannot be opened by anyone: restore the file")
     })?;
-    let bytes = text.trim().strip_prefix(KEY_FILE).and_then(|rest| unhex(rest.trim())).map(Zeroizing::new);
-    bytes.and_then(|b| b.as_slice().try_into().ok().map(Zeroizing::new)).ok_or_else(|| {
+    parse_key(&text).ok_or_else(|| {
         GalleryError::new(ErrorKind::WrongKey, format!("is no key file: it does not read `{KEY_FILE} …`"))
             .at(path)
     })
+}
+
+fn read_keyring(entry: &str) -> Result<Secret> {
+    parse_key(&keyring::load(entry)?).ok_or_else(|| {
+        let reason = format!("the keyring's entry `{entry}` does not read `{KEY_FILE} …`");
+        GalleryError::new(ErrorKind::WrongKey, reason)
+            .hint_at("restore that entry from a copy of the keyring")
+    })
+}
+
+/// A key as a key file and a keyring's entry hold it.
+fn key_text(key: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(format!("{KEY_FILE} {}\n", hex(key.as_slice())))
+}
+
+fn parse_key(text: &str) -> Option<Secret> {
+    let bytes = Zeroizing::new(unhex(text.trim().strip_prefix(KEY_FILE)?.trim())?);
+    bytes.as_slice().try_into().ok().map(Zeroizing::new)
 }
 
 fn random_key() -> Result<Secret> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use common::{DIM, create, face, key, model, near, open, stranger};
 use phiz_eval::random::Random;
 use phiz_gallery::{
-    Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, Key, NewFace, Outcome, PersonId, Purge,
+    Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, Key, NewFace, Outcome, PersonId, Purge, Seal,
     Search, Whom,
 };
 
@@ -73,7 +73,7 @@ fn it_lasts_and_says_nothing_without_the_key() {
     for sealed in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let gallery = create(folder.path(), sealed);
-        assert_eq!(gallery.sealed_by(), if sealed { "key file" } else { "nothing" });
+        assert_eq!(gallery.seal().to_string(), if sealed { "key file" } else { "nothing" });
         let people = fill(&gallery, 1);
         let before = everything(&gallery);
         assert_eq!(named(&gallery, &people[2].1), Some(people[2].0));
@@ -126,7 +126,7 @@ fn keys_change() {
     // Another wrapping: the data key stays, so others go on.
     let phrase = Key::passphrase("a long sentence that nobody guesses");
     gallery.exchange_key(&phrase).unwrap();
-    assert_eq!(gallery.sealed_by(), "passphrase");
+    assert_eq!(gallery.seal(), Seal::Passphrase);
     assert_eq!(named(&other, &people[0].1), Some(people[0].0));
     assert!(Gallery::open(&path, &key(folder.path(), true)).is_err());
     drop((gallery, other));
@@ -143,7 +143,7 @@ fn keys_change() {
         (Key::File(folder.path().join("third.key")), "key file"),
     ] {
         gallery.rotate_key(&key).unwrap();
-        assert_eq!((gallery.sealed_by(), everything(&gallery)), (by, before.clone()));
+        assert_eq!((gallery.seal().to_string(), everything(&gallery)), (by.into(), before.clone()));
         assert_eq!(gallery.check().unwrap(), Vec::<String>::new());
         drop(gallery);
         gallery = Gallery::open(&path, &key).unwrap();

@@ -173,12 +173,8 @@ impl Gallery {
             Some(path) if e.path().is_none() => e.at(path),
             _ => e,
         };
-        let mut found = None;
-        store.read(&mut |rows| {
-            found = rows.meta(HEAD)?;
-            Ok(())
-        })?;
-        if found.is_none()
+        let mut head = read_head(&mut *store).map_err(at)?;
+        if head.is_none()
             && let Some(model) = model
         {
             // Two processes may both find it empty: the second takes what the first has made.
@@ -186,16 +182,12 @@ impl Gallery {
                 if rows.meta(HEAD)?.is_none() {
                     initialise(rows, model, key)?;
                 }
-                found = rows.meta(HEAD)?;
                 Ok(())
             })?;
+            head = read_head(&mut *store).map_err(at)?;
         }
+        let head = head.ok_or_else(|| at(headless()))?;
         let damaged = || at(GalleryError::damaged("the gallery's head"));
-        let head = found.ok_or_else(|| {
-            at(GalleryError::new(ErrorKind::Damaged, "has no head: its making was interrupted")
-                .hint_at("delete it and make it anew"))
-        })?;
-        let head: Head = serde_json::from_slice(&head).map_err(|_| damaged())?;
         let id = head.gallery_id().ok_or_else(damaged)?;
         let sealer = match &head.seal {
             Some(wrap) => Sealer::unwrap(wrap, key, &head.identity()).map_err(at)?,
@@ -275,6 +267,24 @@ fn initialise(rows: &mut dyn RowsMut, model: &Model, key: &Key) -> Result<()> {
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| GalleryError::new(ErrorKind::Caller, e.to_string()))
+}
+
+/// The head of the gallery in a store, if it has one.
+fn read_head(store: &mut dyn Store) -> Result<Option<Head>> {
+    let mut found = None;
+    store.read(&mut |rows| {
+        found = rows.meta(HEAD)?;
+        Ok(())
+    })?;
+    let parse = |bytes: Vec<u8>| {
+        serde_json::from_slice(&bytes).map_err(|_| GalleryError::damaged("the gallery's head"))
+    };
+    found.map(parse).transpose()
+}
+
+fn headless() -> GalleryError {
+    GalleryError::new(ErrorKind::Damaged, "has no head: its making was interrupted")
+        .hint_at("delete it and make it anew")
 }
 
 fn write_head(rows: &mut dyn RowsMut, head: &Head) -> Result<()> {

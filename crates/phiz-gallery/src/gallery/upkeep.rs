@@ -46,7 +46,7 @@ pub struct Statistics {
     pub model: String,
     /// Values that a template has.
     pub dim: usize,
-    /// What seals it: `key file`, `passphrase` or `nothing`.
+    /// What seals it: a [`Seal`](crate::Seal) in words.
     pub sealed_by: String,
     /// People.
     pub people: u64,
@@ -291,7 +291,7 @@ impl Gallery {
             Ok(Statistics {
                 model: self.head.model.clone(),
                 dim: self.head.dim,
-                sealed_by: self.sealed_by().into(),
+                sealed_by: self.seal().to_string(),
                 people,
                 people_without_faces: people.saturating_sub(searchable),
                 faces: rows.count(Kind::Face)? - removed_faces,

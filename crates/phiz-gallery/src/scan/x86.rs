@@ -51,11 +51,6 @@ macro_rules! tiles {
     }};
 }
 
-/// Four values of a probe as one 32-bit number.
-fn four(probe: &[i8], at: usize) -> i32 {
-    i32::from_ne_bytes([probe[at], probe[at + 1], probe[at + 2], probe[at + 3]].map(i8::cast_unsigned))
-}
-
 /// Needs AVX-512 F, BW and VNNI.
 pub(super) fn avx512_vnni(blocks: &[u8], probes: &[i8], dim: usize, out: &mut [i32]) {
     tiles!(
@@ -119,13 +114,22 @@ fn avx512_tile<const B: usize, const P: usize, const S: usize>(
 
 /// Needs AVX2.
 pub(super) fn avx2(blocks: &[u8], probes: &[i8], dim: usize, out: &mut [i32]) {
-    tiles!(blocks, probes, dim, out, avx2_tile, [(2, 2, 1), (2, 1, 1), (1, 2, 1), (1, 1, 1)]);
+    tiles!(
+        blocks,
+        probes,
+        dim,
+        out,
+        avx2_tile,
+        [(2, 8, 1), (2, 4, 1), (2, 2, 2), (2, 1, 2), (1, 8, 1), (1, 4, 1), (1, 2, 2), (1, 1, 2)]
+    );
 }
 
-/// As [`avx512_tile`], whose parts it does not need: half a block a register makes twice as many sums. `vpmaddubsw` adds two
-/// products in 16 bits, where even four of 15 × 127 have room.
+/// As [`avx512_tile`], block by block. Half a block fills a register: `H` halves are walked at once, both where memory is
+/// what is waited for, one where its sums with eight probes leave just the registers that sixteen values of it need.
+/// `vpmaddubsw` adds two products in 16 bits, where even eight of 15 × 127 have room. No closure may come between: what a
+/// library's function calls is compiled without these instructions.
 #[target_feature(enable = "avx2")]
-fn avx2_tile<const B: usize, const P: usize, const S: usize>(
+fn avx2_tile<const B: usize, const P: usize, const H: usize>(
     blocks: &[u8],
     probes: &[i8],
     dim: usize,
@@ -134,42 +138,49 @@ fn avx2_tile<const B: usize, const P: usize, const S: usize>(
 ) {
     let size = block_bytes(dim);
     assert!(blocks.len() == B * size && probes.len() == P * dim && out.len() >= (P - 1) * rows + B * LANES);
-    // Half a block (8 rows) fills a register.
-    let mut sums = [[[_mm256_setzero_si256(); 2]; B]; P];
+    assert!(2usize.is_multiple_of(H));
     let (low, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
-    for d in (0..dim).step_by(8) {
-        let mut values = [[_mm256_setzero_si256(); 2]; P];
-        for (p, values) in values.iter_mut().enumerate() {
-            *values = [0, 4].map(|i| _mm256_set1_epi32(four(probes, p * dim + d + i)));
-        }
-        for b in 0..B {
+    for place in 0..B * 2 / H {
+        // In halves of blocks.
+        let (block, first) = (place * H / 2, place * H % 2);
+        let mut sums = [[_mm256_setzero_si256(); P]; H];
+        for d in (0..dim).step_by(GROUP) {
+            let at = block * size + d / 2 * LANES;
             if P <= FEW {
-                ahead(blocks, b * size + d / 2 * LANES);
+                ahead(blocks, at);
+                ahead(blocks, at + 64);
             }
-            for half in 0..2 {
-                // SAFETY: within `blocks`: b < B, d + 8 ≤ dim, and two halves of 32 bytes are 16 rows × 4 bytes.
-                let bytes = unsafe {
-                    _mm256_loadu_si256(blocks.as_ptr().add(b * size + d / 2 * LANES + half * 32).cast())
+            for (half, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: within `blocks`: block < B, d + 16 ≤ dim, first + half < 2, and two times two halves of 32 bytes
+                // are 16 rows × 8 bytes.
+                let (bytes, more) = unsafe {
+                    let at = blocks.as_ptr().add(at + (first + half) * 32);
+                    (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(64).cast()))
                 };
-                let lower = _mm256_and_si256(bytes, low);
-                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low);
-                for (sums, values) in sums.iter_mut().zip(values) {
-                    let products = _mm256_add_epi16(
-                        _mm256_maddubs_epi16(lower, values[0]),
-                        _mm256_maddubs_epi16(upper, values[1]),
-                    );
-                    sums[b][half] = _mm256_add_epi32(sums[b][half], _mm256_madd_epi16(products, ones));
+                let codes = [
+                    _mm256_and_si256(bytes, low),
+                    _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low),
+                    _mm256_and_si256(more, low),
+                    _mm256_and_si256(_mm256_srli_epi16::<4>(more), low),
+                ];
+                for (p, sum) in sums.iter_mut().enumerate() {
+                    let mut products = _mm256_setzero_si256();
+                    for (i, codes) in codes.iter().enumerate() {
+                        // SAFETY: within `probes`: p < P and d + 16 ≤ dim; the read needs no alignment.
+                        let values =
+                            unsafe { probes.as_ptr().add(p * dim + d + i * 4).cast::<i32>().read_unaligned() };
+                        let two = _mm256_maddubs_epi16(*codes, _mm256_set1_epi32(values));
+                        products = _mm256_add_epi16(products, two);
+                    }
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(products, ones));
                 }
             }
         }
-    }
-    for (p, sums) in sums.iter().enumerate() {
-        for (b, halves) in sums.iter().enumerate() {
-            for (half, sum) in halves.iter().enumerate() {
-                // SAFETY: the assertion above has room for 8 values at p × rows + b × 16 + half × 8.
-                unsafe {
-                    _mm256_storeu_si256(out.as_mut_ptr().add(p * rows + b * LANES + half * 8).cast(), *sum);
-                }
+        for (half, sums) in sums.iter().enumerate() {
+            for (p, sum) in sums.iter().enumerate() {
+                let at = p * rows + block * LANES + (first + half) * 8;
+                // SAFETY: the assertion above has room for 8 values there: p < P, and 16 for each of the B blocks.
+                unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(at).cast(), *sum) };
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use phiz_gallery::{Gallery, Key, Purge, Purged, Statistics};
+use phiz_gallery::{Gallery, Key, Purge, Purged, Seal, Statistics};
 use serde_json::json;
 
 use super::{Done, Failure, Shared, table};
@@ -80,7 +80,7 @@ enum KeyAction {
         #[arg(long, short)]
         yes: bool,
     },
-    /// Put another key file or passphrase in the old one's place, at once; old copies still open by the old one
+    /// Put another key in the old one's place, at once; old copies still open by the old one
     Exchange {
         #[command(flatten)]
         to: NewKey,
@@ -96,6 +96,9 @@ struct NewKey {
     /// The passphrase in PHIZ_NEW_PASSPHRASE
     #[arg(long)]
     to_passphrase: bool,
+    /// A new key in the operating system's keyring
+    #[arg(long)]
+    to_keyring: bool,
     /// No key: the gallery lies open
     #[arg(long)]
     to_nothing: bool,
@@ -105,6 +108,9 @@ impl NewKey {
     fn key(&self) -> Result<Key, Failure> {
         if let Some(path) = &self.to_file {
             return Ok(Key::File(path.clone()));
+        }
+        if self.to_keyring {
+            return Ok(Key::Keyring);
         }
         if self.to_nothing {
             return Ok(Key::None);
@@ -188,6 +194,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         Action::Calibrate { forget: false } => calibrate(&gallery, shared, json),
         Action::Key { action } => {
+            let old = gallery.seal();
             match action {
                 KeyAction::Rotate { to, yes } => {
                     let key = to.key()?;
@@ -201,8 +208,14 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 KeyAction::Exchange { to } => gallery.exchange_key(&to.key()?)?,
             }
             match json {
-                true => println!("{}", json!({ "sealed_by": gallery.sealed_by() })),
-                false => println!("sealed by: {}", gallery.sealed_by()),
+                true => println!("{}", json!({ "sealed_by": gallery.seal().to_string() })),
+                false => println!("sealed by: {}", gallery.seal()),
+            }
+            if let Seal::Keyring(entry) = old {
+                eprintln!(
+                    "note: the old key is still in the keyring (service phiz, entry {entry}): delete it there when no copy \
+                     of the gallery needs it"
+                );
             }
             Ok(Done::Well)
         }

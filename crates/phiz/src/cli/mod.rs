@@ -52,6 +52,9 @@ pub(crate) struct Shared {
     /// Key file of the gallery [default: beside it; or a passphrase in PHIZ_PASSPHRASE]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Shared options")]
     key: Option<PathBuf>,
+    /// Keep the key of a new gallery in the operating system's keyring
+    #[arg(long, global = true, conflicts_with = "key", help_heading = "Shared options")]
+    keyring: bool,
     /// Folder of the gallery and its key [default: phiz in the user's data folder]
     #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", help_heading = "Shared options")]
     home: Option<PathBuf>,

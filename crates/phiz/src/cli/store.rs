@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use phiz_gallery::{Gallery, Key, Model, store::MemoryStore};
+use phiz_gallery::{Gallery, Key, Model, Seal, store::MemoryStore};
 
 use super::{Failure, Shared, verify};
 use crate::Engine;
@@ -25,8 +25,12 @@ impl Shared {
         }
     }
 
-    /// What opens it: `--key`, `PHIZ_PASSPHRASE`, or a key file beside it.
-    pub(crate) fn key(&self) -> Result<Key, Failure> {
+    /// What opens the gallery at `path`: `--key`, `PHIZ_PASSPHRASE`, the keyring if that holds its key, or a key file
+    /// beside it. Of a gallery that is not there yet, what is to seal it.
+    fn key(&self, path: &Path) -> Result<Key, Failure> {
+        if self.keyring {
+            return Ok(Key::Keyring);
+        }
         if let Some(path) = &self.key {
             return Ok(Key::File(path.clone()));
         }
@@ -35,6 +39,9 @@ impl Shared {
                 Failure::new("PHIZ_PASSPHRASE: is no text").hint("use a passphrase that is valid UTF-8")
             })?;
             return Ok(Key::passphrase(text));
+        }
+        if path.exists() && matches!(Gallery::seal_of(path)?, Seal::Keyring(_)) {
+            return Ok(Key::Keyring);
         }
         match &self.gallery {
             Some(path) => Ok(Key::File(path.with_extension("key"))),
@@ -66,7 +73,7 @@ impl Shared {
             return Err(Failure::new(format!("{}: there is no gallery yet", path.display()))
                 .hint("enrol somebody first: phiz enroll NAME PHOTO…"));
         }
-        let gallery = Gallery::open(&path, &self.key()?)?;
+        let gallery = Gallery::open(&path, &self.key(&path)?)?;
         for note in gallery.notes() {
             eprintln!("note: {note}");
         }
@@ -88,7 +95,7 @@ impl Shared {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         create_private(folder).map_err(|e| Failure::writing(folder, &e))?;
-        let gallery = Gallery::create(&path, &model_of(engine)?, &self.key()?)?;
+        let gallery = Gallery::create(&path, &model_of(engine)?, &self.key(&path)?)?;
         eprintln!("made a gallery: {}", path.display());
         Ok(gallery)
     }

@@ -1,0 +1,66 @@
+//! The operating system's keyring: Secret Service (GNOME Keyring, KWallet, KeePassXC), macOS Keychain, Windows
+//! Credential Manager.
+//!
+//! An entry holds what a key file would, under the service `phiz` and a name of its own, which stands in the
+//! gallery's head. Built without the feature `keyring`, nothing is reached and everything is refused in words.
+
+use zeroize::Zeroizing;
+
+use crate::error::{ErrorKind, GalleryError, Result};
+
+/// A fresh name for an entry. Names are never used twice, so that no key ever takes another's place.
+pub(crate) fn entry_name() -> Result<String> {
+    let mut id = [0; 8];
+    crate::seal::random(&mut id)?;
+    Ok(format!("gallery-{}", crate::seal::hex(&id)))
+}
+
+/// Stores a text under a name.
+pub(crate) fn store(name: &str, text: &str) -> Result<()> {
+    #[cfg(feature = "keyring")]
+    return entry(name)?.set_password(text).map_err(|e| refused(name, &e));
+    #[cfg(not(feature = "keyring"))]
+    return Err(absent(name, text));
+}
+
+/// The text under a name.
+pub(crate) fn load(name: &str) -> Result<Zeroizing<String>> {
+    #[cfg(feature = "keyring")]
+    return entry(name)?.get_password().map(Zeroizing::new).map_err(|e| refused(name, &e));
+    #[cfg(not(feature = "keyring"))]
+    return Err(absent(name, ""));
+}
+
+#[cfg(feature = "keyring")]
+fn entry(name: &str) -> Result<keyring::Entry> {
+    // The library remembers why it found no keyring, and says only that there is none when asked for an entry.
+    if let Err(e) = keyring::Entry::store_status() {
+        return Err(refused(name, e));
+    }
+    keyring::Entry::new("phiz", name).map_err(|e| refused(name, &e))
+}
+
+#[cfg(feature = "keyring")]
+fn refused(name: &str, error: &keyring::Error) -> GalleryError {
+    let (kind, reason, hint) = match error {
+        keyring::Error::NoEntry => (
+            ErrorKind::WrongKey,
+            format!("the keyring of this user holds no entry `{name}` of the service `phiz`"),
+            "open the gallery as the user, and on the machine, that sealed it; without that entry nobody can open it",
+        ),
+        other => (
+            ErrorKind::Io,
+            format!("the operating system's keyring cannot be used ({other})"),
+            "start and unlock it (GNOME Keyring, KWallet, KeePassXC on Linux); where there is none, seal by a key \
+             file or a passphrase",
+        ),
+    };
+    GalleryError::new(kind, reason).hint_at(hint)
+}
+
+#[cfg(not(feature = "keyring"))]
+fn absent(name: &str, _: &str) -> GalleryError {
+    let reason = format!("this Phiz was built without keyrings and cannot reach the entry `{name}`");
+    GalleryError::new(ErrorKind::Caller, reason)
+        .hint_at("build it with the feature `keyring`, or seal by a key file or a passphrase")
+}
