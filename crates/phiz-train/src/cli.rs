@@ -8,7 +8,6 @@ use phiz_net::form::Form;
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::Weights;
 
-use crate::augment::Strength;
 use crate::backend::Backend;
 use crate::dashboard::Dashboard;
 use crate::detect::DetectTask;
@@ -49,15 +48,12 @@ enum Command {
         /// Prepared shards: `train` shows the people to learn, `tune` others to judge by
         #[arg(long)]
         data: PathBuf,
-        /// Folder of the run; resumed if it holds a checkpoint
+        /// Folder for the result
         #[arg(long)]
         run: PathBuf,
         /// The embedder to begin from: `bundled`, or a .onnx or .safetensors file of one of our networks
         #[arg(long, default_value = "bundled")]
         from: String,
-        /// Steps of training
-        #[arg(long, default_value_t = 300)]
-        steps: u64,
         /// Keep a result that is worse than before
         #[arg(long)]
         force: bool,
@@ -137,14 +133,11 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
     match train.command {
         Command::Embedder(args) => start(&args, Kind::Embedder, threads),
         Command::Detector(args) => start(&args, Kind::Detector, threads),
-        Command::Tune { data, run, from, steps, force, backend } => {
+        Command::Tune { data, run, from, force, backend } => {
             let wish = Wish { backend, precision: Precision::F32, threads, ..Wish::default() };
             let (chosen, why) = select::choose(wish)?;
             let (net, start) = embedder(&from)?;
-            let mut options = RunOptions::new(run);
-            options.evaluate_every = u64::MAX;
-            listen(&options)?;
-            chosen.with(Tune { net, start, data, steps: steps.max(10), force, options, why })
+            chosen.with(Tune { net, start, data, run, force, why })
         }
         Command::Export { weights, network, out, form, data } => {
             export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
@@ -279,9 +272,8 @@ struct Tune {
     net: Architecture,
     start: transfer::Start,
     data: PathBuf,
-    steps: u64,
+    run: PathBuf,
     force: bool,
-    options: RunOptions,
     why: String,
 }
 
@@ -292,37 +284,28 @@ impl Job for Tune {
         println!("{}", self.why);
         let faces = Faces::open(&self.data.join("train"), "train")?;
         let others = Faces::open(&self.data.join("tune"), "tune")?;
-        let mut pictures = Vec::new();
-        for face in 0..faces.len().min(64) {
-            crate::augment::augment(
-                faces.crop(face),
-                CROP,
-                &Strength::NONE,
-                &mut Random::new(0),
-                &mut pictures,
-            );
-        }
-        let count = pictures.len() / (CROP * CROP * 3);
-        let pictures = b.pictures(&pictures, count, CROP, CROP, crate::embed::MEAN, crate::embed::STD);
-        let trained = self.start.weights(b, &self.net, &pictures)?;
-        let outcome =
-            tune::tune(b, &self.net, trained, &faces, &others, self.steps, &self.options, &mut Lines)?;
-        let folder = &self.options.folder;
-        if let Ending::Interrupted { step } = outcome.ending {
-            println!("stopped at step {step}; the same command goes on from there");
-            return Ok(());
-        }
+        let trained = trained(self.start, &self.net)?;
+        let outcome = tune::tune(b, &self.net, trained, &faces, &others, &mut Lines)?;
         if let Some(fault) = outcome.after.fault(&outcome.before) {
             if !self.force {
                 return Err(TrainError::Worse(fault));
             }
             println!("warning: {fault}; kept, as --force says");
         }
-        let out = folder.join("tuned.onnx");
-        let weights = crate::weights::read_weights(&folder.join("model.safetensors"))?;
-        export::write(&out, &self.net, &weights, Form::F32)?;
+        std::fs::create_dir_all(&self.run).map_err(|e| TrainError::file(&self.run, &e))?;
+        export::write(&self.run.join("model.safetensors"), &self.net, &outcome.weights, Form::F32)?;
+        let out = self.run.join("tuned.onnx");
+        export::write(&out, &self.net, &outcome.weights, Form::F32)?;
         println!("done: {}", out.display());
         Ok(())
+    }
+}
+
+/// Weights in their trained form, with normalisations that do nothing where they were folded away.
+fn trained(start: transfer::Start, net: &Architecture) -> Result<Weights, TrainError> {
+    match start {
+        transfer::Start::Trained(weights) => Ok(weights),
+        transfer::Start::Folded(folded) => transfer::unfolded(net, &folded),
     }
 }
 
@@ -337,10 +320,7 @@ fn export(
 ) -> Result<(), TrainError> {
     let b = Flex::new(select::threads(threads))?;
     let size = if Kind::of(net) == Kind::Embedder { CROP } else { 320 };
-    let weights = match transfer::Start::open(path, net)? {
-        transfer::Start::Trained(weights) => weights,
-        transfer::Start::Folded(folded) => transfer::unfolded(net, &folded)?,
-    };
+    let weights = trained(transfer::Start::open(path, net)?, net)?;
     let other = transfer::unfolded(net, &export::held(net, &weights, form)?)?;
     let mut random = Random::new(1);
     let noise: Vec<u8> = (0..4 * size * size * 3).map(|_| random.bits() as u8).collect();

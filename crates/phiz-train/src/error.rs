@@ -33,9 +33,7 @@ pub enum TrainError {
     #[error("export: {0}")]
     Form(String),
     /// Fine-tuning that made things worse.
-    #[error(
-        "{0}; the embedder stays as it was: give more photos or fewer --steps, or keep the result with --force"
-    )]
+    #[error("{0}; the embedder stays as it was: give more photos, or keep the result with --force")]
     Worse(String),
     /// The network could not be exported.
     #[error(transparent)]
