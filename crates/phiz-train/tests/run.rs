@@ -28,7 +28,6 @@ use phiz_train::teacher::Teacher;
 use phiz_train::transfer::{Start, unfolded};
 use phiz_train::tune;
 use phiz_train::watch::{Progress, Silent, Watch};
-use phiz_train::weights::read_weights;
 
 /// A network that learns in moments.
 fn network() -> Architecture {

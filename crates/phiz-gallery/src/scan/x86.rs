@@ -167,8 +167,9 @@ fn avx2_tile<const B: usize, const P: usize, const H: usize>(
                     let mut products = _mm256_setzero_si256();
                     for (i, codes) in codes.iter().enumerate() {
                         // SAFETY: within `probes`: p < P and d + 16 ≤ dim; the read needs no alignment.
-                        let values =
-                            unsafe { probes.as_ptr().add(p * dim + d + i * 4).cast::<i32>().read_unaligned() };
+                        let values = unsafe {
+                            probes.as_ptr().add(p * dim + d + i * 4).cast::<i32>().read_unaligned()
+                        };
                         let two = _mm256_maddubs_epi16(*codes, _mm256_set1_epi32(values));
                         products = _mm256_add_epi16(products, two);
                     }
