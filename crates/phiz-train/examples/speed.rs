@@ -57,6 +57,7 @@ fn main() {
         "flex" => (BackendChoice::Flex, Precision::F32),
         "libtorch" => (BackendChoice::Libtorch, Precision::F32),
         "libtorch-bf16" => (BackendChoice::Libtorch, Precision::Bf16),
+        "vulkan" => (BackendChoice::Vulkan, Precision::F32),
         "loader" => {
             // A picture as smooth as photos are: noise would compress worse than any face.
             let crop: Vec<u8> =
@@ -89,7 +90,7 @@ fn main() {
             }
             return;
         }
-        other => panic!("{other}: flex, libtorch, libtorch-bf16 or loader"),
+        other => panic!("{other}: flex, libtorch, libtorch-bf16, vulkan or loader"),
     };
     let threads = number(4, 1);
     let (chosen, _) =

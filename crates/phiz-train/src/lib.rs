@@ -1,9 +1,10 @@
 //! Training: data, augmentation, losses, optimisation, runs. The product links this crate only with its feature
 //! `train`.
 //!
-//! Networks, losses and the optimiser are written once over [`backend::Backend`], of which there are two:
-//! [`flex`], pure Rust and always there, and `torch`, over an installed LibTorch (feature `libtorch`). Tests hold
-//! both to the same values and gradients, and to those of an independent PyTorch script. [`run::run`] is the loop
+//! Networks, losses and the optimiser are written once over [`backend::Backend`], of which there are three:
+//! [`flex`], pure Rust and always there; `torch`, over an installed LibTorch (feature `libtorch`); `vulkan`, on GPUs of
+//! any maker (feature `vulkan`). Tests hold all to the same values and gradients, and to those of an independent PyTorch
+//! script. [`run::run`] is the loop
 //! that every task shares; [`cli`] is the command.
 
 pub mod augment;
@@ -29,10 +30,13 @@ pub mod scenes;
 pub mod schedule;
 pub mod select;
 pub mod shards;
+pub mod taped;
 pub mod teacher;
 #[cfg(feature = "libtorch")]
 pub mod torch;
 pub mod transfer;
 pub mod tune;
+#[cfg(feature = "vulkan")]
+pub mod vulkan;
 pub mod watch;
 pub mod weights;

@@ -8,17 +8,21 @@ use crate::error::TrainError;
 use crate::flex::Flex;
 #[cfg(feature = "libtorch")]
 use crate::torch::Torch;
+#[cfg(feature = "vulkan")]
+use crate::vulkan::Vulkan;
 
 /// A back end by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum BackendChoice {
-    /// LibTorch where it was built in, else pure Rust
+    /// LibTorch where it was built in, else a GPU through Vulkan where that was built in and there is one, else pure Rust
     #[default]
     Auto,
     /// Pure Rust, always there, repeatable to the bit
     Flex,
     /// An installed LibTorch: the fastest on a processor, and the way to a GPU
     Libtorch,
+    /// A GPU of any maker, through Vulkan
+    Vulkan,
 }
 
 /// A device by name.
@@ -74,6 +78,9 @@ pub enum Chosen {
     /// LibTorch.
     #[cfg(feature = "libtorch")]
     Torch(Torch),
+    /// Vulkan.
+    #[cfg(feature = "vulkan")]
+    Vulkan(Vulkan),
 }
 
 impl Chosen {
@@ -83,6 +90,8 @@ impl Chosen {
             Chosen::Flex(b) => job.run(b),
             #[cfg(feature = "libtorch")]
             Chosen::Torch(b) => job.run(b),
+            #[cfg(feature = "vulkan")]
+            Chosen::Vulkan(b) => job.run(b),
         }
     }
 }
@@ -102,10 +111,14 @@ pub fn choose(wish: Wish) -> Result<(Chosen, String), TrainError> {
     match wish.backend {
         BackendChoice::Flex => flex(wish, threads, "as asked"),
         BackendChoice::Libtorch => torch(wish, threads, "as asked"),
+        BackendChoice::Vulkan => vulkan(wish),
         BackendChoice::Auto if cfg!(feature = "libtorch") => {
             torch(wish, threads, "it was built in and is the fastest")
         }
-        BackendChoice::Auto => flex(wish, threads, "this build has no other"),
+        BackendChoice::Auto => match gpu(wish) {
+            Ok(chosen) => Ok(chosen),
+            Err(why) => flex(wish, threads, &why),
+        },
     }
 }
 
@@ -130,6 +143,66 @@ fn flex(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), Train
     // What Burn computes outside of our own operations follows the same number; if a pool is already there, it stays.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     Ok((Chosen::Flex(Flex::new(threads)?), format!("back end flex: {why}; on {device}")))
+}
+
+/// What `auto` takes before pure Rust, or why there is nothing.
+#[cfg(not(feature = "vulkan"))]
+fn gpu(_: Wish) -> Result<(Chosen, String), String> {
+    Err("this build has no other".into())
+}
+
+/// What `auto` takes before pure Rust, or why there is nothing: a GPU, but no driver that computes on the processor.
+#[cfg(feature = "vulkan")]
+fn gpu(wish: Wish) -> Result<(Chosen, String), String> {
+    if wish.device != DeviceChoice::Auto || wish.precision == Precision::Bf16 {
+        return Err("Vulkan is for GPUs, in single precision".into());
+    }
+    match Vulkan::new() {
+        Ok(vulkan) if vulkan.is_software() => Err(format!("there is no GPU, only {}", vulkan.describe())),
+        Ok(vulkan) => {
+            let sentence = format!("back end vulkan: there is a GPU; on {}", vulkan.describe());
+            Ok((Chosen::Vulkan(vulkan), sentence))
+        }
+        Err(_) if Vulkan::is_offered() => Err("the GPU does not start, as `--backend vulkan` tells".into()),
+        Err(_) => Err("Vulkan finds no GPU".into()),
+    }
+}
+
+#[cfg(not(feature = "vulkan"))]
+fn vulkan(_: Wish) -> Result<(Chosen, String), TrainError> {
+    Err(TrainError::Device(
+        "this build has no Vulkan: build with `--features vulkan` (docs/guide/training.md), or ask for `--backend flex`"
+            .into(),
+    ))
+}
+
+#[cfg(feature = "vulkan")]
+fn vulkan(wish: Wish) -> Result<(Chosen, String), TrainError> {
+    let refuse = |what: &str, instead: &str| {
+        Err(TrainError::Device(format!(
+            "{what} is not had with `--backend vulkan`: leave it out, or {instead}"
+        )))
+    };
+    match wish {
+        Wish { device: DeviceChoice::Cpu, .. } => return refuse("--device cpu", "ask for `--backend flex`"),
+        Wish { device: DeviceChoice::Cuda, .. } => {
+            return refuse(
+                "--device cuda",
+                "build with `--features libtorch` and ask for `--backend libtorch`",
+            );
+        }
+        Wish { precision: Precision::Bf16, .. } => {
+            return refuse(
+                "--precision bf16",
+                "build with `--features libtorch` and ask for `--backend libtorch`",
+            );
+        }
+        _ => {}
+    }
+    let vulkan = Vulkan::new()?;
+    let slow = if vulkan.is_software() { "; `--backend flex` is faster here" } else { "" };
+    let sentence = format!("back end vulkan: as asked; on {}{slow}", vulkan.describe());
+    Ok((Chosen::Vulkan(vulkan), sentence))
 }
 
 #[cfg(not(feature = "libtorch"))]
@@ -180,7 +253,59 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "libtorch"))]
+    #[cfg(not(feature = "vulkan"))]
+    #[test]
+    fn without_vulkan_asking_for_it_is_an_error() {
+        let asked = Wish { backend: BackendChoice::Vulkan, ..Wish::default() };
+        assert!(choose(asked).expect_err("refused").to_string().contains("--features vulkan"));
+    }
+
+    #[cfg(feature = "vulkan")]
+    #[test]
+    fn vulkan_refuses_what_it_cannot() {
+        let vulkan = Wish { backend: BackendChoice::Vulkan, ..Wish::default() };
+        for wish in [
+            Wish { device: DeviceChoice::Cpu, ..vulkan },
+            Wish { device: DeviceChoice::Cuda, ..vulkan },
+            Wish { precision: Precision::Bf16, ..vulkan },
+        ] {
+            assert!(choose(wish).expect_err("refused").to_string().contains("leave it out"));
+        }
+    }
+
+    #[cfg(feature = "vulkan")]
+    #[test]
+    fn vulkan_by_name_is_what_there_is_and_says_what() {
+        let asked = choose(Wish { backend: BackendChoice::Vulkan, ..Wish::default() });
+        match Vulkan::new() {
+            Ok(vulkan) => {
+                let (chosen, why) = asked.expect("a device");
+                assert!(matches!(chosen, Chosen::Vulkan(_)));
+                assert!(why.contains("as asked") && why.contains(&vulkan.describe()), "{why}");
+                assert_eq!(why.contains("no GPU"), vulkan.is_software(), "{why}");
+            }
+            Err(_) => {
+                let error = asked.expect_err("refused").to_string();
+                assert!(error.contains("vulkaninfo") && error.contains("--backend flex"), "{error}");
+            }
+        }
+    }
+
+    #[cfg(all(feature = "vulkan", not(feature = "libtorch")))]
+    #[test]
+    fn auto_takes_a_gpu_but_no_program_that_stands_for_one() {
+        let gpu = Vulkan::new().is_ok_and(|vulkan| !vulkan.is_software());
+        let auto = Wish { threads: 2, ..Wish::default() };
+        let (chosen, why) = choose(auto).expect("a back end");
+        assert_eq!(matches!(chosen, Chosen::Vulkan(_)), gpu, "{why}");
+        assert!(gpu || why.starts_with("back end flex:") && why.contains("no GPU"), "{why}");
+        let (chosen, why) = choose(Wish { device: DeviceChoice::Cpu, ..auto }).expect("flex");
+        assert!(matches!(chosen, Chosen::Flex(_)), "{why}");
+        let error = choose(Wish { device: DeviceChoice::Cuda, ..auto }).expect_err("refused").to_string();
+        assert!(error.contains("--features libtorch"), "{error}");
+    }
+
+    #[cfg(not(any(feature = "libtorch", feature = "vulkan")))]
     #[test]
     fn without_libtorch_auto_is_flex_and_says_so() {
         let (chosen, why) = choose(Wish { threads: 2, ..Wish::default() }).expect("flex");

@@ -1,5 +1,5 @@
-//! The networks that we train, on both back ends: the same outputs, the same gradients.
-#![cfg(feature = "libtorch")]
+//! The networks that we train, on each back end that is built in: the same outputs, the same gradients.
+#![cfg(any(feature = "libtorch", feature = "vulkan"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,10 @@ use phiz_train::flex::Flex;
 use phiz_train::model::Model;
 use phiz_train::optim;
 use phiz_train::random::Random;
+#[cfg(feature = "libtorch")]
 use phiz_train::torch::Torch;
+#[cfg(feature = "vulkan")]
+use phiz_train::vulkan::Vulkan;
 
 /// Outputs, gradients and running statistics of a training pass with weights of one seed.
 fn pass<B: Backend>(b: &B, name: &str, size: usize) -> BTreeMap<String, Vec<f32>> {
@@ -36,14 +39,30 @@ fn pass<B: Backend>(b: &B, name: &str, size: usize) -> BTreeMap<String, Vec<f32>
     all
 }
 
+#[cfg(feature = "libtorch")]
 #[test]
-fn both_back_ends_train_the_same_networks() {
-    let (flex, torch) = (Flex::new(2).unwrap(), Torch::cpu(2, false));
+fn libtorch_trains_the_same_networks() {
+    trains_the_same(&Torch::cpu(2, false));
+}
+
+#[cfg(feature = "vulkan")]
+#[test]
+fn vulkan_trains_the_same_networks() {
+    if Vulkan::is_offered() {
+        trains_the_same(&Vulkan::new().unwrap());
+    } else {
+        eprintln!("skipped: no driver offers a device");
+    }
+}
+
+/// On `other` as in pure Rust.
+fn trains_the_same<B: Backend>(other: &B) {
+    let flex = Flex::new(2).unwrap();
     let mut bad = Vec::new();
     for (name, size) in
         [("phiz-embed-second", 64), ("phiz-embed", 112), ("mobilefacenet-half", 64), ("phiz-detect", 64)]
     {
-        let (a, b) = (pass(&flex, name, size), pass(&torch, name, size));
+        let (a, b) = (pass(&flex, name, size), pass(other, name, size));
         assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{name}");
         let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let gradients = b.iter().filter(|(what, _)| what.starts_with("gradient"));

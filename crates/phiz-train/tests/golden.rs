@@ -13,6 +13,8 @@ use phiz_train::loss::margin::{self, Head, Kind, Margin};
 use phiz_train::loss::{cosine_distillation, relational_distillation, unit};
 use phiz_train::model::Model;
 use phiz_train::optim::{Optimiser, Rule, gradients};
+#[cfg(feature = "vulkan")]
+use phiz_train::vulkan::Vulkan;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -329,27 +331,67 @@ fn optimisers<B: Backend>(b: &B) {
     report(&bad);
 }
 
+/// What is no number stays so: a run notices by its loss that it has diverged.
+fn not_a_number<B: Backend>(b: &B) {
+    let x = b.constant(&[f32::NAN, -1.0, 2.0], &[3]);
+    let found = [
+        ("relu", b.values(&b.relu(&x))),
+        ("clamp", b.values(&b.clamp(&x, -1.0, 2.0))),
+        ("sigmoid", b.values(&b.sigmoid(&x))),
+        ("sum", vec![b.scalar(&b.sum(&x))]),
+        ("squares", vec![b.scalar(&b.squares(&x))]),
+        ("log_softmax", b.values(&b.log_softmax(&x))),
+    ];
+    let bad = found.into_iter().filter(|(_, values)| !values[0].is_nan());
+    report(&bad.map(|(name, values)| format!("{name}: {values:?}")).collect::<Vec<_>>());
+}
+
+/// Whether a back end can be tested here.
+fn there(is: bool) -> bool {
+    if !is {
+        eprintln!("skipped: no driver offers a device");
+    }
+    is
+}
+
 /// The same tests for each back end.
 macro_rules! on {
     ($name:ident, $backend:expr) => {
+        on!($name, $backend, true);
+    };
+    ($name:ident, $backend:expr, $there:expr) => {
         mod $name {
             use super::*;
 
             #[test]
             fn operations() {
-                ops(&$backend);
+                if there($there) {
+                    ops(&$backend);
+                }
             }
             #[test]
             fn all_losses() {
-                losses(&$backend);
+                if there($there) {
+                    losses(&$backend);
+                }
             }
             #[test]
             fn whole_networks() {
-                networks(&$backend);
+                if there($there) {
+                    networks(&$backend);
+                }
             }
             #[test]
             fn all_optimisers() {
-                optimisers(&$backend);
+                if there($there) {
+                    optimisers(&$backend);
+                }
+            }
+            #[test]
+            fn no_number_stays_none() {
+                if there($there) {
+                    not_a_number(&$backend);
+                }
             }
         }
     };
@@ -359,3 +401,6 @@ on!(flex_with_one_thread, Flex::new(1).unwrap());
 on!(flex_with_three_threads, Flex::new(3).unwrap());
 #[cfg(feature = "libtorch")]
 on!(libtorch, phiz_train::torch::Torch::cpu(2, false));
+// Held to the same values on any Vulkan driver, also one on the processor (Debian: mesa-vulkan-drivers).
+#[cfg(feature = "vulkan")]
+on!(vulkan, Vulkan::new().unwrap(), Vulkan::is_offered());

@@ -27,6 +27,8 @@ use phiz_train::shards::{CROP, CROP_BYTES, Faces};
 use phiz_train::teacher::Teacher;
 use phiz_train::transfer::{Start, unfolded};
 use phiz_train::tune;
+#[cfg(feature = "vulkan")]
+use phiz_train::vulkan::Vulkan;
 use phiz_train::watch::{Progress, Silent, Watch};
 
 /// A network that learns in moments.
@@ -331,6 +333,31 @@ fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
     let unknown = Recipe { seed: 8, ..recipe };
     let error = bench.run(&unknown, &options, &mut Silent).expect_err("another recipe").to_string();
     assert!(error.contains("another recipe"), "{error}");
+}
+
+#[cfg(feature = "vulkan")]
+#[test]
+fn a_run_on_vulkan_learns_and_goes_on_where_it_stopped() {
+    if !Vulkan::is_offered() {
+        eprintln!("skipped: no driver offers a device");
+        return;
+    }
+    let vulkan = Vulkan::new().unwrap();
+    let bench = Bench::new();
+    let recipe = recipe(|r| {
+        r.stages.truncate(1);
+        r.stages[0].schedule.steps = 80;
+        r.embed.heads.clear();
+    });
+    let options = bench.options("vulkan");
+    let mut stopped = Interrupt { at: 30, dies: false, calls: Cell::new(0) };
+    let ending = bench.run_on(&vulkan, &recipe, &options, &mut stopped).unwrap();
+    assert_eq!(ending, Ending::Interrupted { step: 30 });
+    assert_eq!(bench.run_on(&vulkan, &recipe, &options, &mut Silent).unwrap(), Ending::Complete);
+    let (checkpoint, metrics, _) = bench.outcome("vulkan");
+    assert_eq!(checkpoint.step, 80);
+    let losses: Vec<f64> = metrics.iter().filter_map(|m| m["loss"].as_f64()).collect();
+    assert!(losses[losses.len() - 1] < 0.7 * losses[0], "{losses:?}");
 }
 
 #[test]

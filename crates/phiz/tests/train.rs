@@ -67,3 +67,22 @@ fn ten_photos_of_ten_people_become_a_network_and_a_report() {
     let template = network.run(&Tensor::zeros(vec![1, 3, 112, 112]).unwrap()).unwrap().remove(0);
     assert!(template.shape == [1, 512] && template.data.iter().all(|v| v.is_finite()));
 }
+
+#[cfg(feature = "vulkan")]
+#[test]
+fn without_a_vulkan_driver_nothing_is_begun_on_the_processor() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("recipe.toml"), RECIPE).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_phiz"))
+        .args(["train", "embedder", "recipe.toml", "--data", "shards", "--run", "run", "--backend", "vulkan"])
+        .current_dir(folder.path())
+        // The loader's list of drivers, by its old name and its new one.
+        .env("VK_ICD_FILENAMES", "/nonexistent.json")
+        .env("VK_DRIVER_FILES", "/nonexistent.json")
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{error}");
+    assert!(error.contains("Vulkan finds no GPU") && error.contains("--backend flex"), "{error}");
+    assert!(!folder.path().join("run").exists());
+}
