@@ -63,7 +63,7 @@ impl Keyring {
         let keyring = Keyring { bus, daemon, address };
         let begun = Instant::now();
         while !keyring.answers() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the keyring does not start");
+            assert!(begun.elapsed() < Duration::from_secs(60), "the keyring does not start");
             std::thread::sleep(Duration::from_millis(50));
         }
         Some(keyring)
