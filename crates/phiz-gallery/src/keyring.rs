@@ -12,8 +12,15 @@ use crate::error::{ErrorKind, GalleryError, Result};
 pub(crate) fn entry_name() -> Result<String> {
     let mut id = [0; 8];
     crate::seal::random(&mut id)?;
-    Ok(format!("gallery-{}", crate::seal::hex(&id)))
+    Ok(format!("{PREFIX}{}", crate::seal::hex(&id)))
 }
+
+/// Whether [`entry_name`] may have given this.
+pub(crate) fn is_entry_name(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|id| id.len() == 16 && crate::seal::unhex(id).is_some())
+}
+
+const PREFIX: &str = "gallery-";
 
 /// Stores a text under a name.
 pub(crate) fn store(name: &str, text: &str) -> Result<()> {
@@ -63,4 +70,24 @@ fn absent(name: &str, _: &str) -> GalleryError {
     let reason = format!("this Phiz was built without keyrings and cannot reach the entry `{name}`");
     GalleryError::new(ErrorKind::Caller, reason)
         .hint_at("build it with the feature `keyring`, or seal by a key file or a passphrase")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_entries_are_asked_for() {
+        assert!(is_entry_name(&entry_name().unwrap()));
+        for other in [
+            "",
+            "gallery-",
+            "login",
+            "gallery-0123456789abcde",
+            "gallery-0123456789abcdeg",
+            "gallery-\u{1b}[2J\0",
+        ] {
+            assert!(!is_entry_name(other), "{other:?}");
+        }
+    }
 }

@@ -102,6 +102,16 @@ pub(crate) enum Wrap {
     Keyring { data_key: String, entry: String },
 }
 
+impl Wrap {
+    /// Whether it may be acted on: whoever can write the file says which entry is asked for, and what is shown of it.
+    pub(crate) fn is_sound(&self) -> bool {
+        match self {
+            Wrap::Keyring { entry, .. } => keyring::is_entry_name(entry),
+            Wrap::File { .. } | Wrap::Passphrase { .. } => true,
+        }
+    }
+}
+
 /// What seals a gallery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -134,6 +134,12 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
         Command::Embedder(args) => start(&args, Kind::Embedder, threads),
         Command::Detector(args) => start(&args, Kind::Detector, threads),
         Command::Tune { data, run, from, force, backend } => {
+            for name in TUNED {
+                if run.join(name).exists() {
+                    let reason = "is there already, and is not overwritten: name another folder with --run";
+                    return Err(TrainError::Recipe(format!("{}: {reason}", run.join(name).display())));
+                }
+            }
             let wish = Wish { backend, precision: Precision::F32, threads, ..Wish::default() };
             let (chosen, why) = select::choose(wish)?;
             let (net, start) = embedder(&from)?;
@@ -268,6 +274,9 @@ fn embedder(from: &str) -> Result<(Architecture, transfer::Start), TrainError> {
     Err(TrainError::file(path, &format!("is none of our networks, which are {known}")))
 }
 
+/// What [`Tune`] writes: weights for training on, and the result.
+const TUNED: [&str; 2] = ["model.safetensors", "tuned.onnx"];
+
 struct Tune {
     net: Architecture,
     start: transfer::Start,
@@ -293,8 +302,8 @@ impl Job for Tune {
             println!("warning: {fault}; kept, as --force says");
         }
         std::fs::create_dir_all(&self.run).map_err(|e| TrainError::file(&self.run, &e))?;
-        export::write(&self.run.join("model.safetensors"), &self.net, &outcome.weights, Form::F32)?;
-        let out = self.run.join("tuned.onnx");
+        let [weights, out] = TUNED.map(|name| self.run.join(name));
+        export::write(&weights, &self.net, &outcome.weights, Form::F32)?;
         export::write(&out, &self.net, &outcome.weights, Form::F32)?;
         println!("done: {}", out.display());
         Ok(())

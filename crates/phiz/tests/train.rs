@@ -86,3 +86,21 @@ fn without_a_vulkan_driver_nothing_is_begun_on_the_processor() {
     assert!(error.contains("Vulkan finds no GPU") && error.contains("--backend flex"), "{error}");
     assert!(!folder.path().join("run").exists());
 }
+
+#[test]
+fn tuning_overwrites_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let result = folder.path().join("model.safetensors");
+    std::fs::write(&result, "a run's").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_phiz"))
+        .args(["train", "tune", "--data", "shards", "--run", "."])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && error.contains("not overwritten") && error.contains("--run"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(&result).unwrap(), b"a run's");
+}

@@ -1,30 +1,17 @@
 //! Which key seals a gallery, and changing it.
 
-use std::path::Path;
-
-use super::{Gallery, HEAD, headless, json, read_head, read_settings, write_head, write_settings};
+use super::{Gallery, HEAD, json, read_settings, write_head, write_settings};
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::model::{FaceId, PersonId};
 use crate::rows::Codec;
 use crate::seal::{Key, Seal, Sealer};
-use crate::store::{Kind, SqliteStore};
+use crate::store::Kind;
 
 impl Gallery {
     /// What seals the gallery.
     #[must_use]
     pub fn seal(&self) -> Seal {
         Seal::of(self.head.seal.as_ref())
-    }
-
-    /// What seals the gallery in a file, and so which [`Key`] is needed to open it.
-    ///
-    /// # Errors
-    /// There is no gallery in it, or it is damaged or of a newer version.
-    pub fn seal_of(path: &Path) -> Result<Seal> {
-        let head = read_head(&mut SqliteStore::open_read_only(path)?)
-            .and_then(|head| head.ok_or_else(headless))
-            .map_err(|e| e.at(path))?;
-        Ok(Seal::of(head.seal.as_ref()))
     }
 
     /// Seals everything anew: a fresh data key, wrapped by `key`, in one transaction; then the old rows' bytes are

@@ -32,7 +32,7 @@ use crate::error::{ErrorKind, GalleryError, Result};
 use crate::index::Index;
 use crate::rates;
 use crate::rows::Codec;
-use crate::seal::{Key, Sealer, Wrap};
+use crate::seal::{Key, Seal, Sealer, Wrap};
 use crate::store::{Rows, RowsMut, SqliteStore, Store};
 
 /// The embedder that a gallery is bound to.
@@ -142,6 +142,18 @@ impl Gallery {
     /// There is none, it is damaged or of a newer version, or the key does not open it.
     pub fn open(path: &Path, key: &Key) -> Result<Gallery> {
         Gallery::over(Box::new(SqliteStore::open(path, false)?), Some(path), None, key)
+    }
+
+    /// Opens a gallery by the key that `choose` gives for what seals it.
+    ///
+    /// # Errors
+    /// See [`Gallery::open`].
+    pub fn open_with(path: &Path, choose: impl FnOnce(&Seal) -> Key) -> Result<Gallery> {
+        let mut store = SqliteStore::open(path, false)?;
+        let head =
+            read_head(&mut store).and_then(|head| head.ok_or_else(headless)).map_err(|e| e.at(path))?;
+        let key = choose(&Seal::of(head.seal.as_ref()));
+        Gallery::over(Box::new(store), Some(path), None, &key)
     }
 
     /// Opens a gallery only to read it; what would change it is refused.
@@ -277,7 +289,9 @@ fn read_head(store: &mut dyn Store) -> Result<Option<Head>> {
         Ok(())
     })?;
     let parse = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes).map_err(|_| GalleryError::damaged("the gallery's head"))
+        let head = serde_json::from_slice(&bytes).ok();
+        let sound = head.filter(|head: &Head| head.seal.as_ref().is_none_or(Wrap::is_sound));
+        sound.ok_or_else(|| GalleryError::damaged("the gallery's head"))
     };
     found.map(parse).transpose()
 }

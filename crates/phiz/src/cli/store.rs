@@ -25,9 +25,8 @@ impl Shared {
         }
     }
 
-    /// What opens the gallery at `path`: `--key`, `PHIZ_PASSPHRASE`, the keyring if that holds its key, or a key file
-    /// beside it. Of a gallery that is not there yet, what is to seal it.
-    fn key(&self, path: &Path) -> Result<Key, Failure> {
+    /// What opens or is to seal it: `--keyring`, `--key`, `PHIZ_PASSPHRASE`, or a key file beside it.
+    fn key(&self) -> Result<Key, Failure> {
         if self.keyring {
             return Ok(Key::Keyring);
         }
@@ -39,9 +38,6 @@ impl Shared {
                 Failure::new("PHIZ_PASSPHRASE: is no text").hint("use a passphrase that is valid UTF-8")
             })?;
             return Ok(Key::passphrase(text));
-        }
-        if path.exists() && matches!(Gallery::seal_of(path)?, Seal::Keyring(_)) {
-            return Ok(Key::Keyring);
         }
         match &self.gallery {
             Some(path) => Ok(Key::File(path.with_extension("key"))),
@@ -73,7 +69,12 @@ impl Shared {
             return Err(Failure::new(format!("{}: there is no gallery yet", path.display()))
                 .hint("enrol somebody first: phiz enroll NAME PHOTO…"));
         }
-        let gallery = Gallery::open(&path, &self.key(&path)?)?;
+        let usual = self.key()?;
+        let gallery = Gallery::open_with(&path, |seal| match seal {
+            // The gallery itself says that its key is there.
+            Seal::Keyring(_) if self.key.is_none() => Key::Keyring,
+            _ => usual,
+        })?;
         for note in gallery.notes() {
             eprintln!("note: {note}");
         }
@@ -95,7 +96,7 @@ impl Shared {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         create_private(folder).map_err(|e| Failure::writing(folder, &e))?;
-        let gallery = Gallery::create(&path, &model_of(engine)?, &self.key(&path)?)?;
+        let gallery = Gallery::create(&path, &model_of(engine)?, &self.key()?)?;
         eprintln!("made a gallery: {}", path.display());
         Ok(gallery)
     }
