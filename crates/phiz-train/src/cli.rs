@@ -135,9 +135,10 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
         Command::Detector(args) => start(&args, Kind::Detector, threads),
         Command::Tune { data, run, from, force, backend } => {
             for name in TUNED {
-                if run.join(name).exists() {
+                let path = run.join(name);
+                if path.exists() {
                     let reason = "is there already, and is not overwritten: name another folder with --run";
-                    return Err(TrainError::Recipe(format!("{}: {reason}", run.join(name).display())));
+                    return Err(TrainError::file(&path, &reason));
                 }
             }
             let wish = Wish { backend, precision: Precision::F32, threads, ..Wish::default() };
