@@ -155,5 +155,96 @@ fn other_files_are_refused() {
     drop(change);
     let error = SqliteStore::open(&newer, false).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OtherVersion);
-    assert!(error.to_string().contains("99") && error.to_string().contains('1'), "{error}");
+    assert!(error.to_string().contains("99") && error.to_string().contains("up to 2"), "{error}");
+}
+
+/// Enough to pass through every place where a store may keep tags: what a transaction has put, what came lately, all.
+#[test]
+fn tags_of_large_transactions_are_found() {
+    const EACH: u64 = 9_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let tag = |number: u64| [number.to_le_bytes(), (number * 0x9e37_79b9).to_le_bytes()].concat();
+    let tag = |number: u64| <[u8; 16]>::try_from(tag(number)).unwrap();
+    let row = |tags: &[u64]| Row { tags: tags.iter().map(|n| tag(*n)).collect(), ..Row::default() };
+    // What some tags find, asked in the middle of a transaction and after it.
+    let found = |rows: &dyn Rows| -> Vec<Vec<u64>> {
+        (0..2_000).step_by(50).map(|number| rows.tagged(Kind::Person, &tag(number)).unwrap()).collect()
+    };
+    let mut seen = [Vec::new(), Vec::new()];
+    let mut stores: [Box<dyn Store>; 2] =
+        [Box::new(SqliteStore::open(&path, true).unwrap()), Box::new(MemoryStore::default())];
+    let mut young = Vec::new();
+    for round in 0..8 {
+        for (store, seen) in stores.iter_mut().zip(&mut seen) {
+            let mut random = Random::new(round);
+            store
+                .write(&mut |rows| {
+                    for i in 0..EACH {
+                        let id = rows.next_id(Kind::Person)?;
+                        rows.put(Kind::Person, id, &row(&[id % 2_000, 10 * (i % 7), id]))?;
+                    }
+                    // Older rows lose their tags, and get others.
+                    for _ in 0..100 {
+                        let id = 1 + random.below((EACH * (round + 1)) as usize) as u64;
+                        rows.delete(Kind::Person, id)?;
+                        let id = 1 + random.below((EACH * (round + 1)) as usize) as u64;
+                        rows.put(Kind::Person, id, &row(&[10, 2_000 - 10 * (id % 3)]))?;
+                    }
+                    seen.push(found(rows));
+                    Ok(())
+                })
+                .unwrap();
+            // A small one touches what lies in every place.
+            store
+                .write(&mut |rows| {
+                    let id = 1 + random.below((EACH * (round + 1)) as usize) as u64;
+                    rows.put(Kind::Person, id, &row(&[20]))?;
+                    seen.push(found(rows));
+                    rows.delete(Kind::Person, id - 1).map(|_| ())
+                })
+                .unwrap();
+            store
+                .read(&mut |rows| {
+                    seen.push(found(rows));
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert!(seen[0] == seen[1], "round {round}");
+        let file = rusqlite::Connection::open(&path).unwrap();
+        let count = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        young.push(count("SELECT count(*) FROM young_tag"));
+        let twice = "SELECT count(*) FROM young_tag JOIN tag USING (tag, kind, id)";
+        assert_eq!(count(twice), 0, "a tag lies in one place");
+    }
+    assert!(
+        young[0] > 0 && young.contains(&0) && young[7] > 0,
+        "was emptied once, and filled again: {young:?}"
+    );
+    drop(stores);
+    assert_eq!(SqliteStore::open(&path, false).unwrap().faults().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn an_older_file_is_brought_to_the_newest_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let put =
+        |rows: &mut dyn RowsMut| rows.put(Kind::Person, 1, &Row { tags: vec![TAGS[0]], ..Row::default() });
+    SqliteStore::open(&path, true).unwrap().write(&mut |rows| put(rows)).unwrap();
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("DROP TABLE young_tag; PRAGMA user_version = 1").unwrap();
+    drop(file);
+    let error = SqliteStore::open_read_only(&path).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OtherVersion, "{error}");
+    let mut store = SqliteStore::open(&path, false).unwrap();
+    let mut found = Vec::new();
+    store
+        .read(&mut |rows| {
+            found = rows.tagged(Kind::Person, &TAGS[0])?;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(found, [1]);
 }

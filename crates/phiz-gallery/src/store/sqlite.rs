@@ -17,7 +17,7 @@ use crate::error::{ErrorKind, GalleryError, Result};
 const APPLICATION: i32 = 0x5068_697a;
 
 /// Each step brings a file from the version before it to its own (counted from 1). Never change one: add one.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE person (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE face (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
@@ -33,7 +33,19 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE version (version INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);
     CREATE TABLE changed (version INTEGER NOT NULL, person INTEGER NOT NULL, PRIMARY KEY (version, person))
         WITHOUT ROWID;
+", "
+    CREATE TABLE young_tag (tag BLOB NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, kind, id))
+        WITHOUT ROWID;
 "];
+
+/// Tags are hashes: those of a large transaction would touch pages all over their table, each of them to be written
+/// twice. A transaction with more tags than this puts them into `young_tag`, which is small...
+const FEW_TAGS: usize = 256;
+/// ...until so many people and faces have come, or an eighth of those that `tag` knows: then it is emptied into
+/// `tag`, in order.
+const YOUNG_LEAST: i64 = 50_000;
+/// The counter, beside those of the kinds, of people and faces that had come when `young_tag` was last emptied.
+const TAGGED_UNTIL: u8 = 0;
 
 /// Pages (of 8 KB) that the write-ahead log may hold before it is carried over into the file.
 const LOG_PAGES: u32 = 16384;
@@ -117,8 +129,7 @@ impl SqliteStore {
             connection.pragma_update(None, "secure_delete", "ON")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            // Tags are hashes: a large transaction touches pages all over the file. The longer the log may grow, the
-            // less often each is carried over into the file.
+            // The longer the log may grow, the less often a page that is changed again is carried over into the file.
             connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
             if version < MIGRATIONS.len() {
                 migrate(&mut connection)?;
@@ -218,9 +229,11 @@ impl Store for SqliteStore {
 /// One transaction's view.
 struct Tx<'a> {
     connection: &'a Connection,
-    counters: RefCell<BTreeMap<Kind, i64>>,
+    counters: RefCell<BTreeMap<u8, i64>>,
     /// Of the ids that this transaction has given, those from here on have no row yet.
     unused: BTreeMap<Kind, u64>,
+    /// Tags put by this transaction, which get into their table when it ends.
+    tags: BTreeSet<(Tag, u8, u64)>,
     touched: BTreeSet<u64>,
     written: bool,
     cut: bool,
@@ -230,6 +243,8 @@ struct Tx<'a> {
 struct Statements {
     head: &'static str,
     get: &'static str,
+    /// A row under an id that has none: SQLite then needs no journal of its own for the statement.
+    add: &'static str,
     put: &'static str,
     delete: &'static str,
     page: &'static str,
@@ -242,6 +257,7 @@ macro_rules! statements {
         &Statements {
             head: concat!("SELECT owner, tags FROM ", $table, " WHERE id = ?1"),
             get: concat!("SELECT owner, tags, body FROM ", $table, " WHERE id = ?1"),
+            add: concat!("INSERT INTO ", $table, " (id, owner, tags, body) VALUES (?1, ?2, ?3, ?4)"),
             put: concat!(
                 "INSERT OR REPLACE INTO ",
                 $table,
@@ -276,6 +292,7 @@ impl<'a> Tx<'a> {
             connection,
             counters: RefCell::default(),
             unused: BTreeMap::new(),
+            tags: BTreeSet::new(),
             touched: BTreeSet::new(),
             written: false,
             cut: false,
@@ -297,13 +314,53 @@ impl<'a> Tx<'a> {
         Ok(row.optional()?)
     }
 
-    fn untag(&self, kind: Kind, id: u64, tags: &[Tag]) -> Result<()> {
-        let mut delete =
-            self.connection.prepare_cached("DELETE FROM tag WHERE tag = ?1 AND kind = ?2 AND id = ?3")?;
+    fn untag(&mut self, kind: Kind, id: u64, tags: &[Tag]) -> Result<()> {
         for tag in tags {
-            delete.execute(params![tag, kind as u8, id as i64])?;
+            self.tags.remove(&(*tag, kind as u8, id));
+            for sql in [
+                "DELETE FROM tag WHERE tag = ?1 AND kind = ?2 AND id = ?3",
+                "DELETE FROM young_tag WHERE tag = ?1 AND kind = ?2 AND id = ?3",
+            ] {
+                self.connection.prepare_cached(sql)?.execute(params![tag, kind as u8, id as i64])?;
+            }
         }
         Ok(())
+    }
+
+    /// Writes the tags that this transaction has put.
+    fn finish_tags(&mut self) -> Result<()> {
+        let many = self.tags.len() > FEW_TAGS;
+        let sql = if many {
+            "INSERT OR IGNORE INTO young_tag (tag, kind, id) VALUES (?1, ?2, ?3)"
+        } else {
+            "INSERT OR IGNORE INTO tag (tag, kind, id) VALUES (?1, ?2, ?3)"
+        };
+        let mut insert = self.connection.prepare_cached(sql)?;
+        for (tag, kind, id) in std::mem::take(&mut self.tags) {
+            insert.execute(params![tag, kind, id as i64])?;
+        }
+        if many {
+            let come = self.last(Kind::Person as u8)? + self.last(Kind::Face as u8)?;
+            let until = self.last(TAGGED_UNTIL)?;
+            if come - until > YOUNG_LEAST.max(until / 8) {
+                let sql =
+                    "INSERT OR IGNORE INTO tag SELECT tag, kind, id FROM young_tag ORDER BY tag, kind, id;
+                           DELETE FROM young_tag;";
+                self.connection.execute_batch(sql)?;
+                self.counters.borrow_mut().insert(TAGGED_UNTIL, come);
+            }
+        }
+        Ok(())
+    }
+
+    /// The last id given of a kind; 0 if none was.
+    fn last(&self, kind: u8) -> Result<i64> {
+        if let Some(last) = self.counters.borrow().get(&kind) {
+            return Ok(*last);
+        }
+        let sql = "SELECT last FROM counter WHERE kind = ?1";
+        let last = self.connection.prepare_cached(sql)?.query_row([kind], |row| row.get(0));
+        Ok(last.optional()?.unwrap_or(0))
     }
 
     fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<u64>> {
@@ -313,6 +370,7 @@ impl<'a> Tx<'a> {
     }
 
     fn finish(&mut self) -> Result<()> {
+        self.finish_tags()?;
         let mut stamp = [0; 8];
         crate::seal::random(&mut stamp)?;
         let (version, stamp) = (self.mark()?.version as i64 + 1, i64::from_le_bytes(stamp) & i64::MAX);
@@ -329,7 +387,7 @@ impl<'a> Tx<'a> {
         }
         let sql = "INSERT OR REPLACE INTO counter (kind, last) VALUES (?1, ?2)";
         for (kind, last) in self.counters.borrow().iter() {
-            self.connection.prepare_cached(sql)?.execute(params![*kind as u8, last])?;
+            self.connection.prepare_cached(sql)?.execute(params![kind, last])?;
         }
         Ok(())
     }
@@ -370,7 +428,14 @@ impl Rows for Tx<'_> {
     }
 
     fn tagged(&self, kind: Kind, tag: &Tag) -> Result<Vec<u64>> {
-        self.ids("SELECT id FROM tag WHERE tag = ?1 AND kind = ?2 ORDER BY id", params![tag, kind as u8])
+        let kind = kind as u8;
+        let sql = "SELECT id FROM tag WHERE tag = ?1 AND kind = ?2
+                   UNION ALL SELECT id FROM young_tag WHERE tag = ?1 AND kind = ?2";
+        let mut ids = self.ids(sql, params![tag, kind])?;
+        ids.extend(self.tags.range((*tag, kind, 0)..=(*tag, kind, u64::MAX)).map(|(_, _, id)| *id));
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 
     fn page(&self, kind: Kind, after: u64, limit: usize) -> Result<Vec<(u64, Row)>> {
@@ -414,16 +479,8 @@ impl RowsMut for Tx<'_> {
 
     fn next_id(&mut self, kind: Kind) -> Result<u64> {
         self.written = true;
-        let mut counters = self.counters.borrow_mut();
-        let last = match counters.get(&kind) {
-            Some(last) => *last,
-            None => {
-                let sql = "SELECT last FROM counter WHERE kind = ?1";
-                let last = self.connection.prepare_cached(sql)?.query_row([kind as u8], |row| row.get(0));
-                last.optional()?.unwrap_or(0)
-            }
-        };
-        counters.insert(kind, last + 1);
+        let last = self.last(kind as u8)?;
+        self.counters.borrow_mut().insert(kind as u8, last + 1);
         self.unused.entry(kind).or_insert(last as u64 + 1);
         Ok(last as u64 + 1)
     }
@@ -431,7 +488,7 @@ impl RowsMut for Tx<'_> {
     fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()> {
         self.written = true;
         // Most rows are new, under an id that this transaction has given, and need not be looked for.
-        let given = self.counters.borrow().get(&kind).map_or(0, |last| *last as u64);
+        let given = self.counters.borrow().get(&(kind as u8)).map_or(0, |last| *last as u64);
         let unused = self.unused.get_mut(&kind).filter(|unused| (**unused..=given).contains(&id));
         let old = match unused {
             Some(unused) => {
@@ -444,13 +501,10 @@ impl RowsMut for Tx<'_> {
             self.untag(kind, id, &old.tags)?;
             self.touch(kind, id, Some(old));
         }
-        let mut put = self.connection.prepare_cached(statements(kind).put)?;
+        let sql = if old.is_some() { statements(kind).put } else { statements(kind).add };
+        let mut put = self.connection.prepare_cached(sql)?;
         put.execute(params![id as i64, row.owner as i64, row.tags.as_flattened(), row.body])?;
-        let sql = "INSERT OR REPLACE INTO tag (tag, kind, id) VALUES (?1, ?2, ?3)";
-        let mut insert = self.connection.prepare_cached(sql)?;
-        for tag in &row.tags {
-            insert.execute(params![tag, kind as u8, id as i64])?;
-        }
+        self.tags.extend(row.tags.iter().map(|tag| (*tag, kind as u8, id)));
         self.touch(kind, id, Some(row));
         Ok(())
     }
