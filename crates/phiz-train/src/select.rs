@@ -216,10 +216,17 @@ fn torch(_: Wish, _: usize, _: &str) -> Result<(Chosen, String), TrainError> {
 
 #[cfg(feature = "libtorch")]
 fn torch(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), TrainError> {
-    let bf16 = wish.precision != Precision::F32;
-    let cuda = || Torch::cuda(bf16);
+    let cuda = || Torch::cuda(wish.precision != Precision::F32);
+    let cpu = || {
+        let bf16 = match wish.precision {
+            Precision::Auto => processor_has_bf16(),
+            Precision::F32 => false,
+            Precision::Bf16 => true,
+        };
+        Torch::cpu(threads, bf16)
+    };
     let (torch, device) = match wish.device {
-        DeviceChoice::Cpu => (Torch::cpu(threads, bf16), "the processor, as asked"),
+        DeviceChoice::Cpu => (cpu(), "the processor, as asked"),
         DeviceChoice::Cuda => match cuda() {
             Some(torch) => (torch, "the first CUDA device, as asked"),
             None => {
@@ -232,10 +239,21 @@ fn torch(wish: Wish, threads: usize, why: &str) -> Result<(Chosen, String), Trai
         },
         DeviceChoice::Auto => match cuda() {
             Some(torch) => (torch, "the first CUDA device, since there is one"),
-            None => (Torch::cpu(threads, bf16), "the processor, since LibTorch finds no CUDA device"),
+            None => (cpu(), "the processor, since LibTorch finds no CUDA device"),
         },
     };
     Ok((Chosen::Torch(torch), format!("back end libtorch: {why}; on {device}")))
+}
+
+/// Whether the processor computes in bf16. Where it does not, LibTorch converts back and forth, at a third of f32's speed.
+#[cfg(feature = "libtorch")]
+fn processor_has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("bf16");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
 }
 
 #[cfg(test)]
@@ -303,6 +321,25 @@ mod tests {
         assert!(matches!(chosen, Chosen::Flex(_)), "{why}");
         let error = choose(Wish { device: DeviceChoice::Cuda, ..auto }).expect_err("refused").to_string();
         assert!(error.contains("--features libtorch"), "{error}");
+    }
+
+    #[cfg(feature = "libtorch")]
+    #[test]
+    fn on_a_processor_bf16_is_taken_where_it_is_asked_for_or_fast() {
+        let cpu = Wish {
+            backend: BackendChoice::Libtorch,
+            device: DeviceChoice::Cpu,
+            threads: 1,
+            ..Wish::default()
+        };
+        for (precision, bf16) in
+            [(Precision::Auto, processor_has_bf16()), (Precision::Bf16, true), (Precision::F32, false)]
+        {
+            let Ok((Chosen::Torch(torch), _)) = choose(Wish { precision, ..cpu }) else {
+                panic!("LibTorch was built in")
+            };
+            assert_eq!(torch.describe().ends_with("bf16"), bf16, "{precision:?}");
+        }
     }
 
     #[cfg(not(any(feature = "libtorch", feature = "vulkan")))]

@@ -35,6 +35,14 @@ pub(super) struct Fit {
     pub(super) error: f32,
 }
 
+impl Fit {
+    /// No scale and no error of these are larger.
+    pub(super) fn bound(fits: &[Fit]) -> Fit {
+        let larger = |a: Fit, b: &Fit| Fit { scale: a.scale.max(b.scale), error: a.error.max(b.error) };
+        fits.iter().fold(Fit::default(), larger)
+    }
+}
+
 /// A template to search with.
 pub(crate) struct Probe {
     pub(super) codes: Vec<i8>,

@@ -76,6 +76,8 @@ pub(crate) struct Index {
     /// Of all rows, base and tail, padded to whole blocks.
     ids: Vec<u64>,
     fits: Vec<Fit>,
+    /// Of each block, the largest scale and the largest error that a row has.
+    bounds: Vec<Fit>,
     alive: Vec<u16>,
     tail_rows: HashMap<u64, usize>,
     living: usize,
@@ -100,8 +102,9 @@ impl Index {
         {
             *last = (1 << (base_rows % LANES)) - 1;
         }
+        let bounds = fits.as_chunks::<LANES>().0.iter().map(|fits| Fit::bound(fits)).collect();
         let (tail, tail_rows, living, coder) = (Vec::new(), HashMap::new(), base_rows, Coder::new(dim));
-        Index { dim, coder, base, base_rows, tail, next, ids, fits, alive, tail_rows, living, mark }
+        Index { dim, coder, base, base_rows, tail, next, ids, fits, bounds, alive, tail_rows, living, mark }
     }
 
     /// People it holds.
@@ -120,7 +123,7 @@ impl Index {
         self.base.bytes().len()
             + self.tail.len()
             + self.ids.len() * (8 + size_of::<Fit>())
-            + self.alive.len() * 2
+            + self.alive.len() * (2 + size_of::<Fit>())
     }
 
     /// Ids of all people that it holds, in no order.
@@ -171,11 +174,14 @@ impl Index {
         if row == self.ids.len() {
             self.ids.resize(row + LANES, 0);
             self.fits.resize(row + LANES, Fit::default());
+            self.bounds.push(Fit::default());
             self.alive.push(0);
             self.tail.resize(self.tail.len() + block_bytes(self.coder.dim), 0);
         }
         scan::pack(&mut self.tail, row - self.base_rows.next_multiple_of(LANES), codes);
         (self.ids[row], self.fits[row]) = (id, fit);
+        let bound = &mut self.bounds[row / LANES];
+        *bound = Fit::bound(&[*bound, fit]);
         self.alive[row / LANES] |= 1 << (row % LANES);
         self.tail_rows.insert(id, row);
         self.next += 1;
@@ -199,15 +205,28 @@ impl Index {
     /// For each probe the `most` people who may be most similar, by how similar they are at most; ties by rising id.
     pub(crate) fn search(&self, probes: &[Probe], most: usize, among: Option<&Choice>) -> Vec<Vec<Hit>> {
         let mut tops: Vec<Top> = probes.iter().map(|_| Top::new(most)).collect();
-        let reach: Vec<(f32, f32)> = probes.iter().map(|probe| self.coder.reach(probe)).collect();
-        self.scan(probes, among, |probe, block, similar, wanted| {
-            let (constant, share) = reach[probe];
+        let facts: Vec<(i32, f32, f32)> = probes
+            .iter()
+            .map(|probe| {
+                let (constant, share) = self.coder.reach(probe);
+                (probe.offset(), constant, share)
+            })
+            .collect();
+        self.products(probes, among, |number, block, products, wanted| {
+            let (probe, top, (offset, constant, share)) = (&probes[number], &mut tops[number], facts[number]);
+            // Of almost all blocks not even the largest product, were it the row's with the largest scale and error, gets
+            // among the best: each step rounds to no less than it does for any row.
+            let (bound, largest) = (self.bounds[block], products.iter().fold(i32::MIN, |a, b| a.max(*b)));
+            let similar = (2 * largest - offset).max(0) as f32 * (bound.scale * probe.scale);
+            if similar + (constant + share * bound.error) < top.floor() {
+                return;
+            }
             let rows = block * LANES..(block + 1) * LANES;
-            let mut at_most = *similar;
+            let mut at_most = self.similar(probe, offset, block, products);
             for (s, fit) in at_most.iter_mut().zip(&self.fits[rows.clone()]) {
                 *s += constant + share * fit.error;
             }
-            tops[probe].offer(&at_most, wanted, &self.ids[rows]);
+            top.offer(&at_most, wanted, &self.ids[rows]);
         });
         tops.into_iter().map(Top::into_hits).collect()
     }
@@ -220,13 +239,36 @@ impl Index {
         among: Option<&Choice>,
         mut visit: impl FnMut(usize, usize, &[f32; LANES], u16),
     ) {
+        let offsets: Vec<i32> = probes.iter().map(Probe::offset).collect();
+        self.products(probes, among, |probe, block, products, wanted| {
+            let similar = self.similar(&probes[probe], offsets[probe], block, products);
+            visit(probe, block, &similar, wanted);
+        });
+    }
+
+    /// What products of a block's codes with a probe's, whose offset is known, say about similarity.
+    fn similar(&self, probe: &Probe, offset: i32, block: usize, products: &[i32; LANES]) -> [f32; LANES] {
+        let mut similar = [0.0f32; LANES];
+        let fits = &self.fits[block * LANES..][..LANES];
+        for ((s, product), fit) in similar.iter_mut().zip(products).zip(fits) {
+            *s = (2 * product - offset) as f32 * (fit.scale * probe.scale);
+        }
+        similar
+    }
+
+    /// Shows the products of all blocks that hold somebody who is wanted to `visit`.
+    fn products(
+        &self,
+        probes: &[Probe],
+        among: Option<&Choice>,
+        mut visit: impl FnMut(usize, usize, &[i32; LANES], u16),
+    ) {
         let wanted = |block: usize| self.alive[block] & among.map_or(u16::MAX, |choice| choice.0[block]);
         let blocks = self.ids.len() / LANES;
         let size = block_bytes(self.coder.dim);
         let mut products = Vec::new();
         for (batch, group) in probes.chunks(BATCH).enumerate() {
             let codes: Vec<i8> = group.iter().flat_map(|p| p.codes.iter().copied()).collect();
-            let offsets: Vec<i32> = group.iter().map(Probe::offset).collect();
             let mut block = 0;
             while block < blocks {
                 // The longest run of blocks, up to a tile, that all hold somebody who is wanted and lie together.
@@ -240,15 +282,9 @@ impl Index {
                 let bytes = &bytes[(block - first) * size..][..run * size];
                 products.resize(run * LANES * group.len(), 0);
                 scan::fastest().products(bytes, &codes, self.coder.dim, &mut products);
-                let rows = products.chunks_exact(run * LANES);
-                for (i, ((products, probe), offset)) in rows.zip(group).zip(&offsets).enumerate() {
+                for (i, products) in products.chunks_exact(run * LANES).enumerate() {
                     for (block, products) in (block..).zip(products.as_chunks::<LANES>().0) {
-                        let fits = &self.fits[block * LANES..][..LANES];
-                        let mut similar = [0.0f32; LANES];
-                        for ((s, product), fit) in similar.iter_mut().zip(products).zip(fits) {
-                            *s = (2 * product - offset) as f32 * (fit.scale * probe.scale);
-                        }
-                        visit(batch * BATCH + i, block, &similar, wanted(block));
+                        visit(batch * BATCH + i, block, products, wanted(block));
                     }
                 }
                 block += run;

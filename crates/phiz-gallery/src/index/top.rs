@@ -28,7 +28,6 @@ impl Ord for Ranked {
 pub(super) struct Top {
     most: usize,
     kept: BinaryHeap<Reverse<Ranked>>,
-    /// Who is below this is not kept.
     floor: f32,
 }
 
@@ -41,13 +40,13 @@ impl Top {
         }
     }
 
+    /// Who is below this is not kept.
+    pub(super) fn floor(&self) -> f32 {
+        self.floor
+    }
+
     /// Offers a block of rows, of which those in `wanted` count.
     pub(super) fn offer(&mut self, at_most: &[f32; LANES], wanted: u16, ids: &[u64]) {
-        // Almost all blocks end here, and without a branch for each row.
-        let any = at_most.iter().fold(false, |any, s| any | (*s >= self.floor));
-        if !any {
-            return;
-        }
         for (lane, (at_most, id)) in at_most.iter().zip(ids).enumerate() {
             if wanted >> lane & 1 == 1 && *at_most >= self.floor {
                 self.kept.push(Reverse(Ranked(Hit { id: *id, at_most: *at_most })));
