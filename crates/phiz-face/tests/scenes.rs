@@ -179,6 +179,23 @@ fn a_batch_is_its_photos_one_by_one() {
 }
 
 #[test]
+fn a_face_and_its_mirror_image_have_one_template() {
+    let (both, once) = (engine(), Engine::builder().mirror(false).build().unwrap());
+    let image = scene(320, 240, 1, (80.0, 90.0), 4).image;
+    let face = both.detect(&image, &DetectOptions::default()).unwrap().remove(0);
+    let (aligned, mirrored) = (both.align(&image, &face), both.align(&image, &face).mirrored());
+    let [own, other] = [&aligned, &mirrored].map(|picture| once.embed_aligned(picture).unwrap());
+    assert_ne!(own, other);
+    let template = both.embed_aligned(&aligned).unwrap();
+    assert_eq!(template, both.embed_aligned(&mirrored).unwrap());
+    // Halfway between the two, and comparable with either.
+    let [to_own, to_other] = [&own, &other].map(|one| template.similarity(one).unwrap());
+    let apart = own.similarity(&other).unwrap();
+    assert!((to_own - to_other).abs() < 1e-5 && (to_own - ((1.0 + apart) / 2.0).sqrt()).abs() < 1e-5);
+    assert_eq!(both.describe(&image, face).unwrap().template, template);
+}
+
+#[test]
 fn pictures_of_any_size_are_looked_at() {
     let engine = engine();
     for (w, h) in [(1, 1), (1, 900), (900, 1), (31, 33), (7, 5)] {

@@ -64,6 +64,9 @@ pub(crate) struct Shared {
     /// Model card (TOML) of another embedder than the bundled one
     #[arg(long, global = true, value_name = "CARD", help_heading = "Shared options")]
     embedder: Option<PathBuf>,
+    /// Embed each face once, not also in the mirror: half the time to describe it, a little less exact
+    #[arg(long, global = true, help_heading = "Shared options")]
+    quick: bool,
     /// Photos worked on at the same time [default: all processors]
     #[arg(long, global = true, value_name = "N", help_heading = "Shared options")]
     threads: Option<usize>,
@@ -196,7 +199,7 @@ impl From<crate::FaceError> for Failure {
 impl Shared {
     /// The models that were asked for, ready to work.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        let mut builder = Engine::builder();
+        let mut builder = Engine::builder().mirror(!self.quick);
         if let Some(card) = &self.detector {
             builder = builder.detector(Model::open(card)?);
         }

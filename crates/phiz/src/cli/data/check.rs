@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 /// Quality, sketch and template of the face.
 fn describe(engine: &Engine, photo: &Photo, cutting: &Cutting) -> Result<(f32, Sketch, Vec<f32>), Problem> {
     let cut = cutting.cut(engine, photo)?;
-    let template = cut::template(engine, &cut.crop)?;
+    let template = engine.embed_aligned(&cut.crop)?.vector().to_vec();
     let bad = || Problem::new("not_aligned", "is no aligned face", "leave --aligned out");
     Ok((cut.quality, Sketch::new(cut.crop.pixels()).ok_or_else(bad)?, template))
 }

@@ -202,14 +202,6 @@ fn with_margin(picture: &Image, margin: u32) -> Image {
     Image::from_rgb(size(picture.width()), size(picture.height()), pixels).unwrap_or_else(|_| picture.clone())
 }
 
-/// The template of an aligned face and its mirror image together, of unit length.
-pub(crate) fn template(engine: &Engine, crop: &Image) -> Result<Vec<f32>, Problem> {
-    let (a, b) = (engine.embed_aligned(crop)?, engine.embed_aligned(&crop.mirrored())?);
-    let sum: Vec<f32> = a.vector().iter().zip(b.vector()).map(|(a, b)| a + b).collect();
-    let length = sum.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-    Ok(sum.into_iter().map(|v| v / length).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -147,7 +147,7 @@ fn make(
     let bar = shared.progress(all.len());
     let work = |(_, photo): &(&Job<'_>, &Photo)| -> Result<(Cut, Vec<f32>), Problem> {
         let cut = arguments.cutting.cut(engine, photo)?;
-        let template = cut::template(engine, &cut.crop)?;
+        let template = engine.embed_aligned(&cut.crop)?.vector().to_vec();
         Ok((cut, template))
     };
     let (mut shard, mut seen) = (Shard::default(), 0);
