@@ -10,7 +10,7 @@ use phiz_train::data::noise::{self, Doubt};
 use phiz_train::random::Random;
 use serde_json::json;
 
-use super::cut::{self, Cutting};
+use super::cut::Cutting;
 use super::list::{self, Action, Correction};
 use super::{Inputs, listed};
 use crate::Engine;

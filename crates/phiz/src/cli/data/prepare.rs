@@ -11,7 +11,7 @@ use phiz_train::data::inputs::Photo;
 use phiz_train::shards::{LeftOut, Made, Shard};
 use serde_json::json;
 
-use super::cut::{self, Cut, Cutting};
+use super::cut::{Cut, Cutting};
 use super::{Inputs, Set, Wanted, fingerprint, listed};
 use crate::Engine;
 use crate::cli::faces::Problem;
