@@ -226,6 +226,40 @@ fn tags_of_large_transactions_are_found() {
     assert_eq!(SqliteStore::open(&path, false).unwrap().faults().unwrap(), Vec::<String>::new());
 }
 
+/// More tags than may wait in memory.
+#[test]
+fn tags_of_one_huge_transaction_are_found() {
+    const ROWS: u64 = 5_100;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let tag = |id: u64, number: u64| {
+        <[u8; 16]>::try_from([id.to_be_bytes(), number.to_be_bytes()].concat()).unwrap()
+    };
+    let mut store = SqliteStore::open(&path, true).unwrap();
+    store
+        .write(&mut |rows| {
+            for id in 1..=ROWS {
+                assert_eq!(rows.next_id(Kind::Person)?, id);
+                let tags = (0..100).map(|number| tag(id, number)).collect();
+                rows.put(Kind::Person, id, &Row { tags, ..Row::default() })?;
+            }
+            // One that went to its table on the way, and one that still waits.
+            rows.delete(Kind::Person, 7)?;
+            rows.put(Kind::Person, ROWS, &Row { tags: vec![tag(8, 8)], ..Row::default() })?;
+            assert_eq!(rows.tagged(Kind::Person, &tag(8, 8))?, [8, ROWS]);
+            Ok(())
+        })
+        .unwrap();
+    store
+        .read(&mut |rows| {
+            for (wanted, ids) in [((1, 0), &[1][..]), ((7, 3), &[]), ((8, 8), &[8, ROWS]), ((ROWS, 4), &[])] {
+                assert_eq!(rows.tagged(Kind::Person, &tag(wanted.0, wanted.1))?, ids, "{wanted:?}");
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
 #[test]
 fn an_older_file_is_brought_to_the_newest_version() {
     let folder = tempfile::tempdir().unwrap();

@@ -41,6 +41,8 @@ const MIGRATIONS: [&str; 2] = ["
 /// Tags are hashes: those of a large transaction would touch pages all over their table, each of them to be written
 /// twice. A transaction with more tags than this puts them into `young_tag`, which is small...
 const FEW_TAGS: usize = 256;
+/// One with more than this, as when every row is sealed anew, writes them to `tag` on its way: they wait in memory.
+const MOST_TAGS: usize = 500_000;
 /// ...until so many people and faces have come, or an eighth of those that `tag` knows: then it is emptied into
 /// `tag`, in order.
 const YOUNG_LEAST: i64 = 50_000;
@@ -327,10 +329,9 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Writes the tags that this transaction has put.
-    fn finish_tags(&mut self) -> Result<()> {
-        let many = self.tags.len() > FEW_TAGS;
-        let sql = if many {
+    /// Writes the tags that this transaction has put, in order.
+    fn write_tags(&mut self, young: bool) -> Result<()> {
+        let sql = if young {
             "INSERT OR IGNORE INTO young_tag (tag, kind, id) VALUES (?1, ?2, ?3)"
         } else {
             "INSERT OR IGNORE INTO tag (tag, kind, id) VALUES (?1, ?2, ?3)"
@@ -339,16 +340,22 @@ impl<'a> Tx<'a> {
         for (tag, kind, id) in std::mem::take(&mut self.tags) {
             insert.execute(params![tag, kind, id as i64])?;
         }
-        if many {
-            let come = self.last(Kind::Person as u8)? + self.last(Kind::Face as u8)?;
-            let until = self.last(TAGGED_UNTIL)?;
-            if come - until > YOUNG_LEAST.max(until / 8) {
-                let sql =
-                    "INSERT OR IGNORE INTO tag SELECT tag, kind, id FROM young_tag ORDER BY tag, kind, id;
-                           DELETE FROM young_tag;";
-                self.connection.execute_batch(sql)?;
-                self.counters.borrow_mut().insert(TAGGED_UNTIL, come);
-            }
+        Ok(())
+    }
+
+    fn finish_tags(&mut self) -> Result<()> {
+        let many = self.tags.len() > FEW_TAGS;
+        self.write_tags(many)?;
+        if !many {
+            return Ok(());
+        }
+        let come = self.last(Kind::Person as u8)?.saturating_add(self.last(Kind::Face as u8)?);
+        let until = self.last(TAGGED_UNTIL)?;
+        if come.saturating_sub(until) > YOUNG_LEAST.max(until / 8) {
+            let sql = "INSERT OR IGNORE INTO tag SELECT tag, kind, id FROM young_tag ORDER BY tag, kind, id;
+                       DELETE FROM young_tag;";
+            self.connection.execute_batch(sql)?;
+            self.counters.borrow_mut().insert(TAGGED_UNTIL, come);
         }
         Ok(())
     }
@@ -505,6 +512,9 @@ impl RowsMut for Tx<'_> {
         let mut put = self.connection.prepare_cached(sql)?;
         put.execute(params![id as i64, row.owner as i64, row.tags.as_flattened(), row.body])?;
         self.tags.extend(row.tags.iter().map(|tag| (*tag, kind as u8, id)));
+        if self.tags.len() > MOST_TAGS {
+            self.write_tags(false)?;
+        }
         self.touch(kind, id, Some(row));
         Ok(())
     }

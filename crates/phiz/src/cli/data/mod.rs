@@ -178,7 +178,8 @@ impl Wanted {
     }
 }
 
-/// The engine with another embedder, if one is named, and what identifies its two models.
+/// The engine with another embedder, if one is named, and what identifies its two models. It embeds each face twice whatever
+/// `--quick` says: shards made at two times are one set.
 fn engine(shared: &Shared, teacher: Option<&Path>) -> Result<(Engine, String), Failure> {
     let open = |card: Option<&Path>, bundled: fn() -> Result<Model, crate::FaceError>| match card {
         Some(card) => Model::open(card),
