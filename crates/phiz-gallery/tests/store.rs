@@ -282,3 +282,20 @@ fn an_older_file_is_brought_to_the_newest_version() {
         .unwrap();
     assert_eq!(found, [1]);
 }
+
+#[test]
+fn a_damaged_counter_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut store = SqliteStore::open(&path, true).unwrap();
+    for (last, works) in [(i64::MAX, false), (i64::MIN, false), (-1, false), (41, true)] {
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.execute("INSERT OR REPLACE INTO counter VALUES (1, ?1)", [last]).unwrap();
+        let done = store.write(&mut |rows| rows.next_id(Kind::Person).map(|_| ()));
+        assert_eq!(
+            done.map_err(|e| e.kind()),
+            if works { Ok(()) } else { Err(ErrorKind::Damaged) },
+            "{last}"
+        );
+    }
+}

@@ -486,10 +486,11 @@ impl RowsMut for Tx<'_> {
 
     fn next_id(&mut self, kind: Kind) -> Result<u64> {
         self.written = true;
-        let last = self.last(kind as u8)?;
-        self.counters.borrow_mut().insert(kind as u8, last + 1);
-        self.unused.entry(kind).or_insert(last as u64 + 1);
-        Ok(last as u64 + 1)
+        let next = self.last(kind as u8)?.checked_add(1).filter(|next| *next > 0);
+        let next = next.ok_or_else(|| GalleryError::damaged("the counter of ids"))?;
+        self.counters.borrow_mut().insert(kind as u8, next);
+        self.unused.entry(kind).or_insert(next as u64);
+        Ok(next as u64)
     }
 
     fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()> {
