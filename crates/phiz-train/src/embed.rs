@@ -11,6 +11,7 @@ use phiz_net::onnx::Weights;
 use crate::augment::{Strength, augment};
 use crate::backend::Backend;
 use crate::error::TrainError;
+use crate::held_out;
 use crate::loss;
 use crate::loss::margin::{self, Kind};
 use crate::model::Model;
@@ -366,26 +367,7 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
             let x = b.pictures(&pictures, last - first, size, size, MEAN, STD);
             templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));
         }
-        let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
-        let rows: Vec<&[f32]> = templates.chunks_exact(self.lessons.dim).collect();
-        for i in 0..rows.len() {
-            for j in 0..i {
-                let score: f32 = rows[i].iter().zip(rows[j]).map(|(a, b)| a * b).sum();
-                let same = faces.person(i).is_some() && faces.person(i) == faces.person(j);
-                if same { &mut genuine } else { &mut impostor }.push(score);
-            }
-        }
-        let rate = |far: f64, impostor: &mut Vec<f32>| {
-            let allowed = (impostor.len() as f64 * far) as usize;
-            let (_, threshold, _) = impostor.select_nth_unstable_by(allowed, |a, b| b.total_cmp(a));
-            let threshold = *threshold;
-            genuine.iter().filter(|&&s| s > threshold).count() as f32 / genuine.len().max(1) as f32
-        };
-        if impostor.is_empty() {
-            return Vec::new();
-        }
-        let (coarse, fine) = (rate(1e-3, &mut impostor), rate(1e-4, &mut impostor));
-        vec![("tar_at_far_1e-3".into(), coarse), ("tar_at_far_1e-4".into(), fine)]
+        held_out::curve(faces, &templates, self.lessons.dim).map_or_else(Vec::new, |c| held_out::figures(&c))
     }
 }
 

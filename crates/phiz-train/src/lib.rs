@@ -18,6 +18,7 @@ pub mod embed;
 pub mod error;
 pub mod export;
 pub mod flex;
+pub mod held_out;
 pub mod loss;
 pub mod model;
 pub mod optim;

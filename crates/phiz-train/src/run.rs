@@ -404,8 +404,11 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         let Some(stop) = &self.recipe.stop else { return Ok(false) };
         let Some((_, figure)) = figures.iter().find(|(name, _)| *name == stop.figure) else {
             let known: Vec<&str> = figures.iter().map(|(name, _)| name.as_str()).collect();
-            let reason =
-                format!("stop.figure {:?} is not measured; known are {}", stop.figure, known.join(", "));
+            let reason = format!(
+                "stop.figure {:?} is not measured on these held-out data; measured are {}",
+                stop.figure,
+                known.join(", ")
+            );
             return Err(TrainError::Recipe(reason));
         };
         let figure = f64::from(*figure);

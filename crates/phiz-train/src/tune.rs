@@ -15,6 +15,7 @@ use crate::augment::{Strength, augment};
 use crate::backend::Backend;
 use crate::embed::{MEAN, STD};
 use crate::error::TrainError;
+use crate::held_out;
 use crate::model::Model;
 use crate::random::Random;
 use crate::run::Figures;
@@ -243,7 +244,8 @@ pub fn judge(learnt: (&Faces, &[f32]), photos: (&Faces, &[f32]), others: (&Faces
         let named = best.map(|(n, _)| &names[n]);
         judgement.errors += usize::from(named != Some(&photos.0.names()[person]));
     }
-    judgement.equal_error = equal_error(others.1, dim, others.0);
+    let curve = held_out::curve(others.0, others.1, dim);
+    judgement.equal_error = curve.and_then(|c| Some(c.eer().ok()?.rate));
     judgement
 }
 
@@ -259,36 +261,6 @@ pub fn centres(templates: &[f32], dim: usize, people: &[usize], count: usize) ->
         centre.iter_mut().for_each(|v| *v /= length);
     }
     centres
-}
-
-/// The rate at which false matches and false non-matches are equal, over all pairs.
-fn equal_error(templates: &[f32], dim: usize, faces: &Faces) -> Option<f64> {
-    let rows: Vec<&[f32]> = templates.chunks_exact(dim.max(1)).collect();
-    let mut pairs: Vec<(f32, bool)> = Vec::new();
-    for i in 0..rows.len() {
-        for j in 0..i {
-            if let (Some(a), Some(c)) = (faces.person(i), faces.person(j)) {
-                let score = rows[i].iter().zip(rows[j]).map(|(x, y)| x * y).sum();
-                pairs.push((score, a == c));
-            }
-        }
-    }
-    let genuine = pairs.iter().filter(|p| p.1).count();
-    let impostor = pairs.len() - genuine;
-    if genuine == 0 || impostor == 0 {
-        return None;
-    }
-    pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut matched, mut false_matched) = (0usize, 0usize);
-    for (_, same) in pairs {
-        *(if same { &mut matched } else { &mut false_matched }) += 1;
-        let miss = 1.0 - matched as f64 / genuine as f64;
-        let false_match = false_matched as f64 / impostor as f64;
-        if false_match >= miss {
-            return Some((miss + false_match) / 2.0);
-        }
-    }
-    None
 }
 
 /// What fine-tuning did.

@@ -309,7 +309,8 @@ fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
         r.stages.truncate(1);
         r.stages[0].schedule.steps = 400;
         r.embed.heads.clear();
-        r.stop = Some(toml::from_str("figure = \"tar_at_far_1e-3\"\npatience = 3").unwrap());
+        r.stop =
+            Some(toml::from_str("figure = \"equal_error\"\nless_is_better = true\npatience = 3").unwrap());
     });
     let mut options = bench.options("learns");
     options.evaluate_every = 10;
@@ -322,7 +323,7 @@ fn a_run_learns_what_it_is_shown_and_stops_when_it_gets_no_better() {
     let exported = phiz_train::weights::read_weights(&options.folder.join("model.safetensors")).unwrap();
     assert_eq!(exported, checkpoint.best_weights, "the best weights are the result");
     let report = fs::read_to_string(options.folder.join("report.html")).unwrap();
-    assert!(report.contains("tar_at_far_1e-3") && report.contains("<svg"));
+    assert!(report.contains("equal_error") && report.contains("<svg"));
     // The finished run, called again, says so and changes nothing.
     assert_eq!(bench.run(&recipe, &options, &mut Silent).unwrap(), ending);
     assert!(bench.outcome("learns").0 == checkpoint);
@@ -412,7 +413,7 @@ fn what_goes_wrong_ends_in_words_and_loses_nothing() {
     });
     assert!(error(&nothing, &options).contains("nothing would be learnt"));
     let figure = recipe(|r| r.stop = Some(toml::from_str("figure = \"top1\"\npatience = 1").unwrap()));
-    assert!(error(&figure, &options).contains("tar_at_far_1e-3"), "the known figures are listed");
+    assert!(error(&figure, &options).contains("measured are equal_error"), "known figures are listed");
     let empty = bench.folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     assert!(Faces::open(&empty, "train").expect_err("empty").to_string().contains("prepare data first"));

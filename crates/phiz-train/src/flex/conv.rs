@@ -9,7 +9,8 @@
 //! - gradient of the weight `+= gradient of the output × unrolledᵀ`
 //! - gradient of the input `+= roll up (weightᵀ × gradient of the output)`
 //!
-//! Depthwise convolutions have too little arithmetic for that; they add shifted rows directly.
+//! Depthwise convolutions have too little arithmetic for that; they add shifted rows directly. Dense 3×3 convolutions of
+//! stride 1 have a way of their own ([`super::winograd`]).
 
 use std::ops::Range;
 
@@ -18,6 +19,7 @@ use burn_backend::{DType, Shape, TensorData};
 use burn_flex::{Flex, FlexTensor};
 
 use super::norm::dot;
+use super::winograd;
 use super::workers::Workers;
 
 /// Columns of an unrolled tile: enough for the matrix product, few enough for the cache.
@@ -79,11 +81,11 @@ impl Geometry {
         self.input[0] / self.groups * self.kernel * self.kernel
     }
 
-    fn in_size(&self) -> usize {
+    pub(super) fn in_size(&self) -> usize {
         self.input.iter().product()
     }
 
-    fn out_size(&self) -> usize {
+    pub(super) fn out_size(&self) -> usize {
         self.output.iter().product()
     }
 
@@ -197,7 +199,7 @@ pub(crate) fn slice(x: &FlexTensor) -> &[f32] {
     x.as_slice().unwrap_or_default()
 }
 
-fn product(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+pub(super) fn product(a: FlexTensor, b: FlexTensor) -> FlexTensor {
     Flex::float_matmul(a, b).to_contiguous()
 }
 
@@ -211,11 +213,15 @@ pub(crate) fn forward(workers: &Workers, g: &Geometry, x: &FlexTensor, weight: &
     let (x, filters) = (slice(x), slice(weight));
     let mut out = vec![0f32; g.batch * g.out_size()];
     let each = g.pictures_each();
+    let transformed = winograd::suits(g).then(|| winograd::transformed(g, filters));
     workers.map(parts(&mut out, each * g.out_size()), |part, out| {
         let pictures = out.len() / g.out_size();
         let x = &x[part * each * g.in_size()..][..pictures * g.in_size()];
         if g.depthwise() {
             return depthwise_forward(g, x, filters, out);
+        }
+        if let Some(transformed) = &transformed {
+            return winograd::forward(g, x, transformed, out);
         }
         let outs = g.output[0] / g.groups;
         for tile in g.tiles(pictures) {
@@ -254,9 +260,13 @@ pub(crate) fn backward(
         parts(&mut dx, each * g.in_size()).into_iter().map(Some).collect();
     pieces.resize_with(counts.len(), || None);
     let work = counts.into_iter().zip(pieces).collect();
+    let transformed = winograd::suits(g).then(|| winograd::transformed(g, filters));
     let sums = workers.map(work, |part, (pictures, mut dx): (usize, Option<&mut [f32]>)| {
         let x = &x[part * each * g.in_size()..][..pictures * g.in_size()];
         let dy = &dy[part * each * g.out_size()..][..pictures * g.out_size()];
+        if let Some(transformed) = &transformed {
+            return winograd::backward(g, x, transformed, dy, dx);
+        }
         let mut dw = vec![0f32; filters.len()];
         if g.depthwise() {
             depthwise_backward(g, x, filters, dy, dx, &mut dw);
@@ -287,9 +297,12 @@ pub(crate) fn backward(
         dw
     });
     let mut sums = sums.into_iter();
-    let mut dw = sums.next().unwrap_or_else(|| vec![0.0; filters.len()]);
+    let Some(mut dw) = sums.next() else { return (wanted.then_some(dx), vec![0.0; filters.len()]) };
     for sum in sums {
         dw.iter_mut().zip(sum).for_each(|(d, v)| *d += v);
+    }
+    if transformed.is_some() {
+        dw = winograd::gradient_of_filters(g, &dw);
     }
     (wanted.then_some(dx), dw)
 }

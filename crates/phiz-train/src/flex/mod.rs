@@ -7,6 +7,7 @@
 mod conv;
 mod norm;
 mod record;
+mod winograd;
 mod workers;
 
 use std::sync::Arc;
