@@ -190,10 +190,11 @@ impl Block {
         let mut values: [[Vec<f32>; 2]; 2] = Default::default();
         for o in 0..outs {
             let point = |a: usize, b: usize| &m[4 * a + b][o * self.tiles..][..self.tiles];
-            for b in 0..4 {
+            let [upper, lower] = &mut lines;
+            for (b, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
                 let [m0, m1, m2, m3] = std::array::from_fn(|a| point(a, b));
-                fill(&mut lines[0][b], [m0, m1, m2], |[m0, m1, m2]| m0 + m1 + m2);
-                fill(&mut lines[1][b], [m1, m2, m3], |[m1, m2, m3]| m1 - m2 - m3);
+                fill(upper, [m0, m1, m2], |[m0, m1, m2]| m0 + m1 + m2);
+                fill(lower, [m1, m2, m3], |[m1, m2, m3]| m1 - m2 - m3);
             }
             for ([a, b, c, d], [left, right]) in lines.iter().zip(&mut values) {
                 fill(left, [a, b, c], |[m0, m1, m2]| m0 + m1 + m2);
