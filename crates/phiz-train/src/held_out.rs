@@ -39,7 +39,7 @@ mod tests {
     use crate::shards::{CROP_BYTES, Shard};
 
     /// `people` times `photos` faces, and a last one of nobody known.
-    fn faces(people: usize, photos: usize) -> (tempfile::TempDir, Faces) {
+    fn faces(people: usize, photos: usize) -> Faces {
         let folder = tempfile::tempdir().unwrap();
         let mut shard = Shard::default();
         let names = (0..people * photos).map(|i| format!("P{}", i / photos)).chain([String::new()]);
@@ -48,8 +48,7 @@ mod tests {
             shard.push(&vec![0; CROP_BYTES], &[1.0], row).unwrap();
         }
         shard.write(&folder.path().join("s"), "s").unwrap();
-        let faces = Faces::open(folder.path(), "tune").unwrap();
-        (folder, faces)
+        Faces::open(folder.path(), "tune").unwrap()
     }
 
     /// Templates on a circle: everybody a degree from the next, photos of one person a hundredth of it apart.
@@ -60,7 +59,7 @@ mod tests {
 
     #[test]
     fn people_who_lie_apart_are_told_apart_and_nobody_is_no_person() {
-        let (_folder, faces) = faces(60, 2);
+        let faces = faces(60, 2);
         let mut templates = circle(60, 2);
         // The face without a name lies on somebody: if it counted as another person, it would be a false match.
         let last = templates.len() - 2;
@@ -73,11 +72,11 @@ mod tests {
 
     #[test]
     fn what_too_few_pairs_cannot_show_is_not_said() {
-        let few = faces(3, 5).1;
+        let few = faces(3, 5);
         let said = figures(&curve(&few, &circle(3, 5), 2).unwrap());
         assert_eq!(said, [("equal_error".to_string(), 0.0)]);
-        assert!(curve(&faces(1, 5).1, &circle(1, 5), 2).is_none(), "one person");
-        assert!(curve(&faces(5, 1).1, &circle(5, 1), 2).is_none(), "one photo each");
+        assert!(curve(&faces(1, 5), &circle(1, 5), 2).is_none(), "one person");
+        assert!(curve(&faces(5, 1), &circle(5, 1), 2).is_none(), "one photo each");
         assert!(curve(&few, &[f32::NAN; 32], 2).is_none(), "no directions");
     }
 }

@@ -16,7 +16,7 @@ use crate::error::TrainError;
 use crate::model::{Model, learns};
 use crate::optim::{self, Average, Optimiser};
 use crate::random::Random;
-use crate::recipe::{Recipe, Stage};
+use crate::recipe::{Recipe, Stage, Stop};
 use crate::record::Record;
 use crate::transfer::Start;
 use crate::watch::{Progress, Watch};
@@ -287,6 +287,10 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         {
             return Ok(Ending::Early { step: self.step });
         }
+        if let Some(stop) = self.recipe.stop.as_ref().filter(|_| self.step == 0) {
+            // What these people cannot show is said before anything is trained, not after.
+            self.decisive(stop, &self.judge(self.recipe.stage(0).0))?;
+        }
         while self.step < total {
             let (stage, within) = self.recipe.stage(self.step);
             let rate = stage.schedule.at(within);
@@ -399,19 +403,25 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         self.b.without_gradients(|| self.task.evaluate(self.b, &judged, stage.size))
     }
 
+    /// Of these figures the one that early stopping goes by.
+    fn decisive(&self, stop: &Stop, figures: &Figures) -> Result<f64, TrainError> {
+        if let Some((_, figure)) = figures.iter().find(|(name, _)| *name == stop.figure) {
+            return Ok(f64::from(*figure));
+        }
+        let known: Vec<&str> = figures.iter().map(|(name, _)| name.as_str()).collect();
+        let known = if known.is_empty() {
+            "nothing is: it takes two people, one of them with two photos".into()
+        } else {
+            format!("measured are {}", known.join(", "))
+        };
+        let reason = format!("stop.figure {:?} is not measured on these held-out data; {known}", stop.figure);
+        Err(TrainError::Recipe(reason))
+    }
+
     /// Whether early stopping ends the run after these figures.
     fn had_enough(&mut self, figures: &Figures) -> Result<bool, TrainError> {
         let Some(stop) = &self.recipe.stop else { return Ok(false) };
-        let Some((_, figure)) = figures.iter().find(|(name, _)| *name == stop.figure) else {
-            let known: Vec<&str> = figures.iter().map(|(name, _)| name.as_str()).collect();
-            let reason = format!(
-                "stop.figure {:?} is not measured on these held-out data; measured are {}",
-                stop.figure,
-                known.join(", ")
-            );
-            return Err(TrainError::Recipe(reason));
-        };
-        let figure = f64::from(*figure);
+        let figure = self.decisive(stop, figures)?;
         let better = match self.best {
             None => true,
             Some((best, _)) if stop.less_is_better => figure < best,

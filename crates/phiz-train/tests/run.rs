@@ -414,6 +414,13 @@ fn what_goes_wrong_ends_in_words_and_loses_nothing() {
     assert!(error(&nothing, &options).contains("nothing would be learnt"));
     let figure = recipe(|r| r.stop = Some(toml::from_str("figure = \"top1\"\npatience = 1").unwrap()));
     assert!(error(&figure, &options).contains("measured are equal_error"), "known figures are listed");
+    let rare =
+        recipe(|r| r.stop = Some(toml::from_str("figure = \"tar_at_far_1e-3\"\npatience = 1").unwrap()));
+    assert!(
+        error(&rare, &options).contains("measured are equal_error"),
+        "27 pairs show no rate of one in 1,000"
+    );
+    assert!(!options.folder.join("checkpoint.safetensors").exists(), "refused before anything is trained");
     let empty = bench.folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     assert!(Faces::open(&empty, "train").expect_err("empty").to_string().contains("prepare data first"));

@@ -427,6 +427,8 @@ mod tests {
                 (1usize..5, 1usize..5).prop_map(|(i, o)| (i, o, 1)),
                 (1usize..5).prop_map(|c| (c, c, c)),
                 (1usize..3, 1usize..3).prop_map(|(i, o)| (2 * i, 2 * o, 2)),
+                // So many that 3×3 goes Winograd's way.
+                (16usize..19, 16usize..19).prop_map(|(i, o)| (i, o, 1)),
             ],
             // Tall, wide and large maps: several pictures a tile, some rows of one, and single rows.
             (h, w) in prop_oneof![(1usize..9, 1usize..9), (1usize..4, 300usize..700), (30usize..40, 30usize..40)],
