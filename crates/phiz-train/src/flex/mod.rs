@@ -5,6 +5,7 @@
 //! equal inputs give equal bits: two runs with one seed are the same run.
 
 mod conv;
+mod geometry;
 mod norm;
 mod record;
 mod winograd;
@@ -18,7 +19,7 @@ use burn_flex::{Flex as Plain, FlexDevice, FlexTensor};
 use crate::backend::NORM_MOMENTUM;
 use crate::error::TrainError;
 use crate::taped::{Kernels, Moved, Tape, Taped};
-use conv::{slice, tensor};
+use geometry::{slice, tensor};
 use workers::Workers;
 
 type Recorded = crate::taped::Recorded<Plain>;

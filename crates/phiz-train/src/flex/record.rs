@@ -10,7 +10,8 @@ use burn_backend::TensorMetadata;
 use burn_flex::{Flex as Plain, FlexTensor};
 
 use super::Recorded;
-use super::conv::{self, Geometry, slice, tensor};
+use super::conv;
+use super::geometry::{Geometry, slice, tensor};
 use super::norm::{self, Maps};
 use super::workers::Workers;
 

@@ -15,7 +15,7 @@
 use burn_backend::ops::FloatTensorOps;
 use burn_flex::{Flex, FlexTensor};
 
-use super::conv::{Geometry, product, slice, tensor};
+use super::geometry::{Geometry, product, slice, tensor};
 
 /// Tiles of one matrix product: enough for it, few enough for the cache.
 const TILES: usize = 256;
@@ -24,12 +24,7 @@ const CHANNELS: usize = 16;
 
 /// Whether a convolution can be computed in this way, and faster.
 pub(super) fn suits(g: &Geometry) -> bool {
-    fits(g) && g.input[0].min(g.output[0]) >= CHANNELS
-}
-
-/// Whether it can be computed in this way.
-fn fits(g: &Geometry) -> bool {
-    (g.kernel, g.stride, g.padding, g.groups) == (3, 1, 1, 1)
+    (g.kernel, g.stride, g.padding, g.groups) == (3, 1, 1, 1) && g.input[0].min(g.output[0]) >= CHANNELS
 }
 
 /// For each of the 16 points of a transformed tile a matrix.
@@ -378,56 +373,4 @@ fn fill<const N: usize>(to: &mut Vec<f32>, from: [&[f32]; N], each: impl Fn([f32
 fn add<const N: usize>(to: &mut [f32], from: [&[f32]; N], each: impl Fn([f32; N]) -> f32) {
     let (length, from) = heads(from);
     (0..length).zip(to).for_each(|(i, to)| *to += each(std::array::from_fn(|n| from[n][i])));
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::conv;
-    use super::super::workers::Workers;
-    use super::*;
-    use crate::random::Random;
-
-    fn close(got: &[f32], expected: &[f32]) -> bool {
-        got.len() == expected.len()
-            && got.iter().zip(expected).all(|(g, e)| (g - e).abs() <= 1e-4 * (1.0 + e.abs()))
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
-
-        /// Both ways are held to sums written out in `conv`, this one with more channels only.
-        #[test]
-        fn all_directions_equal_the_plain_way(
-            batch in 1usize..4,
-            channels in 1usize..6,
-            outs in 1usize..6,
-            // Several pictures a block, odd edges, some rows of a picture, and single rows of tiles.
-            (h, w) in prop_oneof![(1usize..9, 1usize..9), (1usize..8, 600usize..700), (40usize..50, 40usize..50)],
-            seed: u64,
-        ) {
-            let mut random = Random::new(seed);
-            let mut draw = |shape: &[usize]| {
-                tensor((0..shape.iter().product()).map(|_| random.between(-1.0, 1.0)).collect(), shape)
-            };
-            let (x, filters) = (draw(&[batch, channels, h, w]), draw(&[outs, channels, 3, 3]));
-            let dy = draw(&[batch, outs, h, w]);
-            let g = Geometry::new(&[batch, channels, h, w], &[outs, channels, 3, 3], 1, 1, 1);
-            prop_assert!(fits(&g) && !suits(&g));
-            let workers = Workers::new(1).expect("a thread");
-            let u = transformed(&g, slice(&filters));
-
-            let mut y = vec![0f32; slice(&dy).len()];
-            forward(&g, slice(&x), &u, &mut y);
-            prop_assert!(close(&y, &conv::forward(&workers, &g, &x, &filters)));
-
-            let (plain_x, plain_w) = conv::backward(&workers, &g, &x, &filters, &dy, true);
-            let mut dx = vec![0f32; slice(&x).len()];
-            let du = backward(&g, slice(&x), &u, slice(&dy), Some(&mut dx));
-            prop_assert!(close(&dx, &plain_x.unwrap_or_default()));
-            prop_assert!(close(&gradient_of_filters(&g, &du), &plain_w));
-            prop_assert_eq!(backward(&g, slice(&x), &u, slice(&dy), None), du);
-        }
-    }
 }
