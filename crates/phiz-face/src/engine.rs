@@ -14,11 +14,12 @@ use crate::detect::{DetectOptions, Detection, Rotate, looks, suppress};
 use crate::quality::{Pose, pose, quality};
 use crate::second::{self, SecondLook};
 
-/// A card and its network's bytes.
+/// A card and its networks' bytes.
 #[derive(Clone, Debug)]
 pub struct Model {
     card: Card,
     onnx: Vec<u8>,
+    second: Option<Vec<u8>>,
 }
 
 impl Model {
@@ -27,8 +28,10 @@ impl Model {
     /// # Errors
     /// Either file cannot be read or used.
     pub fn open(card: &Path) -> Result<Model, FaceError> {
-        let (card, onnx) = Card::open(card)?;
-        Ok(Model { card, onnx })
+        let path = card;
+        let (card, onnx) = Card::open(path)?;
+        let second = card.second.as_deref().map(|file| Card::beside(path, file)).transpose()?;
+        Ok(Model { card, onnx, second })
     }
 
     /// The detector inside the binary.
@@ -37,7 +40,8 @@ impl Model {
     /// Only if this build's card is broken, which its tests rule out.
     pub fn bundled_detector() -> Result<Model, FaceError> {
         let (card, onnx) = phiz_net::bundled::DETECTOR;
-        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec() })
+        let second = Some(phiz_net::bundled::SECOND.to_vec());
+        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec(), second })
     }
 
     /// The embedder inside the binary.
@@ -46,7 +50,7 @@ impl Model {
     /// Only if this build's card is broken, which its tests rule out.
     pub fn bundled_embedder() -> Result<Model, FaceError> {
         let (card, onnx) = phiz_net::bundled::EMBEDDER;
-        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec() })
+        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec(), second: None })
     }
 
     /// The card.
@@ -55,10 +59,13 @@ impl Model {
         &self.card
     }
 
-    /// See [`Card::model_id`].
+    /// See [`Card::model_id`]; a second network counts, too.
     #[must_use]
     pub fn id(&self) -> String {
-        self.card.model_id(&self.onnx)
+        match &self.second {
+            Some(second) => self.card.model_id(&[self.onnx.as_slice(), second].concat()),
+            None => self.card.model_id(&self.onnx),
+        }
     }
 }
 
@@ -137,8 +144,8 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn new(model: &Model, options: &LoadOptions) -> Result<Loaded, FaceError> {
-        let network = phiz_engine::load(&model.onnx, options)
+    fn new(model: &Model, onnx: &[u8], options: &LoadOptions) -> Result<Loaded, FaceError> {
+        let network = phiz_engine::load(onnx, options)
             .map_err(|source| FaceError::Network { model: model.card.name.clone(), source })?;
         Ok(Loaded { card: model.card.clone(), id: model.id(), network })
     }
@@ -162,9 +169,10 @@ impl Loaded {
     }
 }
 
-/// A detector and an embedder, ready to work.
+/// A detector (with what looks at its faces again) and an embedder, ready to work.
 pub struct Engine {
     detector: Loaded,
+    second: Option<Loaded>,
     embedder: Loaded,
     mirror: bool,
 }
@@ -229,8 +237,13 @@ impl EngineBuilder {
             }
         }
         Ok(Engine {
-            detector: Loaded::new(&detector, &options)?,
-            embedder: Loaded::new(&embedder, &options)?,
+            detector: Loaded::new(&detector, &detector.onnx, &options)?,
+            second: detector
+                .second
+                .as_ref()
+                .map(|onnx| Loaded::new(&detector, onnx, &options))
+                .transpose()?,
+            embedder: Loaded::new(&embedder, &embedder.onnx, &options)?,
             mirror: self.mirror,
         })
     }
@@ -344,14 +357,9 @@ impl Engine {
                 2 => [w - x, h - y],
                 _ => [w - y, x],
             };
-            let mut here = Vec::new();
-            for look in looks(picture.width(), picture.height(), picture.scale(), options.min_face) {
-                let (view, factors) = look.view(picture);
-                let seen = self.see(&view, floor)?.into_iter().filter(|d| d.size() >= look.at_least);
-                here.extend(seen.map(|d| d.map(|p| look.to_original(p, factors, picture.scale()))));
-            }
+            let mut here = self.candidates(picture, options.min_face, floor)?;
             if twice {
-                here = self.look_again(picture, suppress(here, output.iou))?;
+                here = self.look_again(picture, here)?;
             }
             found.extend(here.into_iter().map(|d| d.map(back)));
         }
@@ -361,27 +369,67 @@ impl Engine {
         Ok(kept)
     }
 
-    /// What the detector says of one picture, in its pixels; nothing is suppressed.
-    fn see(&self, view: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
+    /// What first looks alone take for faces, from a score of `floor` on, by falling score: what the second look
+    /// judges, and what it is trained on.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn candidates(
+        &self,
+        picture: &Image,
+        min_face: f32,
+        floor: f32,
+    ) -> Result<Vec<Detection>, FaceError> {
+        let mut found = Vec::new();
+        for look in looks(picture.width(), picture.height(), picture.scale(), min_face) {
+            let (view, factors) = look.view(picture);
+            let seen = self.look(&view, floor)?.into_iter().filter(|d| d.size() >= look.at_least);
+            found.extend(seen.map(|d| d.map(|p| look.to_original(p, factors, picture.scale()))));
+        }
+        Ok(suppress(found, self.detector.card.output.iou))
+    }
+
+    /// What the detector says of a picture just as it is, in its pixels, from a score of `floor` on: one run of the
+    /// network, nothing enlarged, looked at again or suppressed. Sides should be multiples of 32.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn look(&self, view: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
         let size = (view.width() as usize, view.height() as usize);
         let outputs = self.detector.run(std::slice::from_ref(view))?;
         let names: Vec<&str> = self.detector.network.outputs().iter().map(|p| p.name.as_str()).collect();
         decode(self.detector.card.output.decode, &names, &outputs, size, floor)
-            .map_err(|reason| FaceError::Decode { model: self.detector.card.name.clone(), reason })
+            .map_err(|reason| self.undecoded(reason))
     }
 
     /// Looks at each face again and in the mirror, see [`second`]. `found` is in order of falling score.
     fn look_again(&self, picture: &Image, mut found: Vec<Detection>) -> Result<Vec<Detection>, FaceError> {
         for face in found.iter_mut().take(second::MOST) {
-            let look = SecondLook::at(face, picture.scale());
-            let view = look.view(picture);
-            let mirrored = view.mirrored();
-            let seen = self.see(&view, second::LEAST)?;
-            let in_mirror = self.see(&mirrored, second::LEAST)?;
-            let back = |d: Detection| d.mirrored(mirrored.width() as f32);
-            look.combine(face, [seen, in_mirror.into_iter().map(back).collect()]);
+            match &self.second {
+                Some(network) => {
+                    let look = SecondLook::at(face, picture.scale(), second::SPECIALIST);
+                    let view = look.view(picture);
+                    let mirrored = view.mirrored();
+                    let outputs = network.run(&[view, mirrored])?;
+                    let seen = second::read(&outputs).map_err(|reason| self.undecoded(reason))?;
+                    look.judge(face, seen);
+                }
+                None => {
+                    let look = SecondLook::at(face, picture.scale(), second::DETECTOR);
+                    let view = look.view(picture);
+                    let mirrored = view.mirrored();
+                    let seen = self.look(&view, second::LEAST)?;
+                    let in_mirror = self.look(&mirrored, second::LEAST)?;
+                    let back = |d: Detection| d.mirrored(mirrored.width() as f32);
+                    look.combine(face, [seen, in_mirror.into_iter().map(back).collect()]);
+                }
+            }
         }
         Ok(found)
+    }
+
+    fn undecoded(&self, reason: String) -> FaceError {
+        FaceError::Decode { model: self.detector.card.name.clone(), reason }
     }
 
     /// Everything about a face that was found.

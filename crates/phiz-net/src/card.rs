@@ -42,6 +42,10 @@ pub struct Card {
     pub input: Input,
     /// How answers are read.
     pub output: Output,
+    /// For a detector: the network that looks at each face again, [`crate::zoo::second`], beside the card. A detector of
+    /// ours without one looks twice itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<PathBuf>,
     /// For an embedder: which similarity stands for which false match rate.
     #[serde(default)]
     pub thresholds: Option<Thresholds>,
@@ -186,6 +190,9 @@ impl Card {
         if card.output.decode == Decode::Arcface && sides != [112, 112] {
             return Err(wrong("an embedder's input.width and input.height must be 112".into()));
         }
+        if card.second.is_some() && card.output.decode == Decode::Arcface {
+            return Err(wrong("second is for detectors: an embedder looks once".into()));
+        }
         if sides.iter().any(|s| *s > 8192) {
             return Err(wrong("input.width and input.height must be at most 8192".into()));
         }
@@ -211,11 +218,20 @@ impl Card {
         let at = |path: &Path, reason: String| CardError { path: Some(path.into()), reason };
         let text = std::fs::read_to_string(path).map_err(|e| at(path, format!("cannot be read ({e})")))?;
         let card = Card::from_toml(&text).map_err(|e| at(path, e.reason))?;
-        let file = path.parent().unwrap_or(Path::new("")).join(&card.file);
-        let onnx = std::fs::read(&file).map_err(|e| {
-            at(path, format!("the network {} that it names cannot be read ({e})", file.display()))
-        })?;
+        let onnx = Card::beside(path, &card.file)?;
         Ok((card, onnx))
+    }
+
+    /// Reads a network that a card names.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn beside(card: &Path, file: &Path) -> Result<Vec<u8>, CardError> {
+        let file = card.parent().unwrap_or(Path::new("")).join(file);
+        std::fs::read(&file).map_err(|e| CardError {
+            path: Some(card.into()),
+            reason: format!("the network {} that it names cannot be read ({e})", file.display()),
+        })
     }
 
     /// Identity of weights and preprocessing together: 16 hexadecimal digits of SHA-256. Templates with different
@@ -263,6 +279,7 @@ mod tests {
             ("'rgb'", "'xyz'", "xyz"),
             ("licence='MIT'", "", "licence"),
             ("name='a'", "name='a'\ncolour=1", "colour"),
+            ("name='a'", "name='a'\nsecond='b.onnx'", "second"),
             (
                 "decode='arcface'",
                 "decode='arcface'\n[thresholds]\nquantiles=[[0.1,0.5],[0.2,0.6]]",

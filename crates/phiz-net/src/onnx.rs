@@ -184,12 +184,16 @@ pub fn export_as(net: &Architecture, weights: &Weights, form: Form) -> Result<Ve
     if net.nodes.iter().any(|n| n.op == Op::Upsample2) {
         graph.message(5, &singles(UPSAMPLE_SCALES, &[4], &[1.0, 1.0, 2.0, 2.0]));
     }
-    let flat = |node: usize| {
-        matches!(net.nodes[node].op, Op::Linear { .. } | Op::GlobalPool | Op::GlobalDepthwise { .. })
-    };
+    let mut flat: Vec<bool> = Vec::new();
+    for node in &net.nodes {
+        flat.push(match node.op {
+            Op::Linear { .. } | Op::GlobalPool | Op::GlobalDepthwise { .. } => true,
+            _ => node.inputs.first().is_some_and(|&i| flat[i]),
+        });
+    }
     graph.message(11, &value_info("image", channels[0], false));
     for output in &net.outputs {
-        graph.message(12, &value_info(&output.name, channels[output.node], flat(output.node)));
+        graph.message(12, &value_info(&output.name, channels[output.node], flat[output.node]));
     }
     let mut opset = Message::default();
     opset.int(2, 17);

@@ -6,8 +6,9 @@
 use crate::graph::{Act, Architecture, Builder, Op};
 
 /// All names that [`by_name`] knows.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     "phiz-detect",
+    "phiz-second",
     "phiz-detect-first",
     "detect-small",
     "detect-large",
@@ -34,6 +35,7 @@ pub fn by_name(name: &str) -> Option<Architecture> {
     let levels = |stem, first, widths, sum| Levels { stem, first, widths, sum }.build(name);
     Some(match name {
         "phiz-detect" => detector(),
+        "phiz-second" => second(),
         "phiz-detect-first" => first_detector(),
         "detect-small" => levels(8, 16, [24, 32, 48], 24),
         "detect-large" => levels(24, 32, [48, 80, 128], 48),
@@ -144,6 +146,39 @@ fn first_detector() -> Architecture {
     widths.heads(b, levels, Act::None)
 }
 
+/// Side in pixels of what [`second`] sees.
+pub const SECOND_SIDE: usize = 112;
+/// About the size (root of the box's area) of the face in the middle of it, in pixels.
+pub const SECOND_FACE: f32 = 60.0;
+/// Pixels in which [`second`] measures.
+pub const SECOND_UNIT: f32 = 32.0;
+
+/// A detector's second look: one face of about [`SECOND_FACE`] pixels, or what was taken for one, in the middle of
+/// [`SECOND_SIDE`]² pixels.
+///
+/// Outputs: `score` `[n, 1]` after the sigmoid; `box` `[n, 4]`, the distances left, top, right, bottom of the picture's
+/// middle; `points` `[n, 10]`, x and y of five landmarks from there; both in [`SECOND_UNIT`] pixels. The last stage of
+/// a cascade (Zhang et al. 2016, MTCNN), which looks at nothing but a face.
+#[must_use]
+pub fn second() -> Architecture {
+    let mut b = Builder::new("phiz-second", 3);
+    let mut x = b.conv("stem", b.input(), 16, 3, 2, 1, Act::Relu);
+    for (stage, channels) in [32, 48, 80].into_iter().enumerate() {
+        x = b.conv(&format!("stage{stage}.down"), x, channels, 3, 2, 1, Act::Relu);
+        x = b.residual(&format!("stage{stage}.block"), x, channels);
+    }
+    // Where something is matters here, so every place of the last map has weights of its own.
+    let mut head = |name: &str, out: usize| {
+        let y = b.conv(&format!("{name}.mix"), x, 96, 1, 1, 1, Act::Relu);
+        let y = b.node(&format!("{name}.places"), Op::GlobalDepthwise { kernel: 7 }, &[y]);
+        b.node(name, Op::Linear { out }, &[y])
+    };
+    let (score, sides, points) = (head("score", 1), head("box", 4), head("points", 10));
+    let score = b.node("score.sigmoid", Op::Sigmoid, &[score]);
+    let sides = b.node("box.exp", Op::Exp, &[sides]);
+    b.finish(&[("score", score), ("box", sides), ("points", points)])
+}
+
 /// Slim dense residual embedder: an aligned 112×112 face to `dim` numbers (not yet of unit length).
 ///
 /// Every place of the last map weighs on its own; at another input size, during training, it is their mean.
@@ -246,7 +281,8 @@ mod tests {
             let net = by_name(name).expect(name);
             assert_eq!(net.name, name);
             net.channels().expect(name);
-            assert!(net.outputs.len() == if name.contains("detect") { 9 } else { 1 }, "{name}");
+            let outputs = if name.contains("detect") { 9 } else { 1 };
+            assert!(net.outputs.len() == if name == "phiz-second" { 3 } else { outputs }, "{name}");
             let mut names: Vec<&String> = net.nodes.iter().map(|n| &n.name).collect();
             names.sort();
             names.dedup();
@@ -261,6 +297,9 @@ mod tests {
         let detector = detector().cost(320, 320);
         assert!(detector.parameters <= 210_000, "{detector:?}");
         assert!(detector.macs <= 150_000_000, "{detector:?}");
+        let second = second().cost(SECOND_SIDE, SECOND_SIDE);
+        assert!(second.parameters <= 270_000, "{second:?}");
+        assert!(second.macs <= 45_000_000, "{second:?}");
         let embedder = embedder(512).cost(112, 112);
         assert!(embedder.macs <= 520_000_000, "{embedder:?}");
         assert!(embedder.parameters <= 4_000_000, "{embedder:?}");

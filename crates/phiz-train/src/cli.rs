@@ -22,6 +22,7 @@ use crate::record::Run;
 use crate::report;
 use crate::run::{self, Ending, Figures, RunOptions, Task};
 use crate::scenes::Scenes;
+use crate::second::SecondTask;
 use crate::select::{self, BackendChoice, DeviceChoice, Job, Precision, Wish};
 use crate::shards::{CROP, Faces};
 use crate::teacher::Teacher;
@@ -41,7 +42,7 @@ pub struct Train {
 enum Command {
     /// Train an embedder on prepared shards (a folder with `train` and `tune` in it)
     Embedder(RunArgs),
-    /// Train a detector on prepared scenes (a folder with `train` and `tune` in it)
+    /// Train a detector, or its second look, on prepared scenes (a folder with `train` and `tune` in it)
     Detector(RunArgs),
     /// Teach an embedder your own people: 2 to 30 photos each, judged before and after
     Tune {
@@ -161,11 +162,16 @@ fn forms() -> impl TypedValueParser<Value = Form> {
 enum Kind {
     Embedder,
     Detector,
+    SecondLook,
 }
 
 impl Kind {
     fn of(net: &Architecture) -> Kind {
-        if net.outputs.len() == 1 { Kind::Embedder } else { Kind::Detector }
+        match net.outputs.len() {
+            1 => Kind::Embedder,
+            3 => Kind::SecondLook,
+            _ => Kind::Detector,
+        }
     }
 }
 
@@ -188,7 +194,7 @@ struct Start<'a> {
 fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
     let recipe = Recipe::open(&args.recipe)?;
     let net = known(&recipe.network)?;
-    if Kind::of(&net) != kind {
+    if (Kind::of(&net) == Kind::Embedder) != (kind == Kind::Embedder) {
         let right = if kind == Kind::Embedder { "detector" } else { "embedder" };
         return Err(TrainError::Recipe(format!("{} is a network for `phiz train {right}`", net.name)));
     }
@@ -227,8 +233,13 @@ impl Job for Start<'_> {
         } else {
             let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
             watch.note(&format!("{} scenes; {} held out", train.len(), tune.len()));
-            let task = DetectTask::new(&train, &tune, &self.recipe);
-            run::run(b, &self.net, &self.recipe, &task, &self.options, watch.as_mut())
+            let (net, recipe, options) = (&self.net, &self.recipe, &self.options);
+            if Kind::of(net) == Kind::SecondLook {
+                let task = SecondTask::new(&train, &tune, recipe);
+                run::run(b, net, recipe, &task, options, watch.as_mut())
+            } else {
+                run::run(b, net, recipe, &DetectTask::new(&train, &tune, recipe), options, watch.as_mut())
+            }
         }?;
         drop(watch);
         let folder = self.args.run.display();
@@ -329,7 +340,11 @@ fn export(
     threads: usize,
 ) -> Result<(), TrainError> {
     let b = Flex::new(select::threads(threads))?;
-    let size = if Kind::of(net) == Kind::Embedder { CROP } else { 320 };
+    let size = match Kind::of(net) {
+        Kind::Embedder => CROP,
+        Kind::Detector => 320,
+        Kind::SecondLook => phiz_net::zoo::SECOND_SIDE,
+    };
     let weights = trained(transfer::Start::open(path, net)?, net)?;
     let other = transfer::unfolded(net, &export::held(net, &weights, form)?)?;
     let mut random = Random::new(1);
@@ -349,11 +364,13 @@ fn export(
                 if Kind::of(net) == Kind::Embedder {
                     let faces = Faces::open(&tune, "tune")?;
                     let dim = net.channels()?[net.outputs[0].node];
-                    Ok(EmbedTask::new(&faces, &faces, &recipe, dim, None)?.evaluate(&b, &model, size))
-                } else {
-                    let scenes = Scenes::open(&tune, "tune")?;
-                    Ok(DetectTask::new(&scenes, &scenes, &recipe).evaluate(&b, &model, size))
+                    return Ok(EmbedTask::new(&faces, &faces, &recipe, dim, None)?.evaluate(&b, &model, size));
                 }
+                let scenes = Scenes::open(&tune, "tune")?;
+                Ok(match Kind::of(net) {
+                    Kind::SecondLook => SecondTask::new(&scenes, &scenes, &recipe).evaluate(&b, &model, size),
+                    _ => DetectTask::new(&scenes, &scenes, &recipe).evaluate(&b, &model, size),
+                })
             })
         };
         println!("held out, trained: {}", listed(&judge(&weights)?));

@@ -25,8 +25,8 @@ pub const LEVELS: [(usize, f32, f32); 3] = [(8, 0.0, 48.0), (16, 32.0, 112.0), (
 
 /// Cells within so many strides of a face's centre stand for it.
 const RADIUS: f32 = 1.5;
-const SIDES_WEIGHT: f64 = 1.0;
-const POINTS_WEIGHT: f64 = 3.0;
+pub(crate) const SIDES_WEIGHT: f64 = 1.0;
+pub(crate) const POINTS_WEIGHT: f64 = 3.0;
 
 /// The task.
 pub struct DetectTask<'a> {
@@ -75,7 +75,7 @@ pub fn assign(
     let cells = side * side;
     let n = faces.len();
     let mut t = CellTargets {
-        shape: [n, side, side],
+        shape: vec![n, side, side],
         positive: vec![0.0; n * cells],
         counts: vec![1.0; n * cells],
         sides: vec![1.0; n * 4 * cells],
@@ -200,7 +200,7 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
                         let found = [centre[0] - d(0), centre[1] - d(1), d(0) + d(2), d(1) + d(3)];
                         let mut overlaps = false;
                         for (face, best) in truth.iter().zip(&mut best) {
-                            let iou = iou(found, face.bbox);
+                            let iou = iou(&found, &face.bbox);
                             overlaps |= iou > 0.2;
                             if iou >= 0.5 && score > best.0 {
                                 let size = (face.bbox[2] * face.bbox[3]).sqrt();
@@ -242,7 +242,7 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
 }
 
 /// Intersection over union of `[x, y, w, h]`.
-fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
+pub(crate) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
     let overlap = along(0) * along(1);
     overlap / (a[2] * a[3] + b[2] * b[3] - overlap).max(1e-6)

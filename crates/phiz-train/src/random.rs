@@ -31,6 +31,13 @@ impl Random {
         )
     }
 
+    /// The generator of something that has a name (FNV-1a of its bytes).
+    pub fn named(seed: u64, name: impl Iterator<Item = u8>) -> Random {
+        let hash =
+            name.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        Random::for_sample(seed, hash, 0)
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         let s = &mut self.0;

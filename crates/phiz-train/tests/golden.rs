@@ -219,7 +219,7 @@ fn losses<B: Backend>(b: &B) {
 fn detector_loss<B: Backend>(b: &B, bad: &mut Vec<String>, case: &LossCase, t: &Targets, rule: ScoreRule) {
     let (name, golden) = (&case.name, &case.golden);
     let target = CellTargets {
-        shape: t.shape,
+        shape: t.shape.to_vec(),
         positive: t.positive.clone(),
         counts: t.counts.clone(),
         sides: t.sides.clone(),

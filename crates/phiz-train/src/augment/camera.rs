@@ -29,19 +29,39 @@ fn darken(picture: &mut [f32], random: &mut Random) {
     let shot = random.between(0.2, 1.2);
     let read = random.between(0.5, 3.0);
     let gain = random.between(1.0, 0.8 / light);
-    for pixel in picture.chunks_exact_mut(3) {
-        for (value, cast) in pixel.iter_mut().zip(cast) {
-            let arrived = value.max(0.0) * light * cast;
-            // The mean of three uniform numbers is close enough to a normal one, and much cheaper.
-            let noise = 2.0 * (random.unit() + random.unit() + random.unit() - 1.5);
-            let seen = arrived + noise * (shot * arrived + read * read).sqrt();
-            *value = seen.round().max(0.0) * gain;
+    Dusk { light, cast, shot, read, gain }.darken(picture, random);
+}
+
+/// How little light there is, and what becomes of it.
+pub(crate) struct Dusk {
+    /// Share of the light that is left.
+    pub light: f32,
+    /// The same of each channel of it.
+    pub cast: [f32; 3],
+    /// Variance of the noise for each unit of light.
+    pub shot: f32,
+    /// Deviation of the noise without light.
+    pub read: f32,
+    /// By how much the picture is lightened again.
+    pub gain: f32,
+}
+
+impl Dusk {
+    pub(crate) fn darken(&self, picture: &mut [f32], random: &mut Random) {
+        for pixel in picture.chunks_exact_mut(3) {
+            for (value, cast) in pixel.iter_mut().zip(self.cast) {
+                let arrived = value.max(0.0) * self.light * cast;
+                // The mean of three uniform numbers is close enough to a normal one, and much cheaper.
+                let noise = 2.0 * (random.unit() + random.unit() + random.unit() - 1.5);
+                let seen = arrived + noise * (self.shot * arrived + self.read * self.read).sqrt();
+                *value = seen.round().max(0.0) * self.gain;
+            }
         }
     }
 }
 
 /// Gaussian blur, along rows and then along columns; the edge is repeated.
-fn blur(picture: &mut [f32], side: usize, sigma: f32) {
+pub(crate) fn blur(picture: &mut [f32], side: usize, sigma: f32) {
     let radius = (2.5 * sigma).ceil().max(1.0) as usize;
     let mut kernel: Vec<f32> =
         (0..=2 * radius).map(|i| (-0.5 * ((i as f32 - radius as f32) / sigma).powi(2)).exp()).collect();

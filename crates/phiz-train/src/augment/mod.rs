@@ -5,7 +5,7 @@
 //! colour, grey and noise; light, focus and motion; erased rectangles; and the compression of the file. Everything follows from one [`Random`], so a sample can be repeated; [`EFFECTS`] lists
 //! every change, for tests and for sheets to look at.
 
-mod camera;
+pub(crate) mod camera;
 mod strength;
 pub mod wear;
 

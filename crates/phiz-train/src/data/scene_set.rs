@@ -129,7 +129,7 @@ impl SceneSet {
         self.files.get_mut(split).ok_or_else(|| TrainError::file(&self.folder, &"cannot be written"))
     }
 
-    /// Adds a picture with its faces.
+    /// Adds a picture with its faces and what a detector took for some.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -139,6 +139,7 @@ impl SceneSet {
         path: &str,
         picture: &Image,
         faces: &[Marked],
+        candidates: &[[f32; 4]],
     ) -> Result<(), TrainError> {
         self.file(split)?;
         let share = self.state.splits.entry(split.into()).or_default();
@@ -149,6 +150,7 @@ impl SceneSet {
             width: picture.width() as usize,
             height: picture.height() as usize,
             faces: faces.to_vec(),
+            candidates: candidates.to_vec(),
         };
         let line = serde_json::to_string(&scene).unwrap_or_default() + "\n";
         share.scenes += 1;
@@ -221,7 +223,8 @@ mod tests {
     }
 
     fn add(set: &mut SceneSet, level: u8) {
-        set.add("train", &format!("{level}.jpg"), &picture(level), &[face(true), face(false)]).expect("adds");
+        set.add("train", &format!("{level}.jpg"), &picture(level), &[face(true), face(false)], &[])
+            .expect("adds");
         set.photo_done().expect("goes on");
     }
 

@@ -42,11 +42,9 @@ pub fn divide(paths: &[&str], people: &[&str], splits: &mut [String], shares: Sh
     }
 }
 
-/// A place in `[0, 1)` for a name (FNV-1a, then the generator's own mixing).
+/// A place in `[0, 1)` for a name.
 fn place(seed: u64, kind: &str, name: &str) -> f32 {
-    let bytes = kind.bytes().chain([0]).chain(name.bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    Random::for_sample(seed, hash, 0).unit()
+    Random::named(seed, kind.bytes().chain([0]).chain(name.bytes())).unit()
 }
 
 #[cfg(test)]

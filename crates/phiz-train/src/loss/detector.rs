@@ -28,11 +28,11 @@ pub struct ScoreRule {
 /// Below this the root's target does not fall: an overlap of nothing is no certainty of nothing.
 const LEAST_OVERLAP: f64 = 1e-6;
 
-/// What the cells of one stride should say; all maps have the batch's `[n, channels, h, w]`.
+/// What the cells of one stride should say; all maps have the batch's `[n, channels, h, w]`, or `[n, channels]`.
 #[derive(Clone, Debug, Default)]
 pub struct CellTargets {
-    /// Batch, height, width.
-    pub shape: [usize; 3],
+    /// Batch, then height and width, or nothing more if a whole picture has one answer.
+    pub shape: Vec<usize>,
     /// 1 where a cell stands for a face, else 0: `[n, 1, h, w]`.
     pub positive: Vec<f32>,
     /// 0 where nothing may be learnt of the score (a half-hidden face): `[n, 1, h, w]`.
@@ -64,8 +64,11 @@ pub fn loss<B: Backend>(
     target: &CellTargets,
     rule: ScoreRule,
 ) -> DetectorLoss<B::Tensor> {
-    let [n, h, w] = target.shape;
-    let map = |data: &[f32], channels: usize| b.constant(data, &[n, channels, h, w]);
+    let map = |data: &[f32], channels: usize| {
+        let mut shape = target.shape.clone();
+        shape.insert(1, channels);
+        b.constant(data, &shape)
+    };
     let positive = map(&target.positive, 1);
     let weight =
         |(counts, positive): (&f32, &f32)| if *positive > 0.0 { *counts } else { rule.background * counts };

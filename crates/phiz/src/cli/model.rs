@@ -80,8 +80,11 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 fn known_network(name: &str, net: &Architecture, measure: bool) -> Result<Row, Failure> {
-    let embeds = net.outputs.len() == 1;
-    let (side, task) = if embeds { (112, "embed") } else { (DETECTOR_SIDE, "detect") };
+    let (side, task) = match net.outputs.len() {
+        1 => (112, "embed"),
+        3 => (zoo::SECOND_SIDE, "second"),
+        _ => (DETECTOR_SIDE, "detect"),
+    };
     let cost = net.cost(side, side);
     let macs = cost.macs as f64 / 1e6;
     let line = format!("{name:<20} {task:<8} {side:>4} {:>10} {macs:>8.0}", cost.parameters);

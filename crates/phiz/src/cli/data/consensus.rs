@@ -1,22 +1,22 @@
-//! A face looked at several times: at two sizes, each also mirrored. Where the looks agree is where the face is;
-//! a face that few of them see is doubtful.
+//! A face looked at several times: at up to three sizes, each also mirrored. Where the looks agree is where the face
+//! is; a face that few of them see is doubtful.
 
 use phiz_face::iou;
 use phiz_image::Similarity;
 
-use crate::{DetectOptions, Detection, Engine, FaceError, Image};
+use crate::{Detection, Engine, FaceError, Image};
 
 /// Height of the face in pixels and side of the view.
-const VIEWS: [(f32, u32); 2] = [(72.0, 192), (110.0, 256)];
-/// How often a face is looked at.
-pub(crate) const LOOKS: usize = 2 * VIEWS.len();
+const VIEWS: [(f32, u32); 3] = [(72.0, 192), (110.0, 256), (170.0, 384)];
+/// A face is not enlarged more often than this, except for the first view: there is no more to see.
+const LARGEST_ZOOM: f32 = 4.0;
 
 /// What the looks come to.
 pub(crate) struct Refined {
     pub(crate) bbox: [f32; 4],
     pub(crate) landmarks: [[f32; 2]; 5],
-    /// Looks that saw the face, of [`LOOKS`].
-    pub(crate) votes: usize,
+    /// The share of looks that saw the face.
+    pub(crate) agreed: f32,
 }
 
 /// Looks again at a face that was found in `picture` (whose pixels are its own), with scores down to `floor`; the
@@ -30,18 +30,22 @@ pub(crate) fn refine(
     found: &Detection,
     floor: f32,
 ) -> Result<Refined, FaceError> {
-    let options = DetectOptions { score: Some(floor), ..DetectOptions::default() };
     let size = found.size().max(1.0);
     let [x, y, w, h] = found.bbox;
     let mut seen: Vec<Detection> = Vec::new();
+    let mut looks = 0;
     for (face, side) in VIEWS {
+        if looks > 0 && face > LARGEST_ZOOM * size {
+            break;
+        }
         let (zoom, half) = (face / size, side as f32 / 2.0);
         let (tx, ty) = (half - zoom * (x + w / 2.0), half - zoom * (y + h / 2.0));
         let view = picture.warp(&Similarity { a: zoom, b: 0.0, tx, ty }, side, side);
         let back = |[u, v]: [f32; 2]| [(u - tx) / zoom, (v - ty) / zoom];
         for mirror in [false, true] {
-            let looked_at = if mirror { view.mirrored() } else { view.clone() };
-            let all = engine.detect(&looked_at, &options)?.into_iter().map(|d| {
+            looks += 1;
+            let shown = if mirror { engine.look(&view.mirrored(), floor) } else { engine.look(&view, floor) };
+            let all = shown?.into_iter().map(|d| {
                 let d = if mirror { d.mirrored(side as f32) } else { d };
                 let [left, top] = back([d.bbox[0], d.bbox[1]]);
                 let bbox = [left, top, d.bbox[2] / zoom, d.bbox[3] / zoom];
@@ -52,7 +56,7 @@ pub(crate) fn refine(
         }
     }
     if seen.is_empty() {
-        return Ok(Refined { bbox: found.bbox, landmarks: found.landmarks, votes: 0 });
+        return Ok(Refined { bbox: found.bbox, landmarks: found.landmarks, agreed: 0.0 });
     }
     let total: f32 = seen.iter().map(|d| d.score * d.score).sum();
     let (mut bbox, mut landmarks) = ([0.0; 4], [[0.0; 2]; 5]);
@@ -63,5 +67,5 @@ pub(crate) fn refine(
             sum.iter_mut().zip(point).for_each(|(sum, v)| *sum += weight * v);
         }
     }
-    Ok(Refined { bbox, landmarks, votes: seen.len() })
+    Ok(Refined { bbox, landmarks, agreed: seen.len() as f32 / looks as f32 })
 }

@@ -8,7 +8,7 @@ use phiz_face::{TEMPLATE_POINTS, quality};
 use phiz_image::Limits;
 use phiz_train::data::inputs::{Photo, Source};
 
-use super::consensus::{self, LOOKS};
+use super::consensus;
 use crate::cli::faces::{self, Looking, Problem};
 use crate::{DecodeOptions, Detection, Engine, Image};
 
@@ -27,7 +27,7 @@ pub(crate) struct Cutting {
     /// The photos are squashed and once had this shape, as 178:218
     #[arg(long, value_name = "W:H")]
     restore: Option<Shape>,
-    /// Look four times at each face and take the mean landmarks: better crops, four times as long
+    /// Look at each face up to six times and take the mean landmarks: better crops, more time
     #[arg(long)]
     careful: bool,
     /// Fewer pixels between the eyes are too few
@@ -125,7 +125,7 @@ impl Cutting {
         let mut face = self.meant(&found, &picture, boxed)?.clone();
         if self.careful {
             let refined = consensus::refine(engine, &picture, &face, 0.3)?;
-            if refined.votes * 4 >= LOOKS * 3 {
+            if refined.agreed >= 0.75 {
                 (face.bbox, face.landmarks) = (refined.bbox, refined.landmarks);
             }
         }

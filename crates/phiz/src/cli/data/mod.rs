@@ -15,8 +15,10 @@ use super::{Done, Failure, Shared};
 use crate::{Engine, Model};
 
 mod check;
+mod composites;
 mod consensus;
 mod cut;
+mod degrade;
 mod list;
 mod prepare;
 mod preview;
@@ -40,6 +42,10 @@ enum Command {
     Prepare(prepare::Arguments),
     /// Make what a detector is trained on: scenes with the boxes and landmarks of their faces
     Scenes(scenes::Arguments),
+    /// Compose scenes whose every face is known, to judge a detector by
+    Composites(composites::Arguments),
+    /// Make bad photos of good ones, to see what they cost
+    Degrade(degrade::Arguments),
     /// Show what training makes of prepared data, on one sheet
     Preview(preview::Arguments),
 }
@@ -50,6 +56,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         Command::Split(arguments) => split::run(arguments),
         Command::Prepare(arguments) => prepare::run(arguments, shared),
         Command::Scenes(arguments) => scenes::run(arguments, shared),
+        Command::Composites(arguments) => composites::run(arguments, shared),
+        Command::Degrade(arguments) => degrade::run(arguments, shared),
         Command::Preview(arguments) => preview::run(arguments),
     }
 }

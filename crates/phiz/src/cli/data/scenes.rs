@@ -15,12 +15,12 @@ use phiz_train::scenes::Marked;
 use phiz_train::shards::LeftOut;
 use serde_json::json;
 
-use super::consensus::{LOOKS, refine};
+use super::consensus::refine;
 use super::cut::{anew, open};
 use super::{Inputs, Wanted, fingerprint};
 use crate::cli::faces::Problem;
 use crate::cli::{Done, Failure, Shared, photos};
-use crate::{DetectOptions, Detection, Engine, Image};
+use crate::{DetectOptions, Detection, Engine, Image, Model};
 
 /// Arguments of `phiz data scenes`.
 #[derive(Args)]
@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     wanted: Wanted,
     #[command(flatten)]
     marking: Marking,
+    /// Also note what this detector's first looks take for faces, rightly or not: its second look is trained on them
+    #[arg(long, value_name = "CARD")]
+    candidates: Option<PathBuf>,
     /// Make a set again that was made in another way
     #[arg(long)]
     redo: bool,
@@ -65,6 +68,8 @@ struct Marking {
     bodies: bool,
 }
 
+/// First looks are noted as candidates from this score on.
+const CANDIDATE: f32 = 0.08;
 /// Boxes that the list gives with a side below this are not learnt: nobody could.
 const TOO_SMALL: f32 = 5.0;
 /// What is below a face is worth a picture of its own from so many rows on.
@@ -75,6 +80,7 @@ struct Piece {
     path: String,
     picture: Image,
     faces: Vec<Marked>,
+    candidates: Vec<[f32; 4]>,
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
@@ -82,7 +88,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     arguments.wanted.choose(&mut sets)?;
     let all: Vec<Photo> = sets.into_iter().flat_map(|set| set.photos).collect();
     let (engine, models) = super::engine(shared, None)?;
-    let from = fingerprint(&format!("1 {models} {:?}", arguments.marking), all.iter());
+    let judged = arguments.candidates.as_deref().map(Model::open).transpose()?;
+    let judged_id = judged.as_ref().map(Model::id);
+    let judged = judged.map(|model| Engine::builder().detector(model).build()).transpose()?;
+    let from = fingerprint(&format!("2 {models} {judged_id:?} {:?}", arguments.marking), all.iter());
     let out = &arguments.out;
     std::fs::create_dir_all(out).map_err(|e| Failure::writing(out, &e))?;
     let mut set = SceneSet::open(out, &from, arguments.redo)?;
@@ -92,12 +101,21 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     }
     let rest = all.get(begun..).unwrap_or_default();
     let bar = shared.progress(rest.len());
-    let work = |photo: &Photo| arguments.marking.mark(&engine, photo);
+    let work = |photo: &Photo| -> Result<Vec<Piece>, Problem> {
+        let mut pieces = arguments.marking.mark(&engine, photo)?;
+        if let Some(judged) = &judged {
+            for piece in &mut pieces {
+                let found = judged.candidates(&piece.picture, arguments.marking.min_face, CANDIDATE)?;
+                piece.candidates = found.iter().map(|d| d.bbox).collect();
+            }
+        }
+        Ok(pieces)
+    };
     photos::in_order(rest, shared.threads()?, &bar, work, |photo, pieces| {
         match pieces {
             Ok(pieces) => {
                 for piece in &pieces {
-                    set.add(&photo.split, &piece.path, &piece.picture, &piece.faces)?;
+                    set.add(&photo.split, &piece.path, &piece.picture, &piece.faces, &piece.candidates)?;
                 }
             }
             Err(problem) if problem.kind == "model" => {
@@ -139,7 +157,12 @@ impl Marking {
         let size = |length: u32| ((length as f32 * shrunk).round() as u32).max(1);
         let picture = anew(&original.resize(size(original.width()), size(original.height())));
         if photo.shows_none {
-            return Ok(vec![Piece { path: photo.path.clone(), picture, faces: Vec::new() }]);
+            return Ok(vec![Piece {
+                path: photo.path.clone(),
+                picture,
+                faces: Vec::new(),
+                candidates: Vec::new(),
+            }]);
         }
         let given: Vec<[f32; 4]> = photo.boxes.iter().map(|b| b.map(|v| v * shrunk)).collect();
         let options =
@@ -151,9 +174,16 @@ impl Marking {
             return Err(Problem::new("no_face", "no face is sure enough to be learnt", hint));
         }
         let body = self.bodies.then(|| below(&picture, &faces)).flatten();
-        let body =
-            body.map(|picture| Piece { path: format!("{}#body", photo.path), picture, faces: Vec::new() });
-        Ok([Piece { path: photo.path.clone(), picture, faces }].into_iter().chain(body).collect())
+        let body = body.map(|picture| Piece {
+            path: format!("{}#body", photo.path),
+            picture,
+            faces: Vec::new(),
+            candidates: Vec::new(),
+        });
+        Ok([Piece { path: photo.path.clone(), picture, faces, candidates: Vec::new() }]
+            .into_iter()
+            .chain(body)
+            .collect())
     }
 
     fn faces(
@@ -174,7 +204,7 @@ impl Marking {
                 used[best] = true;
                 let refined = refine(engine, picture, &found[best], self.floor)?;
                 // Half of the looks see it, or the whole picture does clearly.
-                if refined.votes * 2 >= LOOKS || refined.votes > 0 && found[best].score > 0.6 {
+                if refined.agreed >= 0.5 || refined.agreed > 0.0 && found[best].score > 0.6 {
                     face.points = refined.landmarks.concat();
                 }
             }
@@ -185,11 +215,11 @@ impl Marking {
                 continue;
             }
             let refined = refine(engine, picture, detection, self.floor)?;
-            let agreed = refined.votes * 2 >= LOOKS;
+            let agreed = refined.agreed >= 0.5;
             faces.push(Marked {
                 bbox: refined.bbox,
                 points: if agreed { refined.landmarks.concat() } else { Vec::new() },
-                sure: detection.score >= self.sure && refined.votes * 4 >= LOOKS * 3,
+                sure: detection.score >= self.sure && refined.agreed >= 0.75,
             });
         }
         Ok(faces)
