@@ -10,7 +10,8 @@ use phiz_image::Image;
 use crate::detect::iou;
 use crate::error::TrainError;
 use crate::random::Random;
-use crate::scenes::{Marked, Placed, Scene, Scenes};
+use crate::scenes::paint::Placed;
+use crate::scenes::{Marked, Scene, Scenes};
 
 /// Most faces of a scene.
 const MOST: f32 = 50.0;

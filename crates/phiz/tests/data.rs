@@ -188,7 +188,9 @@ fn photos_become_scenes_with_boxes_and_landmarks() {
     list += "none.png,,,no face\n";
     std::fs::write(desk.path("list.csv"), list).unwrap();
 
-    let report = desk.json(0, &["scenes", "list.csv", "--out", "scenes"]).remove(0);
+    let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/phiz-detect.toml");
+    let marking = ["scenes", "list.csv", "--out", "scenes", "--candidates", card.to_str().unwrap()];
+    let report = desk.json(0, &marking).remove(0);
     assert_eq!(report["splits"]["train"]["scenes"], 5, "{report}");
     let scenes = Scenes::open(&desk.path("scenes/train"), "train").unwrap();
     assert_eq!(scenes.len(), 5);
@@ -210,14 +212,48 @@ fn photos_become_scenes_with_boxes_and_landmarks() {
                 let off = (point[0] - truth[0]).hypot(point[1] - truth[1]);
                 assert!(off < 0.15 * face.bbox[3], "{off} pixels off: {line}");
             }
+            let mut candidates = scene["candidates"].as_array().unwrap().iter().map(numbers);
+            assert!(
+                candidates.any(|b| phiz_face::iou(&[b[0], b[1], b[2], b[3]], &face.bbox) > 0.5),
+                "{line}"
+            );
         }
     }
     // The same again has nothing to do; another way of marking is refused.
-    let (_, err) = desk.run(0, &["scenes", "list.csv", "--out", "scenes"]);
+    let (_, err) = desk.run(0, &marking);
     assert!(err.contains("5 of 5 photos are there already"), "{err}");
-    let (_, err) = desk.run(2, &["scenes", "list.csv", "--out", "scenes", "--side", "320"]);
+    let (_, err) = desk.run(2, &[&marking[..], &["--side", "320"]].concat());
     assert!(err.contains("--redo"), "{err}");
     desk.run(0, &["preview", "scenes", "--out", "sheet.png", "--columns", "2", "--size", "160"]);
+
+    let (out, _) =
+        desk.run(0, &["composites", "scenes/train", "--out", "composites", "--count", "4", "--seed", "3"]);
+    assert!(out.contains("4 pictures"), "{out}");
+    let list = std::fs::read_to_string(desk.path("composites/composites.csv")).unwrap();
+    let mut boxes = 0;
+    for row in list.lines().skip(1) {
+        let [name, split, faces] = row.splitn(3, ',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        assert_eq!(split, "train");
+        let picture = desk.path("composites").join(name);
+        Image::open(&picture, &DecodeOptions::default()).unwrap();
+        boxes += faces.split(';').count();
+    }
+    assert!(list.lines().count() == 5 && boxes > 4, "{list}");
+}
+
+#[test]
+fn bad_photos_are_made_of_good_ones() {
+    let desk = Desk::new();
+    desk.people(1, 2);
+    desk.save("people/P1/none.jpg", &Image::from_rgb(64, 64, vec![90; 12_288]).unwrap());
+    let (out, err) = desk.run(1, &["degrade", "people", "--how", "small", "--out", "small"]);
+    assert!(out.contains("2 photos, 1 left out") && err.contains("none.jpg"), "{out}{err}");
+    for photo in ["0.jpg", "1.jpg"] {
+        let small = Image::open(&desk.path("small/P1").join(photo), &DecodeOptions::default()).unwrap();
+        let engine = phiz::Engine::new().unwrap();
+        let found = engine.detect(&small, &phiz::DetectOptions::default()).unwrap();
+        assert!(found.iter().any(|f| (17.0..32.0).contains(&f.size())), "{found:?}");
+    }
 }
 
 #[test]
