@@ -190,8 +190,10 @@ impl Card {
         if card.output.decode == Decode::Arcface && sides != [112, 112] {
             return Err(wrong("an embedder's input.width and input.height must be 112".into()));
         }
-        if card.second.is_some() && card.output.decode == Decode::Arcface {
-            return Err(wrong("second is for detectors: an embedder looks once".into()));
+        if card.second.is_some() && card.output.decode != Decode::Phiz {
+            return Err(wrong(
+                "second is for detectors with output.decode = \"phiz\": others look once".into(),
+            ));
         }
         if sides.iter().any(|s| *s > 8192) {
             return Err(wrong("input.width and input.height must be at most 8192".into()));

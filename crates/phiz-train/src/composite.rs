@@ -7,7 +7,6 @@
 
 use phiz_image::Image;
 
-use crate::detect::iou;
 use crate::error::TrainError;
 use crate::random::Random;
 use crate::scenes::paint::Placed;
@@ -23,6 +22,8 @@ const TURN: f32 = std::f32::consts::FRAC_PI_4;
 const ENLARGED: f32 = 1.5;
 /// Boxes overlap at most so much.
 const OVERLAP: f32 = 0.05;
+/// Backgrounds have at least so many pixels a side.
+const LEAST_BACKGROUND: usize = 16;
 /// Places that are tried for each face.
 const TRIES: usize = 40;
 
@@ -45,7 +46,8 @@ impl<'a> Composer<'a> {
             .flat_map(|s| s.faces.iter().map(move |f| (s, f)))
             .filter(|(_, f)| f.sure && f.points.len() == 10)
             .collect();
-        let backgrounds: Vec<_> = all.iter().filter(|s| s.faces.is_empty()).collect();
+        let roomy = |s: &&Scene| s.faces.is_empty() && s.width.min(s.height) >= LEAST_BACKGROUND;
+        let backgrounds: Vec<_> = all.iter().filter(roomy).collect();
         if faces.is_empty() || backgrounds.is_empty() {
             let reason = format!(
                 "composites need faces with landmarks and photos noted `no face`; the set has {} and {}",
@@ -91,8 +93,9 @@ impl<'a> Composer<'a> {
             zoom: cover * 1.01,
             angle: 0.0,
             flip: random.chance(0.5),
+            coarse: 1,
         };
-        self.scenes.blend(s, &placed, 1, [0, 0, width, height], canvas, width, |_, _| 1.0);
+        self.scenes.blend(s, &placed, [0, 0, width, height], canvas, width, |_, _| 1.0);
     }
 
     /// Pastes a face where there is room for it.
@@ -120,6 +123,7 @@ impl<'a> Composer<'a> {
                 zoom,
                 angle: random.between(-TURN, TURN),
                 flip: random.chance(0.5),
+                coarse: 1,
             };
             let face = placed.face(source);
             let [left, top, across, down] = face.bbox;
@@ -128,7 +132,7 @@ impl<'a> Composer<'a> {
             if !inside || others.iter().any(|o| overlaps(&o.bbox, &face.bbox)) {
                 continue;
             }
-            self.paste(canvas, width, height, scene, source, &placed, random);
+            self.paste(canvas, width, scene, source, &placed, random);
             if random.chance(0.2) {
                 occlude(canvas, width, &face, random);
             }
@@ -137,12 +141,11 @@ impl<'a> Composer<'a> {
         None
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one private caller, each argument another kind of thing")]
+    /// Draws a head in a light of its own.
     fn paste(
         &self,
         canvas: &mut [f32],
         width: usize,
-        height: usize,
         scene: &Scene,
         source: &Marked,
         placed: &Placed,
@@ -155,6 +158,7 @@ impl<'a> Composer<'a> {
         let [cx, cy] = placed.target;
         let from = |v: f32| (v - reach).max(0.0) as usize;
         let to = |v: f32, most: usize| ((v + reach).max(0.0) as usize).min(most);
+        let height = canvas.len() / 3 / width;
         let (x0, y0, x1, y1) = (from(cx), from(cy), to(cx, width), to(cy, height));
         let (sin, cos) = placed.angle.sin_cos();
         let share = |x: f32, y: f32| {
@@ -164,15 +168,16 @@ impl<'a> Composer<'a> {
             ((1.0 - away) / 0.15).clamp(0.0, 1.0)
         };
         let rect = [x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0)];
-        let before: Vec<f32> = canvas.to_vec();
-        self.scenes.blend(scene, placed, 1, rect, canvas, width, share);
+        let rows = y0 * width * 3..y1.max(y0) * width * 3;
+        let before = canvas[rows.clone()].to_vec();
+        self.scenes.blend(scene, placed, rect, canvas, width, share);
         let (gain, offset) = (random.between(0.6, 1.25), random.between(-25.0, 25.0));
         for y in y0..y1 {
             for x in x0..x1 {
                 let much = share(x as f32 + 0.5, y as f32 + 0.5);
                 for c in 0..3 {
                     let i = (y * width + x) * 3 + c;
-                    if (canvas[i] - before[i]).abs() > 0.0 {
+                    if (canvas[i] - before[i - rows.start]).abs() > 0.0 {
                         canvas[i] += much * (canvas[i] * (gain - 1.0) + offset);
                     }
                 }
@@ -185,7 +190,7 @@ impl<'a> Composer<'a> {
 fn overlaps(a: &[f32; 4], b: &[f32; 4]) -> bool {
     let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
     let smaller = (a[2] * a[3]).min(b[2] * b[3]);
-    iou(a, b) > OVERLAP || along(0) * along(1) > OVERLAP * smaller
+    along(0) * along(1) > OVERLAP * smaller
 }
 
 /// Puts something of one colour before a fifth to two fifths of a face, from one side.

@@ -117,7 +117,7 @@ mod tests {
 
     fn spread(image: &Image, x: u32, y: u32, w: u32, h: u32) -> (f32, f32) {
         let part = image.crop(x, y, w, h).expect("lies within");
-        let values: Vec<f32> = part.pixels().iter().skip(2).step_by(3).map(|v| f32::from(*v)).collect();
+        let values: Vec<f32> = part.pixels().chunks_exact(3).map(|p| f32::from(p[2])).collect();
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let away: f32 = values.iter().map(|v| (v - mean).abs()).sum();
         (mean, away / values.len() as f32)

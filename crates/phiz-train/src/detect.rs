@@ -25,8 +25,8 @@ pub const LEVELS: [(usize, f32, f32); 3] = [(8, 0.0, 48.0), (16, 32.0, 112.0), (
 
 /// Cells within so many strides of a face's centre stand for it.
 const RADIUS: f32 = 1.5;
-pub(crate) const SIDES_WEIGHT: f64 = 1.0;
-pub(crate) const POINTS_WEIGHT: f64 = 3.0;
+const SIDES_WEIGHT: f64 = 1.0;
+const POINTS_WEIGHT: f64 = 3.0;
 
 /// The task.
 pub struct DetectTask<'a> {
@@ -62,6 +62,21 @@ impl<'a> DetectTask<'a> {
         let targets = LEVELS.iter().map(|&level| assign(&faces, size, level)).collect();
         DetectBatch { pictures, size, targets, faces }
     }
+}
+
+/// The loss of a batch and its parts, from the sums over its cells of score, boxes and landmarks.
+pub(crate) fn weighed<B: Backend>(
+    b: &B,
+    [score, sides, points]: &[B::Tensor; 3],
+    positives: f32,
+    with_points: usize,
+) -> Loss<B::Tensor> {
+    let count = f64::from(positives.max(1.0));
+    let score = b.affine(score, 1.0 / count, 0.0);
+    let sides = b.affine(sides, SIDES_WEIGHT / count, 0.0);
+    let points = b.affine(points, POINTS_WEIGHT / with_points.max(1) as f64, 0.0);
+    let total = b.add(&score, &b.add(&sides, &points));
+    (total, vec![("score".into(), score), ("sides".into(), sides), ("points".into(), points)])
 }
 
 /// What the cells of one stride should say about a batch's faces.
@@ -166,13 +181,8 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
                 Some(sums) => [0, 1, 2].map(|i| b.add(&sums[i], &parts[i])),
             });
         }
-        let [score, sides, points] = sums.unwrap_or_else(|| [0; 3].map(|_| b.constant(&[0.0], &[1])));
-        let count = f64::from(positives.max(1.0));
-        let score = b.affine(&score, 1.0 / count, 0.0);
-        let sides = b.affine(&sides, SIDES_WEIGHT / count, 0.0);
-        let points = b.affine(&points, POINTS_WEIGHT / with_points.max(1) as f64, 0.0);
-        let total = b.add(&score, &b.add(&sides, &points));
-        Ok((total, vec![("score".into(), score), ("sides".into(), sides), ("points".into(), points)]))
+        let sums = sums.unwrap_or_else(|| [0; 3].map(|_| b.constant(&[0.0], &[1])));
+        Ok(weighed(b, &sums, positives, with_points))
     }
 
     /// On composed pictures: the share of faces that some cell above 0.5 covers with IoU ≥ 0.5, the mean landmark

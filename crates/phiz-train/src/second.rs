@@ -8,7 +8,7 @@ use phiz_net::onnx::Weights;
 use phiz_net::zoo::{SECOND_FACE as FACE, SECOND_SIDE as SIDE, SECOND_UNIT as UNIT};
 
 use crate::backend::Backend;
-use crate::detect::{MEAN, POINTS_WEIGHT, SIDES_WEIGHT, STD, iou};
+use crate::detect::{MEAN, STD, iou, weighed};
 use crate::error::TrainError;
 use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
@@ -110,13 +110,8 @@ impl<B: Backend> Task<B> for SecondTask<'_> {
         let target = targets(&batch.faces);
         let rule = self.recipe.detect.rule();
         let l = detector::loss(b, &outputs[0], &outputs[1], &outputs[2], &target, rule);
-        let positives = f64::from(target.positive.iter().sum::<f32>().max(1.0));
-        let pointed = target.point_weight.iter().filter(|w| **w > 0.0).count().max(1) as f64;
-        let score = b.affine(&l.score, 1.0 / positives, 0.0);
-        let sides = b.affine(&l.sides, SIDES_WEIGHT / positives, 0.0);
-        let points = b.affine(&l.points, POINTS_WEIGHT / pointed, 0.0);
-        let total = b.add(&score, &b.add(&sides, &points));
-        Ok((total, vec![("score".into(), score), ("sides".into(), sides), ("points".into(), points)]))
+        let pointed = target.point_weight.iter().filter(|w| **w > 0.0).count();
+        Ok(weighed(b, &[l.score, l.sides, l.points], target.positive.iter().sum(), pointed))
     }
 
     /// On held-out views: faces with a score above 0.5 and others below it, the mean overlap of boxes, and the mean

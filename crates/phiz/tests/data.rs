@@ -230,15 +230,17 @@ fn photos_become_scenes_with_boxes_and_landmarks() {
         desk.run(0, &["composites", "scenes/train", "--out", "composites", "--count", "4", "--seed", "3"]);
     assert!(out.contains("4 pictures"), "{out}");
     let list = std::fs::read_to_string(desk.path("composites/composites.csv")).unwrap();
+    let (header, rows) = list.split_once('\n').unwrap();
+    assert_eq!(header, "path,split,boxes");
     let mut boxes = 0;
-    for row in list.lines().skip(1) {
+    for row in rows.lines() {
         let [name, split, faces] = row.splitn(3, ',').collect::<Vec<_>>()[..] else { panic!("{row}") };
         assert_eq!(split, "train");
         let picture = desk.path("composites").join(name);
         Image::open(&picture, &DecodeOptions::default()).unwrap();
         boxes += faces.split(';').count();
     }
-    assert!(list.lines().count() == 5 && boxes > 4, "{list}");
+    assert!(rows.lines().count() == 4 && boxes > 4, "{list}");
 }
 
 #[test]
@@ -254,6 +256,15 @@ fn bad_photos_are_made_of_good_ones() {
         let found = engine.detect(&small, &phiz::DetectOptions::default()).unwrap();
         assert!(found.iter().any(|f| (17.0..32.0).contains(&f.size())), "{found:?}");
     }
+    // Neither the photos nor what is there are written over, and no list leads elsewhere.
+    for out in ["people", "small"] {
+        let (_, err) = desk.run(2, &["degrade", "people", "--how", "dark", "--out", out]);
+        assert!(err.contains("not overwritten"), "{err}");
+    }
+    std::fs::create_dir(desk.path("lists")).unwrap();
+    std::fs::write(desk.path("lists/list.csv"), "path\n../people/P1/0.jpg\n").unwrap();
+    let (_, err) = desk.run(2, &["degrade", "lists/list.csv", "--how", "dark", "--out", "a/b"]);
+    assert!(err.contains("leads out"), "{err}");
 }
 
 #[test]

@@ -98,8 +98,8 @@ impl Scenes {
             start + length / 2.0 + random.between(-1.0, 1.0) * free
         };
         let target = [place(left, width), place(top, height)];
-        let placed = Placed { focus, target, zoom, angle, flip: random.chance(0.5) };
-        self.draw(s, &placed, 1, rect, canvas);
+        let placed = Placed { focus, target, zoom, angle, flip: random.chance(0.5), coarse: 1 };
+        self.draw(s, &placed, rect, canvas);
         for face in &s.faces {
             let mut face = placed.face(face);
             let [x, y, w, h] = face.bbox;

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::detect::iou;
 use crate::error::TrainError;
 
+/// Coordinates beyond this many pixels are of no picture.
+const LARGEST: f32 = 1e5;
+
 /// A face of a scene or of a composed picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Marked {
@@ -85,6 +88,15 @@ impl Scenes {
             }
             if scene.faces.iter().any(|f| !(f.points.is_empty() || f.points.len() == 10)) {
                 return Err(bad("a face has neither no points nor ten numbers".into()));
+            }
+            let bad_box = |b: &[f32; 4]| b.iter().any(|v| v.abs() > LARGEST);
+            let bad_face = |f: &Marked| {
+                bad_box(&f.bbox)
+                    || f.points.iter().any(|v| v.abs() > LARGEST)
+                    || f.sure && f.bbox[2].min(f.bbox[3]) <= 0.0
+            };
+            if scene.faces.iter().any(bad_face) || scene.candidates.iter().any(bad_box) {
+                return Err(bad(format!("a box is empty, or a number beyond {LARGEST}")));
             }
             scenes.push(scene);
         }
@@ -162,5 +174,28 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("scenes.bin"), &pixels).expect("writes");
         std::fs::write(folder.path().join("scenes.jsonl"), lines.join("\n")).expect("writes");
         Scenes::open(folder.path(), "train").expect("opens")
+    }
+
+    #[test]
+    fn boxes_of_no_picture_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("scenes.bin"), [0u8; 12]).expect("writes");
+        let open = |face: &str, candidate: &str| {
+            let line = format!(
+                r#"{{"split":"train","offset":0,"width":2,"height":2,"faces":[{{"box":{face},"points":[],"sure":true}}],"candidates":[{candidate}]}}"#
+            );
+            std::fs::write(folder.path().join("scenes.jsonl"), line).expect("writes");
+            Scenes::open(folder.path(), "train").map(|_| ()).map_err(|e| e.to_string())
+        };
+        open("[0,0,2,2]", "[0,0,1,1]").expect("opens");
+        for (face, candidate) in [
+            ("[0,0,2,0]", "[0,0,1,1]"),
+            ("[0,0,1e30,2]", "[0,0,1,1]"),
+            ("[0,0,1e300,2]", "[0,0,1,1]"),
+            ("[0,0,2,2]", "[-1e9,0,1,1]"),
+        ] {
+            let reason = open(face, candidate).expect_err(face);
+            assert!(reason.contains("line 1"), "{reason}");
+        }
     }
 }

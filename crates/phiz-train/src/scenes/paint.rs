@@ -11,6 +11,8 @@ pub(crate) struct Placed {
     pub zoom: f32,
     pub angle: f32,
     pub flip: bool,
+    /// First made so many times smaller than it need be; 1 for as sharp as it is.
+    pub coarse: usize,
 }
 
 impl Placed {
@@ -41,32 +43,23 @@ impl Placed {
 }
 
 impl Scenes {
-    /// Draws what is seen of a scene in `rect` of the square canvas, first made `coarse` times smaller than it need be.
-    pub(super) fn draw(
-        &self,
-        s: &Scene,
-        placed: &Placed,
-        coarse: usize,
-        rect: [usize; 4],
-        canvas: &mut [f32],
-    ) {
+    /// Draws what is seen of a scene in `rect` of the square canvas.
+    pub(super) fn draw(&self, s: &Scene, placed: &Placed, rect: [usize; 4], canvas: &mut [f32]) {
         let width = (canvas.len() / 3).isqrt();
-        self.blend(s, placed, coarse, rect, canvas, width, |_, _| 1.0);
+        self.blend(s, placed, rect, canvas, width, |_, _| 1.0);
     }
 
     /// As [`Scenes::draw`] on a canvas of any `width`; `share` says how much of the scene shows at a pixel.
-    #[allow(clippy::too_many_arguments, reason = "what, how, and where to")]
     pub(crate) fn blend(
         &self,
         s: &Scene,
         placed: &Placed,
-        coarse: usize,
         rect: [usize; 4],
         canvas: &mut [f32],
         width: usize,
         share: impl Fn(f32, f32) -> f32,
     ) {
-        let Placed { focus, target, zoom, angle, flip } = *placed;
+        let Placed { focus, target, zoom, angle, flip, coarse } = *placed;
         let source = &self.pixels[s.offset..][..s.width * s.height * 3];
         let (sin, cos) = angle.sin_cos();
         let mirror = if flip { -1.0 } else { 1.0 };
@@ -88,7 +81,9 @@ impl Scenes {
             let bounds = [0, 1].map(|i| {
                 let low = corners.iter().map(|c| c[i]).fold(f32::INFINITY, f32::min);
                 let high = corners.iter().map(|c| c[i]).fold(f32::NEG_INFINITY, f32::max);
-                [(low.max(0.0) as usize).min(whole[i]), ((high.max(0.0) as usize) + 2).min(whole[i])]
+                // One more than is needed on either side: rounding.
+                let last = (high.max(0.0) as usize).saturating_add(2);
+                [((low - 1.0).max(0.0) as usize).min(whole[i]), last.min(whole[i])]
             });
             part = shrink(source, s.width, bounds, factor);
             let [[left, right], [top, _]] = bounds;

@@ -5,6 +5,9 @@ use super::{Marked, Scenes};
 use crate::augment::{self, Strength};
 use crate::random::Random;
 
+/// Places that are tried before it is taken for granted that every one may hold a face.
+const TRIES: usize = 200;
+
 impl Scenes {
     /// A view of `side` × `side` for a second look, appended to `out`: in its middle, about `size` pixels large, is a
     /// face, which is returned, or, with probability `empty`, something else: what first looks took for a face, or any
@@ -42,13 +45,14 @@ impl Scenes {
         let zoom = size / there * (0.14 * random.normal()).exp();
         let angle = if random.chance(0.15) { random.between(-0.8, 0.8) } else { random.normal() * 0.2 };
         let middle = side as f32 / 2.0;
-        let placed = Placed { focus, target: [middle; 2], zoom, angle, flip: random.chance(0.5) };
+        let flip = random.chance(0.5);
         // Now and then as if the photo had been so small that the face had but a few pixels.
         let most = there.min(size) / 9.0;
         let coarse =
             if random.chance(0.3) { random.between(1.0, most.clamp(1.0, 5.0)).round() as usize } else { 1 };
+        let placed = Placed { focus, target: [middle; 2], zoom, angle, flip, coarse };
         let mut canvas = vec![0.0; side * side * 3];
-        self.draw(&self.scenes[scene], &placed, coarse, [0, 0, side, side], &mut canvas);
+        self.draw(&self.scenes[scene], &placed, [0, 0, side, side], &mut canvas);
         let face = anchor.map(|face| placed.face(face));
         let mut later = augment::later(strength, random);
         if let Some(face) = &face {
@@ -68,7 +72,7 @@ impl Scenes {
         if !self.mistakes.is_empty() && random.chance(0.7) {
             return self.mistakes[random.below(self.mistakes.len())];
         }
-        loop {
+        for _ in 0..TRIES {
             let empty = !self.empty.is_empty() && random.chance(0.5);
             let scene = if empty {
                 self.empty[random.below(self.empty.len())]
@@ -84,6 +88,8 @@ impl Scenes {
                 return (scene, bbox);
             }
         }
+        // Every place may hold a face: beside the picture is none.
+        (random.below(self.scenes.len()), [-1e4, -1e4, 60.0, 60.0])
     }
 }
 
@@ -105,6 +111,24 @@ mod tests {
             assert!((30.0..120.0).contains(&(w * h).sqrt()), "{face:?}");
             let pixel = &out[(cy as usize * 112 + cx as usize) * 3..][..3];
             assert!(pixel[0] > pixel[1] + 30, "seed {seed}: {pixel:?} at the face's middle");
+        }
+    }
+
+    #[test]
+    fn where_faces_may_be_everywhere_what_is_none_lies_outside() {
+        let mut scenes = scenes(Vec::new());
+        scenes.empty.clear();
+        scenes.scenes.truncate(1);
+        // Boxes of all sizes overlap one of these by more than nothing.
+        scenes.scenes[0].faces = (0..40)
+            .flat_map(|x| (0..32).map(move |y| [x as f32 * 5.0 - 60.0, y as f32 * 5.0 - 60.0]))
+            .flat_map(|[x, y]| [10.0f32, 40.0, 120.0].map(|side| [x, y, side, side]))
+            .map(|bbox| Marked { bbox, points: Vec::new(), sure: false })
+            .collect();
+        for seed in 0..10 {
+            let mut random = Random::new(seed);
+            let view = scenes.view(112, 60.0, &Strength::NONE, 1.0, &mut random, &mut Vec::new());
+            assert!(view.is_none());
         }
     }
 

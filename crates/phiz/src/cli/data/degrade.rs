@@ -1,6 +1,6 @@
 //! `phiz data degrade`: what bad photos cost. A copy of a set of photos in which something has happened to each.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -62,6 +62,19 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         let mut random = Random::named(arguments.seed, photo.path.bytes());
         Ok(arguments.how.apply(&image, size, &landmarks, &mut random)?)
     };
+    // Photos of the input's own folder would be lost, and a list may name any place.
+    for photo in &all {
+        let path = Path::new(&photo.path);
+        if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(Failure::new(format!("{}: leads out of --out", photo.path))
+                .hint("name photos in the list's own folder or below it"));
+        }
+        let to = arguments.out.join(path);
+        if to.exists() {
+            return Err(Failure::new(format!("{}: is there already, and is not overwritten", to.display()))
+                .hint("name another folder with --out, or delete this one"));
+        }
+    }
     let bar = shared.progress(all.len());
     let mut left_out = 0;
     photos::in_order(&all, shared.threads()?, &bar, work, |photo, done| {
@@ -73,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 written.map_err(|e| Failure::writing(&path, &e))?;
             }
             Err(problem) => {
-                problem.warn(std::path::Path::new(&photo.path));
+                problem.warn(Path::new(&photo.path));
                 left_out += 1;
             }
         }
