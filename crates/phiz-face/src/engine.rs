@@ -359,7 +359,7 @@ impl Engine {
             };
             let mut here = self.candidates(picture, options.min_face, floor)?;
             if twice {
-                here = self.look_again(picture, here)?;
+                here = self.look_again(picture, here, score)?;
             }
             found.extend(here.into_iter().map(|d| d.map(back)));
         }
@@ -402,19 +402,24 @@ impl Engine {
             .map_err(|reason| self.undecoded(reason))
     }
 
-    /// Looks at each face again and in the mirror, see [`second`]. `found` is in order of falling score.
-    fn look_again(&self, picture: &Image, mut found: Vec<Detection>) -> Result<Vec<Detection>, FaceError> {
-        for face in found.iter_mut().take(second::MOST) {
-            match &self.second {
-                Some(network) => {
-                    let look = SecondLook::at(face, picture.scale(), second::SPECIALIST);
-                    let view = look.view(picture);
-                    let mirrored = view.mirrored();
-                    let outputs = network.run(&[view, mirrored])?;
-                    let seen = second::read(&outputs).map_err(|reason| self.undecoded(reason))?;
-                    look.judge(face, seen);
+    /// Looks at each face again and in the mirror, see [`second`]. `found` is in order of falling score; `asked` is the
+    /// score that a face needs in the end.
+    fn look_again(
+        &self,
+        picture: &Image,
+        mut found: Vec<Detection>,
+        asked: f32,
+    ) -> Result<Vec<Detection>, FaceError> {
+        let most = found.len().min(second::MOST);
+        let again = &mut found[..most];
+        match &self.second {
+            Some(network) => {
+                for faces in again.chunks_mut(second::TOGETHER) {
+                    self.ask_specialist(network, picture, faces, asked)?;
                 }
-                None => {
+            }
+            None => {
+                for face in again {
                     let look = SecondLook::at(face, picture.scale(), second::DETECTOR);
                     let view = look.view(picture);
                     let mirrored = view.mirrored();
@@ -426,6 +431,39 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// Has the network that only looks again judge these faces, in the mirror, too, where that may decide.
+    fn ask_specialist(
+        &self,
+        network: &Loaded,
+        picture: &Image,
+        faces: &mut [Detection],
+        asked: f32,
+    ) -> Result<(), FaceError> {
+        let see = |views: &[Image]| {
+            let outputs = network.run(views)?;
+            second::read(&outputs, views.len()).map_err(|reason| self.undecoded(reason))
+        };
+        let looks: Vec<SecondLook> =
+            faces.iter().map(|f| SecondLook::at(f, picture.scale(), second::SPECIALIST)).collect();
+        let views: Vec<Image> = looks.iter().map(|look| look.view(picture)).collect();
+        let seen = see(&views)?;
+        let undecided: Vec<usize> = (0..faces.len())
+            .filter(|&i| second::undecided(&faces[i], seen[i].score, asked))
+            .collect();
+        let mut in_mirror = vec![None; faces.len()];
+        if !undecided.is_empty() {
+            let mirrored: Vec<Image> = undecided.iter().map(|&i| views[i].mirrored()).collect();
+            for (&i, d) in undecided.iter().zip(see(&mirrored)?) {
+                in_mirror[i] = Some(d.mirrored(mirrored[0].width() as f32));
+            }
+        }
+        for (((face, look), once), twice) in faces.iter_mut().zip(&looks).zip(seen).zip(in_mirror) {
+            let seen: Vec<Detection> = [Some(once), twice].into_iter().flatten().collect();
+            look.judge(face, &seen);
+        }
+        Ok(())
     }
 
     fn undecoded(&self, reason: String) -> FaceError {

@@ -34,27 +34,36 @@ impl Image {
 
     /// Area averaging, not larger on either side. The box filter of resizing crates counts a pixel wholly or not at
     /// all, which is another picture where sizes have no whole ratio; here it counts by the part that is covered.
-    /// Rows first, because they lie together in memory.
     fn shrink(&self, w: u32, h: u32) -> Image {
-        let columns = coverage(self.width, w);
+        let pixels = self.weigh(&coverage(self.width, w), &coverage(self.height, h));
+        Image { width: w, height: h, pixels, original: self.original }
+    }
+
+    /// A picture each of whose columns and rows is a weighted sum of this one's; rounded. Rows first, because they lie
+    /// together in memory.
+    fn weigh(&self, columns: &[Taps], rows: &[Taps]) -> Vec<u8> {
+        // Of each row only what the columns read.
+        let start = columns.iter().map(|(first, _)| *first).min().unwrap_or(0);
+        let end = columns.iter().map(|(first, weights)| first + weights.len()).max().unwrap_or(0).max(start);
         let row_length = self.width as usize * 3;
-        let mut sums = vec![0f32; row_length];
-        let mut pixels = Vec::with_capacity(w as usize * h as usize * 3);
-        for (first, weights) in coverage(self.height, h) {
+        let mut sums = vec![0f32; (end - start) * 3];
+        let mut pixels = Vec::with_capacity(columns.len() * rows.len() * 3);
+        for (first, weights) in rows {
             sums.fill(0.0);
-            let rows = self.pixels[first * row_length..].chunks_exact(row_length);
-            for (row, weight) in rows.zip(weights) {
+            let source = self.pixels[first * row_length..].chunks_exact(row_length);
+            for (row, weight) in source.zip(weights) {
+                let row = &row[start * 3..end * 3];
                 sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += weight * f32::from(value));
             }
-            for (first, weights) in &columns {
+            for (first, weights) in columns {
                 let mut sum = [0.5f32; 3];
-                for (pixel, weight) in sums[first * 3..].chunks_exact(3).zip(weights) {
+                for (pixel, weight) in sums[(first - start) * 3..].chunks_exact(3).zip(weights) {
                     sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += weight * value);
                 }
                 pixels.extend(sum.map(|value| value as u8));
             }
         }
-        Image { width: w, height: h, pixels, original: self.original }
+        pixels
     }
 
     /// A picture of `w` × `h` that shows this one through `to_output`, which takes pixels of this picture to
@@ -63,28 +72,49 @@ impl Image {
     #[must_use]
     pub fn warp(&self, to_output: &Similarity, w: u32, h: u32) -> Image {
         let (w, h) = (w.max(1), h.max(1));
-        let mut pixels = vec![0u8; w as usize * h as usize * 3];
-        if let Some(back) = to_output.inverse() {
-            // Far smaller than the source: shrink by a whole factor first, so that the grid stays small.
-            let factor = (back.scale() / 2.0).floor().clamp(1.0, 64.0);
-            if factor >= 2.0 {
-                let size = |length: u32| ((length as f32 / factor).round() as u32).max(1);
-                let small = self.resize(size(self.width), size(self.height));
-                let sx = small.width as f32 / self.width as f32;
-                let sy = small.height as f32 / self.height as f32;
-                small.sample(&back, [sx, sy], w, &mut pixels);
-            } else {
-                self.sample(&back, [1.0, 1.0], w, &mut pixels);
+        let pixels = match to_output.inverse() {
+            Some(back) if back.b == 0.0 => {
+                let columns = samples(self.width, back.a, back.tx, w);
+                self.weigh(&columns, &samples(self.height, back.a, back.ty, h))
             }
-        }
+            Some(back) => self.warp_turned(&back, w, h),
+            None => vec![0; w as usize * h as usize * 3],
+        };
         Image { width: w, height: h, pixels, original: (w, h) }
     }
 
-    /// Fills `pixels` with what lies at `back` of each output pixel; `scale` takes coordinates to this picture.
-    fn sample(&self, back: &Similarity, scale: [f32; 2], w: u32, pixels: &mut [u8]) {
-        let step = back.scale() * scale[0].max(scale[1]);
-        let grid = if step > 1.25 { (step.ceil() as usize).min(4) } else { 1 };
+    /// What lies at `back` of each pixel of an output.
+    fn warp_turned(&self, back: &Similarity, w: u32, h: u32) -> Vec<u8> {
+        // Far smaller than the source: shrink by a whole factor first what is needed of it, so that the grid stays small.
+        let factor = (back.scale() / 2.0).floor().clamp(1.0, 64.0);
+        if factor < 2.0 {
+            return self.sample(back, [1.0, 1.0], w, h);
+        }
+        let (w_end, h_end) = (w as f32, h as f32);
+        let corners = [[0.0, 0.0], [w_end, 0.0], [0.0, h_end], [w_end, h_end]].map(|corner| back.apply(corner));
+        let span = |axis: usize, size: u32| {
+            let values = corners.iter().map(|corner| corner[axis]);
+            let least = values.clone().fold(f32::MAX, f32::min) - 2.0 * factor;
+            let most = values.fold(f32::MIN, f32::max) + 2.0 * factor;
+            let from = (least.clamp(0.0, size as f32) / factor).floor() * factor;
+            (from as u32, (most.clamp(0.0, size as f32).ceil() as u32).min(size))
+        };
+        let ((x0, x1), (y0, y1)) = (span(0, self.width), span(1, self.height));
+        let Ok(part) = self.crop(x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0)) else {
+            return vec![0; w as usize * h as usize * 3];
+        };
+        let size = |length: u32| ((length as f32 / factor).round() as u32).max(1);
+        let small = part.resize(size(part.width), size(part.height));
+        let scale = [small.width as f32 / part.width as f32, small.height as f32 / part.height as f32];
+        let back = Similarity { tx: back.tx - x0 as f32, ty: back.ty - y0 as f32, ..*back };
+        small.sample(&back, scale, w, h)
+    }
+
+    /// What lies at `back` of each output pixel; `scale` takes coordinates to this picture.
+    fn sample(&self, back: &Similarity, scale: [f32; 2], w: u32, h: u32) -> Vec<u8> {
+        let grid = grid(back.scale() * scale[0].max(scale[1]), 4);
         let share = 1.0 / (grid * grid) as f32;
+        let mut pixels = vec![0u8; w as usize * h as usize * 3];
         for (index, pixel) in pixels.chunks_exact_mut(3).enumerate() {
             let (x, y) = (index % w as usize, index / w as usize);
             let mut sum = [0f32; 3];
@@ -97,6 +127,7 @@ impl Image {
                 *p = (s * share + 0.5) as u8;
             }
         }
+        pixels
     }
 
     /// Adds the bilinear value at `(x, y)`, whole numbers being centres of pixels; black counts outside.
@@ -122,9 +153,45 @@ impl Image {
     }
 }
 
+/// The first pixel of a line that counts, and how much it and those after it count.
+type Taps = (usize, Vec<f32>);
+
+/// Samples to each side in an output pixel that is so many pixels wide.
+fn grid(step: f32, most: usize) -> usize {
+    if step > 1.25 { (step.ceil() as usize).min(most) } else { 1 }
+}
+
+/// For each of `to` pixels, of which `k` begins at `a * k + t` of a line of `from` pixels, what [`Image::sample`] would
+/// read along one side: where nothing turns, both sides are apart.
+fn samples(from: u32, a: f32, t: f32, to: u32) -> Vec<Taps> {
+    let grid = grid(a.abs(), 256);
+    let share = 1.0 / grid as f32;
+    let pixel = |k: u32| {
+        let mut taps: Vec<(usize, f32)> = Vec::with_capacity(2 * grid);
+        for sub in 0..grid {
+            let x = a * (k as f32 + (sub as f32 + 0.5) * share) + t - 0.5;
+            // Black outside.
+            if x > -1.0 && x < from as f32 {
+                let (left, part) = (x.floor(), x - x.floor());
+                for (i, weight) in [(left, 1.0 - part), (left + 1.0, part)] {
+                    if i >= 0.0 && i < from as f32 {
+                        taps.push((i as usize, weight * share));
+                    }
+                }
+            }
+        }
+        let first = taps.iter().map(|tap| tap.0).min().unwrap_or(0);
+        let end = taps.iter().map(|tap| tap.0 + 1).max().unwrap_or(0);
+        let mut weights = vec![0.0; end - first];
+        taps.into_iter().for_each(|(i, weight)| weights[i - first] += weight);
+        (first, weights)
+    };
+    (0..to).map(pixel).collect()
+}
+
 /// For each of `to` equal parts of a line of `from` pixels, `to` ≤ `from`: the first pixel that it covers, and how much
 /// of the part each pixel from there on fills.
-fn coverage(from: u32, to: u32) -> Vec<(usize, Vec<f32>)> {
+fn coverage(from: u32, to: u32) -> Vec<Taps> {
     let (from, to) = (u64::from(from), u64::from(to));
     // In units of 1 / `to` of a pixel a part is `from` long and a pixel `to`: whole numbers, no rounding.
     let part = |k: u64| {

@@ -194,6 +194,19 @@ proptest! {
     }
 
     #[test]
+    fn a_turn_too_small_to_see_changes_nothing(
+        image in smooth(), scale in 0.1f32..3.0, tx in -30.0f32..30.0, ty in -30.0f32..30.0,
+    ) {
+        // Without a turn columns and rows are summed apart, with one each pixel by itself.
+        let straight = Similarity { a: scale, b: 0.0, tx, ty };
+        let turned = Similarity { b: scale * 1e-6, ..straight };
+        let (straight, turned) = (image.warp(&straight, 24, 20), image.warp(&turned, 24, 20));
+        for (a, b) in straight.pixels().iter().zip(turned.pixels()) {
+            prop_assert!(a.abs_diff(*b) <= if scale < 0.25 { 24 } else { 2 }, "{} is not {}", a, b);
+        }
+    }
+
+    #[test]
     fn a_transform_and_back_is_where_it_was(to in similarities(), x in -500.0f32..500.0, y in -500.0f32..500.0) {
         let back = to.inverse().unwrap();
         let [u, v] = back.apply(to.apply([x, y]));

@@ -6,13 +6,16 @@
 use crate::graph::{Act, Architecture, Builder, Op};
 
 /// All names that [`by_name`] knows.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 20] = [
     "phiz-detect",
+    "phiz-detect-small",
     "phiz-second",
+    "phiz-second-small",
     "phiz-detect-first",
     "detect-small",
     "detect-large",
     "phiz-embed",
+    "phiz-embed-small",
     "phiz-embed-first",
     "phiz-embed-second",
     "phiz-embed-third",
@@ -35,11 +38,14 @@ pub fn by_name(name: &str) -> Option<Architecture> {
     let levels = |stem, first, widths, sum| Levels { stem, first, widths, sum }.build(name);
     Some(match name {
         "phiz-detect" => detector(),
+        "phiz-detect-small" => levels(8, 16, [24, 32, 32], 24),
         "phiz-second" => second(),
+        "phiz-second-small" => Second { stem: 12, widths: [16, 24, 32], mix: 32 }.build(name),
         "phiz-detect-first" => first_detector(),
         "detect-small" => levels(8, 16, [24, 32, 48], 24),
         "detect-large" => levels(24, 32, [48, 80, 128], 48),
         "phiz-embed" => embedder(512),
+        "phiz-embed-small" => slim(24, &[(32, 1), (96, 2), (160, 1)], true),
         // The networks of the first models, whose weights are still read.
         "phiz-embed-first" => slim(32, &[(64, 1), (128, 2), (256, 1)], false),
         "phiz-embed-second" => slim(32, &[(64, 2), (128, 3), (256, 1)], false),
@@ -161,22 +167,41 @@ pub const SECOND_UNIT: f32 = 32.0;
 /// a cascade (Zhang et al. 2016, MTCNN), which looks at nothing but a face.
 #[must_use]
 pub fn second() -> Architecture {
-    let mut b = Builder::new("phiz-second", 3);
-    let mut x = b.conv("stem", b.input(), 16, 3, 2, 1, Act::Relu);
-    for (stage, channels) in [32, 48, 80].into_iter().enumerate() {
-        x = b.conv(&format!("stage{stage}.down"), x, channels, 3, 2, 1, Act::Relu);
-        x = b.residual(&format!("stage{stage}.block"), x, channels);
+    Second { stem: 16, widths: [32, 48, 80], mix: 96 }.build("phiz-second")
+}
+
+/// The widths of a network for the second look.
+#[derive(Clone, Copy, Debug)]
+pub struct Second {
+    /// Channels at stride 2.
+    pub stem: usize,
+    /// Channels at strides 4, 8 and 16.
+    pub widths: [usize; 3],
+    /// Channels that each of the three outputs reads.
+    pub mix: usize,
+}
+
+impl Second {
+    /// The network of these widths; see [`second`].
+    #[must_use]
+    pub fn build(&self, name: &str) -> Architecture {
+        let mut b = Builder::new(name, 3);
+        let mut x = b.conv("stem", b.input(), self.stem, 3, 2, 1, Act::Relu);
+        for (stage, channels) in self.widths.into_iter().enumerate() {
+            x = b.conv(&format!("stage{stage}.down"), x, channels, 3, 2, 1, Act::Relu);
+            x = b.residual(&format!("stage{stage}.block"), x, channels);
+        }
+        // Where something is matters here, so every place of the last map has weights of its own.
+        let mut head = |name: &str, out: usize| {
+            let y = b.conv(&format!("{name}.mix"), x, self.mix, 1, 1, 1, Act::Relu);
+            let y = b.node(&format!("{name}.places"), Op::GlobalDepthwise { kernel: 7 }, &[y]);
+            b.node(name, Op::Linear { out }, &[y])
+        };
+        let (score, sides, points) = (head("score", 1), head("box", 4), head("points", 10));
+        let score = b.node("score.sigmoid", Op::Sigmoid, &[score]);
+        let sides = b.node("box.exp", Op::Exp, &[sides]);
+        b.finish(&[("score", score), ("box", sides), ("points", points)])
     }
-    // Where something is matters here, so every place of the last map has weights of its own.
-    let mut head = |name: &str, out: usize| {
-        let y = b.conv(&format!("{name}.mix"), x, 96, 1, 1, 1, Act::Relu);
-        let y = b.node(&format!("{name}.places"), Op::GlobalDepthwise { kernel: 7 }, &[y]);
-        b.node(name, Op::Linear { out }, &[y])
-    };
-    let (score, sides, points) = (head("score", 1), head("box", 4), head("points", 10));
-    let score = b.node("score.sigmoid", Op::Sigmoid, &[score]);
-    let sides = b.node("box.exp", Op::Exp, &[sides]);
-    b.finish(&[("score", score), ("box", sides), ("points", points)])
 }
 
 /// Slim dense residual embedder: an aligned 112×112 face to `dim` numbers (not yet of unit length).
@@ -282,7 +307,7 @@ mod tests {
             assert_eq!(net.name, name);
             net.channels().expect(name);
             let outputs = if name.contains("detect") { 9 } else { 1 };
-            assert!(net.outputs.len() == if name == "phiz-second" { 3 } else { outputs }, "{name}");
+            assert!(net.outputs.len() == if name.starts_with("phiz-second") { 3 } else { outputs }, "{name}");
             let mut names: Vec<&String> = net.nodes.iter().map(|n| &n.name).collect();
             names.sort();
             names.dedup();
