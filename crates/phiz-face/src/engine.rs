@@ -449,9 +449,8 @@ impl Engine {
             faces.iter().map(|f| SecondLook::at(f, picture.scale(), second::SPECIALIST)).collect();
         let views: Vec<Image> = looks.iter().map(|look| look.view(picture)).collect();
         let seen = see(&views)?;
-        let undecided: Vec<usize> = (0..faces.len())
-            .filter(|&i| second::undecided(&faces[i], seen[i].score, asked))
-            .collect();
+        let undecided: Vec<usize> =
+            (0..faces.len()).filter(|&i| second::undecided(&faces[i], seen[i].score, asked)).collect();
         let mut in_mirror = vec![None; faces.len()];
         if !undecided.is_empty() {
             let mirrored: Vec<Image> = undecided.iter().map(|&i| views[i].mirrored()).collect();

@@ -224,8 +224,7 @@ mod tests {
         for scores in [vec![0.9], vec![0.9, 0.7]] {
             let mut first = face();
             let look = SecondLook::at(&first, 0.5, SPECIALIST);
-            let there =
-                truth.map(|[x, y]| [x * look.scale + look.shift[0], y * look.scale + look.shift[1]]);
+            let there = truth.map(|[x, y]| [x * look.scale + look.shift[0], y * look.scale + look.shift[1]]);
             let shown: Vec<_> = scores.iter().map(|&score| Detection { score, ..there.clone() }).collect();
             look.judge(&mut first, &read(&answers(&shown), shown.len()).expect("reads"));
             let sum = scores.iter().sum::<f32>();

@@ -91,7 +91,8 @@ impl Image {
             return self.sample(back, [1.0, 1.0], w, h);
         }
         let (w_end, h_end) = (w as f32, h as f32);
-        let corners = [[0.0, 0.0], [w_end, 0.0], [0.0, h_end], [w_end, h_end]].map(|corner| back.apply(corner));
+        let corners =
+            [[0.0, 0.0], [w_end, 0.0], [0.0, h_end], [w_end, h_end]].map(|corner| back.apply(corner));
         let span = |axis: usize, size: u32| {
             let values = corners.iter().map(|corner| corner[axis]);
             let least = values.clone().fold(f32::MAX, f32::min) - 2.0 * factor;

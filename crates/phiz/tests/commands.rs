@@ -91,6 +91,10 @@ fn detect_finds_each_face_once_where_it_is() {
         for field in ["score", "quality"] {
             assert!((0.0..=1.0).contains(&face[field].as_f64().unwrap()), "{face}");
         }
+        // The people of these scenes look at the camera, more or less.
+        for angle in ["yaw", "pitch", "roll"] {
+            assert!(face["pose"][angle].as_f64().unwrap().abs() < 60.0, "{face}");
+        }
     }
 }
 

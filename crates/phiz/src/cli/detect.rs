@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_face::{Detection, quality};
+use phiz_face::{Detection, Pose, pose, quality};
 use phiz_image::{Image, draw};
 use serde_json::{Value, json};
 
@@ -67,7 +67,10 @@ fn look(
 
 /// What every command's JSON says of a face, in pixels of the upright photo.
 pub(crate) fn face_json(d: &Detection, quality: f32) -> Value {
-    json!({ "box": d.bbox, "score": d.score, "landmarks": d.landmarks, "quality": quality })
+    let Pose { yaw, pitch, roll } = pose(&d.landmarks);
+    let [yaw, pitch, roll] = [yaw, pitch, roll].map(|angle| (f64::from(angle) * 10.0).round() / 10.0);
+    json!({ "box": d.bbox, "score": d.score, "landmarks": d.landmarks, "quality": quality,
+            "pose": { "yaw": yaw, "pitch": pitch, "roll": roll } })
 }
 
 impl Tell for Found {

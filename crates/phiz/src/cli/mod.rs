@@ -199,14 +199,18 @@ impl From<crate::FaceError> for Failure {
 impl Shared {
     /// The models that were asked for, ready to work.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        let mut builder = Engine::builder().mirror(!self.quick);
-        if let Some(card) = &self.detector {
-            builder = builder.detector(Model::open(card)?);
-        }
-        if let Some(card) = &self.embedder {
-            builder = builder.embedder(Model::open(card)?);
-        }
-        Ok(builder.build()?)
+        let builder = Engine::builder().mirror(!self.quick);
+        Ok(builder.detector(self.detector()?).embedder(self.embedder()?).build()?)
+    }
+
+    /// The detector that was asked for.
+    pub(crate) fn detector(&self) -> Result<Model, Failure> {
+        Ok(self.detector.as_deref().map_or_else(Model::bundled_detector, Model::open)?)
+    }
+
+    /// The embedder that was asked for.
+    pub(crate) fn embedder(&self) -> Result<Model, Failure> {
+        Ok(self.embedder.as_deref().map_or_else(Model::bundled_embedder, Model::open)?)
     }
 
     /// Photos that are worked on at the same time.

@@ -189,12 +189,11 @@ impl Wanted {
 /// The engine with another embedder, if one is named, and what identifies its two models. It embeds each face twice whatever
 /// `--quick` says: shards made at two times are one set.
 fn engine(shared: &Shared, teacher: Option<&Path>) -> Result<(Engine, String), Failure> {
-    let open = |card: Option<&Path>, bundled: fn() -> Result<Model, crate::FaceError>| match card {
-        Some(card) => Model::open(card),
-        None => bundled(),
+    let detector = shared.detector()?;
+    let embedder = match teacher {
+        Some(card) => Model::open(card)?,
+        None => shared.embedder()?,
     };
-    let detector = open(shared.detector.as_deref(), Model::bundled_detector)?;
-    let embedder = open(teacher.or(shared.embedder.as_deref()), Model::bundled_embedder)?;
     let models = format!("{} {}", detector.id(), embedder.id());
     Ok((Engine::builder().detector(detector).embedder(embedder).build()?, models))
 }

@@ -77,8 +77,7 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
             let models = models(shared)?;
             name = models[0].1.split(", ").next().unwrap_or_default().to_owned();
             facts.push(models[0].clone());
-            let own = shared.detector.as_deref().map_or_else(Model::bundled_detector, Model::open)?;
-            score = score.or(Some(f64::from(own.card().output.score)));
+            score = score.or(Some(f64::from(shared.detector()?.card().output.score)));
             let (scenes, lost) = look(&engine, &root, truths, shared)?;
             unreadable = lost;
             scenes

@@ -268,9 +268,7 @@ pub(crate) fn central<'a>(found: &'a [Detection], image: &Image) -> Option<&'a D
 /// The models in use, for the record.
 pub(crate) fn models(shared: &Shared) -> Result<Facts, Failure> {
     let say = |m: Model| format!("{}, {}", m.card().name, m.id());
-    let detector = shared.detector.as_deref().map_or_else(Model::bundled_detector, Model::open)?;
-    let embedder = shared.embedder.as_deref().map_or_else(Model::bundled_embedder, Model::open)?;
-    Ok(vec![("detector".into(), say(detector)), ("embedder".into(), say(embedder))])
+    Ok(vec![("detector".into(), say(shared.detector()?)), ("embedder".into(), say(shared.embedder()?))])
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
