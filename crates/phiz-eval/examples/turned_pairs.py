@@ -34,7 +34,7 @@ def main(list_file, faces_file, least, most):
     write = csv.writer(sys.stdout)
     write.writerow(["a", "b", "same", "person_a", "person_b"])
     for path in sorted(path for path, angle in yaw.items() if least <= angle < most):
-        own = of_person.get(person[path], [])
+        own = [other for other in of_person.get(person[path], []) if other != path]
         for other in own:
             write.writerow([path, other, 1, person[path], person[path]])
         for other in draw.sample(front, min(len(front), len(own) + 20)):
