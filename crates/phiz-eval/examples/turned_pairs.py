@@ -18,14 +18,24 @@ FRONT = 15.0
 
 
 def main(list_file, faces_file, least, most):
-    person = {row["path"]: row["person"] for row in csv.DictReader(open(list_file, newline=""))}
+    with open(list_file, newline="") as rows:
+        rows = list(csv.DictReader(rows))
+    if not rows or "path" not in rows[0] or "person" not in rows[0]:
+        sys.exit(f"{list_file}: needs the columns path and person, and a photo")
+    person = {row["path"]: row["person"] for row in rows}
     yaw = {}
-    for line in open(faces_file):
-        photo = json.loads(line)
-        faces = photo.get("faces")
-        if faces and photo["path"] in person:
-            middle = (photo["width"] / 2, photo["height"] / 2)
-            yaw[photo["path"]] = abs(min(faces, key=lambda face: off(face["box"], middle))["pose"]["yaw"])
+    with open(faces_file) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                photo = json.loads(line)
+                faces, middle = photo.get("faces"), (photo.get("width", 0) / 2, photo.get("height", 0) / 2)
+                if faces and photo["path"] in person:
+                    face = min(faces, key=lambda face: off(face["box"], middle))
+                    yaw[photo["path"]] = abs(face["pose"]["yaw"])
+            except (ValueError, KeyError, TypeError, AttributeError) as problem:
+                sys.exit(f"{faces_file}:{number}: is no line of `phiz detect --json` ({problem!r})")
+    if not yaw:
+        sys.exit(f"{faces_file}: shows no face of a photo of {list_file}; are the paths written alike?")
     front = sorted(path for path, angle in yaw.items() if angle < FRONT)
     of_person = {}
     for path in front:
@@ -48,6 +58,9 @@ def off(box, middle):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    try:
+        _, photos, found, least, most = sys.argv
+        least, most = float(least), float(most)
+    except ValueError:
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]))
+    main(photos, found, least, most)
