@@ -21,32 +21,49 @@ pub enum Normaliser {
 /// The NME of one face, in shares of the normaliser (0.05 is 5 %).
 ///
 /// # Errors
-/// Lists of different length, no points, NaN, a normaliser of 0 or without its box.
+/// As [`offsets`].
 pub fn nme(
     truth: &[[f64; 2]],
     found: &[[f64; 2]],
     bbox: Option<[f64; 4]>,
     normaliser: Normaliser,
 ) -> Result<f64> {
+    Ok(mean_length(&offsets(truth, found, bbox, normaliser)?))
+}
+
+/// The NME of a face by its [`offsets`].
+pub fn mean_length(offsets: &[[f64; 2]]) -> f64 {
+    offsets.iter().map(|[x, y]| x.hypot(*y)).sum::<f64>() / offsets.len() as f64
+}
+
+/// How far each found point lies to the right of the true one and below it, in shares of the normaliser. Its mean over
+/// many faces is a bias, which an NME does not tell from scatter.
+///
+/// # Errors
+/// Lists of different length, no points, NaN, a normaliser of 0 or without its box.
+pub fn offsets(
+    truth: &[[f64; 2]],
+    found: &[[f64; 2]],
+    bbox: Option<[f64; 4]>,
+    normaliser: Normaliser,
+) -> Result<Vec<[f64; 2]>> {
     same_length("true and found landmarks", truth.len(), found.len())?;
-    let distance = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
     let eyes = match truth.len() {
         68 => Some((truth[36], truth[45])),
         n if n >= 2 => Some((truth[0], truth[1])),
         _ => None,
     };
     let unit = match normaliser {
-        Normaliser::Eyes => eyes.map(|(a, b)| distance(a, b)),
+        Normaliser::Eyes => eyes.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1])),
         Normaliser::Box => bbox.map(|b| (b[2] * b[3]).sqrt()),
     };
     let unit = unit.filter(|u| u.is_finite() && *u > 0.0).ok_or_else(|| {
         EvalError::undefined("NME", format!("there is nothing to divide by ({normaliser:?})").to_lowercase())
     })?;
-    let sum: f64 = truth.iter().zip(found).map(|(&t, &f)| distance(t, f)).sum();
-    if !sum.is_finite() {
+    if truth.iter().chain(found).flatten().any(|v| !v.is_finite()) {
         return Err(EvalError::input("landmarks", "hold NaN or infinity", "give finite pixels"));
     }
-    Ok(sum / truth.len() as f64 / unit)
+    Ok(truth.iter().zip(found).map(|(t, f)| [(f[0] - t[0]) / unit, (f[1] - t[1]) / unit]).collect())
 }
 
 /// Errors of many faces; `None` where the face was not found.
@@ -127,6 +144,13 @@ mod tests {
         assert!(nme(&[[0.0; 2]; 2], &[[1.0; 2]; 2], None, Normaliser::Eyes).unwrap_err().is_undefined());
         assert!(nme(&truth, &found[..2], None, Normaliser::Eyes).is_err());
         assert!(nme(&truth, &[[f64::NAN; 2]; 3], None, Normaliser::Eyes).is_err());
+    }
+
+    #[test]
+    fn offsets_point_from_the_true_point_to_the_found_one() {
+        let (truth, found) = ([[0.0, 0.0], [10.0, 0.0]], [[3.0, -4.0], [10.0, 1.0]]);
+        assert_eq!(offsets(&truth, &found, None, Normaliser::Eyes).unwrap(), [[0.3, -0.4], [0.0, 0.1]]);
+        assert!(offsets(&truth, &[[f64::INFINITY; 2]; 2], None, Normaliser::Eyes).is_err());
     }
 
     #[test]

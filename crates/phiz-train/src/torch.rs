@@ -93,9 +93,15 @@ impl Backend for Torch {
         x.0.detach().into()
     }
     fn gradients(&self, loss: &TorchTensor, leaves: &[&TorchTensor]) -> Vec<Option<TorchTensor>> {
-        let leaves: Vec<&Tensor> = leaves.iter().map(|leaf| &leaf.0).collect();
-        let gradients = Tensor::run_backward(&[&loss.0], &leaves, false, false);
-        gradients.into_iter().map(|g| g.defined().then(|| g.into())).collect()
+        // LibTorch refuses a list in which anything does not learn.
+        let learning: Vec<&Tensor> =
+            leaves.iter().map(|leaf| &leaf.0).filter(|x| x.requires_grad()).collect();
+        let mut gradients = Tensor::run_backward(&[&loss.0], &learning, false, false).into_iter();
+        let mut of = |leaf: &&TorchTensor| {
+            let gradient = leaf.0.requires_grad().then(|| gradients.next()).flatten()?;
+            gradient.defined().then(|| gradient.into())
+        };
+        leaves.iter().map(&mut of).collect()
     }
     fn adamw(
         &self,

@@ -45,6 +45,21 @@ fn libtorch_trains_the_same_networks() {
     trains_the_same(&Torch::cpu(2, false));
 }
 
+#[cfg(feature = "libtorch")]
+#[test]
+fn libtorch_trains_a_part_of_a_network() {
+    let b = Torch::cpu(1, false);
+    let net = zoo::by_name("phiz-second-small").unwrap();
+    let weights = Model::new(&b, &net, &mut Random::new(5)).unwrap().weights(&b);
+    let model = Model::with_learning(&b, &net, &weights, &|name| name.starts_with("points."));
+    let image = b.pictures(&[100; 112 * 112 * 3], 1, 112, 112, [127.5; 3], [127.5; 3]);
+    let sums = model.forward(&b, &image, false).into_iter().map(|output| b.sum(&output));
+    let loss = sums.reduce(|sum, more| b.add(&sum, &more)).unwrap();
+    let gradients = optim::gradients(&b, &loss, &model.tensors);
+    let names: Vec<&String> = gradients.keys().collect();
+    assert!(names.len() > 3 && names.iter().all(|name| name.starts_with("points.")), "{names:?}");
+}
+
 #[cfg(feature = "vulkan")]
 #[test]
 fn vulkan_trains_the_same_networks() {

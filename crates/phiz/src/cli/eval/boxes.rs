@@ -8,11 +8,11 @@ use phiz_eval::detection::coco::{self, Coco};
 use phiz_eval::detection::voc::Voc;
 use phiz_eval::detection::wider::{self, Wider};
 use phiz_eval::detection::{Found, Scene, Truth, join};
-use phiz_eval::landmarks::{Landmarks, Normaliser, nme};
+use phiz_eval::landmarks::{Landmarks, Normaliser, mean_length, offsets};
 use phiz_eval::report::build::{
     figure, landmarks as landmark_section, number_of, precision_recall, with_rounds,
 };
-use phiz_eval::report::{Better, Section, Unit, Value};
+use phiz_eval::report::{Better, Section, Table, Unit, Value};
 
 use super::report::{Draft, Output, finish};
 use super::subject::{Facts, central, hex, models};
@@ -298,9 +298,7 @@ pub(crate) fn landmarks(arguments: &LandmarksOf, shared: &Shared) -> Result<Done
     facts.push(("reference".into(), format!("{}, {}", truth.card().name, truth.id())));
     let reference = Engine::builder().detector(truth).build()?;
     let paths = manifest.paths()?;
-    // None: the reference finds no face. Some(None): it does, we do not.
-    type Judged = Option<(f64, Option<f64>, bool)>;
-    let work = |path: &String| -> Result<Judged, Problem> {
+    let work = |path: &String| -> Result<Option<Central>, Problem> {
         let image = faces::open(&root.join(path))?;
         let theirs = reference.detect(&image, &DetectOptions::default())?;
         let Some(truth) = central(&theirs, &image) else { return Ok(None) };
@@ -313,10 +311,14 @@ pub(crate) fn landmarks(arguments: &LandmarksOf, shared: &Shared) -> Result<Done
             |d: &Detection| phiz_eval::detection::iou(&d.bbox.map(f64::from), &truth.bbox.map(f64::from));
         let best = ours.iter().max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
         let points = |d: &Detection| d.landmarks.map(|p| p.map(f64::from));
-        let error = best
+        let offsets = best
             .filter(|d| overlap(d) >= 0.5)
-            .and_then(|d| nme(&points(truth), &points(d), None, Normaliser::Eyes).ok());
-        Ok(Some((best.map_or(0.0, overlap), error, ours.len() > 1 && theirs.len() == 1)))
+            .and_then(|d| offsets(&points(truth), &points(d), None, Normaliser::Eyes).ok());
+        Ok(Some(Central {
+            overlap: best.map_or(0.0, overlap),
+            offsets,
+            more: ours.len() > 1 && theirs.len() == 1,
+        }))
     };
     let (mut judged, mut unreadable, mut none) = (Vec::new(), 0, 0);
     photos::in_order(&paths, shared.threads()?, &shared.progress(paths.len()), work, |path, result| {
@@ -330,10 +332,11 @@ pub(crate) fn landmarks(arguments: &LandmarksOf, shared: &Shared) -> Result<Done
         }
         Ok(())
     })?;
-    let errors: Vec<Option<f64>> = judged.iter().map(|j| j.1).collect();
+    let errors: Vec<Option<f64>> = judged.iter().map(|j| j.offsets.as_deref().map(mean_length)).collect();
     let mut section = landmark_section(&Landmarks::new(&errors)?, arguments.limit);
+    section.tables.push(mean_offsets(&judged));
     let n = judged.len() as f64;
-    let found = judged.iter().filter(|j| j.0 >= 0.5).count() as f64;
+    let found = judged.iter().filter(|j| j.overlap >= 0.5).count() as f64;
     section.figures.push(figure(
         "overlap",
         "central face found (IoU ≥ 0.5)",
@@ -341,9 +344,9 @@ pub(crate) fn landmarks(arguments: &LandmarksOf, shared: &Shared) -> Result<Done
         Unit::Percent,
         Better::Up,
     ));
-    let mean = judged.iter().map(|j| j.0).sum::<f64>() / n;
+    let mean = judged.iter().map(|j| j.overlap).sum::<f64>() / n;
     section.figures.push(figure("iou", "mean IoU", Ok(mean), Unit::Number, Better::Up));
-    let more = judged.iter().filter(|j| j.2).count() as u64;
+    let more = judged.iter().filter(|j| j.more).count() as u64;
     section.figures.push(number_of("more", "photos with more faces than the reference's one", more));
     section.figures.push(number_of("none", "photos in which the reference finds no face", none));
     let draft = Draft {
@@ -357,6 +360,35 @@ pub(crate) fn landmarks(arguments: &LandmarksOf, shared: &Shared) -> Result<Done
     };
     finish(draft, &arguments.output, unreadable)
 }
+
+/// What became of the face in the middle of a photo.
+struct Central {
+    /// Overlap of the box that overlaps its most; 0 if none does.
+    overlap: f64,
+    /// Of our landmarks from the true ones, in shares of the eye distance; none if the face was not found.
+    offsets: Option<Vec<[f64; 2]>>,
+    /// Whether we saw more faces than the only one of the reference.
+    more: bool,
+}
+
+/// Where landmarks lie on average beside the true ones: a bias, which their mean error does not tell from scatter.
+fn mean_offsets(judged: &[Central]) -> Table {
+    let faces: Vec<&Vec<[f64; 2]>> = judged.iter().filter_map(|j| j.offsets.as_ref()).collect();
+    let mean = |k: usize, axis: usize| {
+        let share = faces.iter().map(|offsets| offsets[k][axis]).sum::<f64>() / faces.len() as f64;
+        format!("{:+.2} %", 100.0 * share)
+    };
+    let rows = LANDMARKS.iter().enumerate().map(|(k, name)| vec![(*name).into(), mean(k, 0), mean(k, 1)]);
+    Table {
+        title: "Mean offset from the reference's landmarks, in shares of the eye distance".into(),
+        head: ["the person's", "rightward", "downward"].map(str::to_owned).to_vec(),
+        rows: if faces.is_empty() { Vec::new() } else { rows.collect() },
+    }
+}
+
+/// The five landmarks; right and left are the person's.
+const LANDMARKS: [&str; 5] =
+    ["right eye", "left eye", "nose", "right corner of the mouth", "left corner of the mouth"];
 
 /// The mean of what a detector says of a face in the photo and its mirror image, each at three sizes.
 fn consensus(engine: &Engine, image: &Image, face: &Detection) -> Result<Detection, Problem> {
