@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use phiz_engine::{LoadOptions, Network, Tensor};
 use phiz_image::Image;
-use phiz_net::card::{Card, CardError, Decode, Order};
+use phiz_net::bundled;
+use phiz_net::card::{Card, CardError, Decode, Order, Output};
 
 use crate::align::{ALIGNED_SIZE, alignment};
 use crate::decode::decode;
@@ -39,9 +40,7 @@ impl Model {
     /// # Errors
     /// Only if this build's card is broken, which its tests rule out.
     pub fn bundled_detector() -> Result<Model, FaceError> {
-        let (card, onnx) = phiz_net::bundled::DETECTOR;
-        let second = Some(phiz_net::bundled::SECOND.to_vec());
-        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec(), second })
+        Model::bundled(bundled::DETECTOR, Some(bundled::SECOND))
     }
 
     /// The embedder inside the binary.
@@ -49,8 +48,28 @@ impl Model {
     /// # Errors
     /// Only if this build's card is broken, which its tests rule out.
     pub fn bundled_embedder() -> Result<Model, FaceError> {
-        let (card, onnx) = phiz_net::bundled::EMBEDDER;
-        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec(), second: None })
+        Model::bundled(bundled::EMBEDDER, None)
+    }
+
+    /// The small detector inside the binary: less exact, about half the time.
+    ///
+    /// # Errors
+    /// Only if this build's card is broken, which its tests rule out.
+    pub fn small_detector() -> Result<Model, FaceError> {
+        Model::bundled(bundled::SMALL_DETECTOR, Some(bundled::SMALL_SECOND))
+    }
+
+    /// The small embedder inside the binary: less exact, about a third of the time. Its templates are not comparable with
+    /// those of [`Model::bundled_embedder`].
+    ///
+    /// # Errors
+    /// Only if this build's card is broken, which its tests rule out.
+    pub fn small_embedder() -> Result<Model, FaceError> {
+        Model::bundled(bundled::SMALL_EMBEDDER, None)
+    }
+
+    fn bundled((card, onnx): (&str, &[u8]), second: Option<&[u8]>) -> Result<Model, FaceError> {
+        Ok(Model { card: Card::from_toml(card)?, onnx: onnx.to_vec(), second: second.map(<[u8]>::to_vec) })
     }
 
     /// The card.
@@ -334,11 +353,13 @@ impl Engine {
     /// A network that fails.
     pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
         let turns = if options.rotate == Rotate::Auto { 0..4u8 } else { 0..1 };
-        let output = &self.detector.card.output;
-        let score = options.score.unwrap_or(output.score);
+        let mut output = self.detector.card.output;
+        if let Some(score) = options.score {
+            output = Output { score, beside: None, ..output };
+        }
         // Other people's detectors are used as their authors mean them.
         let twice = output.decode == Decode::Phiz;
-        let floor = if twice { score * second::FLOOR } else { score };
+        let floor = if twice { output.score * second::FLOOR } else { output.enough(f32::INFINITY) };
         let (width, height) = image.original_size();
         let mut found = Vec::new();
         for turn in turns {
@@ -359,11 +380,13 @@ impl Engine {
             };
             let mut here = self.candidates(picture, options.min_face, floor)?;
             if twice {
-                here = self.look_again(picture, here, score)?;
+                here = self.look_again(picture, here, output.enough(f32::INFINITY))?;
             }
             found.extend(here.into_iter().map(|d| d.map(back)));
         }
-        found.retain(|d| d.score >= score && d.size() >= 0.5 * options.min_face);
+        found.retain(|d| d.size() >= 0.5 * options.min_face);
+        let surest = found.iter().map(|d| d.score).fold(0.0, f32::max);
+        found.retain(|d| d.score >= output.enough(surest));
         let mut kept = suppress(found, output.iou);
         kept.sort_by(|a, b| b.size().total_cmp(&a.size()));
         Ok(kept)

@@ -179,6 +179,39 @@ fn a_batch_is_its_photos_one_by_one() {
 }
 
 #[test]
+fn beside_a_sure_face_less_is_enough() {
+    let image = scene(640, 480, 4, (60.0, 120.0), 3).image;
+    let least = DetectOptions { score: Some(0.3), ..DetectOptions::default() };
+    let mut scores: Vec<f32> =
+        Engine::new().unwrap().detect(&image, &least).unwrap().iter().map(|d| d.score).collect();
+    scores.sort_unstable_by(|a, b| b.total_cmp(a));
+    assert_eq!(scores.len(), 4);
+    let between = (scores[0] + scores[1]) / 2.0;
+
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("phiz-detect.onnx"), phiz_net::bundled::DETECTOR.1).unwrap();
+    std::fs::write(at("phiz-second.onnx"), phiz_net::bundled::SECOND).unwrap();
+    let found = |score: f32, options: &DetectOptions| {
+        let mut card: Vec<String> = phiz_net::bundled::DETECTOR.0.lines().map(str::to_owned).collect();
+        for line in &mut card {
+            if line.starts_with("score = ") {
+                *line = format!("score = {score}");
+            } else if line.starts_with("beside = ") {
+                *line = "beside = 0.3".into();
+            }
+        }
+        std::fs::write(at("card.toml"), card.join("\n")).unwrap();
+        let model = Model::open(&at("card.toml")).unwrap();
+        Engine::builder().detector(model).build().unwrap().detect(&image, options).unwrap().len()
+    };
+    let options = DetectOptions::default();
+    assert_eq!((found(between, &options), found(scores[0] + 1e-3, &options)), (4, 0));
+    // Whoever asks for a score gets faces of that score.
+    assert_eq!(found(0.5, &DetectOptions { score: Some(between), ..options }), 1);
+}
+
+#[test]
 fn a_face_and_its_mirror_image_have_one_template() {
     let (both, once) = (engine(), Engine::builder().mirror(false).build().unwrap());
     let image = scene(320, 240, 1, (80.0, 90.0), 4).image;

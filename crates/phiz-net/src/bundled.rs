@@ -1,4 +1,4 @@
-//! The networks that every Phiz binary carries.
+//! The networks that every Phiz binary carries: a pair, and a small pair for little machines.
 
 /// Card and ONNX bytes of the bundled detector.
 pub const DETECTOR: (&str, &[u8]) =
@@ -10,3 +10,18 @@ pub const SECOND: &[u8] = include_bytes!("../../../models/phiz-second.onnx");
 /// Card and ONNX bytes of the bundled embedder.
 pub const EMBEDDER: (&str, &[u8]) =
     (include_str!("../../../models/phiz-embed.toml"), include_bytes!("../../../models/phiz-embed.onnx"));
+
+/// Card and ONNX bytes of the small detector.
+pub const SMALL_DETECTOR: (&str, &[u8]) = (
+    include_str!("../../../models/phiz-detect-small.toml"),
+    include_bytes!("../../../models/phiz-detect-small.onnx"),
+);
+
+/// ONNX bytes of the small detector's second look.
+pub const SMALL_SECOND: &[u8] = include_bytes!("../../../models/phiz-second-small.onnx");
+
+/// Card and ONNX bytes of the small embedder.
+pub const SMALL_EMBEDDER: (&str, &[u8]) = (
+    include_str!("../../../models/phiz-embed-small.toml"),
+    include_bytes!("../../../models/phiz-embed-small.onnx"),
+);

@@ -89,12 +89,22 @@ pub struct Output {
     /// Detections below are dropped.
     #[serde(default = "Output::default_score")]
     pub score: f32,
+    /// Beside a detection that reaches `score` so much is enough for others: where one face is, more are likely. None: `score`
+    /// holds for each.
+    #[serde(default)]
+    pub beside: Option<f32>,
     /// Of two detections that overlap more (intersection over union) the lower score is dropped.
     #[serde(default = "Output::default_iou")]
     pub iou: f32,
 }
 
 impl Output {
+    /// The score that a detection needs in a picture of which the surest detection has this one.
+    #[must_use]
+    pub fn enough(&self, surest: f32) -> f32 {
+        self.beside.filter(|_| surest >= self.score).unwrap_or(self.score)
+    }
+
     fn default_score() -> f32 {
         0.5
     }
@@ -195,6 +205,9 @@ impl Card {
                 "second is for detectors with output.decode = \"phiz\": others look once".into(),
             ));
         }
+        if card.output.beside.is_some_and(|beside| !(0.0..=card.output.score).contains(&beside)) {
+            return Err(wrong("output.beside must lie between 0 and output.score".into()));
+        }
         if sides.iter().any(|s| *s > 8192) {
             return Err(wrong("input.width and input.height must be at most 8192".into()));
         }
@@ -282,6 +295,7 @@ mod tests {
             ("licence='MIT'", "", "licence"),
             ("name='a'", "name='a'\ncolour=1", "colour"),
             ("name='a'", "name='a'\nsecond='b.onnx'", "second"),
+            ("decode='arcface'", "decode='phiz'\nscore=0.5\nbeside=0.6", "output.beside"),
             (
                 "decode='arcface'",
                 "decode='arcface'\n[thresholds]\nquantiles=[[0.1,0.5],[0.2,0.6]]",

@@ -240,3 +240,17 @@ fn the_gallery_as_a_whole() {
         .unwrap();
     assert!(matches!(output.status.code(), Some(1 | 2)), "{output:?}");
 }
+
+#[test]
+fn a_gallery_belongs_to_one_pair_of_models() {
+    let desk = Desk::new();
+    let (_, err) = desk.run(2, &["identify", "people/Ada/1.png", "--small"]);
+    assert!(err.contains("holds templates of model") && err.contains("hint: leave out --small"), "{err}");
+
+    let gallery = ["--gallery", "small.phiz"];
+    desk.run(0, &[&["enroll", "people", "--force", "--small"][..], &gallery].concat());
+    let found = desk.json(&[&["identify", "people/Ada/2.png", "--small"][..], &gallery].concat());
+    assert_eq!(found[0]["faces"][0]["person"].as_str(), Some("Ada"), "{found:?}");
+    let (_, err) = desk.run(2, &[&["identify", "people/Ada/2.png"][..], &gallery].concat());
+    assert!(err.contains("hint: add --small"), "{err}");
+}

@@ -84,7 +84,10 @@ impl Shared {
     /// The gallery that exists, if it is the engine's.
     pub(crate) fn open_gallery_of(&self, engine: &Engine) -> Result<Gallery, Failure> {
         let gallery = self.open_gallery()?;
-        gallery.expect_model(engine.model_id())?;
+        gallery.expect_model(engine.model_id()).map_err(|error| {
+            let failure = Failure::new(&error);
+            failure.hint(bundled_as(gallery.model()).unwrap_or_else(|| error.hint()))
+        })?;
         Ok(gallery)
     }
 
@@ -99,6 +102,18 @@ impl Shared {
         let gallery = Gallery::create(&path, &model_of(engine)?, &self.key()?)?;
         eprintln!("made a gallery: {}", path.display());
         Ok(gallery)
+    }
+}
+
+/// What takes the model of this id, if it is a bundled one.
+fn bundled_as(id: &str) -> Option<&'static str> {
+    let is = |model: Result<crate::Model, _>| model.is_ok_and(|model| model.id() == id);
+    if is(crate::Model::small_embedder()) {
+        Some("add --small: the gallery was made so")
+    } else if is(crate::Model::bundled_embedder()) {
+        Some("leave out --small and --embedder: the gallery was made so")
+    } else {
+        None
     }
 }
 

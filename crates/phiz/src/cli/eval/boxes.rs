@@ -40,7 +40,7 @@ pub(crate) struct Detect {
     /// True boxes whose shorter side has fewer pixels neither count nor harm
     #[arg(long, value_name = "PIXELS", default_value_t = 0.0)]
     ignore_under: f64,
-    /// Precision and recall are taken from this score up [default: the detector's own]
+    /// Precision and recall are taken from this score up [default: what the detector's card says]
     #[arg(long, value_name = "SCORE")]
     score: Option<f64>,
     /// The system's name in tables [default: the detector's]
@@ -50,6 +50,34 @@ pub(crate) struct Detect {
     sureness: Sureness,
     #[command(flatten)]
     output: Output,
+}
+
+/// The score that counts, and the score that is enough beside a face that reaches it.
+#[derive(Clone, Copy)]
+struct Enough {
+    score: f64,
+    beside: f64,
+}
+
+impl Enough {
+    fn by(output: &phiz_net::card::Output) -> Enough {
+        Enough { score: output.score.into(), beside: output.enough(f32::INFINITY).into() }
+    }
+
+    /// Without what the detector would not have shown.
+    fn of(self, scene: &Scene) -> Scene {
+        let sure = scene.found.iter().any(|f| f.score >= self.score);
+        let mut shown = scene.clone();
+        shown.found.retain(|f| f.score >= if sure { self.beside } else { self.score });
+        shown
+    }
+}
+
+impl std::fmt::Display for Enough {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "from score {:.2} up", self.score)?;
+        if self.beside < self.score { write!(f, " ({:.2} beside a face)", self.beside) } else { Ok(()) }
+    }
 }
 
 /// Boxes from this score up make the curve.
@@ -62,7 +90,7 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
     let (truths, root, mut facts, annotations) = read_truth(arguments)?;
     let (mut unreadable, mut warnings) = (0, Vec::new());
     let name;
-    let mut score = arguments.score;
+    let mut enough = arguments.score.map(|score| Enough { score, beside: score });
     let mut scenes = match &arguments.found {
         Some(path) => {
             let (found, fact) = read_found(path, &truths, annotations.as_ref())?;
@@ -77,14 +105,17 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
             let models = models(shared)?;
             name = models[0].1.split(", ").next().unwrap_or_default().to_owned();
             facts.push(models[0].clone());
-            score = score.or(Some(f64::from(shared.detector()?.card().output.score)));
+            enough = match enough {
+                None => Some(Enough::by(&shared.detector()?.card().output)),
+                asked => asked,
+            };
             let (scenes, lost) = look(&engine, &root, truths, shared)?;
             unreadable = lost;
             scenes
         }
     };
     scenes.iter_mut().for_each(|s| s.ignore_under(arguments.ignore_under));
-    let sections = vec![section(arguments, &scenes, score, bootstrap)?];
+    let sections = vec![section(arguments, &scenes, enough, bootstrap)?];
     if arguments.ignore_under > 0.0 {
         facts.push(("ignored".into(), format!("boxes under {} pixels", arguments.ignore_under)));
     }
@@ -197,14 +228,15 @@ type Metric<'a> = dyn Fn(&dyn Fn(usize) -> u64) -> phiz_eval::Result<f64> + 'a;
 fn section(
     arguments: &Detect,
     scenes: &[Scene],
-    score: Option<f64>,
+    enough: Option<Enough>,
     bootstrap: Option<phiz_eval::bootstrap::Bootstrap>,
 ) -> Result<Section, Failure> {
-    let empty: Vec<&Scene> = scenes.iter().filter(|s| s.truths.is_empty()).collect();
-    let cut = score.unwrap_or(f64::NEG_INFINITY);
-    let alarms = empty.iter().filter(|s| s.found.iter().any(|f| f.score >= cut)).count();
+    let shown: Vec<Scene> =
+        scenes.iter().map(|scene| enough.map_or_else(|| scene.clone(), |e| e.of(scene))).collect();
+    let empty: Vec<&Scene> = shown.iter().filter(|s| s.truths.is_empty()).collect();
+    let alarms = empty.iter().filter(|s| !s.found.is_empty()).count();
     let mut figures = vec![number_of("photos", "photos", scenes.len() as u64)];
-    let at = score.map_or(String::new(), |s| format!(" from score {s:.2} up"));
+    let at = enough.map_or(String::new(), |enough| format!(" {enough}"));
     if !empty.is_empty() {
         figures.push(number_of("empty", "photos without a face", empty.len() as u64));
         let share = Ok(alarms as f64 / empty.len() as f64);
@@ -214,6 +246,8 @@ fn section(
     let mut plots = Vec::new();
     if empty.len() < scenes.len() {
         let voc = Voc::new(scenes, arguments.iou, arguments.ignore_under)?;
+        let voc_shown = Voc::new(&shown, arguments.iou, arguments.ignore_under)?;
+        let hits = |w: &dyn Fn(usize) -> u64| voc_shown.at(f64::NEG_INFINITY, w);
         figures.push(number_of("faces", "faces that count", voc.truths()));
         let confidence = arguments.sureness.confidence;
         // Photos are drawn again: faces of one photo share its light and its crowd.
@@ -235,12 +269,12 @@ fn section(
             reason: "nothing is found".into(),
         };
         add("precision", &format!("precision{at}"), &|w| {
-            let (hits, alarms) = voc.at(cut, w);
+            let (hits, alarms) = hits(w);
             if hits + alarms == 0 { Err(undefined()) } else { Ok(hits as f64 / (hits + alarms) as f64) }
         });
         add("recall", &format!("recall{at}"), &|w| {
             let all = voc.weighted_truths(w);
-            if all == 0 { Err(undefined()) } else { Ok(voc.at(cut, w).0 as f64 / all as f64) }
+            if all == 0 { Err(undefined()) } else { Ok(hits(w).0 as f64 / all as f64) }
         });
         match Wider::new(scenes, arguments.iou) {
             Ok(wider) => add("wider", "AP by WIDER FACE's arithmetic", &|w| wider.average_precision(w)),
@@ -436,4 +470,23 @@ fn afresh(image: &Image, mirrored: bool) -> Result<Image, Problem> {
         false => image.pixels().to_vec(),
     };
     Ok(Image::from_rgb(image.width(), image.height(), pixels)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_judged_is_what_the_detector_shows() {
+        let enough = Enough { score: 0.7, beside: 0.5 };
+        let shown = |scores: &[f64]| {
+            let found =
+                scores.iter().map(|score| Found { bbox: [0.0, 0.0, 9.0, 9.0], score: *score }).collect();
+            let scene = Scene { photo: "a.jpg".into(), truths: Vec::new(), found };
+            enough.of(&scene).found.iter().map(|f| f.score).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&[0.4, 0.5, 0.7]), [0.5, 0.7]);
+        assert!(shown(&[0.4, 0.5, 0.69]).is_empty());
+        assert_eq!(enough.to_string(), "from score 0.70 up (0.50 beside a face)");
+    }
 }
