@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use phiz_net::zoo;
 use phiz_train::backend::Backend;
 use phiz_train::flex::Flex;
-use phiz_train::model::Model;
+use phiz_train::model::{Model, learns};
 use phiz_train::optim;
 use phiz_train::random::Random;
 #[cfg(feature = "libtorch")]
@@ -51,7 +51,8 @@ fn libtorch_trains_a_part_of_a_network() {
     let b = Torch::cpu(1, false);
     let net = zoo::by_name("phiz-second-small").unwrap();
     let weights = Model::new(&b, &net, &mut Random::new(5)).unwrap().weights(&b);
-    let model = Model::with_learning(&b, &net, &weights, &|name| name.starts_with("points."));
+    let chosen = |name: &str| name.starts_with("points.") && learns(name);
+    let model = Model::with_learning(&b, &net, &weights, &chosen);
     let image = b.pictures(&[100; 112 * 112 * 3], 1, 112, 112, [127.5; 3], [127.5; 3]);
     let sums = model.forward(&b, &image, false).into_iter().map(|output| b.sum(&output));
     let loss = sums.reduce(|sum, more| b.add(&sum, &more)).unwrap();

@@ -13,6 +13,7 @@ use super::{Done, Failure, Shared};
 mod boxes;
 mod cache;
 mod gallery;
+mod landmarks;
 mod quality;
 mod report;
 mod search;
@@ -37,7 +38,7 @@ enum What {
     /// Found faces against true boxes: a list with boxes, WIDER FACE's text or COCO's JSON
     Detect(boxes::Detect),
     /// Landmarks of the central face against another detector's
-    Landmarks(boxes::LandmarksOf),
+    Landmarks(landmarks::Arguments),
     /// Whether the quality score knows which photos will fail
     Quality(quality::Quality),
     /// The people in the gallery: who looks alike, which photos are suspicious, which threshold for which rate
@@ -55,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         What::AllPairs(a) => verification::all_pairs(a, shared),
         What::Identify(a) => search::identify(a, shared),
         What::Detect(a) => boxes::detect(a, shared),
-        What::Landmarks(a) => boxes::landmarks(a, shared),
+        What::Landmarks(a) => landmarks::run(a, shared),
         What::Quality(a) => quality::quality(a, shared),
         What::Gallery(a) => gallery::run(a, shared),
         What::Thresholds(a) => verification::thresholds(a, shared),
