@@ -60,10 +60,15 @@ pub fn offsets(
     let unit = unit.filter(|u| u.is_finite() && *u > 0.0).ok_or_else(|| {
         EvalError::undefined("NME", format!("there is nothing to divide by ({normaliser:?})").to_lowercase())
     })?;
-    if truth.iter().chain(found).flatten().any(|v| !v.is_finite()) {
+    let offsets: Vec<[f64; 2]> =
+        truth.iter().zip(found).map(|(t, f)| [(f[0] - t[0]) / unit, (f[1] - t[1]) / unit]).collect();
+    if offsets.is_empty() {
+        return Err(EvalError::undefined("NME", "there are no landmarks"));
+    }
+    if !offsets.iter().flatten().all(|v| v.is_finite()) {
         return Err(EvalError::input("landmarks", "hold NaN or infinity", "give finite pixels"));
     }
-    Ok(truth.iter().zip(found).map(|(t, f)| [(f[0] - t[0]) / unit, (f[1] - t[1]) / unit]).collect())
+    Ok(offsets)
 }
 
 /// Errors of many faces; `None` where the face was not found.
@@ -151,6 +156,11 @@ mod tests {
         let (truth, found) = ([[0.0, 0.0], [10.0, 0.0]], [[3.0, -4.0], [10.0, 1.0]]);
         assert_eq!(offsets(&truth, &found, None, Normaliser::Eyes).unwrap(), [[0.3, -0.4], [0.0, 0.1]]);
         assert!(offsets(&truth, &[[f64::INFINITY; 2]; 2], None, Normaliser::Eyes).is_err());
+        assert!(
+            offsets(&[[1e308, 0.0]; 2], &[[-1e308, 0.0]; 2], Some([0.0, 0.0, 1.0, 1.0]), Normaliser::Box)
+                .is_err()
+        );
+        assert!(offsets(&[], &[], Some([0.0, 0.0, 1.0, 1.0]), Normaliser::Box).unwrap_err().is_undefined());
     }
 
     #[test]
