@@ -208,7 +208,7 @@ fn look(
         work,
         |(photo, boxes), found| {
             let found = found.unwrap_or_else(|problem| {
-                problem.warn(&root.join(photo));
+                crate::photos::warn(&root.join(photo), &problem);
                 unreadable += 1;
                 Vec::new()
             });

@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             Ok(Some(one)) => judged.push(one),
             Ok(None) => none += 1,
             Err(problem) => {
-                problem.warn(&root.join(path));
+                crate::photos::warn(&root.join(path), &problem);
                 unreadable += 1;
             }
         }

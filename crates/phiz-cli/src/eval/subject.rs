@@ -187,7 +187,7 @@ impl Source {
         let work = |path: &PathBuf| self.look(&engine, path, known.as_ref());
         photos::in_order(&files, shared.threads()?, &shared.progress(files.len()), work, |path, seen| {
             let (face, fresh) = seen.unwrap_or_else(|problem| {
-                problem.warn(path);
+                crate::photos::warn(path, &problem);
                 unreadable += 1;
                 (None, None)
             });
