@@ -246,7 +246,7 @@ fn what_cannot_be_done_names_the_file_the_reason_and_a_remedy() {
         (&["detect", "void"], "void: holds no photo"),
         (&["detect", "one.jpg", "--detector", "none.toml"], "none.toml"),
         (&["detect", "one.jpg", "--detector", "bad.toml"], "bad.toml"),
-        (&["embed", "one.jpg", "--out", "no/t.npy", "--list", "t.csv"], "no/t.npy"),
+        (&["embed", "one.jpg", "--out", "no/t.npy", "--list", "t.csv"], "--out no: cannot be written"),
     ];
     let mut wrong = Vec::new();
     for (arguments, says) in cases {
