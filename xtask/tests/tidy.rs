@@ -70,14 +70,15 @@ fn only_weights_are_large() {
 }
 
 /// The floors of the house, top to bottom (docs/architecture.md), with the crates that each may use.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("phiz-image", &[]),
-    ("phiz-engine", &["phiz-image"]),
-    ("phiz-net", &["phiz-image", "phiz-engine"]),
+    ("phiz-onnx", &[]),
+    ("phiz-engine", &["phiz-onnx"]),
+    ("phiz-net", &["phiz-onnx"]),
     ("phiz-face", &["phiz-image", "phiz-engine", "phiz-net"]),
     ("phiz-gallery", &["phiz-image", "phiz-engine", "phiz-net", "phiz-face"]),
     ("phiz-eval", &["phiz-image", "phiz-engine", "phiz-net", "phiz-face", "phiz-gallery"]),
-    ("phiz-train", &["phiz-image", "phiz-net", "phiz-eval"]),
+    ("phiz-train", &["phiz-image", "phiz-onnx", "phiz-net", "phiz-eval"]),
     ("phiz-synth", &["phiz-image"]),
     ("phiz-video", &["phiz-image", "phiz-engine", "phiz-net", "phiz-face", "phiz-gallery"]),
     ("phiz-server", &["phiz-image", "phiz-engine", "phiz-net", "phiz-face", "phiz-gallery", "phiz-video"]),

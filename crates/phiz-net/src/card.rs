@@ -255,8 +255,30 @@ impl Card {
     pub fn model_id(&self, onnx: &[u8]) -> String {
         let mut hash = Sha256::new();
         hash.update(onnx);
-        hash.update(format!("{:?} {:?}", self.input, self.output.decode));
+        hash.update(self.identity());
         hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// What a model's identity says of preprocessing and decoding. **Frozen**: templates that people have stored carry
+    /// the hash of this text, so it stays as it is whatever the fields of [`Input`] and [`Decode`] are called.
+    fn identity(&self) -> String {
+        let Input { width, height, order, mean, std } = &self.input;
+        let order = match order {
+            Order::Rgb => "Rgb",
+            Order::Bgr => "Bgr",
+        };
+        let decode = match self.output.decode {
+            Decode::Phiz => "Phiz",
+            Decode::Yunet => "Yunet",
+            Decode::Scrfd => "Scrfd",
+            Decode::Arcface => "Arcface",
+        };
+        let list = |[a, b, c]: &[f32; 3]| format!("[{a:?}, {b:?}, {c:?}]");
+        format!(
+            "Input {{ width: {width}, height: {height}, order: {order}, mean: {}, std: {} }} {decode}",
+            list(mean),
+            list(std)
+        )
     }
 }
 
@@ -281,6 +303,31 @@ mod tests {
         assert!((t.similarity_at(1e-3) - 0.3).abs() < 1e-12);
         assert!((t.similarity_at(1e-5) - 0.4).abs() < 1e-12, "continued");
         assert_eq!(t.fmr_at(-1.0), 1.0);
+    }
+
+    /// The identity of each bundled model. Whoever changes a model changes its row; any other difference orphans the
+    /// galleries of everybody.
+    #[test]
+    fn bundled_models_keep_their_identities() {
+        use crate::bundled;
+        for ((card, onnx), id) in [
+            (bundled::DETECTOR, "da37aa85142f85ec"),
+            (bundled::EMBEDDER, "a62d412e01fe74ef"),
+            (bundled::SMALL_DETECTOR, "4e6f99d1ad78b403"),
+            (bundled::SMALL_EMBEDDER, "187dc0390f4e761e"),
+        ] {
+            let card = Card::from_toml(card).expect("a card");
+            assert_eq!(card.model_id(onnx), id, "{}", card.name);
+        }
+    }
+
+    #[test]
+    fn identities_are_made_from_a_frozen_text() {
+        let text = "name='a'\nfile='a.onnx'\nlicence='MIT'\n[input]\nwidth=0\nheight=320\norder='bgr'\n\
+                    mean=[0.0,1e-7,127.5]\nstd=[1.0,1e16,0.3]\n[output]\ndecode='yunet'\n";
+        let card = Card::from_toml(text).expect("is good");
+        let frozen = "Input { width: 0, height: 320, order: Bgr, mean: [0.0, 1e-7, 127.5], std: [1.0, 1e16, 0.3] } Yunet";
+        assert_eq!(card.identity(), frozen);
     }
 
     #[test]
