@@ -5,10 +5,12 @@
 mod common;
 
 use common::{every_operation, picture, unfolded, weights};
-use phiz_engine::{EngineError, LoadOptions, MAX_ELEMENTS, Network, Port, Tensor, load};
+use phiz_engine::{
+    ChannelOrder, EngineError, Input, LoadOptions, MAX_ELEMENTS, Network, Normalisation, Pictures, Port,
+    Precision, Runtime, Tensor, Workspace, load,
+};
 use phiz_net::form::Form;
-use phiz_net::onnx::{export, export_as};
-use phiz_net::onnx_read;
+use phiz_net::onnx::{export, export_as, read_weights};
 use phiz_net::reference::forward;
 use proptest::prelude::*;
 use rayon::prelude::*;
@@ -19,7 +21,7 @@ fn onnx() -> Vec<u8> {
 }
 
 fn network(threads: usize) -> Box<dyn Network> {
-    load(&onnx(), &LoadOptions { threads }).unwrap()
+    load(&onnx(), &LoadOptions::default().threads(threads)).unwrap()
 }
 
 fn input(batch: usize, height: usize, width: usize) -> Tensor {
@@ -51,7 +53,7 @@ fn short_forms_compute_what_they_hold() {
     let net = every_operation();
     for form in [Form::F16, Form::Int8] {
         let short = export_as(&net, &weights(&net), form).unwrap();
-        let held = unfolded(&net, &onnx_read::weights(&net, &short).unwrap());
+        let held = unfolded(&net, &read_weights(&net, &short).unwrap());
         let long = load(&export(&net, &held).unwrap(), &LoadOptions::default()).unwrap();
         let short = load(&short, &LoadOptions::default()).unwrap();
         let input = input(2, 8, 12);
@@ -93,7 +95,103 @@ fn threads_change_nothing_but_time() {
             );
         }
     }
-    assert_eq!(load(&onnx(), &LoadOptions { threads: 0 }).err(), Some(EngineError::Threads));
+    assert_eq!(load(&onnx(), &LoadOptions::default().threads(0)).err(), Some(EngineError::Threads));
+}
+
+/// `pictures` of three channels, with gaps between the rows and an end after the last, as f32 by the formula.
+fn by_hand(pictures: &[Vec<u8>], [h, w, stride]: [usize; 3], swap: bool, n: &Normalisation) -> Tensor {
+    let mut data = Vec::new();
+    for picture in pictures {
+        for channel in 0..3 {
+            for at in (0..h).flat_map(|y| (0..w).map(move |x| y * stride + 3 * x)) {
+                let value = f32::from(picture[at + if swap { 2 - channel } else { channel }]);
+                data.push(value * (1.0 / n.std[channel]) + -n.mean[channel] / n.std[channel]);
+            }
+        }
+    }
+    Tensor::new(vec![pictures.len(), 3, h, w], data).unwrap()
+}
+
+#[test]
+fn pictures_are_normalised_as_the_options_say() {
+    let (h, w, stride) = (12, 8, 29);
+    let normalisation =
+        Normalisation { mean: [127.5, 100.0, 3.0], std: [127.5, 64.0, 255.0], order: ChannelOrder::Bgr };
+    let network = load(&onnx(), &LoadOptions::default().normalisation(normalisation)).unwrap();
+    let pictures: Vec<Vec<u8>> = (0..3usize)
+        .map(|n| (0..stride * (h - 1) + 3 * w).map(|i| ((i + n) * 7919 % 256) as u8).collect())
+        .collect();
+    let slices: Vec<&[u8]> = pictures.iter().map(Vec::as_slice).collect();
+    let mut workspace = Workspace::default();
+    for order in [ChannelOrder::Rgb, ChannelOrder::Bgr] {
+        let fed = Pictures { width: w, height: h, stride, order, pictures: &slices };
+        let got = network.run_into(fed.into(), &mut workspace).unwrap();
+        let tensor = by_hand(&pictures, [h, w, stride], order != normalisation.order, &normalisation);
+        let want = network.run(&tensor).unwrap();
+        for (got, want) in got.iter().zip(&want) {
+            assert_eq!(got.shape, want.shape);
+            for (a, b) in got.data.iter().zip(&want.data) {
+                assert!((a - b).abs() <= 2e-5 * (1.0 + b.abs()), "{order:?}: {a} is not {b}");
+            }
+        }
+    }
+    // Sizes that the bytes do not have.
+    for (says, fed) in [
+        (
+            "29 bytes",
+            Pictures { width: 10, height: 2, stride: 29, order: ChannelOrder::Rgb, pictures: &slices },
+        ),
+        ("picture 0", Pictures { width: w, height: 13, stride, order: ChannelOrder::Rgb, pictures: &slices }),
+        (
+            "29 bytes",
+            Pictures {
+                width: usize::MAX,
+                height: 2,
+                stride: 29,
+                order: ChannelOrder::Rgb,
+                pictures: &slices,
+            },
+        ),
+    ] {
+        let error = network.run_into(fed.into(), &mut workspace).unwrap_err().to_string();
+        assert!(error.starts_with("image: ") && error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn one_workspace_serves_sizes_and_networks_in_turn() {
+    let mut b = phiz_net::graph::Builder::new("other", 3);
+    let x = b.conv("stem", b.input(), 4, 3, 2, 1, phiz_net::graph::Act::Relu);
+    let net = b.finish(&[("features", x)]);
+    let other = load(&export(&net, &weights(&net)).unwrap(), &LoadOptions::default()).unwrap();
+    let network = network(1);
+    let mut workspace = Workspace::default();
+    assert!(workspace.outputs().is_empty());
+    for (batch, height, width) in [(1, 8, 8), (3, 16, 24), (2, 8, 12), (1, 8, 8)] {
+        let input = input(batch, height, width);
+        for network in [&network, &other] {
+            let expected = network.run(&input).unwrap();
+            assert_eq!(network.run_into(Input::Tensor(&input), &mut workspace).unwrap(), expected);
+            assert_eq!(workspace.outputs(), expected);
+        }
+    }
+}
+
+#[test]
+fn what_a_runtime_lacks_is_said() {
+    for options in [
+        LoadOptions::default().runtime(Runtime::Rten).precision(Precision::Bf16),
+        LoadOptions::default().runtime(Runtime::Rten).precision(Precision::Int8),
+    ] {
+        let error = load(&onnx(), &options).err().unwrap();
+        assert!(matches!(error, EngineError::Unsupported { runtime: "rten", .. }), "{error}");
+    }
+    let network = network(1);
+    assert_ne!((network.runtime(), network.precision()), (Runtime::Auto, Precision::Auto));
+    for name in Runtime::NAMES {
+        assert_eq!(name.parse::<Runtime>().unwrap().to_string(), *name);
+    }
+    assert!("int4".parse::<Precision>().unwrap_err().contains("bf16"));
 }
 
 #[test]

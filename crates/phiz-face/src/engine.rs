@@ -219,7 +219,7 @@ impl EngineBuilder {
     /// # Errors
     /// A network that cannot be loaded, or a detector in the embedder's place or the other way round.
     pub fn build(self) -> Result<Engine, FaceError> {
-        let options = LoadOptions { threads: self.threads };
+        let options = LoadOptions::default().threads(self.threads);
         let detector = self.detector.map_or_else(Model::bundled_detector, Ok)?;
         let embedder = self.embedder.map_or_else(Model::bundled_embedder, Ok)?;
         for (model, embeds) in [(&detector, false), (&embedder, true)] {
