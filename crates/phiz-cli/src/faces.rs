@@ -48,7 +48,7 @@ enum RotateArgument {
 impl Looking {
     pub(crate) fn options(&self) -> DetectOptions {
         let rotate = if self.rotate == RotateArgument::Auto { Rotate::Auto } else { Rotate::Never };
-        DetectOptions { score: self.score, min_face: self.min_face, rotate }
+        DetectOptions::default().score(self.score).min_face(self.min_face).rotate(rotate)
     }
 
     /// Reads a photo at a resolution at which such faces can be found, though not described: large JPEGs need not be

@@ -1,14 +1,14 @@
 //! The faces of synthetic photos are the same as those that the build of commit a7d064d found: boxes, scores,
 //! landmarks, quality, pose and templates. A change of the pipeline's shape must not change its answers.
 //!
-//! `golden/faces.txt` was written by that commit: `PHIZ_WRITE_GOLDEN=faces.txt cargo test -p phiz-face --test golden`.
-//! It has one line per face: the case, then numbers separated by spaces in the order of [`numbers`].
-//! New weights, or a change that is meant to change answers, write it again.
+//! `golden/faces.txt` was written by this test in that commit. It has one line per face: the case, then numbers separated
+//! by spaces in the order of [`numbers`]. After new weights, or a change that is meant to change answers, write it again:
+//! `PHIZ_WRITE_GOLDEN=$PWD/crates/phiz-face/tests/golden/faces.txt cargo test -p phiz-face --test golden`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
 
-use phiz_face::{DetectOptions, Detection, Engine, Model, Rotate};
+use phiz_face::{Analyzer, DetectOptions, Detection, Model, Rotate};
 use phiz_image::Image;
 use phiz_synth::{FaceModel, Scene, SceneOptions};
 
@@ -36,14 +36,14 @@ fn close() -> Image {
 }
 
 fn options(score: Option<f32>, min_face: f32, rotate: Rotate) -> DetectOptions {
-    DetectOptions { score, min_face, rotate }
+    DetectOptions::default().score(score).min_face(min_face).rotate(rotate)
 }
 
 /// The bundled detector without the network of its refinement stage, so that it refines by itself.
 fn without_second() -> Model {
     let folder = tempfile::tempdir().unwrap();
     let (card, onnx) = phiz_net::bundled::DETECTOR;
-    let card: Vec<&str> = card.lines().filter(|line| !line.starts_with("second")).collect();
+    let card: Vec<&str> = card.lines().filter(|line| !line.starts_with("refinement")).collect();
     std::fs::write(folder.path().join("phiz-detect.onnx"), onnx).unwrap();
     let path = folder.path().join("card.toml");
     std::fs::write(&path, card.join("\n")).unwrap();
@@ -52,7 +52,7 @@ fn without_second() -> Model {
 
 struct Case {
     name: &'static str,
-    engine: Engine,
+    analyzer: Analyzer,
     image: Image,
     options: DetectOptions,
     /// So many faces are embedded.
@@ -61,19 +61,31 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let plain = || options(None, 20.0, Rotate::Never);
-    let engine = || Engine::new().unwrap();
-    let case = |name, engine, image, options, embedded| Case { name, engine, image, options, embedded };
+    let bundled = || Analyzer::new().unwrap();
+    let case = |name, analyzer, image, options, embedded| Case { name, analyzer, image, options, embedded };
     vec![
-        case("group", engine(), scene(640, 480, 4, (60.0, 120.0), 3), plain(), 4),
-        case("tiles", engine(), scene(1600, 1200, 12, (24.0, 28.0), 3), plain(), 1),
-        case("many", engine(), scene(1000, 700, 40, (40.0, 70.0), 4), plain(), 0),
-        case("large", engine(), close(), plain(), 1),
-        case("small photo", engine(), scene(160, 120, 1, (40.0, 50.0), 7), plain(), 1),
-        case("low score", engine(), scene(640, 480, 4, (60.0, 120.0), 8), options(Some(0.3), 40.0, Rotate::Never), 0),
-        case("turned", engine(), scene(480, 360, 3, (60.0, 110.0), 5).rotate90(1), options(None, 20.0, Rotate::Auto), 1),
+        case("group", bundled(), scene(640, 480, 4, (60.0, 120.0), 3), plain(), 4),
+        case("tiles", bundled(), scene(1600, 1200, 12, (24.0, 28.0), 3), plain(), 1),
+        case("many", bundled(), scene(1000, 700, 40, (40.0, 70.0), 4), plain(), 0),
+        case("large", bundled(), close(), plain(), 1),
+        case("small photo", bundled(), scene(160, 120, 1, (40.0, 50.0), 7), plain(), 1),
+        case(
+            "low score",
+            bundled(),
+            scene(640, 480, 4, (60.0, 120.0), 8),
+            options(Some(0.3), 40.0, Rotate::Never),
+            0,
+        ),
+        case(
+            "turned",
+            bundled(),
+            scene(480, 360, 3, (60.0, 110.0), 5).rotate90(1),
+            options(None, 20.0, Rotate::Auto),
+            1,
+        ),
         case(
             "small pair",
-            Engine::builder()
+            Analyzer::builder()
                 .detector(Model::small_detector().unwrap())
                 .embedder(Model::small_embedder().unwrap())
                 .build()
@@ -84,12 +96,18 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "refined by itself",
-            Engine::builder().detector(without_second()).build().unwrap(),
+            Analyzer::builder().detector(without_second()).build().unwrap(),
             scene(640, 480, 4, (60.0, 120.0), 3),
             plain(),
             0,
         ),
-        case("no mirror", Engine::builder().mirror(false).build().unwrap(), scene(320, 240, 1, (80.0, 90.0), 4), plain(), 1),
+        case(
+            "no mirror",
+            Analyzer::builder().mirror(false).build().unwrap(),
+            scene(320, 240, 1, (80.0, 90.0), 4),
+            plain(),
+            1,
+        ),
     ]
 }
 
@@ -99,7 +117,7 @@ fn numbers(case: &Case, index: usize, detection: &Detection) -> Vec<f32> {
     numbers.extend(detection.bbox);
     numbers.extend(detection.landmarks.iter().flatten());
     if index < case.embedded {
-        let face = case.engine.describe(&case.image, detection.clone()).unwrap();
+        let face = case.analyzer.describe(&case.image, detection.clone()).unwrap();
         numbers.extend([face.quality, face.pose.yaw, face.pose.pitch, face.pose.roll]);
         numbers.extend(face.template.vector());
     }
@@ -110,7 +128,7 @@ fn numbers(case: &Case, index: usize, detection: &Detection) -> Vec<f32> {
 fn faces_are_those_of_a7d064d() {
     let mut lines: Vec<(String, Vec<f32>)> = Vec::new();
     for case in cases() {
-        let found = case.engine.detect(&case.image, &case.options).unwrap();
+        let found = case.analyzer.detect(&case.image, &case.options).unwrap();
         assert!(!found.is_empty(), "{}: nothing found", case.name);
         for (index, detection) in found.iter().enumerate() {
             lines.push((case.name.replace(' ', "-"), numbers(&case, index, detection)));
@@ -135,7 +153,11 @@ fn faces_are_those_of_a7d064d() {
         let (golden_name, golden_numbers) = line.split_once(' ').unwrap();
         let golden: Vec<f32> = golden_numbers.split(' ').map(|v| v.parse().unwrap()).collect();
         if golden_name != name || golden.len() != numbers.len() {
-            bad.push(format!("{name}: {} numbers instead of {} of {golden_name}", numbers.len(), golden.len()));
+            bad.push(format!(
+                "{name}: {} numbers instead of {} of {golden_name}",
+                numbers.len(),
+                golden.len()
+            ));
             continue;
         }
         for (position, (new, old)) in numbers.iter().zip(&golden).enumerate() {
