@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 /// The trainer and the keyring are no part of the default build, but of what is checked. LibTorch is not: it must be
 /// installed.
-const EVERYTHING: &str = "--features=phiz/train,phiz/keyring";
+const EVERYTHING: &str = "--features=phiz-cli/train,phiz-cli/keyring";
 
 /// Arguments of `cargo xtask check`.
 #[derive(clap::Args)]
@@ -77,7 +77,7 @@ fn deny() -> Result<(), String> {
         return Err("cargo-deny is missing; `cargo install --locked cargo-deny`, or `.ci/run`".into());
     }
     // The trainer is a member of the workspace; the keyring's crates come with the feature only.
-    let arguments = ["deny", "--features=phiz/keyring", "--log-level", "error", "check"];
+    let arguments = ["deny", "--features=phiz-cli/keyring", "--log-level", "error", "check"];
     cargo(&[&arguments[..], &["licenses", "bans", "sources"]].concat(), &[])
 }
 

@@ -8,6 +8,7 @@ use phiz_engine::{LoadOptions, Network, Tensor};
 use phiz_image::Image;
 use phiz_net::bundled;
 use phiz_net::card::{Card, CardError, Decode, Order, Output};
+use phiz_template::{ModelId, Template, TemplateError};
 
 use crate::align::{ALIGNED_SIZE, alignment};
 use crate::decode::decode;
@@ -80,39 +81,11 @@ impl Model {
 
     /// See [`Card::model_id`]; a second network counts, too.
     #[must_use]
-    pub fn id(&self) -> String {
+    pub fn id(&self) -> ModelId {
         match &self.second {
             Some(second) => self.card.model_id(&[self.onnx.as_slice(), second].concat()),
             None => self.card.model_id(&self.onnx),
         }
-    }
-}
-
-/// What makes a face comparable: a unit vector, bound to the model that made it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Template {
-    vector: Vec<f32>,
-    model: String,
-}
-
-impl Template {
-    /// The unit vector.
-    #[must_use]
-    pub fn vector(&self) -> &[f32] {
-        &self.vector
-    }
-
-    /// The embedder's identity, see [`Card::model_id`].
-    #[must_use]
-    pub fn model(&self) -> &str {
-        &self.model
-    }
-
-    /// Cosine of the angle between two templates, −1 to 1; none if two models made them.
-    #[must_use]
-    pub fn similarity(&self, other: &Template) -> Option<f32> {
-        (self.model == other.model && self.vector.len() == other.vector.len())
-            .then(|| self.vector.iter().zip(&other.vector).map(|(a, b)| a * b).sum())
     }
 }
 
@@ -158,7 +131,7 @@ pub enum FaceError {
 
 struct Loaded {
     card: Card,
-    id: String,
+    id: ModelId,
     network: Box<dyn Network>,
 }
 
@@ -291,7 +264,7 @@ impl Engine {
 
     /// The embedder's identity, see [`Card::model_id`].
     #[must_use]
-    pub fn model_id(&self) -> &str {
+    pub fn model_id(&self) -> &ModelId {
         &self.embedder.id
     }
 
@@ -526,31 +499,25 @@ impl Engine {
         if (aligned.width(), aligned.height()) != (ALIGNED_SIZE, ALIGNED_SIZE) {
             return Err(FaceError::NotAligned(aligned.width(), aligned.height()));
         }
-        let mut vector = self.direction(aligned)?;
-        if self.mirror {
-            let mirrored = self.direction(&aligned.mirrored())?;
-            vector.iter_mut().zip(mirrored).for_each(|(v, m)| *v += m);
-            self.normalise(&mut vector)?;
+        let template = self.direction(aligned)?;
+        if !self.mirror {
+            return Ok(template);
         }
-        Ok(Template { vector, model: self.embedder.id.clone() })
+        let mirrored = self.direction(&aligned.mirrored())?;
+        let sum = template.vector().iter().zip(mirrored.vector()).map(|(v, m)| v + m).collect();
+        self.unit(sum)
     }
 
     /// What the embedder says of one picture, brought to unit length.
-    fn direction(&self, aligned: &Image) -> Result<Vec<f32>, FaceError> {
+    fn direction(&self, aligned: &Image) -> Result<Template, FaceError> {
         let outputs = self.embedder.run(std::slice::from_ref(aligned))?;
         let first = outputs.into_iter().next().ok_or_else(|| self.no_template("has no output"))?;
-        let mut vector = first.data;
-        self.normalise(&mut vector)?;
-        Ok(vector)
+        self.unit(first.data)
     }
 
-    fn normalise(&self, vector: &mut [f32]) -> Result<(), FaceError> {
-        let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
-        if !(norm.is_finite() && norm > 1e-12) {
-            return Err(self.no_template("gave a template without a direction"));
-        }
-        vector.iter_mut().for_each(|v| *v /= norm);
-        Ok(())
+    fn unit(&self, vector: Vec<f32>) -> Result<Template, FaceError> {
+        let unit = Template::normalised(self.embedder.id.clone(), vector);
+        unit.map_err(|error: TemplateError| self.no_template(&format!("gave no template ({error})")))
     }
 
     fn no_template(&self, reason: &str) -> FaceError {

@@ -26,5 +26,6 @@ mod second;
 
 pub use align::{ALIGNED_SIZE, TEMPLATE_POINTS, alignment};
 pub use detect::{DetectOptions, Detection, Rotate, iou, suppress};
-pub use engine::{Engine, EngineBuilder, Face, FaceError, Model, Template};
+pub use engine::{Engine, EngineBuilder, Face, FaceError, Model};
+pub use phiz_template::{ModelId, Template, TemplateError};
 pub use quality::{Pose, pose, quality};

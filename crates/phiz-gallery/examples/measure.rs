@@ -86,7 +86,7 @@ fn fill(folder: &Path, people: usize, dim: usize) -> Anything<()> {
     let mut templates = write_npy(&folder.join("templates.npy"), people, dim)?;
     let mut probes = write_npy(&folder.join("probes.npy"), PROBES, dim)?;
     let quantiles = vec![[0.1, 0.06], [1e-3, 0.14], [1e-6, 0.21]];
-    let thresholds = Thresholds { quantiles, measured_on: "random directions".into() };
+    let thresholds = Thresholds::new(quantiles, "random directions").expect("are in order");
     let model = Model { id: "synthetic".into(), dim, thresholds };
     let gallery = Gallery::create(&folder.join("g.phiz"), &model, &Key::File(folder.join("g.key")))?;
     let rules = EnrollRules { report_similar: None, ..EnrollRules::default() };

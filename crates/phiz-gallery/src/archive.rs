@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use phiz_net::card::Thresholds;
+use phiz_template::Thresholds;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

@@ -7,7 +7,7 @@
 //! One person who is enrolled as two raises the rates of high similarities: to the safe side, but more often
 //! "unknown" than need be. Such pairs are reported.
 
-use phiz_net::card::Thresholds;
+use phiz_template::Thresholds;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, GalleryError, Result};
@@ -122,14 +122,13 @@ impl Gallery {
         suspects.dedup_by(|a, b| (a.one, a.other) == (b.other, b.one));
         let comparisons: u64 = histogram.iter().sum();
         let measured_on = format!("this gallery, {} people", people.len());
-        let thresholds = Thresholds { quantiles: quantiles(&histogram, &reached), measured_on };
-        crate::rates::validate(&thresholds).map_err(|_| {
+        let thresholds = Thresholds::new(quantiles(&histogram, &reached), measured_on).map_err(|_| {
             GalleryError::new(ErrorKind::Conflict, "too few comparisons to measure two rates")
                 .hint_at("the model's own thresholds hold until there are more people")
         })?;
         let share = share(&mut best, &thresholds, people.len() - 1);
         let compared =
-            thresholds.quantiles.iter().map(|[rate, s]| [*rate, card.similarity_at(*rate), *s]).collect();
+            thresholds.quantiles().iter().map(|[rate, s]| [*rate, card.similarity_at(*rate), *s]).collect();
         let calibration = Calibration { thresholds, share, at: now(), people: people.len(), comparisons };
         self.set_settings(|settings| settings.calibration = Some(calibration.clone()))?;
         Ok(Calibrated { calibration, compared, suspects })

@@ -121,6 +121,16 @@ impl fmt::Display for GalleryError {
 
 impl std::error::Error for GalleryError {}
 
+impl From<phiz_template::TemplateError> for GalleryError {
+    fn from(error: phiz_template::TemplateError) -> GalleryError {
+        let kind = match error {
+            phiz_template::TemplateError::OtherModel(..) => ErrorKind::OtherModel,
+            _ => ErrorKind::Caller,
+        };
+        GalleryError::new(kind, error.to_string())
+    }
+}
+
 impl From<rusqlite::Error> for GalleryError {
     fn from(error: rusqlite::Error) -> GalleryError {
         use rusqlite::ErrorCode as Code;

@@ -4,7 +4,7 @@
 //! use phiz_gallery::{Decision, EnrollRules, Gallery, Key, Model, NewFace, Search, Thresholds, Whom};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! let thresholds = Thresholds { quantiles: vec![[0.1, 0.2], [1e-4, 0.5]], measured_on: String::new() };
+//! let thresholds = Thresholds::new(vec![[0.1, 0.2], [1e-4, 0.5]], "")?;
 //! let model = Model { id: "0123456789abcdef".into(), dim: 4, thresholds };
 //! let key = Key::File(folder.path().join("family.key"));
 //! let gallery = Gallery::create(&folder.path().join("family.phiz"), &model, &key)?;
@@ -44,7 +44,7 @@ pub use model::{
     Details, Face, FaceId, Negative, NegativeId, NewFace, OperationId, Person, PersonId, PhotoHash,
 };
 /// Which similarity stands for which false match rate, from a model's card.
-pub use phiz_net::card::Thresholds;
+pub use phiz_template::Thresholds;
 pub use rates::{Candidate, Decision, Rate, fpir};
 pub use remains::Proof;
 pub use seal::{Key, Seal};

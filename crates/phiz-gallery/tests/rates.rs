@@ -35,7 +35,7 @@ fn card(dim: usize) -> Thresholds {
         }
     }
     quantiles.reverse();
-    Thresholds { quantiles, measured_on: "random directions".into() }
+    Thresholds::new(quantiles, "random directions").unwrap()
 }
 
 /// The share of `strangers` who are not unknown.

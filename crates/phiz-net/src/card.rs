@@ -25,6 +25,7 @@
 
 use std::path::{Path, PathBuf};
 
+use phiz_template::{ModelId, Thresholds};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -127,53 +128,6 @@ pub enum Decode {
     Arcface,
 }
 
-/// Which similarity stands for which false match rate, measured on pairs of different people.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Thresholds {
-    /// `[false match rate, similarity]`, rates falling, similarities rising.
-    pub quantiles: Vec<[f64; 2]>,
-    /// On whom it was measured.
-    #[serde(default)]
-    pub measured_on: String,
-}
-
-impl Thresholds {
-    /// The similarity at a false match rate, linear in the rate's logarithm; beyond the measured range the
-    /// nearest two quantiles are continued.
-    #[must_use]
-    pub fn similarity_at(&self, fmr: f64) -> f64 {
-        let x = fmr.max(1e-300).ln();
-        let (a, b) = self.segment(|[rate, _]| rate.ln() <= x);
-        let (xa, xb) = (a[0].ln(), b[0].ln());
-        (a[1] + (b[1] - a[1]) * (x - xa) / (xb - xa)).min(1.0)
-    }
-
-    /// The smallest rate that was measured. What [`Thresholds::similarity_at`] and [`Thresholds::fmr_at`] say beyond it
-    /// is continued along an exponential tail: on the safe side for impostor scores that fall off as a normal
-    /// distribution does, not for twins.
-    #[must_use]
-    pub fn least_measured(&self) -> f64 {
-        self.quantiles.last().map_or(1.0, |[rate, _]| *rate)
-    }
-
-    /// The false match rate of a similarity, at most 1.
-    #[must_use]
-    pub fn fmr_at(&self, similarity: f64) -> f64 {
-        let (a, b) = self.segment(|[_, s]| *s >= similarity);
-        let (xa, xb) = (a[0].ln(), b[0].ln());
-        (xa + (xb - xa) * (similarity - a[1]) / (b[1] - a[1])).exp().min(1.0)
-    }
-
-    /// The two neighbouring quantiles around the first for which `beyond` holds; [`Card::from_toml`] has made sure
-    /// that there are two and that they are in order.
-    fn segment(&self, beyond: impl Fn(&[f64; 2]) -> bool) -> ([f64; 2], [f64; 2]) {
-        let after = self.quantiles.iter().position(beyond).unwrap_or(self.quantiles.len() - 1);
-        let after = after.clamp(1, self.quantiles.len() - 1);
-        (self.quantiles[after - 1], self.quantiles[after])
-    }
-}
-
 /// Why a card cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("model card{place}: {reason}", place = .path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
@@ -211,17 +165,6 @@ impl Card {
         if sides.iter().any(|s| *s > 8192) {
             return Err(wrong("input.width and input.height must be at most 8192".into()));
         }
-        if let Some(t) = &card.thresholds {
-            let ordered = t.quantiles.windows(2).all(|w| w[0][0] > w[1][0] && w[0][1] < w[1][1]);
-            let valid = t.quantiles.iter().all(|[f, s]| *f > 0.0 && *f <= 1.0 && (-1.0..=1.0).contains(s));
-            if t.quantiles.len() < 2 || !ordered || !valid {
-                return Err(wrong(
-                    "thresholds.quantiles must be two or more [rate, similarity] with falling rates in (0, 1] and \
-                     rising similarities"
-                        .into(),
-                ));
-            }
-        }
         Ok(card)
     }
 
@@ -249,19 +192,19 @@ impl Card {
         })
     }
 
-    /// Identity of weights and preprocessing together: 16 hexadecimal digits of SHA-256. Templates with different
+    /// The identity of weights and preprocessing together: 16 hexadecimal digits of SHA-256. Templates with different
     /// identities are never compared.
     #[must_use]
-    pub fn model_id(&self, onnx: &[u8]) -> String {
+    pub fn model_id(&self, onnx: &[u8]) -> ModelId {
         let mut hash = Sha256::new();
         hash.update(onnx);
-        hash.update(self.identity());
-        hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+        hash.update(self.preprocessing());
+        ModelId::of_hash(&hash.finalize().into())
     }
 
-    /// What a model's identity says of preprocessing and decoding. **Frozen**: templates that people have stored carry
-    /// the hash of this text, so it stays as it is whatever the fields of [`Input`] and [`Decode`] are called.
-    fn identity(&self) -> String {
+    /// The text by which preprocessing enters the identity. Galleries and shards hold identities that were made from it:
+    /// it must stay as it is, whatever the fields of this crate are called.
+    fn preprocessing(&self) -> String {
         let Input { width, height, order, mean, std } = &self.input;
         let order = match order {
             Order::Rgb => "Rgb",
@@ -273,11 +216,8 @@ impl Card {
             Decode::Scrfd => "Scrfd",
             Decode::Arcface => "Arcface",
         };
-        let list = |[a, b, c]: &[f32; 3]| format!("[{a:?}, {b:?}, {c:?}]");
         format!(
-            "Input {{ width: {width}, height: {height}, order: {order}, mean: {}, std: {} }} {decode}",
-            list(mean),
-            list(std)
+            "Input {{ width: {width}, height: {height}, order: {order}, mean: {mean:?}, std: {std:?} }} {decode}"
         )
     }
 }
@@ -286,48 +226,15 @@ impl Card {
 mod tests {
     use super::*;
 
-    fn thresholds() -> Thresholds {
-        Thresholds {
-            quantiles: vec![[1e-1, 0.1], [1e-2, 0.2], [1e-3, 0.3], [1e-4, 0.35]],
-            measured_on: String::new(),
-        }
-    }
-
     #[test]
-    fn rates_and_similarities_are_inverse() {
-        let t = thresholds();
-        for fmr in [0.5, 0.1, 0.05, 1e-2, 3e-3, 1e-3, 5e-4, 1e-4, 1e-5, 1e-6] {
-            let back = t.fmr_at(t.similarity_at(fmr));
-            assert!((back / fmr - 1.0).abs() < 1e-9, "{fmr} came back as {back}");
-        }
-        assert!((t.similarity_at(1e-3) - 0.3).abs() < 1e-12);
-        assert!((t.similarity_at(1e-5) - 0.4).abs() < 1e-12, "continued");
-        assert_eq!(t.fmr_at(-1.0), 1.0);
-    }
-
-    /// The identity of each bundled model. Whoever changes a model changes its row; any other difference orphans the
-    /// galleries of everybody.
-    #[test]
-    fn bundled_models_keep_their_identities() {
-        use crate::bundled;
-        for ((card, onnx), id) in [
-            (bundled::DETECTOR, "da37aa85142f85ec"),
-            (bundled::EMBEDDER, "a62d412e01fe74ef"),
-            (bundled::SMALL_DETECTOR, "4e6f99d1ad78b403"),
-            (bundled::SMALL_EMBEDDER, "187dc0390f4e761e"),
-        ] {
-            let card = Card::from_toml(card).expect("a card");
-            assert_eq!(card.model_id(onnx), id, "{}", card.name);
-        }
-    }
-
-    #[test]
-    fn identities_are_made_from_a_frozen_text() {
-        let text = "name='a'\nfile='a.onnx'\nlicence='MIT'\n[input]\nwidth=0\nheight=320\norder='bgr'\n\
-                    mean=[0.0,1e-7,127.5]\nstd=[1.0,1e16,0.3]\n[output]\ndecode='yunet'\n";
-        let card = Card::from_toml(text).expect("is good");
-        let frozen = "Input { width: 0, height: 320, order: Bgr, mean: [0.0, 1e-7, 127.5], std: [1.0, 1e16, 0.3] } Yunet";
-        assert_eq!(card.identity(), frozen);
+    fn preprocessing_is_written_as_it_always_was() {
+        let text = "name='a'\nfile='a.onnx'\nlicence='MIT'\n[input]\nwidth=112\nheight=112\norder='bgr'\n\
+                    mean=[123.675,0,-1e-9]\nstd=[1,58.4,1e20]\n[output]\ndecode='arcface'\n";
+        let card = Card::from_toml(text).unwrap();
+        assert_eq!(
+            card.preprocessing(),
+            "Input { width: 112, height: 112, order: Bgr, mean: [123.675, 0.0, -1e-9], std: [1.0, 58.4, 1e20] } Arcface"
+        );
     }
 
     #[test]

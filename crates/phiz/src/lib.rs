@@ -8,15 +8,9 @@
 //!     Ok(engine.analyze(&photo)?.into_iter().next().ok_or("no face")?)
 //! };
 //! let (a, b) = (face("a.jpg")?, face("b.jpg")?);
-//! println!("similarity {:?}", a.template.similarity(&b.template));
+//! println!("similarity {}", a.template.similarity(&b.template)?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! Build it with `default-features = false` to leave the command line out.
-
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod cli;
 
 pub use phiz_face::{
     DetectOptions, Detection, Engine, EngineBuilder, Face, FaceError, Model, Pose, Rotate, Template,

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use phiz_net::card::Thresholds;
+use phiz_template::Thresholds;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use enroll::add_face;
@@ -30,7 +30,6 @@ pub use upkeep::{Purge, Purged, Statistics};
 
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::index::Index;
-use crate::rates;
 use crate::rows::Codec;
 use crate::seal::{Key, Seal, Sealer, Wrap};
 use crate::store::{Rows, RowsMut, SqliteStore, Store};
@@ -257,7 +256,6 @@ fn other_model(own: &str, other: &str) -> GalleryError {
 }
 
 fn initialise(rows: &mut dyn RowsMut, model: &Model, key: &Key) -> Result<()> {
-    rates::validate(&model.thresholds)?;
     if model.dim == 0 || model.dim > 1 << 14 || model.id.is_empty() {
         return Err(GalleryError::new(ErrorKind::Caller, "a model needs an id and 1 to 16384 values"));
     }

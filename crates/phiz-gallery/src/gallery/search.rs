@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use phiz_net::card::Thresholds;
+use phiz_template::Thresholds;
 use serde::Serialize;
 
 use super::{Gallery, with_all};

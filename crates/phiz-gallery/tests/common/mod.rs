@@ -11,11 +11,7 @@ pub(crate) const DIM: usize = 24;
 
 pub(crate) fn model() -> Model {
     let quantiles = vec![[0.1, 0.26], [0.01, 0.46], [1e-3, 0.59], [1e-4, 0.68], [1e-6, 0.79]];
-    Model {
-        id: "test-model".into(),
-        dim: DIM,
-        thresholds: Thresholds { quantiles, measured_on: String::new() },
-    }
+    Model { id: "test-model".into(), dim: DIM, thresholds: Thresholds::new(quantiles, "").unwrap() }
 }
 
 /// A template in a random direction.

@@ -1,0 +1,20 @@
+//! Identities of the bundled models: galleries hold them, so a change of code must never change one.
+//!
+//! New weights have a new identity: then the value here is replaced, knowing that galleries must adopt them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use phiz_net::bundled;
+use phiz_net::card::Card;
+
+#[test]
+fn bundled_models_keep_their_identity() {
+    for (name, (card, onnx), second, id) in [
+        ("detector", bundled::DETECTOR, bundled::SECOND, "9bb808da57ab8656"),
+        ("embedder", bundled::EMBEDDER, &[][..], "a62d412e01fe74ef"),
+        ("small detector", bundled::SMALL_DETECTOR, bundled::SMALL_SECOND, "db0d7cffbfdf728f"),
+        ("small embedder", bundled::SMALL_EMBEDDER, &[][..], "187dc0390f4e761e"),
+    ] {
+        let card = Card::from_toml(card).unwrap();
+        assert_eq!(card.model_id(&[onnx, second].concat()).as_str(), id, "{name}");
+    }
+}

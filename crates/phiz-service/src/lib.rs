@@ -1,0 +1,1 @@
+//! What Phiz does with a photo.
