@@ -3,7 +3,7 @@
 use super::{Aligned, Isa, LANES, Level, Map, plain};
 
 /// Most blocks of output channels in a tile.
-pub(super) const MOST_BLOCKS: usize = 3;
+pub(super) const MOST_BLOCKS: usize = 4;
 /// Most pixels in half a tile.
 pub(super) const MOST_HALF: usize = 7;
 
@@ -88,14 +88,22 @@ impl Conv {
         let blocks = shape.outputs.div_ceil(LANES);
         let in_blocks = shape.inputs.div_ceil(shape.lanes);
         let each = in_blocks * rows * columns * shape.lanes * LANES;
-        let halves = plain_or(isa);
-        let most = if halves[MOST_BLOCKS] * MOST_BLOCKS >= halves[2] * 2 { MOST_BLOCKS } else { 2 };
+        let halves = most_halves(isa);
+        #[cfg(target_arch = "x86_64")]
+        let full = isa.0 == Level::Avx512Full;
+        #[cfg(not(target_arch = "x86_64"))]
+        let full = false;
         let mut groups = Vec::new();
         let mut first = 0;
         while first < blocks {
-            let left = blocks - first;
-            // Three where that leaves nothing over that would be computed alone.
-            let count = if left == 3 && most == 3 { 3 } else { left.min(2) };
+            // As many as possible. Where vectors of two blocks are executed in two steps, rather two and three than four
+            // and one, which would be computed alone.
+            let count = match blocks - first {
+                4 | 6.. if halves[4] > 0 => 4,
+                5 if full => 4,
+                3 if !full => 3,
+                left => left.min(2),
+            };
             groups.push([first, count, first * each]);
             first += count;
         }
@@ -173,13 +181,14 @@ impl Conv {
     }
 }
 
-fn plain_or(isa: Isa) -> [usize; MOST_BLOCKS + 1] {
+/// Most pixels of half a tile, by number of blocks; 0 where there is no such tile.
+fn most_halves(isa: Isa) -> [usize; MOST_BLOCKS + 1] {
     match isa.0 {
-        Level::Plain => [0, 7, 7, 4],
+        Level::Plain => [0, 7, 7, 4, 0],
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => super::x86::AVX2_HALVES,
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => super::x86::AVX512_HALVES,
+        Level::Avx512 | Level::Avx512Full => super::x86::AVX512_HALVES,
     }
 }
 
@@ -280,7 +289,10 @@ impl Conv {
             Level::Avx2 => unsafe { super::x86::avx2(count, half, pixel, args) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: passed on; the processor has AVX-512 F and VL, else there was no such `Isa`.
-            Level::Avx512 => unsafe { super::x86::avx512(count, half, pixel, args) },
+            Level::Avx512 => unsafe { super::x86::avx512::<false>(count, half, pixel, args) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Level::Avx512Full => unsafe { super::x86::avx512::<true>(count, half, pixel, args) },
         }
     }
 }

@@ -70,7 +70,9 @@ impl Depthwise {
             Level::Plain => self.rows::<false>(block, (x_map, x), (out_map, out)),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
-            Level::Avx2 | Level::Avx512 => unsafe { self.rows_avx2(block, (x_map, x), (out_map, out)) },
+            Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe {
+                self.rows_avx2(block, (x_map, x), (out_map, out))
+            },
         }
     }
 

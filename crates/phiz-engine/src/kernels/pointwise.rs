@@ -34,7 +34,7 @@ macro_rules! vectorised {
             Level::Plain => $body(),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
-            Level::Avx2 | Level::Avx512 => unsafe { avx2($body) },
+            Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { avx2($body) },
         }
     }};
 }

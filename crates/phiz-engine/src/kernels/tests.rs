@@ -48,6 +48,9 @@ fn plain_order(map: &Map, pictures: usize, blocked: &[f32]) -> Vec<f32> {
     out
 }
 
+/// What an activation is defined to be.
+type Definition = fn(f64) -> f64;
+
 #[derive(Clone, Debug)]
 struct Case {
     shape: ConvShape,
@@ -221,7 +224,7 @@ proptest! {
     fn activations_are_what_they_are_defined_to_be(values in prop::collection::vec(-100f32..100.0, 1..50)) {
         for isa in Isa::all() {
             let bounds = [-0.5, 0.25];
-            let cases: [(Unary, fn(f64) -> f64); 5] = [
+            let cases: [(Unary, Definition); 5] = [
                 (Unary::Sigmoid, |x| 1.0 / (1.0 + (-x).exp())),
                 (Unary::Exp, f64::exp),
                 (Unary::Silu, |x| x / (1.0 + (-x).exp())),

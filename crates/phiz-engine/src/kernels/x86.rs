@@ -4,17 +4,18 @@
 //! weights of its blocks, then for each pixel broadcasts the input and multiplies it into all blocks. Pixels come in
 //! two halves that may lie anywhere, so that one kernel serves fourteen pixels of a row and seven of two rows alike.
 //!
-//! Why eight lanes and not sixteen with AVX-512: where a processor executes 512 bits in two steps nothing is lost, our
-//! networks have many layers of 8, 24 or 48 channels, and one layout serves AVX2 as well.
+//! With AVX-512 two blocks side by side are one vector of sixteen lanes, in tiles of two and of four blocks. Blocks
+//! stay eight lanes wide all the same: our networks have many layers of 8, 24 or 40 channels, and one layout serves
+//! AVX2 as well.
 
 use std::arch::asm;
 
 use super::conv::{MOST_BLOCKS, TileArgs};
 
 /// Most pixels of half a tile by number of blocks: what sixteen registers hold.
-pub(super) const AVX2_HALVES: [usize; MOST_BLOCKS + 1] = [0, 6, 3, 2];
-/// The same for thirty-two registers.
-pub(super) const AVX512_HALVES: [usize; MOST_BLOCKS + 1] = [0, 7, 7, 4];
+pub(super) const AVX2_HALVES: [usize; MOST_BLOCKS + 1] = [0, 6, 3, 2, 0];
+/// The same for thirty-two registers, which two and four blocks use at full width.
+pub(super) const AVX512_HALVES: [usize; MOST_BLOCKS + 1] = [0, 7, 7, 4, 7];
 
 /// Gives a macro the registers of the pixels at one place of both halves, by number of blocks and place: first those of
 /// the first half's pixel, then those of the second's.
@@ -308,9 +309,142 @@ macro_rules! load {
     };
 }
 
+/// The same for vectors of sixteen lanes, which hold two blocks.
+macro_rules! begin_z {
+    ($h:literal; $a:literal; $b:literal) => {
+        concat!("vmovaps zmm", $a, ", zmm13\n", "vmovaps zmm", $b, ", zmm13")
+    };
+    ($h:literal; $a:literal, $b:literal; $c:literal, $d:literal) => {
+        concat!(
+            "vmovaps zmm",
+            $a,
+            ", zmm13\n",
+            "vmovaps zmm",
+            $b,
+            ", zmm14\n",
+            "vmovaps zmm",
+            $c,
+            ", zmm13\n",
+            "vmovaps zmm",
+            $d,
+            ", zmm14"
+        )
+    };
+}
+
+macro_rules! multiply_z {
+    ($h:literal; $a:literal; $b:literal) => {
+        concat!(
+            "vbroadcastss zmm14, dword ptr [{x0} + {px}*",
+            $h,
+            "]\n",
+            "vfmadd231ps zmm",
+            $a,
+            ", zmm14, zmm13\n",
+            "vbroadcastss zmm15, dword ptr [{x1} + {px}*",
+            $h,
+            "]\n",
+            "vfmadd231ps zmm",
+            $b,
+            ", zmm15, zmm13"
+        )
+    };
+    ($h:literal; $a:literal, $b:literal; $c:literal, $d:literal) => {
+        concat!(
+            "vbroadcastss zmm12, dword ptr [{x0} + {px}*",
+            $h,
+            "]\n",
+            "vfmadd231ps zmm",
+            $a,
+            ", zmm12, zmm13\n",
+            "vfmadd231ps zmm",
+            $b,
+            ", zmm12, zmm14\n",
+            "vbroadcastss zmm15, dword ptr [{x1} + {px}*",
+            $h,
+            "]\n",
+            "vfmadd231ps zmm",
+            $c,
+            ", zmm15, zmm13\n",
+            "vfmadd231ps zmm",
+            $d,
+            ", zmm15, zmm14"
+        )
+    };
+}
+
+/// Adds two blocks to one register.
+macro_rules! add_one_z {
+    ($r:literal; $($from:literal),+; $($more:literal),+) => {
+        concat!(
+            "vmovups ymm13, [", $($from),+, "]\n",
+            "vinsertf64x4 zmm13, zmm13, [", $($more),+, "], 1\n",
+            "vaddps zmm", $r, ", zmm", $r, ", zmm13\n"
+        )
+    };
+}
+
+macro_rules! add_z {
+    ($h:literal; $a:literal; $b:literal) => {
+        concat!(
+            add_one_z!($a; "{x0} + 32*", $h; "{x0} + {w} + 32*", $h),
+            add_one_z!($b; "{x1} + 32*", $h; "{x1} + {w} + 32*", $h)
+        )
+    };
+    ($h:literal; $a:literal, $b:literal; $c:literal, $d:literal) => {
+        concat!(
+            add_one_z!($a; "{x0} + 32*", $h; "{x0} + {w} + 32*", $h),
+            add_one_z!($b; "{x0} + 2*{w} + 32*", $h; "{x0} + {xb} + 32*", $h),
+            add_one_z!($c; "{x1} + 32*", $h; "{x1} + {w} + 32*", $h),
+            add_one_z!($d; "{x1} + 2*{w} + 32*", $h; "{x1} + {xb} + 32*", $h)
+        )
+    };
+}
+
+/// Clamps one register and stores its two blocks.
+macro_rules! store_one_z {
+    ($r:literal; $($to:literal),+; $($more:literal),+) => {
+        concat!(
+            "vmaxps zmm", $r, ", zmm13, zmm", $r, "\n",
+            "vminps zmm", $r, ", zmm14, zmm", $r, "\n",
+            "vmovups [", $($to),+, "], ymm", $r, "\n",
+            "vextractf64x4 [", $($more),+, "], zmm", $r, ", 1\n"
+        )
+    };
+}
+
+macro_rules! store_z {
+    ($h:literal; $a:literal; $b:literal) => {
+        concat!(
+            store_one_z!($a; "{x0} + 32*", $h; "{x0} + {w} + 32*", $h),
+            store_one_z!($b; "{x1} + 32*", $h; "{x1} + {w} + 32*", $h)
+        )
+    };
+    ($h:literal; $a:literal, $b:literal; $c:literal, $d:literal) => {
+        concat!(
+            store_one_z!($a; "{x0} + 32*", $h; "{x0} + {w} + 32*", $h),
+            store_one_z!($b; "{x0} + 2*{w} + 32*", $h; "{x0} + {xb} + 32*", $h),
+            store_one_z!($c; "{x1} + 32*", $h; "{x1} + {w} + 32*", $h),
+            store_one_z!($d; "{x1} + 2*{w} + 32*", $h; "{x1} + {xb} + 32*", $h)
+        )
+    };
+}
+
+macro_rules! load_z {
+    (1, $from:literal) => {
+        concat!("vmovups zmm13, [", $from, "]")
+    };
+    (2, $from:literal) => {
+        concat!("vmovups zmm13, [", $from, "]\nvmovups zmm14, [", $from, " + 64]")
+    };
+}
+
 /// The whole of a tile: `$count` blocks, at the places `$h` of both halves, whose inputs lie `PX` bytes apart.
 macro_rules! tile {
-    ($name:ident, $count:tt, [$($h:tt)+], $feature:literal, [$($more:tt)*]) => {
+    (
+        $name:ident, $count:tt, [$($h:tt)+], $feature:literal, $vector:literal, $bytes:literal,
+        $load:ident, $begin:ident, $multiply:ident, $add:ident, $store:ident, [$($clobbered:tt)*]
+    ) => {
         /// # Safety
         /// As [`super::plain::tile`], and the processor has the instructions of the module's name for it.
         #[target_feature(enable = $feature)]
@@ -320,8 +454,8 @@ macro_rules! tile {
             unsafe {
                 asm!(
                     "mov {w}, [{a} + 16]",
-                    load!($count, "{w}"),
-                    $(registers!(begin, $count, $h),)+
+                    $load!($count, "{w}"),
+                    $(registers!($begin, $count, $h),)+
                     "mov {xb}, [{a}]",
                     "mov {w}, [{a} + 8]",
                     "mov {blocks}, [{a} + 96]",
@@ -335,11 +469,11 @@ macro_rules! tile {
                     "mov {steps}, [{a} + 112]",
                     ".p2align 5",
                     "4:",
-                    load!($count, "{w}"),
-                    $(registers!(multiply, $count, $h),)+
+                    $load!($count, "{w}"),
+                    $(registers!($multiply, $count, $h),)+
                     "add {x0}, 4",
                     "add {x1}, 4",
-                    concat!("add {w}, 32*", $count),
+                    concat!("add {w}, ", $bytes, "*", $count),
                     "dec {steps}",
                     "jnz 4b",
                     "add {xr}, [{a} + 88]",
@@ -354,15 +488,17 @@ macro_rules! tile {
                     "mov {x1}, {x0}",
                     "add {x1}, [{a} + 56]",
                     "mov {w}, [{a} + 80]",
-                    $(registers!(add, $count, $h),)+
+                    "lea {xb}, [{w} + 2*{w}]",
+                    $(registers!($add, $count, $h),)+
                     "5:",
-                    "vbroadcastss ymm13, dword ptr [{a} + 120]",
-                    "vbroadcastss ymm14, dword ptr [{a} + 124]",
+                    concat!("vbroadcastss ", $vector, "13, dword ptr [{a} + 120]"),
+                    concat!("vbroadcastss ", $vector, "14, dword ptr [{a} + 124]"),
                     "mov {x0}, [{a} + 24]",
                     "mov {x1}, {x0}",
                     "add {x1}, [{a} + 48]",
                     "mov {w}, [{a} + 72]",
-                    $(registers!(store, $count, $h),)+
+                    "lea {xb}, [{w} + 2*{w}]",
+                    $(registers!($store, $count, $h),)+
                     "vzeroupper",
                     a = in(reg) args,
                     x0 = out(reg) _,
@@ -374,10 +510,7 @@ macro_rules! tile {
                     rows = out(reg) _,
                     steps = out(reg) _,
                     px = const PX,
-                    out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _,
-                    out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
-                    out("ymm12") _, out("ymm13") _, out("ymm14") _, out("ymm15") _,
-                    $($more)*
+                    $($clobbered)*
                     options(nostack),
                 );
             }
@@ -405,36 +538,67 @@ const _: () = {
     assert!(std::mem::offset_of!(TileArgs, clamp) == 120);
 };
 
-tile!(f32_1x1, 1, [0], "avx2,fma", []);
-tile!(f32_1x2, 1, [0 1], "avx2,fma", []);
-tile!(f32_1x3, 1, [0 1 2], "avx2,fma", []);
-tile!(f32_1x4, 1, [0 1 2 3], "avx2,fma", []);
-tile!(f32_1x5, 1, [0 1 2 3 4], "avx2,fma", []);
-tile!(f32_1x6, 1, [0 1 2 3 4 5], "avx2,fma", []);
-tile!(f32_2x1, 2, [0], "avx2,fma", []);
-tile!(f32_2x2, 2, [0 1], "avx2,fma", []);
-tile!(f32_2x3, 2, [0 1 2], "avx2,fma", []);
-tile!(f32_3x1, 3, [0], "avx2,fma", []);
-tile!(f32_3x2, 3, [0 1], "avx2,fma", []);
-
-/// Tiles that need more than sixteen registers, and so AVX-512 VL.
-macro_rules! wide {
+/// Tiles for sixteen registers.
+macro_rules! narrow {
     ($name:ident, $count:tt, [$($h:tt)+]) => {
-        tile!($name, $count, [$($h)+], "avx2,fma,avx512f,avx512vl", [
-            out("ymm16") _, out("ymm17") _, out("ymm18") _, out("ymm19") _, out("ymm20") _, out("ymm21") _,
-            out("ymm22") _, out("ymm23") _, out("ymm24") _, out("ymm25") _, out("ymm26") _, out("ymm27") _,
-            out("ymm28") _, out("ymm29") _, out("ymm30") _, out("ymm31") _,
+        tile!($name, $count, [$($h)+], "avx2,fma", "ymm", "32", load, begin, multiply, add, store, [
+            out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _, out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _, out("ymm12") _, out("ymm13") _, out("ymm14") _, out("ymm15") _,
         ]);
     };
 }
 
-wide!(f32_1x7, 1, [0 1 2 3 4 5 6]);
-wide!(f32_2x4, 2, [0 1 2 3]);
-wide!(f32_2x5, 2, [0 1 2 3 4]);
-wide!(f32_2x6, 2, [0 1 2 3 4 5]);
-wide!(f32_2x7, 2, [0 1 2 3 4 5 6]);
-wide!(f32_3x3, 3, [0 1 2]);
-wide!(f32_3x4, 3, [0 1 2 3]);
+narrow!(f32_1x1, 1, [0]);
+narrow!(f32_1x2, 1, [0 1]);
+narrow!(f32_1x3, 1, [0 1 2]);
+narrow!(f32_1x4, 1, [0 1 2 3]);
+narrow!(f32_1x5, 1, [0 1 2 3 4]);
+narrow!(f32_1x6, 1, [0 1 2 3 4 5]);
+narrow!(f32_2x1, 2, [0]);
+narrow!(f32_2x2, 2, [0 1]);
+narrow!(f32_2x3, 2, [0 1 2]);
+narrow!(f32_3x1, 3, [0]);
+narrow!(f32_3x2, 3, [0 1]);
+
+/// Tiles for thirty-two registers of eight lanes.
+macro_rules! many {
+    ($name:ident, $count:tt, [$($h:tt)+]) => {
+        tile!($name, $count, [$($h)+], "avx2,fma,avx512f,avx512vl", "ymm", "32", load, begin, multiply, add, store, [
+            out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _, out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _, out("ymm12") _, out("ymm13") _, out("ymm14") _, out("ymm15") _, out("ymm16") _, out("ymm17") _, out("ymm18") _, out("ymm19") _, out("ymm20") _, out("ymm21") _, out("ymm22") _, out("ymm23") _, out("ymm24") _, out("ymm25") _, out("ymm26") _, out("ymm27") _, out("ymm28") _, out("ymm29") _, out("ymm30") _, out("ymm31") _,
+        ]);
+    };
+}
+
+many!(f32_2x4, 2, [0 1 2 3]);
+many!(f32_2x5, 2, [0 1 2 3 4]);
+many!(f32_2x6, 2, [0 1 2 3 4 5]);
+many!(f32_2x7, 2, [0 1 2 3 4 5 6]);
+many!(f32_1x7, 1, [0 1 2 3 4 5 6]);
+many!(f32_3x3, 3, [0 1 2]);
+many!(f32_3x4, 3, [0 1 2 3]);
+
+/// Tiles for thirty-two registers of sixteen lanes.
+macro_rules! wide {
+    ($name:ident, $count:tt, [$($h:tt)+]) => {
+        tile!($name, $count, [$($h)+], "avx2,fma,avx512f,avx512vl", "zmm", "64", load_z, begin_z, multiply_z, add_z, store_z, [
+            out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _, out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _, out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _, out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _, out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _, out("zmm30") _, out("zmm31") _,
+        ]);
+    };
+}
+
+wide!(f32_wide_1x1, 1, [0]);
+wide!(f32_wide_1x2, 1, [0 1]);
+wide!(f32_wide_1x3, 1, [0 1 2]);
+wide!(f32_wide_1x4, 1, [0 1 2 3]);
+wide!(f32_wide_1x5, 1, [0 1 2 3 4]);
+wide!(f32_wide_1x6, 1, [0 1 2 3 4 5]);
+wide!(f32_wide_1x7, 1, [0 1 2 3 4 5 6]);
+wide!(f32_wide_2x1, 2, [0]);
+wide!(f32_wide_2x2, 2, [0 1]);
+wide!(f32_wide_2x3, 2, [0 1 2]);
+wide!(f32_wide_2x4, 2, [0 1 2 3]);
+wide!(f32_wide_2x5, 2, [0 1 2 3 4]);
+wide!(f32_wide_2x6, 2, [0 1 2 3 4 5]);
+wide!(f32_wide_2x7, 2, [0 1 2 3 4 5 6]);
 
 /// Bytes between pixels of an input of eight lanes, or of three, at stride 1 and 2.
 macro_rules! by_pixel {
@@ -472,20 +636,35 @@ pub(super) unsafe fn avx2(count: usize, half: usize, pixel: usize, args: &TileAr
     }
 }
 
-/// Computes a tile with AVX-512 VL.
+/// Computes a tile with AVX-512. Two blocks are one vector of sixteen lanes only where the processor executes it in one
+/// step (`FULL`): in two steps it is as fast as two of eight, and they are stored more easily.
 ///
 /// # Safety
 /// As [`super::plain::tile`], and the processor has AVX-512 F and VL.
 #[rustfmt::skip]
-pub(super) unsafe fn avx512(count: usize, half: usize, pixel: usize, args: &TileArgs) {
+pub(super) unsafe fn avx512<const FULL: bool>(count: usize, half: usize, pixel: usize, args: &TileArgs) {
     match (count, half) {
         (1, 7) => by_pixel!(pixel, f32_1x7, args),
+        (2, 1) if FULL => by_pixel!(pixel, f32_wide_1x1, args),
+        (2, 2) if FULL => by_pixel!(pixel, f32_wide_1x2, args),
+        (2, 3) if FULL => by_pixel!(pixel, f32_wide_1x3, args),
+        (2, 4) if FULL => by_pixel!(pixel, f32_wide_1x4, args),
+        (2, 5) if FULL => by_pixel!(pixel, f32_wide_1x5, args),
+        (2, 6) if FULL => by_pixel!(pixel, f32_wide_1x6, args),
+        (2, 7) if FULL => by_pixel!(pixel, f32_wide_1x7, args),
         (2, 4) => by_pixel!(pixel, f32_2x4, args),
         (2, 5) => by_pixel!(pixel, f32_2x5, args),
         (2, 6) => by_pixel!(pixel, f32_2x6, args),
         (2, 7) => by_pixel!(pixel, f32_2x7, args),
         (3, 3) => by_pixel!(pixel, f32_3x3, args),
         (3, 4) => by_pixel!(pixel, f32_3x4, args),
+        (4, 1) => by_pixel!(pixel, f32_wide_2x1, args),
+        (4, 2) => by_pixel!(pixel, f32_wide_2x2, args),
+        (4, 3) => by_pixel!(pixel, f32_wide_2x3, args),
+        (4, 4) => by_pixel!(pixel, f32_wide_2x4, args),
+        (4, 5) => by_pixel!(pixel, f32_wide_2x5, args),
+        (4, 6) => by_pixel!(pixel, f32_wide_2x6, args),
+        (4, 7) => by_pixel!(pixel, f32_wide_2x7, args),
         // SAFETY: a processor with AVX-512 has AVX2 and FMA (`Isa::all` asked for them first).
         _ => unsafe { avx2(count, half, pixel, args) },
     }
