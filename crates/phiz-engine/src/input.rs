@@ -138,6 +138,14 @@ impl<'a> From<Pictures<'a>> for Input<'a> {
 }
 
 impl Input<'_> {
+    /// The shape of an input of four axes that was checked.
+    pub(crate) fn shape(&self) -> [usize; 4] {
+        match self {
+            Input::Tensor(tensor) => tensor.shape.as_slice().try_into().unwrap_or_default(),
+            Input::Pictures(pictures) => pictures.shape(),
+        }
+    }
+
     /// Checks that the input is well formed and fits the port.
     pub(crate) fn check(&self, port: &Port) -> Result<(), EngineError> {
         match self {

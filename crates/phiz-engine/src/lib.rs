@@ -27,6 +27,8 @@
 
 mod error;
 mod input;
+mod kernels;
+mod native;
 mod network;
 mod rten_network;
 mod tensor;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::kernels::Isa;
+use crate::native::NativeNetwork;
 use crate::{EngineError, Input, Normalisation, Port, Tensor, Workspace};
 
 /// A network that is ready to run. Implementations hold everything that they need: no file is read and
@@ -179,10 +181,20 @@ pub fn load(onnx: &[u8], options: &LoadOptions) -> Result<Box<dyn Network>, Engi
     }
     let lacks =
         |runtime: Runtime, reason: String| EngineError::Unsupported { runtime: runtime.name(), reason };
-    if options.runtime == Runtime::Native {
-        return Err(lacks(Runtime::Native, "it has no operators yet".into()));
+    let single = matches!(options.precision, Precision::Auto | Precision::F32);
+    if options.runtime != Runtime::Rten {
+        let native = if single {
+            NativeNetwork::load(onnx, options, Isa::best())
+        } else {
+            Err(lacks(Runtime::Native, format!("it does not compute in {}", options.precision)))
+        };
+        match native {
+            Ok(network) => return Ok(Box::new(network)),
+            Err(error) if options.runtime == Runtime::Native => return Err(error),
+            Err(_) => {}
+        }
     }
-    if !matches!(options.precision, Precision::Auto | Precision::F32) {
+    if !single {
         return Err(lacks(Runtime::Rten, format!("it does not compute in {}", options.precision)));
     }
     Ok(Box::new(crate::rten_network::RtenNetwork::load(onnx, options)?))

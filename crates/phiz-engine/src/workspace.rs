@@ -11,6 +11,7 @@ pub struct Workspace {
     pub(crate) outputs: Vec<Tensor>,
     /// The input as the runtime wants it, where pictures had to be converted.
     pub(crate) input: Vec<f32>,
+    pub(crate) scratch: crate::native::Scratch,
 }
 
 impl Workspace {
