@@ -46,7 +46,7 @@ enum RotateArgument {
 impl Looking {
     pub(crate) fn options(&self) -> DetectOptions {
         let rotate = if self.rotate == RotateArgument::Auto { Rotate::Auto } else { Rotate::Never };
-        DetectOptions { score: self.score, min_face: self.min_face, rotate }
+        DetectOptions::default().score(self.score).min_face(self.min_face).rotate(rotate)
     }
 
     /// The text by which the way of looking enters the identity of prepared data. Data of earlier versions holds it: it

@@ -122,7 +122,7 @@ fn made_up(net: &Architecture) -> Result<Vec<u8>, Failure> {
 
 /// The least time that one picture took in each network.
 fn milliseconds(rows: &[Row], threads: usize) -> Result<Vec<f64>, Failure> {
-    let options = LoadOptions { threads };
+    let options = LoadOptions::default().threads(threads);
     let ready = |row: &Row| -> Result<(Box<dyn Network>, Tensor), Failure> {
         let data = (0..3 * row.side * row.side).map(|i| (i % 255) as f32 / 127.5 - 1.0).collect();
         let picture = Tensor::new(vec![1, 3, row.side, row.side], data).map_err(Failure::new)?;

@@ -178,8 +178,7 @@ impl Marking {
             }]);
         }
         let given: Vec<[f32; 4]> = photo.boxes.iter().map(|b| b.map(|v| v * shrunk)).collect();
-        let options =
-            DetectOptions { score: Some(self.floor), min_face: self.min_face, ..DetectOptions::default() };
+        let options = DetectOptions::default().score(self.floor).min_face(self.min_face);
         let found = engine.detect(&picture, &options)?;
         let faces = self.faces(engine, &picture, &given, &found)?;
         if !faces.iter().any(|face| face.sure) {

@@ -194,7 +194,7 @@ fn look(
     truths: Vec<(String, Vec<Truth>)>,
     shared: &Shared,
 ) -> Result<(Vec<Scene>, usize), Failure> {
-    let options = DetectOptions { score: Some(FLOOR), ..DetectOptions::default() };
+    let options = DetectOptions::default().score(FLOOR);
     let work = |(photo, _): &(String, Vec<Truth>)| -> Result<Vec<Found>, Problem> {
         let image = faces::open(&root.join(photo))?;
         let found = engine.detect(&image, &options)?;

@@ -243,7 +243,7 @@ impl Source {
         }
         let mut found = engine.detect(image, &DetectOptions::default())?;
         if found.is_empty() && !self.strict {
-            found = engine.detect(image, &DetectOptions { score: Some(KEEN), ..DetectOptions::default() })?;
+            found = engine.detect(image, &DetectOptions::default().score(KEEN))?;
         }
         let chosen = match self.face {
             Which::Largest => found.into_iter().next(),
