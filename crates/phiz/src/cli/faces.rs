@@ -98,7 +98,7 @@ impl From<crate::ImageError> for Problem {
         let kind = match error.kind() {
             ErrorKind::Io => "unreadable",
             ErrorKind::Damaged => "damaged",
-            ErrorKind::UnknownFormat => "unknown_format",
+            ErrorKind::UnknownFormat | ErrorKind::Unsupported => "unknown_format",
             ErrorKind::TooLarge => "too_large",
             _ => "unusable",
         };
