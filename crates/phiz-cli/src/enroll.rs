@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_gallery::{EnrollRules, Enrolled, Gallery, NewFace, Outcome, PersonId, Whom};
+use phiz_gallery::{Doubt, EnrollRules, Enrolled, Gallery, NewFace, Outcome, PersonId, Target};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -65,7 +65,7 @@ impl Arguments {
 
 /// A person to be enrolled.
 pub(crate) struct Group {
-    whom: Whom,
+    target: Target,
     name: String,
     photos: Vec<PathBuf>,
 }
@@ -75,9 +75,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let groups = match arguments.photos.is_empty() {
         true => people_of(folder)?,
         false => vec![Group {
-            whom: match arguments.id {
-                Some(id) => Whom::Person(id),
-                None => Whom::Named(arguments.name.clone()),
+            target: match arguments.id {
+                Some(id) => Target::Person(id),
+                None => Target::Named(arguments.name.clone()),
             },
             name: arguments.name.clone(),
             photos: photos::find(&arguments.photos)?,
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let mut people = 0;
     learn(&engine, &gallery, groups, arguments, shared, |group, problems, enrolled| {
         people += usize::from(enrolled.person.is_some());
-        let report = Report { gallery: &gallery, group, problems, enrolled };
+        let report = Report { group, problems, enrolled };
         if report.refused() > 0 {
             done = Done::Partly;
         }
@@ -128,7 +128,7 @@ pub(crate) fn people_of(folder: &Path) -> Result<Vec<Group>, Failure> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !name.starts_with('.') {
             let photos = photos::find(std::slice::from_ref(&path))?;
-            groups.push(Group { whom: Whom::Named(name.clone()), name, photos });
+            groups.push(Group { target: Target::Named(name.clone()), name, photos });
         }
     }
     if groups.is_empty() {
@@ -162,7 +162,7 @@ pub(crate) fn learn(
         seen += 1;
         let group = &groups[*number];
         if seen == group.photos.len() {
-            let enrolled = gallery.enroll(&group.whom, &faces, &EnrollRules::default())?;
+            let enrolled = gallery.enroll(&group.target, &faces, &EnrollRules::default())?;
             each(group, &problems, &enrolled)?;
             faces.clear();
             problems.clear();
@@ -184,19 +184,16 @@ fn describe(engine: &Engine, path: &Path, arguments: &Arguments) -> Result<NewFa
         false => Some(engine.align(&image, &face.detection).encode_jpeg(95)?),
     };
     Ok(NewFace {
-        template: face.template.vector().to_vec(),
-        quality: face.quality,
         photo: Some(Sha256::digest(&bytes).into()),
         source: Some(path.display().to_string()),
         consent: arguments.consent.clone(),
         crop,
-        ..NewFace::default()
+        ..NewFace::new(face.template, face.quality)
     })
 }
 
 /// What became of one person's photos.
 struct Report<'a> {
-    gallery: &'a Gallery,
     group: &'a Group,
     problems: &'a BTreeMap<PathBuf, Problem>,
     enrolled: &'a Enrolled,
@@ -213,16 +210,12 @@ impl Report<'_> {
     }
 
     fn refused(&self) -> usize {
-        let taken = |outcome: &Result<&Outcome, &Problem>| matches!(outcome, Ok(Outcome::Added { .. }));
-        self.photos().filter(|(_, outcome)| !taken(outcome)).count()
-    }
-
-    fn name_of(&self, person: PersonId) -> Result<String, Failure> {
-        Ok(self.gallery.person(person)?.details.name)
+        let lost = |outcome: &Result<&Outcome, &Problem>| matches!(outcome, Err(_) | Ok(Outcome::Refused(_)));
+        self.photos().filter(|(_, outcome)| lost(outcome)).count()
     }
 
     fn print(&self) -> Result<(), Failure> {
-        let added = self.group.photos.len() - self.refused();
+        let added = self.enrolled.faces.iter().filter(|face| matches!(face, Outcome::Added { .. })).count();
         match self.enrolled.person {
             Some(person) => {
                 let known = if self.enrolled.new { "" } else { ", known before" };
@@ -235,18 +228,30 @@ impl Report<'_> {
             match outcome {
                 Err(problem) => problem.warn(path),
                 Ok(Outcome::Refused(refusal)) => eprintln!("{}: {refusal}", path.display()),
-                Ok(Outcome::Added { similar, .. }) => {
-                    for other in similar {
-                        let name = self.name_of(other.person)?;
+                Ok(Outcome::Known { face }) => eprintln!("{}: known already as {face}", path.display()),
+                Ok(Outcome::Added { face, doubt: Some(Doubt::Unlike { own, nearest }), .. }) => {
+                    eprintln!(
+                        "{}: this face is unlike {}'s other faces (similarity {:.2}): somebody else?",
+                        path.display(),
+                        self.group.name,
+                        own.similarity
+                    );
+                    if let Some(other) = nearest {
                         eprintln!(
-                            "{}: this face is {:.2} like {name}'s ({}): the same person?\n  hint: if so, phiz people \
-                             merge joins the two",
-                            path.display(),
-                            other.similarity,
-                            other.person
+                            "  hint: it is {:.2} like {}'s ({}); if it is them: phiz people move {face} {}",
+                            other.similarity, other.name, other.person, other.person
                         );
                     }
                 }
+                Ok(Outcome::Added { doubt: Some(Doubt::AlsoLike { other }), .. }) => eprintln!(
+                    "{}: this face is {:.2} like {}'s ({}): the same person?\n  hint: if so, phiz people merge joins \
+                     the two",
+                    path.display(),
+                    other.similarity,
+                    other.name,
+                    other.person
+                ),
+                Ok(_) => {}
             }
         }
         Ok(())
@@ -261,14 +266,16 @@ impl Report<'_> {
                     let reason = refusal.to_string();
                     json!({ "path": path, "error": { "kind": "refused", "reason": reason, "details": refusal } })
                 }
-                Ok(Outcome::Added { face, like_own, similar }) => {
-                    let mut others = Vec::new();
-                    for other in similar {
-                        let name = self.name_of(other.person)?;
-                        others.push(json!({ "person": name, "id": other.person, "similarity": other.similarity }));
-                    }
-                    json!({ "path": path, "face": face, "like_own": like_own, "similar": others })
+                Ok(Outcome::Added { face, own, similar, doubt }) => {
+                    let others = similar.iter().map(|other| {
+                        json!({ "person": other.name, "id": other.person, "similarity": other.similarity })
+                    });
+                    let others: Vec<serde_json::Value> = others.collect();
+                    let like_own = own.map(|own| own.similarity);
+                    json!({ "path": path, "face": face, "like_own": like_own, "similar": others, "doubt": doubt })
                 }
+                Ok(Outcome::Known { face }) => json!({ "path": path, "known": face }),
+                Ok(_) => json!({ "path": path }),
             });
         }
         let (id, new) = (self.enrolled.person, self.enrolled.new);

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_gallery::{Candidate, Decision, Filter, Gallery, Identified, Rate, Search};
+use phiz_gallery::{Decision, Filter, Gallery, Identified, Rate, Search};
 use serde_json::{Value, json};
 
 use super::detect::{Annotate, FOUND, Mark, UNKNOWN, face_json};
@@ -56,7 +56,6 @@ struct Found {
 struct Named {
     face: Face,
     identified: Identified,
-    candidates: Vec<(Candidate, String)>,
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
@@ -105,13 +104,11 @@ fn look(
         Ok(found) => found,
         Err(problem) => return Ok(Err(problem)),
     };
-    let templates: Vec<&[f32]> = faces.iter().map(|face| face.template.vector()).collect();
+    let templates: Vec<_> = faces.iter().map(|face| face.template.clone()).collect();
     let identified = gallery.identify_all(&templates, search)?;
     let mut named = Vec::new();
     for (face, identified) in faces.into_iter().zip(identified) {
-        let with_name = |c: &Candidate| gallery.person(c.person).map(|person| (*c, person.details.name));
-        let candidates = identified.candidates.iter().map(with_name).collect::<Result<_, _>>()?;
-        named.push(Named { face, identified, candidates });
+        named.push(Named { face, identified });
     }
     if annotate.wanted() {
         let marks =
@@ -125,16 +122,11 @@ fn look(
 }
 
 impl Named {
-    fn name(&self, candidate: &Candidate) -> &str {
-        let found = self.candidates.iter().find(|(c, _)| c.person == candidate.person);
-        found.map_or("", |(_, name)| name.as_str())
-    }
-
     fn label(&self) -> String {
         match &self.identified.decision {
-            Decision::Match(candidate) => self.name(candidate).into(),
+            Decision::Match(candidate) => candidate.name.clone(),
             Decision::Ambiguous { candidates } => {
-                let names: Vec<&str> = candidates.iter().map(|c| self.name(c)).collect();
+                let names: Vec<&str> = candidates.iter().map(|c| c.name.as_str()).collect();
                 names.join(" or ") + "?"
             }
             Decision::Unknown { .. } => "unknown".into(),
@@ -151,14 +143,15 @@ impl Named {
     fn to_json(&self) -> Value {
         let mut face = face_json(&self.face.detection, self.face.quality);
         let candidates: Vec<Value> = self
+            .identified
             .candidates
             .iter()
-            .map(|(c, name)| {
-                json!({ "person": name, "id": c.person, "similarity": c.similarity, "fmr": c.fmr, "fpir": c.fpir })
+            .map(|c| {
+                json!({ "person": c.name, "id": c.person, "similarity": c.similarity, "fmr": c.fmr, "fpir": c.fpir })
             })
             .collect();
         let (decision, person) = match &self.identified.decision {
-            Decision::Match(c) => ("match", json!(self.name(c))),
+            Decision::Match(c) => ("match", json!(c.name)),
             Decision::Ambiguous { .. } => ("ambiguous", Value::Null),
             Decision::Unknown { .. } => ("unknown", Value::Null),
         };

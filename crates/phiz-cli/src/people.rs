@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use phiz_gallery::{
-    Details, FaceId, Filter, Gallery, NegativeId, NewFace, OperationId, Person, PersonId, Purge,
+    Details, Edit, FaceId, Filter, Gallery, NegativeId, NewFace, OperationId, Person, PersonId,
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -189,9 +189,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         Action::Merge { into, from } => {
             let into = who(into)?;
             let from = from.iter().map(who).collect::<Result<Vec<_>, _>>()?;
-            for person in from {
-                let what = format!("{} is {} now", label(&person), label(&into));
-                said(gallery.merge(into.id, person.id)?, what)?;
+            let edits: Vec<Edit> =
+                from.iter().map(|person| Edit::Merge { into: into.id, from: person.id }).collect();
+            for (person, operation) in from.iter().zip(gallery.apply(&edits)?) {
+                said(operation, format!("{} is {} now", label(person), label(&into)))?;
             }
             Ok(Done::Well)
         }
@@ -222,7 +223,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             let undone = gallery.undo(*operation)?;
             match json {
                 true => println!("{}", json!({ "undone": undone.operation, "people": undone.people })),
-                false => println!("undone: {}", undone.operation.what),
+                false => println!("undone: {}", undone.operation.kind),
             }
             Ok(Done::Well)
         }
@@ -322,16 +323,14 @@ fn seen(
     let wrong =
         |problem: faces::Problem| Failure::new(format!("{}: {problem}", path.display())).hint(problem.hint);
     let engine = shared.engine()?;
-    gallery.expect_model(engine.model_id().as_str())?;
+    gallery.expect_model(engine.model_id())?;
     let image = faces::open(path).map_err(wrong)?;
     let face = faces::one(&engine, &image, looking, largest).map_err(wrong)?;
     let bytes = std::fs::read(path).map_err(|e| Failure::reading(path, &e))?;
     Ok(NewFace {
-        template: face.template.vector().to_vec(),
-        quality: face.quality,
         photo: Some(Sha256::digest(&bytes).into()),
         source: Some(path.display().to_string()),
-        ..NewFace::default()
+        ..NewFace::new(face.template, face.quality)
     })
 }
 
@@ -356,17 +355,12 @@ fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool
     let what = parts.join(", ");
     let how = if purge { " and destroy all that was ever removed" } else { "" };
     table::confirm(&format!("remove {what}{how}?"), yes)?;
-    let mut operations = Vec::new();
-    for person in people.keys() {
-        operations.push(gallery.remove_person(*person)?);
-    }
-    for face in &faces {
-        operations.push(gallery.remove_face(*face)?);
-    }
+    let mut edits: Vec<Edit> = people.keys().map(|person| Edit::RemovePerson(*person)).collect();
+    edits.extend(faces.iter().map(|face| Edit::RemoveFace(*face)));
     if purge {
-        let purged = gallery.purge(Purge::All, true)?;
-        return super::gallery::report_purge(&purged, json);
+        return super::gallery::report_purge(&gallery.apply_and_purge(&edits, true)?, json);
     }
+    let operations = gallery.apply(&edits)?;
     if json {
         println!("{}", json!({ "removed": what, "operations": operations }));
         return Ok(Done::Well);
@@ -391,7 +385,7 @@ fn history(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
         return Ok(Done::Well);
     }
     let rows: Vec<Vec<String>> =
-        all.into_iter().map(|o| vec![o.id.to_string(), table::date(o.at), o.what]).collect();
+        all.into_iter().map(|o| vec![o.id.to_string(), table::date(o.at), o.kind.to_string()]).collect();
     table::print(&mut out, &["id", "when (UTC)", "what"], &rows)?;
     eprintln!("{} can be undone", table::count(rows.len(), "operation", "operations"));
     Ok(Done::Well)

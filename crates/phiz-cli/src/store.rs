@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use phiz_gallery::{Gallery, Key, Model, Seal, store::MemoryStore};
+use phiz_gallery::{Gallery, Key, Model, Seal};
 
 use super::{Failure, Shared, verify};
 use crate::Engine;
@@ -84,9 +84,9 @@ impl Shared {
     /// The gallery that exists, if it is the engine's.
     pub(crate) fn open_gallery_of(&self, engine: &Engine) -> Result<Gallery, Failure> {
         let gallery = self.open_gallery()?;
-        gallery.expect_model(engine.model_id().as_str()).map_err(|error| {
+        gallery.expect_model(engine.model_id()).map_err(|error| {
             let failure = Failure::new(&error);
-            failure.hint(bundled_as(gallery.model()).unwrap_or_else(|| error.hint()))
+            failure.hint(bundled_as(gallery.model().as_str()).unwrap_or_else(|| error.hint()))
         })?;
         Ok(gallery)
     }
@@ -119,13 +119,12 @@ fn bundled_as(id: &str) -> Option<&'static str> {
 
 /// A gallery in memory.
 pub(crate) fn passing_gallery(engine: &Engine) -> Result<Gallery, Failure> {
-    let store = Box::new(MemoryStore::default());
-    Ok(Gallery::over_store(store, Some(&model_of(engine)?), &Key::None)?)
+    Ok(Gallery::in_memory(&model_of(engine)?)?)
 }
 
 fn model_of(engine: &Engine) -> Result<Model, Failure> {
     Ok(Model {
-        id: engine.model_id().to_string(),
+        id: engine.model_id().clone(),
         dim: engine.dim(),
         thresholds: verify::thresholds(engine)?.clone(),
     })

@@ -86,7 +86,7 @@ fn with_person(
     let person = gallery.resolve(person)?;
     let (id, name) = (person.id, person.details.name);
     let face = face(&arguments.a, arguments, engine)?;
-    let found = gallery.verify(face.template.vector(), id, Rate::Fmr(arguments.fmr))?;
+    let found = gallery.verify(&face.template, id, Rate::Fmr(arguments.fmr))?;
     let (same, similarity) = (found.accepted, found.similarity);
     if arguments.json {
         let line = json!({
