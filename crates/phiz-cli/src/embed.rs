@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         Ok(())
     })?;
-    templates.finish(service.engine().dim()).map_err(|e| Failure::writing(out.path(), &e))?;
+    templates.finish(service.analyzer().dim()).map_err(|e| Failure::writing(out.path(), &e))?;
     let rows_of_list = table.into_inner().map_err(|e| Failure::writing(list.path(), e.error()))?;
     list.write(&rows_of_list).map_err(|e| Failure::writing(list.path(), &e))?;
     note!("{rows} templates of {} photos, {without} without a face", batch.items.len());
@@ -91,21 +91,14 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 fn describe(service: &Service, photo: &Photo, arguments: &Arguments) -> Result<Vec<Row>, Problem> {
     let looking = arguments.looking.service();
     let image = service.decode(photo, &looking)?;
-    let engine = service.engine();
     if arguments.aligned {
-        let template = engine.embed_aligned(&image)?;
+        let template = service.analyzer().embed_aligned(&image)?;
         let (w, h) = (image.width() as f32, image.height() as f32);
         return Ok(vec![([0.0, 0.0, w, h], 1.0, template)]);
     }
-    let mut found = engine.detect(&image, &looking.detect)?;
-    if arguments.selection.is_given() && !found.is_empty() {
-        found = vec![found.swap_remove(arguments.selection.select().among(&found)?)];
-    }
-    found
-        .into_iter()
-        .map(|detection| {
-            let template = engine.embed_aligned(&engine.align(&image, &detection))?;
-            Ok((detection.bbox, detection.score, template))
-        })
-        .collect()
+    let faces = match arguments.selection.is_given() {
+        true => vec![service.face(&image, &looking, arguments.selection.choice())?],
+        false => service.faces(&image, &looking)?,
+    };
+    Ok(faces.into_iter().map(|face| (face.detection.bbox, face.detection.score, face.template)).collect())
 }

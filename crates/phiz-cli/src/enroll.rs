@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_gallery::{PersonId, Whom};
-use phiz_service::{EnrolAnswer, EnrolEvent, EnrolOptions, PersonPhotos, Photo, PhotoResult, walk};
+use phiz_gallery::{PersonId, Target};
+use phiz_service::{
+    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, PersonPhotos, Photo, PhotoResult, walk,
+};
 
 use super::faces::{Looking, Selection};
 use super::out::{self, note, say};
@@ -65,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     }
     let options = EnrolOptions {
         looking: arguments.looking.service(),
-        select: arguments.selection.select(),
+        choice: arguments.selection.choice(),
         force: arguments.force,
         crop: !arguments.no_crop,
         consent: arguments.consent.clone(),
@@ -108,8 +110,8 @@ fn person_of(arguments: &Arguments, batch: &mut Batch) -> Result<PersonPhotos, F
         batch.add(walk::Walk { items: Vec::new(), ..found });
     }
     let target = match arguments.id {
-        Some(id) => Whom::Person(id),
-        None => Whom::Named(arguments.name.clone()),
+        Some(id) => Target::Person(id),
+        None => Target::Named(arguments.name.clone()),
     };
     Ok(PersonPhotos { target, name: arguments.name.clone(), photos: all })
 }
@@ -129,7 +131,7 @@ pub(crate) fn people_of(folder: &Path, as_json: bool) -> Result<(Vec<PersonPhoto
         photos::report(path, problem, as_json);
     }
     let people = found.people.into_iter().map(|(name, walk)| PersonPhotos {
-        target: Whom::Named(name.clone()),
+        target: Target::Named(name.clone()),
         name,
         photos: walk.items.into_iter().map(|item| (Photo::from_path(item.path), item.problem)).collect(),
     });
@@ -158,16 +160,33 @@ fn print(person: &PersonPhotos, answer: &EnrolAnswer) {
         let path = photo.name();
         match &done.result {
             PhotoResult::Refused { error, .. } => photos::warn(Path::new(&*path), error),
-            PhotoResult::Enrolled { similar, .. } => {
-                for other in similar {
-                    note!(
-                        "{path}: this face is {:.2} like {}\u{2019}s ({}): the same person?",
-                        other.similarity,
+            PhotoResult::Known { known } => note!("{path}: already enrolled as {known}"),
+            PhotoResult::Enrolled {
+                face, doubt: Some(DoubtAnswer::Unlike { like_own, nearest }), ..
+            } => {
+                let name = &answer.person;
+                note!(
+                    "{path}: this face is unlike the other faces of {name} (similarity {like_own:.2}): somebody else?"
+                );
+                match nearest {
+                    Some(other) => note!(
+                        "  hint: it is like {} ({}, similarity {:.2}); if it is theirs: phiz people move {face} {}",
                         other.person,
+                        other.id,
+                        other.similarity,
                         other.id
-                    );
-                    note!("  hint: if so, phiz people merge joins the two");
+                    ),
+                    None => note!("  hint: if it is: phiz people remove {face}, or phiz people undo"),
                 }
+            }
+            PhotoResult::Enrolled { doubt: Some(DoubtAnswer::AlsoLike { other }), .. } => {
+                note!(
+                    "{path}: this face is also like {} ({}, similarity {:.2}): the same person?",
+                    other.person,
+                    other.id,
+                    other.similarity
+                );
+                note!("  hint: if so, phiz people merge joins the two");
             }
             _ => {}
         }

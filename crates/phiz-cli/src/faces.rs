@@ -1,7 +1,7 @@
 //! How faces are looked for and which one is meant, as arguments of commands.
 
 use clap::{Args, ValueEnum};
-use phiz_face::{DetectOptions, Rotate};
+use phiz_face::{Choice, DetectOptions, Rotate};
 use phiz_image::Limits;
 pub(crate) use phiz_service::Problem;
 
@@ -98,13 +98,12 @@ impl Selection {
         self.largest || self.number.is_some() || self.at.is_some()
     }
 
-    pub(crate) fn select(&self) -> phiz_service::Select {
-        use phiz_service::Select;
+    pub(crate) fn choice(&self) -> Choice {
         match (self.largest, self.number, self.at) {
-            (true, ..) => Select::Largest,
-            (_, Some(number), _) => Select::Number(number),
-            (.., Some(at)) => Select::At(at),
-            _ => Select::Only,
+            (true, ..) => Choice::Largest,
+            (_, Some(number), _) => Choice::Number(number),
+            (.., Some(at)) => Choice::At(at),
+            _ => Choice::Dominant,
         }
     }
 }

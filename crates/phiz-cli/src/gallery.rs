@@ -125,7 +125,7 @@ impl NewKey {
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let json = arguments.json;
-    let mut gallery = shared.open_gallery()?;
+    let gallery = shared.open_gallery()?;
     match &arguments.action {
         Action::Stats => stats(&gallery.statistics()?, &gallery, json),
         Action::Check => check(&gallery, json),
@@ -243,7 +243,7 @@ fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Fa
         ["removed faces not yet destroyed".into(), figures.removed_faces.to_string()],
         ["operations that can be undone".into(), figures.operations.to_string()],
         ["undo lasts".into(), table::count(figures.undo_days as usize, "day", "days")],
-        ["sealed by".into(), figures.sealed_by.clone()],
+        ["sealed by".into(), figures.sealed_by.to_string()],
         ["model".into(), format!("{}, {} values", figures.model, figures.dim)],
         ["calibrated".into(), calibrated],
         ["index in memory".into(), table::size(figures.index_bytes as u64)],
@@ -257,7 +257,7 @@ fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Fa
 }
 
 fn check(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
-    let faults = gallery.check()?;
+    let faults: Vec<String> = gallery.check()?.iter().map(ToString::to_string).collect();
     if json {
         out::json(&json!({ "faults": faults }));
     } else if faults.is_empty() {
@@ -321,8 +321,14 @@ fn calibrate(gallery: &Gallery, shared: &Shared, json: bool) -> Result<Done, Fai
     let share = 100.0 * c.share;
     say!("in a search, {share:.0} % of the comparisons count as independent");
     for pair in done.suspects.iter().take(20) {
-        let name = |id| gallery.person(id).map(|person| format!("{} ({id})", person.details.name));
-        say!("one person? {} and {}: similarity {:.2}", name(pair.one)?, name(pair.other)?, pair.similarity);
+        say!(
+            "one person? {} ({}) and {} ({}): similarity {:.2}",
+            pair.one_name,
+            pair.one,
+            pair.other_name,
+            pair.other,
+            pair.similarity
+        );
     }
     if !done.suspects.is_empty() {
         note!("hint: phiz people merge joins two that are one; calibrate again afterwards");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use phiz_face::{DetectOptions, Detection, Engine, FaceError, Model};
+use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model};
 use phiz_image::{DecodeOptions, Image};
 use phiz_service::Service;
 
@@ -312,12 +312,12 @@ impl From<FaceError> for Failure {
 impl Shared {
     /// The models that were asked for, and what Phiz does with them.
     pub(crate) fn service(&self) -> Result<Service, Failure> {
-        Ok(Service::over(self.engine()?))
+        Ok(Service::over(self.analyzer()?))
     }
 
     /// The models that were asked for, ready to work.
-    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        let builder = Engine::builder().mirror(!self.quick);
+    pub(crate) fn analyzer(&self) -> Result<Analyzer, Failure> {
+        let builder = Analyzer::builder().mirror(!self.quick);
         Ok(builder.detector(self.detector()?).embedder(self.embedder()?).build()?)
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use phiz_gallery::{
-    Details, FaceId, Filter, Gallery, NegativeId, NewFace, OperationId, Person, PersonId, Purge,
+    Details, Edit, FaceId, Filter, Gallery, NegativeId, NewFace, OperationId, Person, PersonId,
 };
 use phiz_service::EnrolOptions;
 use serde_json::json;
@@ -188,9 +188,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         Action::Merge { into, from } => {
             let into = who(into)?;
             let from = from.iter().map(who).collect::<Result<Vec<_>, _>>()?;
-            for person in from {
-                let what = format!("{} is {} now", label(&person), label(&into));
-                said(gallery.merge(into.id, person.id)?, what)?;
+            let edits: Vec<Edit> =
+                from.iter().map(|person| Edit::Merge { into: into.id, from: person.id }).collect();
+            for (person, operation) in from.iter().zip(gallery.apply(&edits)?) {
+                said(operation, format!("{} is {} now", label(person), label(&into)))?;
             }
             Ok(Done::Well)
         }
@@ -221,7 +222,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             let undone = gallery.undo(*operation)?;
             match json {
                 true => out::json(&json!({ "undone": undone.operation, "people": undone.people })),
-                false => say!("undone: {}", undone.operation.what),
+                false => say!("undone: {}", undone.operation.kind),
             }
             Ok(Done::Well)
         }
@@ -317,10 +318,10 @@ fn seen(
     shared: &Shared,
 ) -> Result<NewFace, Failure> {
     let service = shared.service()?;
-    gallery.expect_model(service.engine().model_id().as_str())?;
+    gallery.expect_model(service.analyzer().model_id())?;
     let options = EnrolOptions {
         looking: looking.service(),
-        select: selection.select(),
+        choice: selection.choice(),
         force: true,
         crop: false,
         ..EnrolOptions::default()
@@ -350,17 +351,12 @@ fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool
     let what = parts.join(", ");
     let how = if purge { " and destroy all that was ever removed" } else { "" };
     table::confirm(&format!("remove {what}{how}?"), yes)?;
-    let mut operations = Vec::new();
-    for person in people.keys() {
-        operations.push(gallery.remove_person(*person)?);
-    }
-    for face in &faces {
-        operations.push(gallery.remove_face(*face)?);
-    }
+    let mut edits: Vec<Edit> = people.keys().map(|person| Edit::RemovePerson(*person)).collect();
+    edits.extend(faces.iter().map(|face| Edit::RemoveFace(*face)));
     if purge {
-        let purged = gallery.purge(Purge::All, true)?;
-        return super::gallery::report_purge(&purged, json);
+        return super::gallery::report_purge(&gallery.apply_and_purge(&edits, true)?, json);
     }
+    let operations = gallery.apply(&edits)?;
     if json {
         out::json(&json!({ "removed": what, "operations": operations }));
         return Ok(Done::Well);
@@ -382,7 +378,7 @@ fn history(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
         return Ok(Done::Well);
     }
     let rows: Vec<Vec<String>> =
-        all.into_iter().map(|o| vec![o.id.to_string(), table::date(o.at), o.what]).collect();
+        all.into_iter().map(|o| vec![o.id.to_string(), table::date(o.at), o.kind.to_string()]).collect();
     table::print(&["id", "when (UTC)", "what"], &rows);
     note!("{} can be undone", table::count(rows.len(), "operation", "operations"));
     Ok(Done::Well)

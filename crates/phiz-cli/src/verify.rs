@@ -59,7 +59,7 @@ type Answer = Result<Result<Done, VerifyProblem>, Failure>;
 fn options(arguments: &Arguments) -> VerifyOptions {
     VerifyOptions {
         looking: arguments.looking.service(),
-        select: arguments.selection.select(),
+        choice: arguments.selection.choice(),
         fmr: arguments.fmr,
     }
 }

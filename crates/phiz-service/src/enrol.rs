@@ -1,11 +1,13 @@
 //! Enrolment: from photos of somebody to faces in a gallery.
 
-use phiz_face::Face;
-use phiz_gallery::{EnrollRules, Enrolled, FaceId, Gallery, NewFace, Outcome, PersonId, Refusal, Whom};
+use phiz_face::{Choice, Face};
+use phiz_gallery::{
+    Doubt, EnrollRules, Enrolled, FaceId, Gallery, NewFace, OperationId, Outcome, PersonId, Refusal, Target,
+};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Code, Looking, PathName, Photo, Problem, Result, Select, Service, in_order};
+use crate::{CandidateAnswer, Code, Looking, PathName, Photo, Problem, Result, Service, in_order};
 
 /// Fewer pixels between the eyes make templates that resemble everybody.
 pub const MIN_EYE_DISTANCE: f32 = 16.0;
@@ -18,7 +20,7 @@ pub struct EnrolOptions {
     /// How faces are looked for.
     pub looking: Looking,
     /// Which face of a photo is meant.
-    pub select: Select,
+    pub choice: Choice,
     /// Whether small, blurred or dark faces are taken, too.
     pub force: bool,
     /// Whether the aligned crop of the face is kept, so that another model can describe it later without the photo.
@@ -31,7 +33,7 @@ impl Default for EnrolOptions {
     fn default() -> EnrolOptions {
         EnrolOptions {
             looking: Looking::default(),
-            select: Select::Only,
+            choice: Choice::Dominant,
             force: false,
             crop: true,
             consent: None,
@@ -43,7 +45,7 @@ impl Default for EnrolOptions {
 #[derive(Clone, Debug)]
 pub struct PersonPhotos {
     /// Whose faces they are.
-    pub target: Whom,
+    pub target: Target,
     /// The person's name, for reports.
     pub name: String,
     /// The photos; those that are known to be unreadable carry their problem.
@@ -55,7 +57,7 @@ impl PersonPhotos {
     pub fn named(name: impl Into<String>, photos: impl IntoIterator<Item = Photo>) -> PersonPhotos {
         let name = name.into();
         let photos = photos.into_iter().map(|photo| (photo, None)).collect();
-        PersonPhotos { target: Whom::Named(name.clone()), name, photos }
+        PersonPhotos { target: Target::Named(name.clone()), name, photos }
     }
 }
 
@@ -79,6 +81,8 @@ pub struct EnrolAnswer {
     pub new: bool,
     /// The photos in their order.
     pub photos: Vec<EnrolledPhoto>,
+    /// What takes the enrolment back; null if nothing was written.
+    pub operation: Option<OperationId>,
 }
 
 /// What became of one photo.
@@ -103,8 +107,15 @@ pub enum PhotoResult {
         face: FaceId,
         /// How much it resembles the person's other faces, combined; null if it is the first.
         like_own: Option<f32>,
-        /// Other people whom it resembles more than chance would have it.
-        similar: Vec<SimilarPerson>,
+        /// Other people whom it resembles more than chance would have it, the most similar first.
+        similar: Vec<CandidateAnswer>,
+        /// Why somebody should look at it; null if nothing speaks against it.
+        doubt: Option<DoubtAnswer>,
+    },
+    /// The person has this very face already, so that nothing was to be done.
+    Known {
+        /// The face that it equals.
+        known: FaceId,
     },
     /// It is not.
     Refused {
@@ -116,15 +127,38 @@ pub enum PhotoResult {
     },
 }
 
-/// Somebody else whom a face resembles.
+/// Why somebody should look at a face that was enrolled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SimilarPerson {
-    /// The person's name.
-    pub person: String,
-    /// The person.
-    pub id: PersonId,
-    /// Cosine between the face and the person's faces, combined.
-    pub similarity: f32,
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DoubtAnswer {
+    /// It is unlike the person's other faces: perhaps it is somebody else's and should be moved. To merge the two people
+    /// would be wrong.
+    Unlike {
+        /// How much it resembles the person's other faces, combined.
+        like_own: f32,
+        /// Another person whom it resembles more, if there is one.
+        nearest: Option<CandidateAnswer>,
+    },
+    /// It fits the person, or is their first face, and resembles somebody else as well: one person enrolled twice, or
+    /// twins.
+    AlsoLike {
+        /// The most similar other person.
+        other: CandidateAnswer,
+    },
+}
+
+impl DoubtAnswer {
+    fn new(doubt: Doubt) -> Option<DoubtAnswer> {
+        match doubt {
+            Doubt::Unlike { own, nearest } => Some(DoubtAnswer::Unlike {
+                like_own: own.similarity,
+                nearest: nearest.map(CandidateAnswer::from),
+            }),
+            Doubt::AlsoLike { other } => Some(DoubtAnswer::AlsoLike { other: other.into() }),
+            _ => None,
+        }
+    }
 }
 
 impl EnrolAnswer {
@@ -134,17 +168,10 @@ impl EnrolAnswer {
         self.photos.iter().filter(|p| matches!(p.result, PhotoResult::Enrolled { .. })).count()
     }
 
-    /// Whether a photo was refused, apart from those that are known already.
+    /// Whether a photo was refused. One that is known already is none of those.
     #[must_use]
     pub fn refused_any(&self) -> bool {
-        self.photos.iter().any(|photo| match &photo.result {
-            PhotoResult::Enrolled { .. } => false,
-            PhotoResult::Refused { details, .. } => {
-                let known =
-                    |d: &Refusal| matches!(d, Refusal::Duplicate { person, .. } if Some(*person) == self.id);
-                !details.as_ref().is_some_and(known)
-            }
-        })
+        self.photos.iter().any(|photo| matches!(photo.result, PhotoResult::Refused { .. }))
     }
 }
 
@@ -186,22 +213,20 @@ impl Service {
         let decode = options.looking.to_describe();
         let bytes = photo.read(&decode)?;
         let image = phiz_image::Image::decode(&bytes, &decode)?;
-        let face = self.face(&image, &options.looking, options.select)?;
+        let face = self.face(&image, &options.looking, options.choice)?;
         if !options.force {
             self.check_enrolment(&face)?;
         }
         let crop = match options.crop {
-            true => Some(self.engine().align(&image, &face.detection).encode_jpeg(95)?),
+            true => Some(self.analyzer().align(&image, &face.detection).encode_jpeg(95)?),
             false => None,
         };
         Ok(NewFace {
-            template: face.template.vector().to_vec(),
-            quality: face.quality,
             photo: Some(Sha256::digest(&bytes).into()),
             source: Some(photo.name().into_owned()),
             consent: options.consent.clone(),
             crop,
-            ..NewFace::default()
+            ..NewFace::new(face.template, face.quality)
         })
     }
 
@@ -228,6 +253,7 @@ impl Service {
             id: None,
             new: false,
             photos: Vec::new(),
+            operation: None,
         }))
     }
 
@@ -273,38 +299,38 @@ impl Service {
     ) -> Result<EnrolAnswer> {
         let faces: Vec<NewFace> = described.iter().flatten().cloned().collect();
         let enrolled = gallery.enroll(&person.target, &faces, &EnrollRules::default())?;
-        let Enrolled { person: id, new, faces } = enrolled;
+        let Enrolled { person: id, new, faces, operation } = enrolled;
         let mut outcomes = faces.into_iter();
         let mut photos = Vec::with_capacity(described.len());
         for ((photo, _), face) in person.photos.iter().zip(described) {
-            let result = match (face, ()) {
-                (Err(error), ()) => PhotoResult::Refused { error, details: None },
-                (Ok(_), ()) => match outcomes.next() {
-                    Some(outcome) => told(gallery, outcome)?,
+            let result = match face {
+                Err(error) => PhotoResult::Refused { error, details: None },
+                Ok(_) => match outcomes.next() {
+                    Some(outcome) => told(outcome),
                     None => continue,
                 },
             };
             photos.push(EnrolledPhoto { path: photo.path().map(PathName::from), result });
         }
-        Ok(EnrolAnswer { person: person.name.clone(), id, new, photos })
+        Ok(EnrolAnswer { person: person.name.clone(), id, new, photos, operation })
     }
 }
 
-fn told(gallery: &Gallery, outcome: Outcome) -> Result<PhotoResult> {
-    Ok(match outcome {
-        Outcome::Refused(refusal) => PhotoResult::Refused {
-            error: Problem::new(Code::Refused, refusal.to_string(), remedy(&refusal)),
-            details: Some(refusal),
+fn told(outcome: Outcome) -> PhotoResult {
+    let refused = |error, details| PhotoResult::Refused { error, details };
+    match outcome {
+        Outcome::Added { face, own, similar, doubt } => PhotoResult::Enrolled {
+            face,
+            like_own: own.map(|own| own.similarity),
+            similar: similar.into_iter().map(CandidateAnswer::from).collect(),
+            doubt: doubt.and_then(DoubtAnswer::new),
         },
-        Outcome::Added { face, like_own, similar } => {
-            let mut others = Vec::new();
-            for other in similar {
-                let person = gallery.person(other.person)?.details.name;
-                others.push(SimilarPerson { person, id: other.person, similarity: other.similarity });
-            }
-            PhotoResult::Enrolled { face, like_own, similar: others }
+        Outcome::Known { face } => PhotoResult::Known { known: face },
+        Outcome::Refused(refusal) => {
+            refused(Problem::new(Code::Refused, refusal.to_string(), remedy(&refusal)), Some(refusal))
         }
-    })
+        _ => refused(Problem::new(Code::Refused, "the gallery did not take it", "use another photo"), None),
+    }
 }
 
 fn remedy(refusal: &Refusal) -> String {

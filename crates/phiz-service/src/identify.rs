@@ -1,8 +1,9 @@
 //! Identification: whose faces a photo shows, or that nobody known is.
 
 use phiz_face::Face;
-use phiz_gallery::{Candidate, Decision, Filter, Gallery, Rate, Search};
+use phiz_gallery::{Decision, Filter, Gallery, Rate, Search};
 use phiz_image::Image;
+use phiz_template::Template;
 use serde::Serialize;
 
 use crate::{CandidateAnswer, FaceAnswer, Looking, Photo, PhotoAnswer, Result, Service};
@@ -115,16 +116,12 @@ impl Service {
             among: options.among.clone(),
             ..Search::default()
         };
-        let templates: Vec<&[f32]> = faces.iter().map(|face| face.template.vector()).collect();
+        let templates: Vec<Template> = faces.iter().map(|face| face.template.clone()).collect();
         let found = gallery.identify_all(&templates, &search)?;
         let least_measured = gallery.thresholds().least_measured();
         let mut answers = Vec::with_capacity(faces.len());
         for (face, found) in faces.iter().zip(found) {
-            let mut candidates = Vec::with_capacity(found.candidates.len());
-            for Candidate { person: id, similarity, fmr, fpir } in found.candidates {
-                let person = gallery.person(id)?.details.name;
-                candidates.push(CandidateAnswer { person, id, similarity, fmr, fpir });
-            }
+            let candidates: Vec<_> = found.candidates.into_iter().map(CandidateAnswer::from).collect();
             let (decision, tied) = match &found.decision {
                 Decision::Match(_) => (Verdict::Match, 0),
                 Decision::Ambiguous { candidates } => (Verdict::Ambiguous, candidates.len()),

@@ -30,24 +30,23 @@ mod parallel;
 mod photo;
 mod place;
 mod problem;
-mod select;
 mod service;
 mod verify;
 pub mod walk;
 
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
 pub use enrol::{
-    EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY, PersonPhotos,
-    PhotoResult, SimilarPerson,
+    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,
+    PersonPhotos, PhotoResult,
 };
 pub use error::{Error, Result};
 pub use identify::{IdentifiedFace, IdentifyOptions, Verdict};
 pub use look::Looking;
 pub use mark::{KNOWN, Mark, NOT_KNOWN, marked};
 pub use parallel::in_order;
+pub use phiz_face::Choice;
 pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};
-pub use select::Select;
 pub use service::Service;
 pub use verify::{VerifiedPair, VerifiedPerson, VerifyOptions, VerifyProblem};

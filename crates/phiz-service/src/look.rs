@@ -8,7 +8,7 @@ const LONG_SIDE_TO_FIND: u32 = 1280;
 const SMALLEST_TO_FIND: f32 = 28.0;
 
 /// How faces are looked for, and what a photo may cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Looking {
     /// Smallest face, score and rotation.
     pub detect: DetectOptions,

@@ -90,10 +90,10 @@ impl Place {
     /// [`Error::OtherModel`] if it does not, and as [`Place::open`].
     pub fn open_for(&self, service: &Service) -> Result<Gallery> {
         let gallery = self.open()?;
-        let engine = service.engine().model_id();
-        if gallery.model() != engine.as_str() {
+        let engine = service.analyzer().model_id();
+        if gallery.model() != engine {
             let (path, engine) = (self.gallery_path()?, engine.clone());
-            return Err(Error::OtherModel { path, gallery: gallery.model().parse()?, engine });
+            return Err(Error::OtherModel { path, gallery: gallery.model().clone(), engine });
         }
         Ok(gallery)
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use phiz_image::{ErrorKind, ImageError};
+use phiz_face::{ChoiceError, FaceError};
+use phiz_image::{ErrorKind, ImageError, Limit};
 use serde::{Serialize, Serializer};
 
 /// Names a [`Problem`] for programs. The names stay the same between versions.
@@ -127,19 +128,57 @@ impl From<ImageError> for Problem {
         let code = match error.kind() {
             ErrorKind::Io => Code::Unreadable,
             ErrorKind::Damaged => Code::Damaged,
-            ErrorKind::UnknownFormat => Code::UnknownFormat,
+            ErrorKind::UnknownFormat | ErrorKind::Unsupported => Code::UnknownFormat,
             ErrorKind::TooLarge => Code::TooLarge,
             _ => Code::Unusable,
         };
         // The path is shown beside the reason already.
         let text = error.to_string();
         let path = error.path().map(|path| format!("{}: ", path.display())).unwrap_or_default();
-        Problem::new(code, text.strip_prefix(&path).unwrap_or(&text), error.hint())
+        // The options of the command line, and the fields of the API, are called so.
+        let remedy = match error.limit() {
+            Some(Limit::Pixels { found, .. }) => {
+                let needed = found.div_ceil(1_000_000);
+                format!(
+                    "make the picture smaller, or, if you trust its source, read it with --max-megapixels {needed}"
+                )
+            }
+            Some(Limit::Bytes { found, allowed }) => {
+                let needed = found.map_or(allowed / 500_000, |found| found.div_ceil(1_000_000));
+                format!(
+                    "make the file smaller, or, if you trust its source, read it with --max-megabytes {needed}"
+                )
+            }
+            _ => error.hint().into(),
+        };
+        Problem::new(code, text.strip_prefix(&path).unwrap_or(&text), remedy)
     }
 }
 
-impl From<phiz_face::FaceError> for Problem {
-    fn from(error: phiz_face::FaceError) -> Problem {
+impl From<ChoiceError> for Problem {
+    fn from(error: ChoiceError) -> Problem {
+        let (code, remedy) = match error {
+            ChoiceError::NoFace => (
+                Code::NoFace,
+                "use a photo with a visible face; --score 0.3 finds unclear ones, --rotate auto turned ones",
+            ),
+            ChoiceError::SeveralFaces { .. } => (
+                Code::SeveralFaces,
+                "say which one is meant: --face 2 takes the second of those that `phiz detect` lists, --at X,Y the one at \
+                 that place, --largest the largest",
+            ),
+            _ => (Code::NoSuchFace, "`phiz detect` lists the photo's faces with their numbers and places"),
+        };
+        Problem::new(code, error.to_string(), remedy)
+    }
+}
+
+impl From<FaceError> for Problem {
+    fn from(error: FaceError) -> Problem {
+        if let FaceError::TooManyTiles { fitting, .. } = error {
+            let remedy = format!("look for larger faces with --min-face {fitting:.0}");
+            return Problem::new(Code::TooLarge, error.to_string(), remedy);
+        }
         let remedy = "check the model cards, or use the bundled models";
         Problem::new(Code::Model, error.to_string(), remedy)
     }

@@ -1,15 +1,15 @@
 //! The models, and what they alone can do with a photo.
 
-use phiz_face::{Detection, Engine, Face, quality};
-use phiz_gallery::{Gallery, Key, store::MemoryStore};
+use phiz_face::{Analyzer, Choice, Detection, Face, quality};
+use phiz_gallery::Gallery;
 use phiz_image::Image;
 use phiz_template::Thresholds;
 
-use crate::{Error, FaceAnswer, Looking, Photo, PhotoAnswer, Problem, Result, Select};
+use crate::{Error, FaceAnswer, Looking, Photo, PhotoAnswer, Problem, Result};
 
 /// The loaded models. May be shared by threads; each call stays within its caller's thread.
 pub struct Service {
-    engine: Engine,
+    analyzer: Analyzer,
 }
 
 impl Service {
@@ -18,19 +18,19 @@ impl Service {
     /// # Errors
     /// Only if this build is broken.
     pub fn new() -> Result<Service> {
-        Ok(Service::over(Engine::new()?))
+        Ok(Service::over(Analyzer::new()?))
     }
 
     /// Works with models of one's own choice.
     #[must_use]
-    pub fn over(engine: Engine) -> Service {
-        Service { engine }
+    pub fn over(analyzer: Analyzer) -> Service {
+        Service { analyzer }
     }
 
     /// The models.
     #[must_use]
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    pub fn analyzer(&self) -> &Analyzer {
+        &self.analyzer
     }
 
     /// What similarities of the embedder mean.
@@ -38,7 +38,7 @@ impl Service {
     /// # Errors
     /// [`Error::NoThresholds`] if its card does not say.
     pub fn thresholds(&self) -> Result<&Thresholds> {
-        let card = self.engine.embedder_card();
+        let card = self.analyzer.embedder_card();
         card.thresholds.as_ref().ok_or_else(|| Error::NoThresholds { model: card.name.clone() })
     }
 
@@ -47,15 +47,14 @@ impl Service {
     /// # Errors
     /// [`Error::NoThresholds`] if the embedder's card states none.
     pub fn gallery_in_memory(&self) -> Result<Gallery> {
-        let store = Box::new(MemoryStore::default());
-        Ok(Gallery::over_store(store, Some(&self.gallery_model()?), &Key::None)?)
+        Ok(Gallery::in_memory(&self.gallery_model()?)?)
     }
 
     /// What a gallery must know of the embedder.
     pub(crate) fn gallery_model(&self) -> Result<phiz_gallery::Model> {
         Ok(phiz_gallery::Model {
-            id: self.engine.model_id().to_string(),
-            dim: self.engine.dim(),
+            id: self.analyzer.model_id().clone(),
+            dim: self.analyzer.dim(),
             thresholds: self.thresholds()?.clone(),
         })
     }
@@ -81,8 +80,8 @@ impl Service {
         image: &Image,
         looking: &Looking,
     ) -> std::result::Result<PhotoAnswer<FaceAnswer>, Problem> {
-        let found = self.engine.detect(image, &looking.detect)?;
-        let face = |d: &Detection| FaceAnswer::new(d, quality(d, &self.engine.align(image, d)));
+        let found = self.analyzer.detect(image, &looking.detect)?;
+        let face = |d: &Detection| FaceAnswer::new(d, quality(d, &self.analyzer.align(image, d)));
         let (width, height) = image.original_size();
         Ok(PhotoAnswer { width, height, faces: found.iter().map(face).collect() })
     }
@@ -100,10 +99,11 @@ impl Service {
     /// # Errors
     /// A network that fails.
     pub fn faces(&self, image: &Image, looking: &Looking) -> std::result::Result<Vec<Face>, Problem> {
-        Ok(self.engine.analyze_with(image, &looking.detect)?)
+        Ok(self.analyzer.analyze_with(image, &looking.detect)?)
     }
 
-    /// The face that is meant, with its template.
+    /// The face that is meant, with its template. Somebody says that there is one: where no face reaches the detector's
+    /// own score, the surest below it is taken.
     ///
     /// # Errors
     /// No such face, or a network that fails.
@@ -111,10 +111,9 @@ impl Service {
         &self,
         image: &Image,
         looking: &Looking,
-        select: Select,
+        choice: Choice,
     ) -> std::result::Result<Face, Problem> {
-        let mut found = self.engine.detect(image, &looking.detect)?;
-        let chosen = found.swap_remove(select.among(&found)?);
-        Ok(self.engine.describe(image, chosen)?)
+        let found = self.analyzer.detector().detect_expected(image, &looking.detect)?.detections;
+        Ok(self.analyzer.describe(image, choice.of(&found)?.clone())?)
     }
 }

@@ -1,25 +1,25 @@
 //! Verification: whether two photos show the same person, or a photo somebody in the gallery.
 
-use phiz_face::Face;
+use phiz_face::{Choice, Face};
 use phiz_gallery::{Gallery, PersonId, Rate};
 use serde::Serialize;
 
-use crate::{Error, Looking, Photo, Problem, Result, Select, Service};
+use crate::{Looking, Photo, Problem, Result, Service};
 
 /// How to verify.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VerifyOptions {
     /// How faces are looked for.
     pub looking: Looking,
     /// Which face of a photo is meant.
-    pub select: Select,
+    pub choice: Choice,
     /// The answer is "the same" if no more than this share of pairs of different people would be called so.
     pub fmr: f64,
 }
 
 impl Default for VerifyOptions {
     fn default() -> VerifyOptions {
-        VerifyOptions { looking: Looking::default(), select: Select::Only, fmr: 1e-3 }
+        VerifyOptions { looking: Looking::default(), choice: Choice::Dominant, fmr: 1e-3 }
     }
 }
 
@@ -73,7 +73,7 @@ pub struct VerifiedPerson {
 impl Service {
     fn face_of(&self, photo: &Photo, index: usize, options: &VerifyOptions) -> Result<Face> {
         let image = photo.decode(&options.looking.to_describe());
-        let face = image.and_then(|image| self.face(&image, &options.looking, options.select));
+        let face = image.and_then(|image| self.face(&image, &options.looking, options.choice));
         Ok(face.map_err(|problem| VerifyProblem { photo: photo.name().into_owned(), index, problem })?)
     }
 
@@ -107,15 +107,13 @@ impl Service {
         photo: &Photo,
         options: &VerifyOptions,
     ) -> Result<VerifiedPerson> {
-        let name = gallery.person(person)?.details.name;
         let face = self.face_of(photo, 0, options)?;
-        let found =
-            gallery.verify(face.template.vector(), person, Rate::Fmr(options.fmr)).map_err(Error::Gallery)?;
+        let found = gallery.verify(&face.template, person, Rate::Fmr(options.fmr))?;
         Ok(VerifiedPerson {
             similarity: found.similarity,
             fmr: found.fmr,
             same: found.accepted,
-            person: name,
+            person: found.name,
             id: person,
             denied: found.denied,
             least_measured: gallery.thresholds().least_measured(),

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::cut::Cutting;
 use super::list::{self, Action, Correction};
 use super::{Inputs, listed};
-use crate::Engine;
+use crate::Analyzer;
 use crate::out::{self, note, say};
 use crate::{Done, Failure, Shared, photos};
 use phiz_service::{Code, Problem};
@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 /// Quality, sketch and template of the face.
-fn describe(engine: &Engine, photo: &Photo, cutting: &Cutting) -> Result<(f32, Sketch, Vec<f32>), Problem> {
+fn describe(engine: &Analyzer, photo: &Photo, cutting: &Cutting) -> Result<(f32, Sketch, Vec<f32>), Problem> {
     let cut = cutting.cut(engine, photo)?;
     let template = engine.embed_aligned(&cut.crop)?.vector().to_vec();
     let bad = || Problem::new(Code::NotAligned, "is no aligned face", "leave --aligned out");

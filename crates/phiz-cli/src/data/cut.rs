@@ -4,14 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use phiz_face::{TEMPLATE_POINTS, quality};
+use phiz_face::{Choice, TEMPLATE_POINTS, quality};
 use phiz_image::Limits;
-use phiz_service::{Code, Select};
+use phiz_service::Code;
 use phiz_train::data::inputs::{Photo, Source};
 
 use super::consensus;
 use crate::faces::{self, Looking, Problem};
-use crate::{DecodeOptions, Detection, Engine, Image};
+use crate::{Analyzer, DecodeOptions, Detection, Image};
 
 /// How faces are cut out of photos.
 #[derive(Args, Clone, Debug)]
@@ -109,7 +109,7 @@ impl Cutting {
     }
 
     /// The face that a photo shows.
-    pub(crate) fn cut(&self, engine: &Engine, photo: &Photo) -> Result<Cut, Problem> {
+    pub(crate) fn cut(&self, engine: &Analyzer, photo: &Photo) -> Result<Cut, Problem> {
         let mut picture = open(photo)?;
         if let Some(shape) = self.restore {
             picture = restored(&picture, shape);
@@ -173,8 +173,8 @@ impl Cutting {
         match (self.face, best(&central)) {
             (Which::Central, Some(face)) => Ok(face),
             (which, _) => {
-                let select = if which == Which::Largest { Select::Largest } else { Select::Only };
-                Ok(&found[select.among(found)?])
+                let choice = if which == Which::Largest { Choice::Largest } else { Choice::Dominant };
+                Ok(choice.of(found)?)
             }
         }
     }

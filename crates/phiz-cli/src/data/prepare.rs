@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::cut::{Cut, Cutting};
 use super::{Inputs, Set, Wanted, fingerprint, listed};
-use crate::Engine;
+use crate::Analyzer;
 use crate::out::{self, note, say};
 use crate::{Done, Failure, Shared, photos};
 use phiz_service::{Code, Problem};
@@ -137,7 +137,7 @@ fn finished(jobs: &[Job<'_>], arguments: &Arguments) -> Result<BTreeMap<PathBuf,
 
 /// Makes what is missing, each shard written as soon as its last photo is done.
 fn make(
-    engine: &Engine,
+    engine: &Analyzer,
     jobs: &[&Job<'_>],
     arguments: &Arguments,
     shared: &Shared,

@@ -19,7 +19,7 @@ use super::consensus::refine;
 use super::cut::{anew, open};
 use super::{Inputs, Wanted, fingerprint};
 use crate::out::{self, note, say};
-use crate::{DetectOptions, Detection, Engine, Image, Model};
+use crate::{Analyzer, DetectOptions, Detection, Image, Model};
 use crate::{Done, Failure, Shared, photos};
 use phiz_service::{Code, Problem};
 
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let (engine, models) = super::engine(shared, None)?;
     let judged = arguments.candidates.as_deref().map(Model::open).transpose()?;
     let judged_id = judged.as_ref().map_or("None".into(), |model| format!("Some(\"{}\")", model.id()));
-    let judged = judged.map(|model| Engine::builder().detector(model).build()).transpose()?;
+    let judged = judged.map(|model| Analyzer::builder().detector(model).build()).transpose()?;
     let from = fingerprint(&format!("2 {models} {judged_id} {}", arguments.marking.identity()), all.iter());
     let out = &arguments.out;
     std::fs::create_dir_all(out).map_err(|e| Failure::writing(out, &e))?;
@@ -164,7 +164,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 impl Marking {
-    fn mark(&self, engine: &Engine, photo: &Photo) -> Result<Vec<Piece>, Problem> {
+    fn mark(&self, engine: &Analyzer, photo: &Photo) -> Result<Vec<Piece>, Problem> {
         let original = open(photo)?;
         let shrunk = (self.side as f32 / original.width().max(original.height()) as f32).min(1.0);
         let size = |length: u32| ((length as f32 * shrunk).round() as u32).max(1);
@@ -200,7 +200,7 @@ impl Marking {
 
     fn faces(
         &self,
-        engine: &Engine,
+        engine: &Analyzer,
         picture: &Image,
         given: &[[f32; 4]],
         found: &[Detection],

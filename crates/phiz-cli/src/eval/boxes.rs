@@ -16,7 +16,7 @@ use super::subject::{Facts, hex, models};
 use super::{Choice, Sureness};
 use crate::faces::{self, Problem};
 use crate::verify::check_rate;
-use crate::{DetectOptions, Engine};
+use crate::{Analyzer, DetectOptions};
 use crate::{Done, Failure, Shared, photos};
 
 /// Arguments of `phiz eval detect`.
@@ -98,7 +98,7 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
             scenes
         }
         None => {
-            let engine = shared.engine()?;
+            let engine = shared.analyzer()?;
             let models = models(shared)?;
             name = models[0].1.split(", ").next().unwrap_or_default().to_owned();
             facts.push(models[0].clone());
@@ -189,7 +189,7 @@ fn read_found(
 }
 
 fn look(
-    engine: &Engine,
+    engine: &Analyzer,
     root: &Path,
     truths: Vec<(String, Vec<Truth>)>,
     shared: &Shared,
