@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use phiz_service::{Photo, Problem, Service};
+use phiz_service::{Code, Photo, Problem, Service};
 use phiz_template::Template;
 
 use super::faces::{Looking, Selection};
@@ -97,7 +97,10 @@ fn describe(service: &Service, photo: &Photo, arguments: &Arguments) -> Result<V
         return Ok(vec![([0.0, 0.0, w, h], 1.0, template)]);
     }
     let faces = match arguments.selection.is_given() {
-        true => vec![service.face(&image, &looking, arguments.selection.choice())?],
+        true => match service.face(&image, &looking, arguments.selection.choice()) {
+            Err(problem) if problem.code() == Code::NoFace => Vec::new(),
+            face => vec![face?],
+        },
         false => service.faces(&image, &looking)?,
     };
     Ok(faces.into_iter().map(|face| (face.detection.bbox, face.detection.score, face.template)).collect())

@@ -1,6 +1,6 @@
 //! `phiz gallery`: the gallery as a whole: figures, checking, destroying, archives, thresholds, keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use phiz_gallery::{Gallery, Key, Purge, Purged, Seal, Statistics};
@@ -125,6 +125,9 @@ impl NewKey {
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let json = arguments.json;
+    if let Action::Import { folder } = &arguments.action {
+        return import(folder, shared, json);
+    }
     let gallery = shared.open_gallery()?;
     match &arguments.action {
         Action::Stats => stats(&gallery.statistics()?, &gallery, json),
@@ -171,18 +174,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             note!("note: the archive is not sealed: whoever has it has everything");
             Ok(Done::Well)
         }
-        Action::Import { folder } => {
-            let done = gallery.import(folder)?;
-            match json {
-                true => out::json(&json!(done)),
-                false => say!(
-                    "{} with {} taken in",
-                    table::count(done.people.len(), "person", "people"),
-                    table::count(done.faces, "face", "faces")
-                ),
-            }
-            Ok(Done::Well)
-        }
+        // It needs no gallery, and was done above.
+        Action::Import { .. } => Ok(Done::Well),
         Action::Calibrate { forget: true } => {
             gallery.forget_calibration()?;
             match json {
@@ -219,6 +212,28 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             Ok(Done::Well)
         }
     }
+}
+
+fn import(folder: &Path, shared: &Shared, json: bool) -> Result<Done, Failure> {
+    let (_, done, made) = shared.import(folder)?;
+    if made {
+        note!("made a gallery: {}", shared.gallery_path()?.display());
+    }
+    if json {
+        out::json(&done);
+        return Ok(Done::Well);
+    }
+    let people = table::count(done.people.len(), "person", "people");
+    say!("{people} with {} taken in", table::count(done.faces, "face", "faces"));
+    if done.known_faces > 0 || !done.known_people.is_empty() {
+        let people = table::count(done.known_people.len(), "person", "people");
+        let faces = table::count(done.known_faces, "face", "faces");
+        say!("known already: {people}, {faces}");
+    }
+    if let Some(operation) = done.operation {
+        say!("undo with: phiz people undo {operation}");
+    }
+    Ok(Done::Well)
 }
 
 fn bytes(gallery: &Gallery) -> u64 {

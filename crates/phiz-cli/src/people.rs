@@ -147,7 +147,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let said = |operation: OperationId, what: String| {
         match json {
             true => out::json(&json!({ "operation": operation, "done": what })),
-            false => say!("{what}\nundo with: phiz people undo {operation}"),
+            false => {
+                say!("{what}");
+                say!("undo with: phiz people undo {operation}");
+            }
         }
         Ok(Done::Well)
     };
