@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use phiz_eval::random::Random;
 use phiz_gallery::{
-    Decision, Details, EnrollRules, Gallery, Key, Model, NewFace, Rate, Search, Thresholds, Whom, scan,
+    Decision, Details, EnrollRules, Gallery, Key, Model, ModelId, NewFace, Rate, Search, Target, Template,
+    Thresholds, scan,
 };
 
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
@@ -46,6 +47,15 @@ fn near(random: &mut Random, center: &[f32], noise: f32) -> Vec<f32> {
     let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
     v.iter_mut().for_each(|x| *x /= length);
     v
+}
+
+fn model_id() -> ModelId {
+    ModelId::new("synthetic").expect("is visible")
+}
+
+/// As a template of the galleries that this program makes.
+fn bound(vector: &[f32]) -> Template {
+    Template::new(model_id(), vector.to_vec()).expect("is of unit length")
 }
 
 fn write_npy(path: &Path, rows: usize, dim: usize) -> Anything<std::io::BufWriter<std::fs::File>> {
@@ -87,7 +97,7 @@ fn fill(folder: &Path, people: usize, dim: usize) -> Anything<()> {
     let mut probes = write_npy(&folder.join("probes.npy"), PROBES, dim)?;
     let quantiles = vec![[0.1, 0.06], [1e-3, 0.14], [1e-6, 0.21]];
     let thresholds = Thresholds::new(quantiles, "random directions").expect("are in order");
-    let model = Model { id: "synthetic".into(), dim, thresholds };
+    let model = Model { id: model_id(), dim, thresholds };
     let gallery = Gallery::create(&folder.join("g.phiz"), &model, &Key::File(folder.join("g.key")))?;
     let rules = EnrollRules { report_similar: None, ..EnrollRules::default() };
     let (zero, mut spent, mut busy) = (vec![0.0; dim], Duration::ZERO, 0.0);
@@ -109,8 +119,8 @@ fn fill(folder: &Path, people: usize, dim: usize) -> Anything<()> {
                     .iter()
                     .try_for_each(|v| probes.write_all(&v.to_le_bytes()))?;
             }
-            let face = NewFace { template, quality: 0.8, photo: Some(hash(of)), ..NewFace::default() };
-            batch.push((Whom::New(Details::named(format!("person {of}"))), vec![face]));
+            let face = NewFace { photo: Some(hash(of)), ..NewFace::new(bound(&template), 0.8) };
+            batch.push((Target::New(Details::named(format!("person {of}"))), vec![face]));
         }
         let start = Instant::now();
         let (enrolled, time) = timed(|| gallery.enroll_all(batch, &rules, |_| {}));
@@ -129,7 +139,7 @@ fn fill(folder: &Path, people: usize, dim: usize) -> Anything<()> {
     );
     let start = Instant::now();
     let before = cpu_of_all();
-    gallery.identify(&near(&mut random, &zero, 1.0), &Search::default())?;
+    gallery.identify(&bound(&near(&mut random, &zero, 1.0)), &Search::default())?;
     let (wall, busy) = (start.elapsed().as_secs_f64(), cpu_of_all() - before);
     println!("index built and written in {wall:.2} s, {busy:.2} s of processor time");
     drop(gallery);
@@ -236,7 +246,7 @@ fn search(folder: &Path) -> Anything<()> {
     let probes: Vec<&[f32]> = probes.chunks_exact(dim).collect();
     let (start, before) = (Instant::now(), cpu_of_all());
     let gallery = open(folder)?;
-    gallery.identify(probes[0], &Search::default())?;
+    gallery.identify(&bound(probes[0]), &Search::default())?;
     println!(
         "opened and first searched in {:.2} s, {:.2} s of processor time on all cores; resident {:.0} MB",
         start.elapsed().as_secs_f64(),
@@ -244,7 +254,7 @@ fn search(folder: &Path) -> Anything<()> {
         resident()
     );
     println!("kernels: {}", scan::kernels().iter().map(|k| k.name).collect::<Vec<_>>().join(", "));
-    let one = |probe: &[f32]| gallery.identify(probe, &Search::default());
+    let one = |probe: &[f32]| gallery.identify(&bound(probe), &Search::default());
 
     // Changes, seen by the next search.
     let mut random = Random::new(9);
@@ -254,9 +264,9 @@ fn search(folder: &Path) -> Anything<()> {
     let steady = median((0..9).map(|i| timed(|| one(probes[i])).1).collect());
     for _ in 0..31 {
         let template = near(&mut random, &vec![0.0; dim], 1.0);
-        let face = NewFace { template: template.clone(), quality: 0.8, ..NewFace::default() };
+        let face = NewFace::new(bound(&template), 0.8);
         let start = Instant::now();
-        let (done, time) = timed(|| gallery.enroll(&Whom::New(Details::default()), &[face], &rules));
+        let (done, time) = timed(|| gallery.enroll(&Target::New(Details::default()), &[face], &rules));
         added.push(time);
         waited_add.push(start.elapsed().as_secs_f64() * 1e3);
         let person = done?.person.ok_or("not enrolled")?;
@@ -285,6 +295,7 @@ fn search(folder: &Path) -> Anything<()> {
     // Speed, interleaved with the plain scan.
     let (templates, _) = read_npy(&folder.join("templates.npy"))?;
     println!("with the f32 templates in memory: resident {:.0} MB", resident());
+    let bound_probes: Vec<Template> = probes.iter().map(|probe| bound(probe)).collect();
     let (mut scalar, mut vector, mut batch) = (vec![], vec![], vec![]);
     let (mut single, mut stranger) = (vec![], vec![]);
     for round in 0..7 {
@@ -301,7 +312,8 @@ fn search(folder: &Path) -> Anything<()> {
             found?;
             times.push(time / 8.0);
         }
-        let (found, time) = timed(|| gallery.identify_all(&probes[round * 64..][..64], &Search::default()));
+        let (found, time) =
+            timed(|| gallery.identify_all(&bound_probes[round * 64..][..64], &Search::default()));
         assert_eq!(found?.len(), 64);
         batch.push(time / 64.0);
     }
@@ -317,7 +329,8 @@ fn search(folder: &Path) -> Anything<()> {
     println!("in batches of 64 {batch:.2} ms a probe: 1/{:.1}, 1/{:.1}", scalar / batch, vector / batch);
 
     // Recall of the most similar person.
-    let found = gallery.identify_all(&probes, &Search { rate: Rate::Fmr(1e-9), ..Search::default() })?;
+    let found =
+        gallery.identify_all(&bound_probes, &Search { rate: Rate::Fmr(1e-9), ..Search::default() })?;
     let truth = best_of_all(&templates, &probes);
     let right = found.iter().zip(truth).filter(|(found, row)| first(&found.decision) == *row as u64 + 1);
     println!("recall@1 {:.4} on {} probes", right.count() as f64 / probes.len() as f64, probes.len());
@@ -346,8 +359,8 @@ fn kernels() {
 fn serve(folder: &Path) -> Anything<()> {
     let gallery = open(folder)?;
     let (probes, dim) = read_npy(&folder.join("probes.npy"))?;
-    let probes: Vec<&[f32]> = probes.chunks_exact(dim).collect();
-    gallery.identify(probes[0], &Search::default())?;
+    let probes: Vec<Template> = probes.chunks_exact(dim).map(bound).collect();
+    gallery.identify(&probes[0], &Search::default())?;
     println!("ready {:.0}", resident());
     for line in std::io::stdin().lock().lines() {
         let numbers: Vec<usize> = line?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;

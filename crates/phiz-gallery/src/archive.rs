@@ -7,15 +7,20 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use phiz_template::Thresholds;
+use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::gallery::{Gallery, add_face};
-use crate::model::{Details, FaceBody, FaceId, NegativeId, NewFace, PersonBody, PersonId};
-use crate::rows::Codec;
-use crate::store::{Kind, Rows};
+use crate::gallery::{Gallery, Model, OperationKind, Ranges, Search, Step, add_face, in_photo, record};
+use crate::model::{
+    Details, FaceBody, FaceId, Negative, NegativeId, NewFace, OperationId, Part, PersonBody, PersonId,
+};
+use crate::names::folded;
+use crate::rows::{Codec, SAME, Weighted, similarity};
+#[cfg(feature = "sqlite")]
+use crate::seal::Key;
+use crate::store::{Kind, Row, Rows, RowsMut};
 
 /// The version that this Phiz writes, and the newest that it reads.
 const FORMAT: u32 = 1;
@@ -29,6 +34,8 @@ const NEGATIVE_TEMPLATES: &str = "negatives.npy";
 const PEOPLE_CSV: &str = "people.csv";
 const FACES_CSV: &str = "faces.csv";
 const CROPS: &str = "crops";
+/// People who are read together.
+const PAGE: usize = 256;
 
 /// What an archive says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +43,7 @@ pub struct ArchiveHead {
     /// Version of the format.
     pub format: u32,
     /// The model that its templates were made by.
-    pub model: String,
+    pub model: ModelId,
     /// Values that a template has.
     pub dim: usize,
     /// The model's thresholds.
@@ -51,15 +58,39 @@ pub struct ArchiveHead {
     pub sha256: BTreeMap<String, String>,
 }
 
+impl ArchiveHead {
+    /// Reads the head of an archive, and looks at every file that an import would read.
+    ///
+    /// # Errors
+    /// The folder holds no finished archive, one of another version, or a damaged one.
+    pub fn read(folder: &Path) -> Result<ArchiveHead> {
+        read_head(folder)
+    }
+
+    /// The model that its templates were made by.
+    #[must_use]
+    pub fn model(&self) -> Model {
+        Model { id: self.model.clone(), dim: self.dim, thresholds: self.thresholds.clone() }
+    }
+}
+
 /// What became of an import.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Imported {
-    /// Who became whom: ids of the archive and of this gallery.
+    /// Who was made: ids of the archive and of this gallery.
     pub people: Vec<(PersonId, PersonId)>,
+    /// Who was recognised as somebody that the gallery had: ids of the archive and of this gallery.
+    pub known_people: Vec<(PersonId, PersonId)>,
     /// Faces taken in.
     pub faces: usize,
+    /// Faces left out because the gallery had them.
+    pub known_faces: usize,
     /// Negatives taken in.
     pub negatives: usize,
+    /// Negatives left out because the gallery had them, or has enrolled the face as that person since.
+    pub known_negatives: usize,
+    /// By which operation it can be taken back; none if nothing was new.
+    pub operation: Option<OperationId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,12 +124,12 @@ impl Gallery {
             let reason = "the folder for the archive is not empty";
             return Err(GalleryError::new(ErrorKind::Conflict, reason)
                 .at(folder)
-                .hint_at("name a new folder"));
+                .with_hint("name a new folder"));
         }
         let card = self.card();
         let mut head = ArchiveHead {
             format: FORMAT,
-            model: self.model().into(),
+            model: self.model().clone(),
             dim: self.dim(),
             thresholds: card,
             people: 0,
@@ -123,7 +154,9 @@ impl Gallery {
         Ok(head)
     }
 
-    /// Takes an archive's people in as new people, in one transaction. Ids are given anew.
+    /// Takes an archive in, in one transaction that can be undone. Ids are given anew. People and faces that the gallery
+    /// has already are recognised and left out: a face by its photo and template, a person by one of their faces, or by
+    /// their name and the second in which they were first enrolled. New faces of a known person become theirs.
     ///
     /// # Errors
     /// The archive is of another model or a newer version, incomplete or damaged, or the gallery cannot be written;
@@ -134,74 +167,273 @@ impl Gallery {
         if head.dim != self.dim() {
             return Err(GalleryError::damaged("the archive's head").at(&folder.join(HEAD)));
         }
-        self.write(|rows, codec| {
-            let mut done = Imported::default();
-            let mut ids = BTreeMap::new();
-            for line in lines::<PersonLine>(&folder.join(PEOPLE))? {
-                let line = line?;
-                let id = PersonId(rows.next_id(Kind::Person)?);
-                codec.put_person(rows, id, &line.body)?;
-                if ids.insert(line.id, id).is_some() {
-                    let reason = format!("person {} is there twice", line.id);
-                    return Err(GalleryError::new(ErrorKind::Damaged, reason).at(&folder.join(PEOPLE)));
-                }
-                done.people.push((line.id, id));
-            }
-            done.faces = self.take(folder, FACES, TEMPLATES, &ids, |face, line, person| {
-                let id = add_face(rows, codec, person, &face)?;
-                let body = FaceBody { crop: face.crop.is_some(), ..line.body };
-                codec.put_face(rows, id, person, &body)
-            })?;
-            done.negatives =
-                self.take(folder, NEGATIVES, NEGATIVE_TEMPLATES, &ids, |face, line, person| {
-                    let id = NegativeId(rows.next_id(Kind::Negative)?);
-                    codec.put_negative(rows, id, person, &line.body, &face.template)
-                })?;
-            Ok(done)
-        })
+        let archive = In { folder, model: &head.model, dim: head.dim };
+        let likely = if self.is_empty()? { BTreeMap::new() } else { self.likely(&archive)? };
+        self.write(|rows, codec| Import { archive: &archive, likely: &likely }.run(rows, codec))
     }
 
-    /// Hands each line with its template and its person's new id to `each`.
-    fn take(
+    /// Makes a gallery of an archive in a new file; nothing is left behind if that fails.
+    ///
+    /// # Errors
+    /// See [`Gallery::create`] and [`Gallery::import`].
+    #[cfg(feature = "sqlite")]
+    pub fn create_from_archive(path: &Path, folder: &Path, key: &Key) -> Result<(Gallery, Imported)> {
+        let model = read_head(folder)?.model();
+        let had_key = matches!(key, Key::File(file) if file.exists());
+        let gallery = Gallery::create(path, &model, key)?;
+        match gallery.import(folder) {
+            Ok(done) => Ok((gallery, done)),
+            Err(e) => {
+                let mut made = gallery.files();
+                drop(gallery);
+                made.push(path.into());
+                if let (Key::File(file), false) = (key, had_key) {
+                    made.push(file.clone());
+                }
+                for file in made {
+                    let _ = std::fs::remove_file(file);
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Faces without a photo's hash cannot be found by it. For people of whom there are only such, who looks most like
+    /// the first one: whether it is the same face is seen later.
+    fn likely(&self, archive: &In<'_>) -> Result<BTreeMap<PersonId, Vec<PersonId>>> {
+        let (mut with_photo, mut first) = (BTreeSet::new(), BTreeMap::new());
+        archive.faces(FACES, TEMPLATES, false, |_, face, line| {
+            match face.photo {
+                Some(_) => _ = with_photo.insert(line.person),
+                None => _ = first.entry(line.person).or_insert(face.template),
+            }
+            Ok(())
+        })?;
+        first.retain(|person, _| !with_photo.contains(person));
+        let (people, templates): (Vec<PersonId>, Vec<Template>) = first.into_iter().unzip();
+        let search = Search { most: 3, ..Search::default() };
+        let mut likely = BTreeMap::new();
+        for (people, templates) in people.chunks(64).zip(templates.chunks(64)) {
+            for (person, found) in people.iter().zip(self.identify_all(templates, &search)?) {
+                likely.insert(*person, found.candidates.into_iter().map(|c| c.person).collect());
+            }
+        }
+        Ok(likely)
+    }
+}
+
+/// An archive that is read.
+struct In<'a> {
+    folder: &'a Path,
+    model: &'a ModelId,
+    dim: usize,
+}
+
+impl In<'_> {
+    /// Hands each line of faces or negatives, with its number and its template, to `each`.
+    fn faces(
         &self,
-        folder: &Path,
         names: &str,
         templates: &str,
-        ids: &BTreeMap<PersonId, PersonId>,
-        mut each: impl FnMut(NewFace, FaceLine, PersonId) -> Result<()>,
-    ) -> Result<usize> {
-        let (path, templates) = (folder.join(names), folder.join(templates));
-        let mut rows = npy_rows(&templates, self.dim())?;
+        crops: bool,
+        mut each: impl FnMut(usize, NewFace, FaceLine) -> Result<()>,
+    ) -> Result<()> {
+        let (path, templates) = (self.folder.join(names), self.folder.join(templates));
+        let mut rows = npy_rows(&templates, self.dim)?;
         let mut count = 0;
         for line in lines::<FaceLine>(&path)? {
             let line: FaceLine = line?;
             let wrong = |reason: String| {
                 GalleryError::new(ErrorKind::Damaged, format!("line {}: {reason}", count + 1)).at(&path)
             };
-            let person = ids.get(&line.person);
-            let person =
-                *person.ok_or_else(|| wrong(format!("person {} is not in {PEOPLE}", line.person)))?;
-            let template = rows.next().ok_or_else(|| wrong("it has no template".into()))??;
-            self.check_template(&template).map_err(|e| wrong(e.to_string()))?;
-            let crop = match line.id.filter(|_| line.body.crop) {
-                Some(id) => Some(read(&crop_path(folder, id))?),
+            let vector = rows.next().ok_or_else(|| wrong("it has no template".into()))??;
+            let template = Template::new(self.model.clone(), vector).map_err(|e| wrong(e.to_string()))?;
+            let crop = match line.id.filter(|_| crops && line.body.crop) {
+                Some(id) => Some(read(&crop_path(self.folder, id))?),
                 None => None,
             };
-            let quality = if (0.0..=1.0).contains(&line.quality) {
-                line.quality
-            } else {
+            if !(0.0..=1.0).contains(&line.quality) {
                 return Err(wrong(format!("quality {} is not between 0 and 1", line.quality)));
-            };
-            let photo = line.body.photo();
-            each(NewFace { template, quality, photo, crop, ..NewFace::default() }, line, person)?;
+            }
+            let face = NewFace { photo: line.body.photo(), crop, ..NewFace::new(template, line.quality) };
+            each(count, face, line)?;
             count += 1;
         }
         if rows.next().is_some() {
             let reason = format!("has more rows than {names} has lines");
             return Err(GalleryError::new(ErrorKind::Damaged, reason).at(&templates));
         }
-        Ok(count)
+        Ok(())
     }
+
+    fn people(&self) -> Result<Vec<PersonLine>> {
+        let path = self.folder.join(PEOPLE);
+        let mut seen = BTreeSet::new();
+        let one = |line: Result<PersonLine>| {
+            let line = line?;
+            if seen.insert(line.id) {
+                return Ok(line);
+            }
+            let reason = format!("person {} is there twice", line.id);
+            Err(GalleryError::new(ErrorKind::Damaged, reason).at(&path))
+        };
+        lines(&path)?.map(one).collect()
+    }
+}
+
+/// An import under way.
+struct Import<'a> {
+    archive: &'a In<'a>,
+    /// For some people of the archive, who of the gallery looks most like them.
+    likely: &'a BTreeMap<PersonId, Vec<PersonId>>,
+}
+
+/// A person of the archive in the gallery.
+struct Place {
+    person: PersonId,
+    /// If the gallery had them: what is known of them.
+    known: Option<(Vec<(FaceId, Weighted)>, Vec<(Negative, Vec<f32>)>)>,
+}
+
+impl Import<'_> {
+    fn run(&self, rows: &mut dyn RowsMut, codec: Codec<'_>) -> Result<Imported> {
+        let (folder, mut done) = (self.archive.folder, Imported::default());
+        // Faces that the gallery has, and how many of each person's faces are whose.
+        let mut had: BTreeSet<usize> = BTreeSet::new();
+        let mut votes: BTreeMap<PersonId, BTreeMap<PersonId, usize>> = BTreeMap::new();
+        let (mut people, mut faces, mut negatives) =
+            (Ranges::default(), Ranges::default(), Ranges::default());
+        let mut into = BTreeSet::new();
+        if rows.count(Kind::Person)? > 0 {
+            self.archive.faces(FACES, TEMPLATES, false, |number, face, line| {
+                if let Some((_, person)) = in_photo(rows, codec, &face, SAME)? {
+                    had.insert(number);
+                    *votes.entry(line.person).or_default().entry(person).or_default() += 1;
+                }
+                Ok(())
+            })?;
+            self.vote_for_likely(rows, codec, &mut votes)?;
+        }
+        let mut places = BTreeMap::new();
+        for line in self.archive.people()? {
+            let most = votes.get(&line.id).and_then(|votes| votes.iter().max_by_key(|(_, count)| **count));
+            let person = match most {
+                Some((person, _)) => Some(*person),
+                None => same_enrolment(rows, codec, &line.body)?,
+            };
+            let place = match person {
+                Some(person) => {
+                    done.known_people.push((line.id, person));
+                    let known = (codec.templates(rows, person)?, codec.negatives(rows, person)?);
+                    Place { person, known: Some(known) }
+                }
+                None => {
+                    let person = PersonId(rows.next_id(Kind::Person)?);
+                    codec.put_person(rows, person, &line.body)?;
+                    people.push(person.0);
+                    done.people.push((line.id, person));
+                    Place { person, known: None }
+                }
+            };
+            places.insert(line.id, place);
+        }
+        let place = |line: &FaceLine, names: &str| {
+            places.get(&line.person).ok_or_else(|| {
+                let reason = format!("person {} is not in {PEOPLE}", line.person);
+                GalleryError::new(ErrorKind::Damaged, reason).at(&folder.join(names))
+            })
+        };
+        self.archive.faces(FACES, TEMPLATES, true, |number, face, line| {
+            let place = place(&line, FACES)?;
+            let template = face.template.vector();
+            let same = |t: &[f32]| similarity(template, t) >= SAME;
+            let known = place.known.as_ref().is_some_and(|(faces, negatives)| {
+                faces.iter().any(|(_, t)| same(&t.template)) || negatives.iter().any(|(_, t)| same(t))
+            });
+            if known || had.contains(&number) {
+                done.known_faces += 1;
+                return Ok(());
+            }
+            let id = add_face(rows, codec, place.person, &face)?;
+            let body = FaceBody { crop: face.crop.is_some(), ..line.body };
+            codec.put_face(rows, id, place.person, &body)?;
+            faces.push(id.0);
+            if place.known.is_some() {
+                into.insert(place.person.0);
+            }
+            done.faces += 1;
+            Ok(())
+        })?;
+        self.archive.faces(NEGATIVES, NEGATIVE_TEMPLATES, false, |_, face, line| {
+            let place = place(&line, NEGATIVES)?;
+            let template = face.template.vector();
+            let same = |t: &[f32]| similarity(template, t) >= SAME;
+            let known = place.known.as_ref().is_some_and(|(faces, negatives)| {
+                faces.iter().any(|(_, t)| same(&t.template)) || negatives.iter().any(|(_, t)| same(t))
+            });
+            if known {
+                done.known_negatives += 1;
+                return Ok(());
+            }
+            let id = NegativeId(rows.next_id(Kind::Negative)?);
+            codec.put_negative(rows, id, place.person, &line.body, template)?;
+            negatives.push(id.0);
+            if place.known.is_some() {
+                into.insert(place.person.0);
+            }
+            done.negatives += 1;
+            Ok(())
+        })?;
+        if !(people.is_empty() && faces.is_empty() && negatives.is_empty()) {
+            let kind = OperationKind::Import {
+                people: done.people.len(),
+                faces: done.faces,
+                negatives: done.negatives,
+            };
+            let step = Step::Enrolled { people, faces, negatives, into };
+            done.operation = Some(record(rows, codec, kind, vec![step])?);
+        }
+        Ok(done)
+    }
+
+    /// Who looks alike is the same person only if they have the very same face.
+    fn vote_for_likely(
+        &self,
+        rows: &dyn Rows,
+        codec: Codec<'_>,
+        votes: &mut BTreeMap<PersonId, BTreeMap<PersonId, usize>>,
+    ) -> Result<()> {
+        if self.likely.is_empty() {
+            return Ok(());
+        }
+        let mut seen = BTreeSet::new();
+        self.archive.faces(FACES, TEMPLATES, false, |_, face, line| {
+            let Some(likely) = self.likely.get(&line.person) else { return Ok(()) };
+            if !seen.insert(line.person) {
+                return Ok(());
+            }
+            for person in likely {
+                let own = codec.templates(rows, *person)?;
+                if own.iter().any(|(_, t)| similarity(face.template.vector(), &t.template) >= SAME) {
+                    *votes.entry(line.person).or_default().entry(*person).or_default() += 1;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Who has the name, and was first enrolled in the same second: an import keeps both.
+fn same_enrolment(rows: &dyn Rows, codec: Codec<'_>, body: &PersonBody) -> Result<Option<PersonId>> {
+    if folded(&body.details.name).is_empty() {
+        return Ok(None);
+    }
+    for person in codec.people_named(rows, &body.details.name)? {
+        if codec.person_body(rows, person)?.is_some_and(|own| own.created == body.created) {
+            return Ok(Some(person));
+        }
+    }
+    Ok(None)
 }
 
 fn crop_path(folder: &Path, face: FaceId) -> PathBuf {
@@ -244,52 +476,60 @@ impl<'a> Out<'a> {
 
     fn people(&mut self, rows: &dyn Rows, codec: Codec<'_>) -> Result<()> {
         let mut after = 0;
-        loop {
-            let page = rows.page(Kind::Person, after, 256)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = *last;
-            for (id, _) in &page {
-                self.person(rows, codec, PersonId(*id))?;
+        while let Some(page) = rows.next_page(Kind::Person, &mut after, PAGE)? {
+            let ids: Vec<u64> = page.iter().map(|(id, _)| *id).collect();
+            let mut templates = codec.templates_of(rows, &ids)?;
+            let mut negatives = codec.negatives_of(rows, &ids)?;
+            let faces: Vec<u64> = templates.values().flatten().map(|(face, _)| face.0).collect();
+            let mut bodies: BTreeMap<u64, Row> = rows.get_many(Kind::Face, &faces)?.into_iter().collect();
+            for (id, row) in page {
+                let body: PersonBody = codec.open_json(Kind::Person, id, &row)?;
+                let person = PersonId(id);
+                self.person(person, body)?;
+                for (face, weighted) in templates.remove(&id).into_iter().flatten() {
+                    let row =
+                        bodies.remove(&face.0).ok_or_else(|| GalleryError::damaged(Part::Face(face)))?;
+                    let body: FaceBody = codec.open_json(Kind::Face, face.0, &row)?;
+                    if body.crop {
+                        self.crop(rows, codec, face)?;
+                    }
+                    self.face(person, face, body, &weighted)?;
+                }
+                for (negative, template) in negatives.remove(&id).into_iter().flatten() {
+                    self.negative(person, negative, &template)?;
+                }
             }
         }
+        Ok(())
     }
 
-    fn person(&mut self, rows: &dyn Rows, codec: Codec<'_>, id: PersonId) -> Result<()> {
-        let Some(body) = codec.person_body(rows, id)? else { return Ok(()) };
+    fn person(&mut self, id: PersonId, body: PersonBody) -> Result<()> {
         let PersonBody { details: Details { name, attributes, lists }, created } = &body;
         let record = [id.to_string(), name.clone(), created.to_string(), joined(lists), pairs(attributes)];
         self.people_csv.write_record(record).map_err(csv_error(self.folder))?;
         self.people.write(&PersonLine { id, body })?;
         self.counts.0 += 1;
-        for (face, weighted) in codec.templates(rows, id)? {
-            self.face(rows, codec, id, face, &weighted)?;
-        }
-        for (negative, template) in codec.negatives(rows, id)? {
-            let photo = negative.photo.map(|hash| crate::seal::hex(&hash));
-            let body =
-                FaceBody { added: negative.added, photo, source: negative.source, ..FaceBody::default() };
-            self.negatives.write(&FaceLine { id: None, person: id, quality: 0.0, body })?;
-            self.negative_templates.write(&template)?;
-            self.counts.2 += 1;
-        }
         Ok(())
     }
 
-    fn face(
-        &mut self,
-        rows: &dyn Rows,
-        codec: Codec<'_>,
-        person: PersonId,
-        id: FaceId,
-        weighted: &crate::rows::Weighted,
-    ) -> Result<()> {
-        let Some((_, body)) = codec.face_body(rows, id)? else { return Ok(()) };
-        if let Some(row) = rows.get(Kind::Crop, id.0)? {
-            let (folder, path) = (self.folder.join(CROPS), crop_path(self.folder, id));
-            std::fs::create_dir_all(&folder).map_err(|e| GalleryError::io(&folder, &e))?;
-            let crop = codec.open(Kind::Crop, id.0, &row)?;
-            create(&path)?.write_all(&crop).map_err(|e| GalleryError::io(&path, &e))?;
-        }
+    fn negative(&mut self, person: PersonId, negative: Negative, template: &[f32]) -> Result<()> {
+        let photo = negative.photo.map(|hash| crate::seal::hex(&hash));
+        let body = FaceBody { added: negative.added, photo, source: negative.source, ..FaceBody::default() };
+        self.negatives.write(&FaceLine { id: None, person, quality: 0.0, body })?;
+        self.negative_templates.write(template)?;
+        self.counts.2 += 1;
+        Ok(())
+    }
+
+    fn crop(&mut self, rows: &dyn Rows, codec: Codec<'_>, id: FaceId) -> Result<()> {
+        let Some(row) = rows.get(Kind::Crop, id.0)? else { return Ok(()) };
+        let (folder, path) = (self.folder.join(CROPS), crop_path(self.folder, id));
+        std::fs::create_dir_all(&folder).map_err(|e| GalleryError::io(&folder, &e))?;
+        let crop = codec.open(Kind::Crop, id.0, &row)?;
+        create(&path)?.write_all(&crop).map_err(|e| GalleryError::io(&path, &e))
+    }
+
+    fn face(&mut self, person: PersonId, id: FaceId, body: FaceBody, weighted: &Weighted) -> Result<()> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let record = [
             id.to_string(),
@@ -358,7 +598,7 @@ fn digest(path: &Path) -> Result<String> {
 /// The head, after a look at every file that will be read.
 fn read_head(folder: &Path) -> Result<ArchiveHead> {
     let path = folder.join(HEAD);
-    let text = read(&path).map_err(|e| e.hint_at("name the folder of a finished export"))?;
+    let text = read(&path).map_err(|e| e.with_hint("name the folder of a finished export"))?;
     let wrong = |reason: String| GalleryError::new(ErrorKind::Damaged, reason).at(&path);
     // The version first: of a newer archive nothing else is known.
     #[derive(Deserialize)]
@@ -375,7 +615,7 @@ fn read_head(folder: &Path) -> Result<ArchiveHead> {
     for name in [PEOPLE, FACES, TEMPLATES, NEGATIVES, NEGATIVE_TEMPLATES] {
         let file = folder.join(name);
         if head.sha256.get(name) != Some(&digest(&file)?) {
-            return Err(GalleryError::damaged("the archive").at(&file).hint_at("export it again"));
+            return Err(GalleryError::damaged("the archive").at(&file).with_hint("export it again"));
         }
     }
     Ok(head)
@@ -462,7 +702,7 @@ fn npy_rows(path: &Path, dim: usize) -> Result<impl Iterator<Item = Result<Vec<f
     let wrong = |reason: &str| {
         GalleryError::new(ErrorKind::Damaged, reason)
             .at(path)
-            .hint_at(format!("write it with numpy.save as float32 of {dim} columns"))
+            .with_hint(format!("write it with numpy.save as float32 of {dim} columns"))
     };
     let mut file = BufReader::new(File::open(path).map_err(io)?);
     let mut start = [0; 10];

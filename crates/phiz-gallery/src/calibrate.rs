@@ -7,11 +7,13 @@
 //! One person who is enrolled as two raises the rates of high similarities: to the safe side, but more often
 //! "unknown" than need be. Such pairs are reported.
 
+use std::collections::BTreeMap;
+
 use phiz_template::Thresholds;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::gallery::{Against, Gallery, Likeness, liken, now};
+use crate::gallery::{Against, Gallery, compare, now};
 use crate::model::{FaceId, PersonId};
 use crate::store::Kind;
 
@@ -32,12 +34,16 @@ pub struct Calibration {
 }
 
 /// Two people who may be one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suspects {
     /// The one.
     pub one: PersonId,
+    /// What they are called.
+    pub one_name: String,
     /// The other.
     pub other: PersonId,
+    /// What they are called.
+    pub other_name: String,
     /// A face of the one compared with the other.
     pub similarity: f32,
     /// The false match rate that the model's card gives for that.
@@ -63,7 +69,7 @@ const LEAST_PEOPLE: usize = 50;
 /// different probes, for one unusual face exceeds many times.
 const LEAST_COUNT: u64 = 100;
 const LEAST_PROBES: usize = 30;
-/// Bins over the similarities −1 to 1.
+/// Histogram bins over the similarities −1 to 1.
 const BINS: usize = 8192;
 
 pub(crate) fn bin(similarity: f32) -> usize {
@@ -90,7 +96,7 @@ impl Gallery {
                 people.len()
             );
             return Err(GalleryError::new(ErrorKind::Conflict, reason)
-                .hint_at("the model's own thresholds hold until then"));
+                .with_hint("the model's own thresholds hold until then"));
         }
         // Evenly spread over the order of enrolment.
         let many = people.len().min(PROBES);
@@ -101,12 +107,19 @@ impl Gallery {
         let mut suspects = Vec::new();
         for (batch, chosen) in chosen.chunks(64).enumerate() {
             let probes = self.read(|rows, codec| {
-                let first = |person: &PersonId| -> Result<Option<(PersonId, Vec<f32>)>> {
-                    let face = rows.owned(Kind::Face, person.0)?.first().copied();
-                    let face = face.map(|id| codec.template(rows, FaceId(id))).transpose()?;
-                    Ok(face.map(|face| (*person, face.template)))
-                };
-                chosen.iter().filter_map(|person| first(person).transpose()).collect::<Result<Vec<_>>>()
+                let ids: Vec<u64> = chosen.iter().map(|person| person.0).collect();
+                // The first face of each.
+                let mut first = BTreeMap::new();
+                for (owner, face) in rows.owned_many(Kind::Face, &ids)? {
+                    first.entry(owner).or_insert(face);
+                }
+                let faces: Vec<u64> = first.values().copied().collect();
+                let mut templates: BTreeMap<u64, Vec<f32>> = BTreeMap::new();
+                for (id, row) in rows.get_many(Kind::Template, &faces)? {
+                    templates.insert(row.owner, codec.weighted(FaceId(id), &row)?.template);
+                }
+                let of = |person: &PersonId| Some((*person, templates.remove(&person.0)?));
+                Ok(chosen.iter().filter_map(of).collect::<Vec<_>>())
             })?;
             let against = self.against_all(&probes, &mut histogram)?;
             for (Against { person, highest, nearest }, (_, face)) in against.into_iter().zip(&probes) {
@@ -124,7 +137,7 @@ impl Gallery {
         let measured_on = format!("this gallery, {} people", people.len());
         let thresholds = Thresholds::new(quantiles(&histogram, &reached), measured_on).map_err(|_| {
             GalleryError::new(ErrorKind::Conflict, "too few comparisons to measure two rates")
-                .hint_at("the model's own thresholds hold until there are more people")
+                .with_hint("the model's own thresholds hold until there are more people")
         })?;
         let share = share(&mut best, &thresholds, people.len() - 1);
         let compared =
@@ -143,11 +156,16 @@ impl Gallery {
         card: &Thresholds,
         least: f64,
     ) -> Result<Option<Suspects>> {
-        let likeness = self.read(|rows, codec| liken(rows, codec, face, other))?;
-        Ok(likeness.and_then(|Likeness { similarity, .. }| {
+        self.read(|rows, codec| {
+            let Some((compared, other_name)) = compare(rows, codec, face, other)? else { return Ok(None) };
+            let similarity = compared.similarity;
             let fmr = card.fmr_at(f64::from(similarity));
-            (fmr < least).then_some(Suspects { one, other, similarity, fmr })
-        }))
+            if fmr >= least {
+                return Ok(None);
+            }
+            let one_name = codec.names(rows, &[one.0])?.remove(&one.0).unwrap_or_default();
+            Ok(Some(Suspects { one, one_name, other, other_name, similarity, fmr }))
+        })
     }
 
     /// Goes back to the thresholds of the model's card.

@@ -1,10 +1,16 @@
-//! The crate's one error, sorted by who must act.
+//! The crate's one error: sorted by who must act, with a code for what programs tell apart.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
+use crate::model::{FaceId, NegativeId, OperationId, PersonId};
+use crate::names::NameFault;
+
 /// Who must act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The operating system refuses.
@@ -21,7 +27,7 @@ pub enum ErrorKind {
     NotFound,
     /// What was asked for is at odds with what the gallery holds.
     Conflict,
-    /// Another process holds the gallery for too long.
+    /// Somebody else holds the gallery for too long.
     Busy,
     /// No room on the disk.
     Full,
@@ -31,10 +37,95 @@ pub enum ErrorKind {
     Caller,
 }
 
+/// What exactly is wrong, where a program may want to act on it or say it in words of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// A text cannot be a name.
+    Name {
+        /// Why not.
+        fault: NameFault,
+    },
+    /// There is no such person.
+    NoPerson {
+        /// The id, unless a name was given.
+        person: Option<PersonId>,
+    },
+    /// The person has no face to compare with.
+    NoFaceOfPerson {
+        /// Who.
+        person: PersonId,
+    },
+    /// There is no such face.
+    NoFace {
+        /// Which.
+        face: FaceId,
+    },
+    /// There is no such negative.
+    NoNegative {
+        /// Which.
+        negative: NegativeId,
+    },
+    /// There is no such operation, or none at all.
+    NoOperation {
+        /// Which.
+        operation: Option<OperationId>,
+    },
+    /// Several people have the name that was given.
+    SeveralPeople {
+        /// All of them.
+        people: Vec<PersonId>,
+    },
+    /// Nobody is on the watch list that was searched.
+    NobodyOnList,
+    /// A person cannot be merged into themselves.
+    SamePerson {
+        /// Who.
+        person: PersonId,
+    },
+    /// One command names a person twice, and the second time they would no longer be there.
+    NamedTwice {
+        /// Who.
+        person: PersonId,
+    },
+    /// One command names a face twice, and the second time it would no longer be there.
+    FaceNamedTwice {
+        /// Which.
+        face: FaceId,
+    },
+    /// It was said that the face is not the person.
+    SaidNotToBe {
+        /// Where that was said.
+        negative: NegativeId,
+        /// The face.
+        face: FaceId,
+        /// Who it is not.
+        person: PersonId,
+    },
+    /// The face belongs to somebody else.
+    FaceOfAnother {
+        /// The face.
+        face: FaceId,
+        /// Whose it is.
+        person: PersonId,
+    },
+    /// What the operation left was changed by a later one, which must be undone first.
+    ChangedSince {
+        /// The operation that was to be undone.
+        operation: OperationId,
+    },
+    /// A passphrase must hold something other than blanks.
+    EmptyPassphrase,
+    /// The gallery was given another key by somebody else after it was opened.
+    KeyChanged,
+}
+
 /// Why a gallery could not do it: what it is about, the reason, a remedy. Never holds a name or a template.
 #[derive(Debug)]
 pub struct GalleryError {
     kind: ErrorKind,
+    cause: Option<Box<Cause>>,
     path: Option<PathBuf>,
     reason: String,
     hint: Option<String>,
@@ -44,21 +135,35 @@ pub struct GalleryError {
 pub type Result<T> = std::result::Result<T, GalleryError>;
 
 impl GalleryError {
-    pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> GalleryError {
-        GalleryError { kind, path: None, reason: reason.into(), hint: None }
+    /// An error with its reason in words, as a [store](crate::store::Store) of one's own gives it.
+    pub fn new(kind: ErrorKind, reason: impl Into<String>) -> GalleryError {
+        GalleryError { kind, cause: None, path: None, reason: reason.into(), hint: None }
     }
 
-    pub(crate) fn at(mut self, path: &Path) -> GalleryError {
+    /// The same error, about a file, unless it is about one already.
+    #[must_use]
+    pub fn at(mut self, path: &Path) -> GalleryError {
         self.path.get_or_insert_with(|| path.into());
         self
     }
 
-    pub(crate) fn hint_at(mut self, hint: impl Into<String>) -> GalleryError {
+    /// The same error with a remedy of its own instead of its kind's.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> GalleryError {
         self.hint = Some(hint.into());
         self
     }
 
-    pub(crate) fn io(path: &Path, error: &std::io::Error) -> GalleryError {
+    /// The same error with a cause that programs can tell.
+    #[must_use]
+    pub fn because(mut self, cause: Cause) -> GalleryError {
+        self.cause = Some(Box::new(cause));
+        self
+    }
+
+    /// What the operating system says of a file.
+    #[must_use]
+    pub fn io(path: &Path, error: &std::io::Error) -> GalleryError {
         let kind = match error.kind() {
             std::io::ErrorKind::StorageFull => ErrorKind::Full,
             std::io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
@@ -68,12 +173,37 @@ impl GalleryError {
         GalleryError::new(kind, error.to_string()).at(path)
     }
 
-    pub(crate) fn damaged(what: impl fmt::Display) -> GalleryError {
+    /// Bytes that are not what was written.
+    pub fn damaged(what: impl fmt::Display) -> GalleryError {
         GalleryError::new(ErrorKind::Damaged, format!("{what} is damaged: it is not what was written"))
     }
 
-    pub(crate) fn missing(what: impl fmt::Display) -> GalleryError {
-        GalleryError::new(ErrorKind::NotFound, format!("there is no {what} in this gallery"))
+    pub(crate) fn missing(cause: Cause) -> GalleryError {
+        let what = match &cause {
+            Cause::NoPerson { person: Some(person) } => format!("person {person}"),
+            Cause::NoPerson { person: None } => "person of that name".into(),
+            Cause::NoFaceOfPerson { person } => format!("face of person {person}"),
+            Cause::NoFace { face } => format!("face {face}"),
+            Cause::NoNegative { negative } => format!("negative {negative}"),
+            Cause::NoOperation { operation: Some(operation) } => format!("operation {operation}"),
+            _ => "operation to undo".into(),
+        };
+        GalleryError::new(ErrorKind::NotFound, format!("there is no {what} in this gallery")).because(cause)
+    }
+
+    pub(crate) fn no_person(person: PersonId) -> GalleryError {
+        GalleryError::missing(Cause::NoPerson { person: Some(person) })
+    }
+
+    pub(crate) fn no_face(face: FaceId) -> GalleryError {
+        GalleryError::missing(Cause::NoFace { face })
+    }
+
+    pub(crate) fn several(people: Vec<PersonId>) -> GalleryError {
+        let ids: Vec<String> = people.iter().map(PersonId::to_string).collect();
+        GalleryError::new(ErrorKind::Conflict, format!("{} people have that name", people.len()))
+            .with_hint(format!("say which by id: {}", ids.join(", ")))
+            .because(Cause::SeveralPeople { people })
     }
 
     /// Who must act.
@@ -82,10 +212,22 @@ impl GalleryError {
         self.kind
     }
 
+    /// What exactly is wrong, where that has a code.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        self.cause.as_deref()
+    }
+
     /// The file that it is about, if one is.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// The reason alone, without the file.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// What a person can do about it.
@@ -102,7 +244,7 @@ impl GalleryError {
             ErrorKind::OtherVersion => "use the version of Phiz that wrote it, or a newer one",
             ErrorKind::NotFound => "list what there is, and check the spelling",
             ErrorKind::Conflict => "look at what the gallery holds, and ask again",
-            ErrorKind::Busy => "another process is writing: try again when it has finished",
+            ErrorKind::Busy => "somebody else is using the gallery: try again when they have finished",
             ErrorKind::Full => "make room on the disk; nothing that was acknowledged is lost",
             ErrorKind::ReadOnly => "make the file and its folder writable, or only read",
             ErrorKind::Caller => "check the values that were given",
@@ -131,6 +273,7 @@ impl From<phiz_template::TemplateError> for GalleryError {
     }
 }
 
+#[cfg(feature = "sqlite")]
 impl From<rusqlite::Error> for GalleryError {
     fn from(error: rusqlite::Error) -> GalleryError {
         use rusqlite::ErrorCode as Code;

@@ -38,6 +38,14 @@ pub(crate) fn load(name: &str) -> Result<Zeroizing<String>> {
     return Err(absent(name, ""));
 }
 
+/// Takes back an entry that was made for a gallery which then could not be made.
+pub(crate) fn remove(name: &str) {
+    #[cfg(feature = "keyring")]
+    let _ = entry(name).and_then(|entry| entry.delete_credential().map_err(|e| refused(name, &e)));
+    #[cfg(not(feature = "keyring"))]
+    let _ = name;
+}
+
 #[cfg(feature = "keyring")]
 fn entry(name: &str) -> Result<keyring::Entry> {
     // The library remembers why it found no keyring, and says only that there is none when asked for an entry.
@@ -62,14 +70,14 @@ fn refused(name: &str, error: &keyring::Error) -> GalleryError {
              file or a passphrase",
         ),
     };
-    GalleryError::new(kind, reason).hint_at(hint)
+    GalleryError::new(kind, reason).with_hint(hint)
 }
 
 #[cfg(not(feature = "keyring"))]
 fn absent(name: &str, _: &str) -> GalleryError {
     let reason = format!("this Phiz was built without keyrings and cannot reach the entry `{name}`");
     GalleryError::new(ErrorKind::Caller, reason)
-        .hint_at("build it with the feature `keyring`, or seal by a key file or a passphrase")
+        .with_hint("build it with the feature `keyring`, or seal by a key file or a passphrase")
 }
 
 #[cfg(test)]

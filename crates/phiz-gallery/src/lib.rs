@@ -1,31 +1,36 @@
 //! People and templates: store, index, decisions, sealing. Decodes no picture.
 //!
 //! ```
-//! use phiz_gallery::{Decision, EnrollRules, Gallery, Key, Model, NewFace, Search, Thresholds, Whom};
+//! use phiz_gallery::{Decision, EnrollRules, Gallery, Model, NewFace, Search, Target};
+//! use phiz_gallery::{ModelId, Template, Thresholds};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
 //! let thresholds = Thresholds::new(vec![[0.1, 0.2], [1e-4, 0.5]], "")?;
-//! let model = Model { id: "0123456789abcdef".into(), dim: 4, thresholds };
-//! let key = Key::File(folder.path().join("family.key"));
-//! let gallery = Gallery::create(&folder.path().join("family.phiz"), &model, &key)?;
-//! let face = NewFace { template: vec![0.5; 4], quality: 0.9, ..NewFace::default() };
-//! let ana = gallery.enroll(&Whom::Named("Ana".into()), &[face], &EnrollRules::default())?;
-//! let found = gallery.identify(&[0.5, 0.5, 0.5, 0.5], &Search::default())?;
-//! assert!(matches!(found.decision, Decision::Match(c) if Some(c.person) == ana.person));
+//! let model = Model { id: ModelId::new("0123456789abcdef")?, dim: 4, thresholds };
+//! let gallery = Gallery::in_memory(&model)?;
+//! let template = Template::new(model.id, vec![0.5; 4])?;
+//! let face = NewFace::new(template.clone(), 0.9);
+//! gallery.enroll(&Target::Named("Ana".into()), &[face], &EnrollRules::default())?;
+//! let found = gallery.identify(&template, &Search::default())?;
+//! assert!(matches!(found.decision, Decision::Match(candidate) if candidate.name == "Ana"));
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Gallery`] may be shared by threads and its file by processes. It is bound to one [`Model`]. What lies on the
-//! disk is sealed unless one asks for [`Key::None`]. Thresholds are asked for as rates ([`Rate`]); an answer is a
-//! [`Decision`], which may be "unknown" or "ambiguous".
+//! A [`Gallery`] is bound to one [`Model`], is shared by threads, and may lie in a file that several processes use.
+//! What lies on the disk is sealed unless one asks for [`Key::None`]. Thresholds are asked for as rates ([`Rate`]); an
+//! answer is a [`Decision`], which may be "unknown" or "ambiguous".
+//!
+//! Features: `sqlite` (on by default) for galleries in files; `keyring` for keys in the operating system's keyring.
+//! Without `sqlite` there are [galleries in memory](Gallery::in_memory) and over a [`store`] of one's own.
 
 mod archive;
 mod calibrate;
 mod error;
+mod faults;
 mod gallery;
 mod index;
 mod keyring;
 mod model;
+mod names;
 mod rates;
 mod remains;
 mod rows;
@@ -35,16 +40,18 @@ pub mod store;
 
 pub use archive::{ArchiveHead, Imported};
 pub use calibrate::{Calibrated, Calibration, Suspects};
-pub use error::{ErrorKind, GalleryError, Result};
+pub use error::{Cause, ErrorKind, GalleryError, Result};
+pub use faults::{Fault, IndexFault, Note};
 pub use gallery::{
-    EnrollRules, Enrolled, Filter, Gallery, Identified, Model, Operation, Outcome, Purge, Purged, Refusal,
-    Search, Statistics, UNDO_DAYS, Undone, Verified, Whom,
+    Doubt, Edit, EnrollRules, Enrolled, Filter, Gallery, Identified, Likeness, Model, Operation,
+    OperationKind, Outcome, Purge, Purged, Refusal, Search, Statistics, Target, UNDO_DAYS, Undone, Verified,
 };
 pub use model::{
-    Details, Face, FaceId, Negative, NegativeId, NewFace, OperationId, Person, PersonId, PhotoHash,
+    Details, Face, FaceId, Negative, NegativeId, NewFace, OperationId, Part, Person, PersonId, PhotoHash,
 };
-/// Which similarity stands for which false match rate, from a model's card.
-pub use phiz_template::Thresholds;
+pub use names::{NameFault, clean_name};
+/// The ground types that this crate takes and gives.
+pub use phiz_template::{ModelId, Template, Thresholds};
 pub use rates::{Candidate, Decision, Rate, fpir};
 pub use remains::Proof;
 pub use seal::{Key, Seal};

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use phiz_template::Template;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, GalleryError};
+use crate::store::Kind;
 
 macro_rules! id {
     ($name:ident, $letter:literal, $what:literal) => {
@@ -26,7 +28,7 @@ macro_rules! id {
                 let number = text.strip_prefix($letter).and_then(|digits| digits.parse().ok());
                 number.filter(|n| *n > 0 && *n <= i64::MAX as u64).map($name).ok_or_else(|| {
                     GalleryError::new(ErrorKind::Caller, format!("{text:?} is no id of {}", $what))
-                        .hint_at(concat!("such an id reads ", $letter, "12"))
+                        .with_hint(concat!("such an id reads ", $letter, "12"))
                 })
             }
         }
@@ -54,7 +56,8 @@ id!(OperationId, "o", "an operation");
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
-    /// Need not be unique, may be empty.
+    /// Need not be unique. Empty for somebody whose name nobody knows; see [`clean_name`](crate::clean_name) for what a
+    /// name may hold.
     pub name: String,
     /// Free-form.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -92,10 +95,10 @@ pub struct Person {
 pub type PhotoHash = [u8; 32];
 
 /// A face to be enrolled.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewFace {
-    /// Of unit length, by the gallery's model.
-    pub template: Vec<f32>,
+    /// By the gallery's model.
+    pub template: Template,
     /// Worth of the face, 0 to 1: how much it counts among its person's.
     pub quality: f32,
     /// The photo that it comes from.
@@ -108,6 +111,14 @@ pub struct NewFace {
     pub consent: Option<String>,
     /// The aligned crop as an encoded picture, so that another model can describe it later.
     pub crop: Option<Vec<u8>>,
+}
+
+impl NewFace {
+    /// A face of which nothing else is known.
+    #[must_use]
+    pub fn new(template: Template, quality: f32) -> NewFace {
+        NewFace { template, quality, photo: None, taken: None, source: None, consent: None, crop: None }
+    }
 }
 
 /// An enrolled face.
@@ -152,6 +163,51 @@ pub struct Negative {
 
 fn hash<S: serde::Serializer>(hash: &Option<PhotoHash>, s: S) -> Result<S::Ok, S::Error> {
     hash.map(|h| crate::seal::hex(&h)).serialize(s)
+}
+
+/// A part of a gallery, for messages and reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Part {
+    /// A person.
+    Person(PersonId),
+    /// A face.
+    Face(FaceId),
+    /// A face's template.
+    Template(FaceId),
+    /// A face's crop.
+    Crop(FaceId),
+    /// A face that is said not to be somebody.
+    Negative(NegativeId),
+    /// An operation.
+    Operation(OperationId),
+}
+
+impl Part {
+    pub(crate) fn of(kind: Kind, id: u64) -> Part {
+        match kind {
+            Kind::Person => Part::Person(PersonId(id)),
+            Kind::Face => Part::Face(FaceId(id)),
+            Kind::Template => Part::Template(FaceId(id)),
+            Kind::Crop => Part::Crop(FaceId(id)),
+            Kind::Negative => Part::Negative(NegativeId(id)),
+            Kind::Journal => Part::Operation(OperationId(id)),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Person(id) => write!(f, "person {id}"),
+            Part::Face(id) => write!(f, "face {id}"),
+            Part::Template(id) => write!(f, "the template of face {id}"),
+            Part::Crop(id) => write!(f, "the crop of face {id}"),
+            Part::Negative(id) => write!(f, "negative {id}"),
+            Part::Operation(id) => write!(f, "operation {id}"),
+        }
+    }
 }
 
 /// What a row of a person holds.

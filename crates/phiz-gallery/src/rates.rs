@@ -7,10 +7,12 @@ use serde::Serialize;
 use crate::model::PersonId;
 
 /// Somebody who a face may be.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
     /// Who.
     pub person: PersonId,
+    /// What they were called when the decision was made; empty if nobody knows.
+    pub name: String,
     /// Cosine between the face and the person's faces, combined.
     pub similarity: f32,
     /// The false match rate that the similarity stands for.
@@ -42,12 +44,12 @@ pub enum Decision {
 pub(crate) fn decide(candidates: &[Candidate], fmr: f64, margin: f64) -> Decision {
     let Some(first) = candidates.first() else { return Decision::Unknown { best: None } };
     if first.fmr > fmr {
-        return Decision::Unknown { best: Some(*first) };
+        return Decision::Unknown { best: Some(first.clone()) };
     }
     let near =
         candidates.iter().take_while(|c| c.fmr < first.fmr * margin || c.similarity == first.similarity);
-    let near: Vec<Candidate> = near.copied().collect();
-    if near.len() > 1 { Decision::Ambiguous { candidates: near } } else { Decision::Match(*first) }
+    let near: Vec<Candidate> = near.cloned().collect();
+    if near.len() > 1 { Decision::Ambiguous { candidates: near } } else { Decision::Match(first.clone()) }
 }
 
 #[cfg(test)]
@@ -56,14 +58,20 @@ mod tests {
 
     #[test]
     fn decisions() {
-        let c = |id, similarity, fmr| Candidate { person: PersonId(id), similarity, fmr, fpir: fmr };
+        let c = |id, similarity, fmr| Candidate {
+            person: PersonId(id),
+            name: format!("{id}"),
+            similarity,
+            fmr,
+            fpir: fmr,
+        };
         let (a, b, far) = (c(1, 0.8, 1e-6), c(2, 0.78, 5e-6), c(3, 0.5, 1e-3));
         for (name, candidates, wanted) in [
             ("empty", vec![], Decision::Unknown { best: None }),
-            ("too weak", vec![far], Decision::Unknown { best: Some(far) }),
-            ("alone", vec![a], Decision::Match(a)),
-            ("second far off", vec![a, far], Decision::Match(a)),
-            ("second near", vec![a, b, far], Decision::Ambiguous { candidates: vec![a, b] }),
+            ("too weak", vec![far.clone()], Decision::Unknown { best: Some(far.clone()) }),
+            ("alone", vec![a.clone()], Decision::Match(a.clone())),
+            ("second far off", vec![a.clone(), far.clone()], Decision::Match(a.clone())),
+            ("second near", vec![a.clone(), b.clone(), far], Decision::Ambiguous { candidates: vec![a, b] }),
             (
                 "equal",
                 vec![c(1, 1.0, 0.0), c(2, 1.0, 0.0)],

@@ -1,9 +1,14 @@
 //! Rows opened and sealed: what lies between the store, which sees only bytes, and people and faces.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::model::{Details, Face, FaceBody, FaceId, Negative, NegativeId, Person, PersonBody, PersonId};
+use crate::model::{
+    Details, Face, FaceBody, FaceId, Negative, NegativeId, Part, Person, PersonBody, PersonId,
+};
+use crate::names;
 use crate::seal::Sealer;
 use crate::store::{Kind, Row, Rows, RowsMut, Tag};
 
@@ -13,6 +18,8 @@ pub(crate) struct Codec<'a> {
     pub(crate) sealer: &'a Sealer,
     /// Values a template has.
     pub(crate) dim: usize,
+    /// What the gallery's settings are bound to.
+    pub(crate) identity: &'a [u8],
 }
 
 /// To what a row's body is bound: a body moved to another row, or a row to another owner, does not open.
@@ -23,23 +30,12 @@ fn place(kind: Kind, id: u64, owner: u64) -> [u8; 17] {
     out
 }
 
-/// A row for messages.
-pub(crate) fn named(kind: Kind, id: u64) -> String {
-    match kind {
-        Kind::Person => format!("person {}", PersonId(id)),
-        Kind::Face => format!("face {}", FaceId(id)),
-        Kind::Template => format!("the template of face {}", FaceId(id)),
-        Kind::Crop => format!("the crop of face {}", FaceId(id)),
-        Kind::Negative => format!("negative {}", NegativeId(id)),
-        Kind::Journal => format!("operation {}", crate::model::OperationId(id)),
-    }
-}
-
 fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| GalleryError::new(ErrorKind::Caller, e.to_string()))
 }
 
 /// A face's template and how much it counts.
+#[derive(Clone)]
 pub(crate) struct Weighted {
     pub(crate) quality: f32,
     pub(crate) template: Vec<f32>,
@@ -48,7 +44,7 @@ pub(crate) struct Weighted {
 impl Codec<'_> {
     pub(crate) fn open(&self, kind: Kind, id: u64, row: &Row) -> Result<Vec<u8>> {
         let value = self.sealer.open(&place(kind, id, row.owner), &row.body);
-        value.ok_or_else(|| GalleryError::damaged(named(kind, id)))
+        value.ok_or_else(|| GalleryError::damaged(Part::of(kind, id)))
     }
 
     pub(crate) fn open_json<T: serde::de::DeserializeOwned>(
@@ -59,7 +55,7 @@ impl Codec<'_> {
     ) -> Result<T> {
         let bytes = Zeroizing::new(self.open(kind, id, row)?);
         serde_json::from_slice(&bytes).map_err(|e| {
-            let reason = format!("{} cannot be read ({e})", named(kind, id));
+            let reason = format!("{} cannot be read ({e})", Part::of(kind, id));
             GalleryError::new(ErrorKind::OtherVersion, reason)
         })
     }
@@ -75,7 +71,7 @@ impl Codec<'_> {
 
     fn values(&self, bytes: &[u8], kind: Kind, id: u64) -> Result<Vec<f32>> {
         if bytes.len() != self.dim * 4 {
-            return Err(GalleryError::damaged(named(kind, id)));
+            return Err(GalleryError::damaged(Part::of(kind, id)));
         }
         Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
@@ -88,10 +84,35 @@ impl Codec<'_> {
     }
 
     pub(crate) fn person(&self, rows: &dyn Rows, id: PersonId) -> Result<Option<Person>> {
-        let Some(PersonBody { details, created }) = self.person_body(rows, id)? else { return Ok(None) };
-        let faces = rows.owned(Kind::Face, id.0)?.len();
-        let negatives = rows.owned(Kind::Negative, id.0)?.len();
-        Ok(Some(Person { id, details, created, faces, negatives }))
+        Ok(self.people(rows, rows.get_many(Kind::Person, &[id.0])?)?.pop())
+    }
+
+    /// The people behind some rows, with two more queries however many they are.
+    pub(crate) fn people(&self, rows: &dyn Rows, found: Vec<(u64, Row)>) -> Result<Vec<Person>> {
+        let ids: Vec<u64> = found.iter().map(|(id, _)| *id).collect();
+        let count = |kind: Kind| -> Result<BTreeMap<u64, usize>> {
+            let mut counts = BTreeMap::new();
+            for (owner, _) in rows.owned_many(kind, &ids)? {
+                *counts.entry(owner).or_default() += 1;
+            }
+            Ok(counts)
+        };
+        let (faces, negatives) = (count(Kind::Face)?, count(Kind::Negative)?);
+        let one = |(id, row): (u64, Row)| {
+            let PersonBody { details, created } = self.open_json(Kind::Person, id, &row)?;
+            let of = |counts: &BTreeMap<u64, usize>| counts.get(&id).copied().unwrap_or(0);
+            Ok(Person { id: PersonId(id), details, created, faces: of(&faces), negatives: of(&negatives) })
+        };
+        found.into_iter().map(one).collect()
+    }
+
+    /// What people are called; who is not there is left out.
+    pub(crate) fn names(&self, rows: &dyn Rows, people: &[u64]) -> Result<BTreeMap<u64, String>> {
+        let name = |(id, row): (u64, Row)| {
+            let body: PersonBody = self.open_json(Kind::Person, id, &row)?;
+            Ok((id, body.details.name))
+        };
+        rows.get_many(Kind::Person, people)?.into_iter().map(name).collect()
     }
 
     pub(crate) fn put_person(&self, rows: &mut dyn RowsMut, id: PersonId, body: &PersonBody) -> Result<()> {
@@ -101,28 +122,39 @@ impl Codec<'_> {
 
     /// By what a person is found: name, attributes, lists.
     pub(crate) fn person_tags(&self, details: &Details) -> Vec<Tag> {
-        let mut tags = vec![self.name_tag(&details.name)];
+        self.tags_with_name(details, self.name_tag(&names::folded(&details.name)))
+    }
+
+    /// By what an older Phiz had a person found: the name's bytes were not brought to one form.
+    pub(crate) fn older_person_tags(&self, details: &Details) -> Vec<Tag> {
+        self.tags_with_name(details, self.name_tag(&details.name.trim().to_lowercase()))
+    }
+
+    fn tags_with_name(&self, details: &Details, name: Tag) -> Vec<Tag> {
+        let mut tags = vec![name];
         tags.extend(details.attributes.iter().map(|(key, value)| self.attribute_tag(key, value)));
         tags.extend(details.lists.iter().map(|list| self.list_tag(list)));
         tags
     }
 
-    /// Names are found whatever their case and the space around them.
-    pub(crate) fn name_tag(&self, name: &str) -> Tag {
-        self.sealer.tag("name", name.trim().to_lowercase().as_bytes())
+    fn name_tag(&self, folded: &str) -> Tag {
+        self.sealer.tag("name", folded.as_bytes())
     }
 
-    /// People of a name. The tag only finds them; the name itself decides.
+    /// All tags that people of a name may be found by.
+    pub(crate) fn name_tags(&self, name: &str) -> Vec<Tag> {
+        names::spellings(name).iter().map(|spelling| self.name_tag(spelling)).collect()
+    }
+
+    /// People of a name, by rising id. The tags only find them; the name itself decides.
     pub(crate) fn people_named(&self, rows: &dyn Rows, name: &str) -> Result<Vec<PersonId>> {
-        let mut found = Vec::new();
-        for id in rows.tagged(Kind::Person, &self.name_tag(name))?.into_iter().map(PersonId) {
-            let body = self.person_body(rows, id)?;
-            if body.is_some_and(|body| body.details.name.trim().to_lowercase() == name.trim().to_lowercase())
-            {
-                found.push(id);
-            }
+        let mut ids = Vec::new();
+        for tag in self.name_tags(name) {
+            ids.extend(rows.tagged(Kind::Person, &tag)?);
         }
-        Ok(found)
+        let (found, wanted) = (self.names(rows, &ids)?, names::folded(name));
+        let right = found.into_iter().filter(|(_, name)| names::folded(name) == wanted);
+        Ok(right.map(|(id, _)| PersonId(id)).collect())
     }
 
     pub(crate) fn attribute_tag(&self, key: &str, value: &str) -> Tag {
@@ -133,6 +165,19 @@ impl Codec<'_> {
         self.sealer.tag("list", list.as_bytes())
     }
 
+    /// All tags that people with an attribute may be found by.
+    pub(crate) fn attribute_tags(&self, key: &str, value: &str) -> Vec<Tag> {
+        let values = names::forms(value);
+        let pairs =
+            names::forms(key).into_iter().flat_map(|key| values.iter().map(move |v| (key.clone(), v)));
+        pairs.map(|(key, value)| self.attribute_tag(&key, value)).collect()
+    }
+
+    /// All tags that people on a watch list may be found by.
+    pub(crate) fn list_tags(&self, list: &str) -> Vec<Tag> {
+        names::forms(list).iter().map(|list| self.list_tag(list)).collect()
+    }
+
     // Faces.
 
     pub(crate) fn face_body(&self, rows: &dyn Rows, id: FaceId) -> Result<Option<(PersonId, FaceBody)>> {
@@ -141,12 +186,24 @@ impl Codec<'_> {
     }
 
     pub(crate) fn face(&self, rows: &dyn Rows, id: FaceId) -> Result<Option<Face>> {
-        let Some((person, body)) = self.face_body(rows, id)?.filter(|(person, _)| person.0 != 0) else {
-            return Ok(None);
+        Ok(self.faces(rows, &[id.0])?.pop())
+    }
+
+    /// Faces by their ids; those in the trash are left out. Two queries however many they are.
+    pub(crate) fn faces(&self, rows: &dyn Rows, ids: &[u64]) -> Result<Vec<Face>> {
+        let mut found = rows.get_many(Kind::Face, ids)?;
+        found.retain(|(_, row)| row.owner != 0);
+        let ids: Vec<u64> = found.iter().map(|(id, _)| *id).collect();
+        let templates: BTreeMap<u64, Row> = rows.get_many(Kind::Template, &ids)?.into_iter().collect();
+        let one = |(id, row): (u64, Row)| {
+            let body: FaceBody = self.open_json(Kind::Face, id, &row)?;
+            let (id, person) = (FaceId(id), PersonId(row.owner));
+            let template = templates.get(&id.0).ok_or_else(|| GalleryError::damaged(Part::Template(id)))?;
+            let quality = self.weighted(id, template)?.quality;
+            let (photo, FaceBody { added, taken, source, consent, crop, .. }) = (body.photo(), body);
+            Ok(Face { id, person, quality, photo, taken, added, source, consent, crop })
         };
-        let quality = self.template(rows, id)?.quality;
-        let (photo, FaceBody { added, taken, source, consent, crop, .. }) = (body.photo(), body);
-        Ok(Some(Face { id, person, quality, photo, taken, added, source, consent, crop }))
+        found.into_iter().map(one).collect()
     }
 
     pub(crate) fn put_face(
@@ -167,13 +224,13 @@ impl Codec<'_> {
 
     pub(crate) fn template(&self, rows: &dyn Rows, id: FaceId) -> Result<Weighted> {
         let row = rows.get(Kind::Template, id.0)?;
-        let row = row.ok_or_else(|| GalleryError::damaged(named(Kind::Template, id.0)))?;
+        let row = row.ok_or_else(|| GalleryError::damaged(Part::Template(id)))?;
         self.weighted(id, &row)
     }
 
     pub(crate) fn weighted(&self, id: FaceId, row: &Row) -> Result<Weighted> {
         let bytes = Zeroizing::new(self.open(Kind::Template, id.0, row)?);
-        let damaged = || GalleryError::damaged(named(Kind::Template, id.0));
+        let damaged = || GalleryError::damaged(Part::Template(id));
         let (quality, values) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
         let template = self.values(values, Kind::Template, id.0)?;
         Ok(Weighted { quality: f32::from_le_bytes(*quality), template })
@@ -195,26 +252,42 @@ impl Codec<'_> {
 
     /// All of a person's templates. A template that another person's face claims does not open, and is an error.
     pub(crate) fn templates(&self, rows: &dyn Rows, person: PersonId) -> Result<Vec<(FaceId, Weighted)>> {
-        let faces = rows.owned(Kind::Face, person.0)?;
-        let one = |id: u64| {
-            let row = rows.get(Kind::Template, id)?.filter(|row| row.owner == person.0);
-            let row = row.ok_or_else(|| GalleryError::damaged(named(Kind::Template, id)))?;
-            Ok((FaceId(id), self.weighted(FaceId(id), &row)?))
-        };
-        faces.into_iter().map(one).collect()
+        Ok(self.templates_of(rows, &[person.0])?.remove(&person.0).unwrap_or_default())
+    }
+
+    /// All templates of some people: two queries, however many people and faces there are. Who has no face is left out.
+    pub(crate) fn templates_of(
+        &self,
+        rows: &dyn Rows,
+        people: &[u64],
+    ) -> Result<BTreeMap<u64, Vec<(FaceId, Weighted)>>> {
+        let owned = rows.owned_many(Kind::Face, people)?;
+        let ids: Vec<u64> = owned.iter().map(|(_, id)| *id).collect();
+        let templates: BTreeMap<u64, Row> = rows.get_many(Kind::Template, &ids)?.into_iter().collect();
+        let mut found: BTreeMap<u64, Vec<(FaceId, Weighted)>> = BTreeMap::new();
+        for (owner, id) in owned {
+            let row = templates.get(&id).filter(|row| row.owner == owner);
+            let row = row.ok_or_else(|| GalleryError::damaged(Part::Template(FaceId(id))))?;
+            found.entry(owner).or_default().push((FaceId(id), self.weighted(FaceId(id), row)?));
+        }
+        Ok(found)
     }
 
     // Negatives.
 
     pub(crate) fn negative(&self, rows: &dyn Rows, id: NegativeId) -> Result<Option<(Negative, Vec<f32>)>> {
-        let Some(row) = rows.get(Kind::Negative, id.0)?.filter(|row| row.owner != 0) else { return Ok(None) };
-        let bytes = Zeroizing::new(self.open(Kind::Negative, id.0, &row)?);
-        let damaged = || GalleryError::damaged(named(Kind::Negative, id.0));
+        let row = rows.get(Kind::Negative, id.0)?.filter(|row| row.owner != 0);
+        row.map(|row| self.open_negative(id, &row)).transpose()
+    }
+
+    fn open_negative(&self, id: NegativeId, row: &Row) -> Result<(Negative, Vec<f32>)> {
+        let bytes = Zeroizing::new(self.open(Kind::Negative, id.0, row)?);
+        let damaged = || GalleryError::damaged(Part::Negative(id));
         let (values, json) = bytes.split_at_checked(self.dim * 4).ok_or_else(damaged)?;
         let template = self.values(values, Kind::Negative, id.0)?;
         let body: FaceBody = serde_json::from_slice(json).map_err(|_| damaged())?;
         let (person, photo) = (PersonId(row.owner), body.photo());
-        Ok(Some((Negative { id, person, photo, added: body.added, source: body.source }, template)))
+        Ok((Negative { id, person, photo, added: body.added, source: body.source }, template))
     }
 
     pub(crate) fn put_negative(
@@ -232,8 +305,25 @@ impl Codec<'_> {
     }
 
     pub(crate) fn negatives(&self, rows: &dyn Rows, person: PersonId) -> Result<Vec<(Negative, Vec<f32>)>> {
-        let ids = rows.owned(Kind::Negative, person.0)?;
-        ids.into_iter().filter_map(|id| self.negative(rows, NegativeId(id)).transpose()).collect()
+        Ok(self.negatives_of(rows, &[person.0])?.remove(&person.0).unwrap_or_default())
+    }
+
+    /// All negatives of some people, by two queries; who has none is left out.
+    pub(crate) fn negatives_of(
+        &self,
+        rows: &dyn Rows,
+        people: &[u64],
+    ) -> Result<BTreeMap<u64, Vec<(Negative, Vec<f32>)>>> {
+        let owned = rows.owned_many(Kind::Negative, people)?;
+        let mut found: BTreeMap<u64, Vec<(Negative, Vec<f32>)>> = BTreeMap::new();
+        if owned.is_empty() {
+            return Ok(found);
+        }
+        let ids: Vec<u64> = owned.iter().map(|(_, id)| *id).collect();
+        for (id, row) in rows.get_many(Kind::Negative, &ids)?.into_iter().filter(|(_, row)| row.owner != 0) {
+            found.entry(row.owner).or_default().push(self.open_negative(NegativeId(id), &row)?);
+        }
+        Ok(found)
     }
 }
 

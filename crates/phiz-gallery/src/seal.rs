@@ -16,9 +16,10 @@ use chacha20poly1305::{Key as CipherKey, Tag as CipherTag, XChaCha20Poly1305, XN
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use crate::error::{ErrorKind, GalleryError, Result};
+use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::keyring;
 use crate::store::Tag;
 
@@ -51,6 +52,18 @@ impl Key {
     #[must_use]
     pub fn passphrase(text: impl Into<String>) -> Key {
         Key::Passphrase(Zeroizing::new(text.into()))
+    }
+
+    /// Fails if nothing can be sealed by this key: a passphrase of blanks is none.
+    pub(crate) fn check_new(&self) -> Result<()> {
+        match self {
+            Key::Passphrase(text) if text.trim().is_empty() => {
+                Err(GalleryError::new(ErrorKind::Caller, "the passphrase is empty, which would seal nothing")
+                    .with_hint("choose a passphrase of several words, or use a key file")
+                    .because(Cause::EmptyPassphrase))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes a key file, readable by its owner only. Never overwrites.
@@ -112,7 +125,8 @@ impl Wrap {
     }
 }
 
-/// What seals a gallery.
+/// What seals a gallery. In JSON it is the text that [`Display`](std::fmt::Display) gives; programs match on the type,
+/// or on [`Seal::code`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Seal {
@@ -134,6 +148,23 @@ impl Seal {
             Some(Wrap::Passphrase { .. }) => Seal::Passphrase,
             Some(Wrap::Keyring { entry, .. }) => Seal::Keyring(entry.clone()),
         }
+    }
+
+    /// `nothing`, `key_file`, `passphrase` or `keyring`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Seal::Nothing => "nothing",
+            Seal::KeyFile => "key_file",
+            Seal::Passphrase => "passphrase",
+            Seal::Keyring(_) => "keyring",
+        }
+    }
+}
+
+impl Serialize for Seal {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.collect_str(self)
     }
 }
 
@@ -185,6 +216,14 @@ impl Sealer {
         })
     }
 
+    /// Another with the same data key. Its nonces begin anew from other random bits.
+    pub(crate) fn again(&self) -> Result<Sealer> {
+        match &self.data_key {
+            Some(data_key) => Sealer::with(data_key.clone()),
+            None => Ok(Sealer::open_to_all()),
+        }
+    }
+
     pub(crate) fn is_sealed(&self) -> bool {
         self.cipher.is_some()
     }
@@ -192,6 +231,7 @@ impl Sealer {
     /// The data key under another key; none where nothing is sealed. With [`Key::Keyring`] this makes an
     /// entry, which opens nothing if the gallery can then not be written.
     pub(crate) fn wrap(&self, key: &Key, bound_to: &[u8]) -> Result<Option<Wrap>> {
+        key.check_new()?;
         let Some(data_key) = &self.data_key else { return Ok(None) };
         let seal = |outer: &Secret| -> Result<String> {
             Ok(hex(&Sealer::with(outer.clone())?.seal(bound_to, data_key.as_slice())?))
@@ -203,7 +243,7 @@ impl Sealer {
                 let mut salt = [0; 16];
                 random(&mut salt)?;
                 let (memory_kib, passes, lanes) = ARGON;
-                let outer = stretch(text, &salt, ARGON)?;
+                let outer = stretch(&composed(text), &salt, ARGON)?;
                 Some(Wrap::Passphrase {
                     data_key: seal(&outer)?,
                     salt: hex(&salt),
@@ -228,7 +268,14 @@ impl Sealer {
             (Wrap::File { data_key }, Key::File(path)) => (read_key_file(path)?, data_key),
             (Wrap::Passphrase { data_key, salt, memory_kib, passes, lanes }, Key::Passphrase(text)) => {
                 let salt = unhex(salt).ok_or_else(|| GalleryError::damaged("the gallery's head"))?;
-                (stretch(text, &salt, (*memory_kib, *passes, *lanes))?, data_key)
+                let sealed = unhex(data_key).ok_or_else(|| GalleryError::damaged("the gallery's head"))?;
+                for text in typed(text) {
+                    let outer = stretch(&text, &salt, (*memory_kib, *passes, *lanes))?;
+                    if let Some(sealer) = Sealer::behind(outer, &sealed, bound_to)? {
+                        return Ok(sealer);
+                    }
+                }
+                return Err(wrong("the passphrase does not open this gallery"));
             }
             (Wrap::Keyring { data_key, entry }, Key::Keyring) => (read_keyring(entry)?, data_key),
             (Wrap::File { .. }, _) => return Err(wrong("the gallery is sealed by a key file")),
@@ -238,11 +285,14 @@ impl Sealer {
             }
         };
         let sealed = unhex(sealed).ok_or_else(|| GalleryError::damaged("the gallery's head"))?;
-        let data_key = Sealer::with(outer)?
-            .open(bound_to, &sealed)
-            .and_then(|bytes| Zeroizing::new(bytes).as_slice().try_into().ok().map(Zeroizing::new))
-            .ok_or_else(|| wrong("the key does not open this gallery"))?;
-        Sealer::with(data_key)
+        Sealer::behind(outer, &sealed, bound_to)?.ok_or_else(|| wrong("the key does not open this gallery"))
+    }
+
+    /// The sealer whose data key a key opens; none if it is the wrong key.
+    fn behind(outer: Secret, sealed: &[u8], bound_to: &[u8]) -> Result<Option<Sealer>> {
+        let bytes = Sealer::with(outer)?.open(bound_to, sealed).map(Zeroizing::new);
+        let data_key = bytes.and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
+        data_key.map(Sealer::with).transpose()
     }
 
     /// `nonce ‖ tag ‖ ciphertext`, or `checksum ‖ value`.
@@ -323,6 +373,23 @@ fn stretch(text: &str, salt: &[u8], (memory_kib, passes, lanes): (u32, u32, u32)
     Ok(out)
 }
 
+/// A passphrase as new galleries take it: keyboards and systems spell an `é` differently.
+fn composed(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.nfc().collect())
+}
+
+/// What a person may have typed when the gallery was sealed: Unicode's form NFC, or, by an older Phiz, anything that
+/// reads the same. Plain letters have one form only.
+fn typed(text: &str) -> Vec<Zeroizing<String>> {
+    let mut all = vec![composed(text)];
+    for other in [text.to_owned(), text.nfd().collect()].map(Zeroizing::new) {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    all
+}
+
 fn read_key_file(path: &Path) -> Result<Secret> {
     let mut text = Zeroizing::new(String::new());
     // A key file is one short line; more is another file, which need not be read to its end.
@@ -330,7 +397,7 @@ fn read_key_file(path: &Path) -> Result<Secret> {
     read.map_err(|e| {
         GalleryError::new(ErrorKind::WrongKey, format!("the key file cannot be read ({e})"))
             .at(path)
-            .hint_at("without its key file a sealed gallery cannot be opened by anyone: restore the file")
+            .with_hint("without its key file a sealed gallery cannot be opened by anyone: restore the file")
     })?;
     parse_key(&text).ok_or_else(|| {
         GalleryError::new(ErrorKind::WrongKey, format!("is no key file: it does not read `{KEY_FILE} …`"))
@@ -342,7 +409,7 @@ fn read_keyring(entry: &str) -> Result<Secret> {
     parse_key(&keyring::load(entry)?).ok_or_else(|| {
         let reason = format!("the keyring's entry `{entry}` does not read `{KEY_FILE} …`");
         GalleryError::new(ErrorKind::WrongKey, reason)
-            .hint_at("restore that entry from a copy of the keyring")
+            .with_hint("restore that entry from a copy of the keyring")
     })
 }
 
@@ -416,6 +483,33 @@ mod tests {
         assert_eq!(one.tag("name", b"ana"), one.tag("name", b"ana"));
         assert_ne!(one.tag("name", b"ana"), one.tag("list", b"ana"));
         assert_ne!(one.tag("name", b"ana"), other.tag("name", b"ana"));
+    }
+
+    #[test]
+    fn a_passphrase_is_one_in_all_its_spellings() {
+        let sealer = Sealer::fresh().unwrap();
+        let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
+        for sealed_by in [composed, decomposed] {
+            let wrap = sealer.wrap(&Key::passphrase(sealed_by), b"").unwrap().unwrap();
+            for opened_by in [composed, decomposed] {
+                assert!(Sealer::unwrap(&wrap, &Key::passphrase(opened_by), b"").is_ok(), "{opened_by:?}");
+            }
+            assert!(Sealer::unwrap(&wrap, &Key::passphrase("creme brulee"), b"").is_err());
+        }
+        // An older Phiz took the bytes as they came, and an empty text for a passphrase.
+        for old in [decomposed, composed, ""] {
+            let salt = [7; 16];
+            let outer = Sealer::with(stretch(old, &salt, (8, 1, 1)).unwrap()).unwrap();
+            let data_key = hex(&outer.seal(b"", sealer.data_key.as_ref().unwrap().as_slice()).unwrap());
+            let wrap = Wrap::Passphrase { data_key, salt: hex(&salt), memory_kib: 8, passes: 1, lanes: 1 };
+            assert!(Sealer::unwrap(&wrap, &Key::passphrase(old), b"").is_ok(), "{old:?}");
+            let other = if old == composed { decomposed } else { composed };
+            assert_eq!(Sealer::unwrap(&wrap, &Key::passphrase(other), b"").is_ok(), !old.is_empty());
+        }
+        for blank in ["", " ", "\t\n", "\u{a0}"] {
+            let error = sealer.wrap(&Key::passphrase(blank), b"").unwrap_err();
+            assert_eq!(error.cause(), Some(&Cause::EmptyPassphrase), "{blank:?}");
+        }
     }
 
     #[test]

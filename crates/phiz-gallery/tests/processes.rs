@@ -12,18 +12,20 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{DIM, create, face, open, stranger};
+use common::{DIM, create, face, open, stranger, template};
 use phiz_eval::random::Random;
-use phiz_gallery::{Decision, Details, EnrollRules, Filter, Gallery, PersonId, Rate, Search, Whom};
+use phiz_gallery::{
+    Decision, Details, EnrollRules, Fault, Filter, Gallery, Note, PersonId, Rate, Search, Target,
+};
 
 const FOLDER: &str = "PHIZ_PROCESSES_FOLDER";
 const WRITER: &str = "PHIZ_PROCESSES_WRITER";
-const RULES: EnrollRules = EnrollRules { least_quality: 0.0, report_similar: None };
+const RULES: EnrollRules = EnrollRules { least_quality: 0.0, report_similar: None, unlike_above: 0.02 };
 /// People whom each writer enrols; it removes every third again.
 const PEOPLE: u64 = 45;
 
 /// The face of a writer's person, known to all.
-fn template(writer: u64, number: u64) -> Vec<f32> {
+fn vector(writer: u64, number: u64) -> Vec<f32> {
     stranger(&mut Random::new(writer * 1000 + number), DIM)
 }
 
@@ -32,9 +34,9 @@ fn name(writer: u64, number: u64) -> String {
 }
 
 /// Whose face this very one is; no stranger is as similar as the rate asks.
-fn found(gallery: &Gallery, template: &[f32]) -> Option<PersonId> {
+fn found(gallery: &Gallery, vector: &[f32]) -> Option<PersonId> {
     let search = Search { rate: Rate::Fmr(1e-8), ..Search::default() };
-    match gallery.identify(template, &search).unwrap().decision {
+    match gallery.identify(&template(vector), &search).unwrap().decision {
         Decision::Match(c) => Some(c.person),
         _ => None,
     }
@@ -46,8 +48,8 @@ fn child_writes() {
     let (Some(folder), Ok(writer)) = (std::env::var_os(FOLDER), std::env::var(WRITER)) else { return };
     let (gallery, writer) = (open(Path::new(&folder), true), writer.parse().unwrap());
     for number in 0..PEOPLE {
-        let whom = Whom::New(Details::named(name(writer, number)));
-        let done = gallery.enroll(&whom, &[face(template(writer, number))], &RULES).unwrap();
+        let whom = Target::New(Details::named(name(writer, number)));
+        let done = gallery.enroll(&whom, &[face(vector(writer, number))], &RULES).unwrap();
         let person = done.person.unwrap();
         println!("\nsaid added {number} {}", person.0);
         if number % 3 == 2 {
@@ -65,16 +67,16 @@ fn child_searches() {
     let (mut random, mut recognised) = (Random::new(77), 0);
     while !Path::new(&folder).join("stop").exists() {
         let (writer, number) = (1 + random.below(2) as u64, random.below(PEOPLE as usize) as u64);
-        if let Some(person) = found(&gallery, &template(writer, number)) {
+        if let Some(person) = found(&gallery, &vector(writer, number)) {
             // They may have been removed since.
             if let Ok(person) = gallery.person(person) {
                 assert_eq!(person.details.name, name(writer, number));
                 recognised += 1;
             }
         }
-        assert_eq!(found(&gallery, &template(3, number)), None, "nobody has enrolled this one");
+        assert_eq!(found(&gallery, &vector(3, number)), None, "nobody has enrolled this one");
     }
-    assert_eq!(gallery.check().unwrap(), Vec::<String>::new());
+    assert_eq!(gallery.check().unwrap(), Vec::<Fault>::new());
     println!("\nsaid recognised {recognised} {}", gallery.len().unwrap());
 }
 
@@ -111,7 +113,7 @@ fn writers_and_searchers_at_once() {
                 scope.spawn(move || {
                     let mut people = BTreeMap::new();
                     for (what, number, person) in lines {
-                        let seen = found(gallery, &template(writer, number));
+                        let seen = found(gallery, &vector(writer, number));
                         if what == "added" && number % 3 != 2 {
                             assert_eq!(seen, Some(PersonId(person)), "{what} {number}");
                             people.insert(PersonId(person), name(writer, number));
@@ -138,11 +140,11 @@ fn writers_and_searchers_at_once() {
         assert_eq!(there, people);
         for writer in [1, 2] {
             for number in 0..PEOPLE {
-                let who = found(gallery, &template(writer, number)).map(|person| people[&person].clone());
+                let who = found(gallery, &vector(writer, number)).map(|person| people[&person].clone());
                 assert_eq!(who, (number % 3 != 2).then(|| name(writer, number)));
             }
         }
-        assert_eq!(gallery.check().unwrap(), Vec::<String>::new());
-        assert_eq!(gallery.notes(), Vec::<String>::new());
+        assert_eq!(gallery.check().unwrap(), Vec::<Fault>::new());
+        assert_eq!(gallery.notes(), Vec::<Note>::new());
     }
 }

@@ -7,12 +7,12 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{DIM, face, model, near, stranger};
+use common::{DIM, face, model, near, stranger, template};
 use phiz_eval::random::Random;
 use phiz_gallery::store::{MemoryStore, SqliteStore, Store};
 use phiz_gallery::{
-    Decision, Details, EnrollRules, ErrorKind, FaceId, Filter, Gallery, Key, NegativeId, OperationId,
-    Outcome, PersonId, Rate, Refusal, Search, Whom,
+    Cause, Decision, Details, EnrollRules, ErrorKind, FaceId, Filter, Gallery, Key, ModelId, NegativeId,
+    NewFace, OperationId, Outcome, PersonId, Rate, Refusal, Search, Target, Template,
 };
 
 #[derive(Clone, Default)]
@@ -94,8 +94,8 @@ impl World {
                     faces.push(one);
                 }
                 let whom = match (self.random.below(2), self.somebody()) {
-                    (0, Some(person)) => Whom::Person(person),
-                    _ => Whom::New(Details {
+                    (0, Some(person)) => Target::Person(person),
+                    _ => Target::New(Details {
                         name: name.clone(),
                         attributes: BTreeMap::from([("team".into(), format!("{}", self.random.below(3)))]),
                         ..Details::default()
@@ -105,16 +105,15 @@ impl World {
                 let enrolled = self.gallery.enroll(&whom, &faces, &rules).unwrap();
                 let person = enrolled.person.unwrap();
                 let someone = self.people.entry(person).or_default();
-                if let Whom::New(details) = whom {
+                if let Target::New(details) = whom {
                     assert!(enrolled.new);
                     someone.details = details;
                 }
                 for (outcome, face) in enrolled.faces.iter().zip(faces) {
                     let Outcome::Added { face: id, .. } = outcome else { panic!("{outcome:?}") };
-                    someone.faces.insert(*id, (face.quality, face.template));
+                    someone.faces.insert(*id, (face.quality, face.template.vector().to_vec()));
                 }
-                // What was enrolled since cannot be in a copy from before.
-                self.past.clear();
+                self.past.push((enrolled.operation.unwrap(), before));
                 *self.done.entry("enroll").or_default() += 1;
                 return;
             }
@@ -207,9 +206,9 @@ impl World {
             assert_eq!((person.id, &person.details), (*id, &someone.details));
             let faces = self.gallery.faces(*id).unwrap();
             assert!(faces.iter().map(|f| f.id).eq(someone.faces.keys().copied()), "{id}");
-            for (face, (quality, template)) in faces.iter().zip(someone.faces.values()) {
+            for (face, (quality, vector)) in faces.iter().zip(someone.faces.values()) {
                 assert_eq!(face.quality, *quality);
-                assert_eq!(&self.gallery.template(face.id).unwrap(), template);
+                assert_eq!(self.gallery.template(face.id).unwrap(), template(vector));
             }
             let negatives = self.gallery.negatives(*id).unwrap();
             assert!(negatives.iter().map(|n| n.id).eq(someone.negatives.keys().copied()));
@@ -241,7 +240,14 @@ impl World {
         truth.sort_by(|a, b| b.1.total_cmp(&a.1));
         let most = 1 + self.people.len() % 7;
         let search = Search { rate: Rate::Fmr(1e-3), most, among: among.clone(), ..Search::default() };
-        let found = self.gallery.identify(probe, &search).unwrap();
+        let found = self.gallery.identify(&template(probe), &search);
+        let on_list =
+            |list: &String| self.people.values().any(|someone| someone.details.lists.contains(list));
+        if !among.lists.iter().all(on_list) {
+            assert_eq!(found.unwrap_err().cause(), Some(&Cause::NobodyOnList));
+            return;
+        }
+        let found = found.unwrap();
         assert_eq!(found.people, scores.len());
         let thresholds = model().thresholds;
         let wanted = match truth.first() {
@@ -253,9 +259,9 @@ impl World {
             }
         };
         let (got, first) = match &found.decision {
-            Decision::Match(c) => ("match", Some(*c)),
-            Decision::Ambiguous { candidates } => ("ambiguous", candidates.first().copied()),
-            Decision::Unknown { best } => ("unknown", *best),
+            Decision::Match(c) => ("match", Some(c)),
+            Decision::Ambiguous { candidates } => ("ambiguous", candidates.first()),
+            Decision::Unknown { best } => ("unknown", best.as_ref()),
         };
         assert_eq!(got, wanted, "{:?} {:?}", found, &truth[..truth.len().min(3)]);
         assert_eq!(first.map(|c| c.person), truth.first().map(|t| t.0));
@@ -309,43 +315,50 @@ fn in_sqlite_sealed() {
 fn refusals() {
     let gallery = Gallery::over_store(Box::new(MemoryStore::default()), Some(&model()), &Key::None).unwrap();
     let mut random = Random::new(5);
-    let template = stranger(&mut random, DIM);
+    let vector = stranger(&mut random, DIM);
     let rules = EnrollRules { least_quality: 0.5, ..EnrollRules::default() };
-    let mut photo = face(template.clone());
+    let mut photo = face(vector.clone());
     photo.photo = Some([7; 32]);
-    let ana = gallery.enroll(&Whom::Named("Ana".into()), &[photo.clone()], &rules).unwrap().person.unwrap();
+    let ana = gallery.enroll(&Target::Named("Ana".into()), &[photo.clone()], &rules).unwrap().person.unwrap();
     // The same photo again, for anybody: refused. For a new person nothing is written at all.
-    let again = gallery.enroll(&Whom::Named("Eva".into()), &[photo], &rules).unwrap();
+    let again = gallery.enroll(&Target::Named("Eva".into()), &[photo], &rules).unwrap();
     assert!(matches!(again.faces[0], Outcome::Refused(Refusal::Duplicate { person, .. }) if person == ana));
     assert_eq!((again.person, gallery.len().unwrap()), (None, 1));
     let mut poor = face(stranger(&mut random, DIM));
     poor.quality = 0.4;
-    let refused = gallery.enroll(&Whom::Person(ana), &[poor], &rules).unwrap();
+    let refused = gallery.enroll(&Target::Person(ana), &[poor], &rules).unwrap();
     assert!(matches!(refused.faces[0], Outcome::Refused(Refusal::Quality { .. })));
     // A face that is like somebody else's is taken in, and reported.
-    let like = near(&mut random, &template, 0.2);
-    let eva = gallery.enroll(&Whom::Named("Eva".into()), &[face(like.clone())], &rules).unwrap();
+    let like = near(&mut random, &vector, 0.2);
+    let eva = gallery.enroll(&Target::Named("Eva".into()), &[face(like.clone())], &rules).unwrap();
     assert!(matches!(&eva.faces[0], Outcome::Added { similar, .. } if similar[0].person == ana));
     // What was said not to be Ana is not enrolled as Ana, nor found as Ana, nor comes to her by merging.
     let (negative, _) = gallery.add_negative(ana, &face(like.clone())).unwrap();
-    let refused = gallery.enroll(&Whom::Person(ana), &[face(like.clone())], &rules).unwrap();
+    let refused = gallery.enroll(&Target::Person(ana), &[face(like.clone())], &rules).unwrap();
     assert!(matches!(refused.faces[0], Outcome::Refused(Refusal::Negative { .. })));
-    let found = gallery.identify(&like, &Search::default()).unwrap();
-    assert!(matches!(found.decision, Decision::Match(c) if Some(c.person) == eva.person), "{found:?}");
+    let found = gallery.identify(&template(&like), &Search::default()).unwrap();
+    assert!(matches!(found.decision, Decision::Match(ref c) if Some(c.person) == eva.person), "{found:?}");
     assert_eq!(found.denied, [ana]);
-    assert!(!gallery.verify(&like, ana, Rate::Fmr(0.01)).unwrap().accepted);
+    assert!(!gallery.verify(&template(&like), ana, Rate::Fmr(0.01)).unwrap().accepted);
     let merged = gallery.merge(ana, eva.person.unwrap());
     assert_eq!(merged.unwrap_err().kind(), ErrorKind::Conflict);
     gallery.remove_negative(negative).unwrap();
-    assert!(gallery.verify(&like, ana, Rate::Fmr(0.01)).unwrap().accepted);
+    assert!(gallery.verify(&template(&like), ana, Rate::Fmr(0.01)).unwrap().accepted);
     // Names need not be unique, but then a name does not say who.
-    gallery.enroll(&Whom::New(Details::named("ana")), &[face(stranger(&mut random, DIM))], &rules).unwrap();
-    let error = gallery.enroll(&Whom::Named("ANA".into()), &[face(like)], &rules).unwrap_err();
+    gallery.enroll(&Target::New(Details::named("ana")), &[face(stranger(&mut random, DIM))], &rules).unwrap();
+    let error = gallery.enroll(&Target::Named("ANA".into()), &[face(like)], &rules).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.hint().contains("p1") && gallery.resolve("ana").is_err() && gallery.resolve("p1").is_ok());
-    for bad in [vec![0.0; DIM], vec![1.0; DIM], vec![f32::NAN; DIM], vec![1.0]] {
-        assert_eq!(gallery.identify(&bad, &Search::default()).unwrap_err().kind(), ErrorKind::Caller);
-        assert!(gallery.enroll(&Whom::Person(ana), &[face(bad)], &rules).is_err());
+    // Another model's templates, and of other lengths, are refused everywhere.
+    let other = ModelId::new("another").unwrap();
+    let foreign = Template::new(other.clone(), stranger(&mut random, DIM)).unwrap();
+    let short = Template::new(common::model_id(), vec![1.0]).unwrap();
+    for (bad, kind) in [(foreign, ErrorKind::OtherModel), (short, ErrorKind::Caller)] {
+        assert_eq!(gallery.identify(&bad, &Search::default()).unwrap_err().kind(), kind);
+        assert_eq!(gallery.verify(&bad, ana, Rate::Fmr(0.01)).unwrap_err().kind(), kind);
+        let bad = NewFace::new(bad, 0.5);
+        assert_eq!(gallery.enroll(&Target::Person(ana), &[bad.clone()], &rules).unwrap_err().kind(), kind);
+        assert_eq!(gallery.add_negative(ana, &bad).unwrap_err().kind(), kind);
     }
-    assert_eq!(gallery.expect_model("another").unwrap_err().kind(), ErrorKind::OtherModel);
+    assert_eq!(gallery.expect_model(&other).unwrap_err().kind(), ErrorKind::OtherModel);
 }

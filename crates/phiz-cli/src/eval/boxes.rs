@@ -16,7 +16,7 @@ use super::subject::{Facts, hex, models};
 use super::{Choice, Sureness};
 use crate::faces::{self, Problem};
 use crate::verify::check_rate;
-use crate::{DetectOptions, Engine};
+use crate::{Analyzer, DetectOptions};
 use crate::{Done, Failure, Shared, photos};
 
 /// Arguments of `phiz eval detect`.
@@ -98,7 +98,7 @@ pub(crate) fn detect(arguments: &Detect, shared: &Shared) -> Result<Done, Failur
             scenes
         }
         None => {
-            let engine = shared.engine()?;
+            let engine = shared.analyzer()?;
             let models = models(shared)?;
             name = models[0].1.split(", ").next().unwrap_or_default().to_owned();
             facts.push(models[0].clone());
@@ -189,12 +189,12 @@ fn read_found(
 }
 
 fn look(
-    engine: &Engine,
+    engine: &Analyzer,
     root: &Path,
     truths: Vec<(String, Vec<Truth>)>,
     shared: &Shared,
 ) -> Result<(Vec<Scene>, usize), Failure> {
-    let options = DetectOptions { score: Some(FLOOR), ..DetectOptions::default() };
+    let options = DetectOptions::default().score(FLOOR);
     let work = |(photo, _): &(String, Vec<Truth>)| -> Result<Vec<Found>, Problem> {
         let image = faces::open(&root.join(photo))?;
         let found = engine.detect(&image, &options)?;
@@ -208,7 +208,7 @@ fn look(
         work,
         |(photo, boxes), found| {
             let found = found.unwrap_or_else(|problem| {
-                problem.warn(&root.join(photo));
+                crate::photos::warn(&root.join(photo), &problem);
                 unreadable += 1;
                 Vec::new()
             });

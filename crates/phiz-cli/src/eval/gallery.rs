@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     all.tables.push(worst("People who look alike", &samples, &pairs.closest_impostors));
     let facts = vec![
         ("gallery".into(), shared.gallery_path()?.display().to_string()),
-        ("model".into(), gallery.model().to_owned()),
+        ("model".into(), gallery.model().to_string()),
         ("people".into(), samples.people().count().to_string()),
         ("faces".into(), samples.photos().len().to_string()),
     ];
@@ -83,7 +83,7 @@ fn enrolled(gallery: &Gallery) -> Result<Samples, Failure> {
                 let source = face.source.as_deref().map(|s| format!(" ({s})")).unwrap_or_default();
                 photos.push(format!("{name}, face {}{source}", face.id));
                 people.push(name.clone());
-                vectors.push(Some(gallery.template(face.id)?));
+                vectors.push(Some(gallery.template(face.id)?.vector().to_vec()));
             }
         }
         match page.last() {

@@ -12,7 +12,7 @@ use super::report::{Draft, Output, finish};
 use super::subject::{central, models};
 use crate::faces::{self, Problem};
 use crate::verify::check_rate;
-use crate::{DetectOptions, Detection, Engine, Image, Model};
+use crate::{Analyzer, DetectOptions, Detection, Image, Model};
 use crate::{Done, Failure, Shared, photos};
 
 /// Arguments of `phiz eval landmarks`.
@@ -38,11 +38,11 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     check_rate("--limit", arguments.limit)?;
     let (manifest, root, mut facts) = arguments.choice.read()?;
-    let engine = shared.engine()?;
+    let engine = shared.analyzer()?;
     let truth = Model::open(&arguments.reference)?;
     facts.push(models(shared)?.remove(0));
     facts.push(("reference".into(), format!("{}, {}", truth.card().name, truth.id())));
-    let reference = Engine::builder().detector(truth).build()?;
+    let reference = Analyzer::builder().detector(truth).build()?;
     let paths = manifest.paths()?;
     let work = |path: &String| -> Result<Option<Central>, Problem> {
         let image = faces::open(&root.join(path))?;
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             Ok(Some(one)) => judged.push(one),
             Ok(None) => none += 1,
             Err(problem) => {
-                problem.warn(&root.join(path));
+                crate::photos::warn(&root.join(path), &problem);
                 unreadable += 1;
             }
         }
@@ -137,7 +137,7 @@ const LANDMARKS: [&str; 5] =
     ["right eye", "left eye", "nose", "right corner of the mouth", "left corner of the mouth"];
 
 /// The mean of what a detector says of a face in the photo and its mirror image, each at three sizes.
-fn consensus(engine: &Engine, image: &Image, face: &Detection) -> Result<Detection, Problem> {
+fn consensus(engine: &Analyzer, image: &Image, face: &Detection) -> Result<Detection, Problem> {
     let (width, height) = image.original_size();
     let mut seen = vec![face.clone()];
     for (scale, mirrored) in [(1.0, true), (0.7, false), (0.7, true), (1.4, false), (1.4, true)] {

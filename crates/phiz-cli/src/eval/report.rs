@@ -86,8 +86,8 @@ fn pages(title: &str, runs: &[Run], output: &Output) -> Result<(), Failure> {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    use std::io::Write as _;
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    crate::out::raw(text);
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -121,10 +121,11 @@ pub(crate) fn compare(arguments: &Compare) -> Result<Done, Failure> {
     }
     if let [first, others @ ..] = &runs[..] {
         for other in others.iter().filter(|o| o.basis != first.basis || o.basis.is_empty()) {
-            eprintln!(
+            crate::out::note!(
                 "warning: {} and {} stand on other people or draws: no paired test\n  hint: make both with the same list, \
                  --seed and --rounds",
-                first.name, other.name
+                first.name,
+                other.name
             );
         }
     }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::Choice;
 use super::cache::{Cache, Key, Known};
 use crate::faces::Problem;
-use crate::{DecodeOptions, DetectOptions, Detection, Engine, Image, Model};
+use crate::{Analyzer, DecodeOptions, DetectOptions, Detection, Image, Model};
 use crate::{Failure, Shared, photos};
 
 /// Where templates come from.
@@ -155,7 +155,7 @@ impl Source {
 
     fn run_on(&self, root: &Path, paths: &[String], shared: &Shared) -> Result<Described, Failure> {
         let models = models(shared)?;
-        let engine = shared.engine()?;
+        let engine = shared.analyzer()?;
         let card = engine.embedder_card();
         let look = match (self.face, self.strict) {
             (Which::Aligned, _) => "photos are aligned faces".to_owned(),
@@ -187,7 +187,7 @@ impl Source {
         let work = |path: &PathBuf| self.look(&engine, path, known.as_ref());
         photos::in_order(&files, shared.threads()?, &shared.progress(files.len()), work, |path, seen| {
             let (face, fresh) = seen.unwrap_or_else(|problem| {
-                problem.warn(path);
+                crate::photos::warn(path, &problem);
                 unreadable += 1;
                 (None, None)
             });
@@ -212,7 +212,7 @@ impl Source {
     /// The face that is meant, and the photo's hash if the cache does not know it.
     fn look(
         &self,
-        engine: &Engine,
+        engine: &Analyzer,
         path: &Path,
         known: Option<&Known>,
     ) -> Result<(Option<Face>, Option<Key>), Problem> {
@@ -236,14 +236,14 @@ impl Source {
         Ok((self.face(engine, &image)?, key))
     }
 
-    fn face(&self, engine: &Engine, image: &Image) -> Result<Option<Face>, Problem> {
+    fn face(&self, engine: &Analyzer, image: &Image) -> Result<Option<Face>, Problem> {
         if self.face == Which::Aligned {
             let template = engine.embed_aligned(image)?;
             return Ok(Some(Face { quality: 1.0, vector: template.vector().to_vec() }));
         }
         let mut found = engine.detect(image, &DetectOptions::default())?;
         if found.is_empty() && !self.strict {
-            found = engine.detect(image, &DetectOptions { score: Some(KEEN), ..DetectOptions::default() })?;
+            found = engine.detect(image, &DetectOptions::default().score(KEEN))?;
         }
         let chosen = match self.face {
             Which::Largest => found.into_iter().next(),

@@ -437,7 +437,7 @@ pub(crate) fn thresholds(arguments: &Thresholds, shared: &Shared) -> Result<Done
     let subject = Subject::new(&arguments.choice, &arguments.source, shared)?;
     let samples = &subject.samples;
     let curve = with_bar(shared, "comparing", |bar| compare_all(samples, 0, bar))?.curve;
-    curve.warnings().iter().for_each(|w| eprintln!("warning: {w}"));
+    curve.warnings().iter().for_each(|w| crate::out::note!("warning: {w}"));
     // Below thirty false matches a rate is too unsure to bind a threshold (Doddington's rule of thirty).
     let rates = [0.5, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6];
     let sure: Vec<f64> = rates.into_iter().filter(|r| r * curve.impostors() as f64 >= 30.0).collect();
@@ -447,9 +447,10 @@ pub(crate) fn thresholds(arguments: &Thresholds, shared: &Shared) -> Result<Done
         return Err(Failure::new(format!("{} impostor pairs are too few for thresholds", curve.impostors()))
             .hint("give photos of more people; a hundred people make a start"));
     }
-    println!("[thresholds]\nquantiles = [{}]", quantiles.join(", "));
+    crate::out::say!("[thresholds]");
+    crate::out::say!("quantiles = [{}]", quantiles.join(", "));
     let stem = |l: &PathBuf| l.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    println!(
+    crate::out::say!(
         "measured_on = \"{}: {} photos of {} people, {} without a face\"",
         arguments.choice.lists.iter().map(stem).collect::<Vec<_>>().join(", "),
         samples.photos().len(),

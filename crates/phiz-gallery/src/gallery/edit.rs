@@ -1,20 +1,96 @@
 //! Changing people.
 //!
-//! Each change is one transaction, and leaves an entry in the [journal](super::journal): the steps it consisted of, small,
-//! for what is removed is not copied but moved, to the *bin* (owner 0), where nothing but [`Gallery::undo`] and purging
-//! looks.
+//! Each change leaves an entry in the [journal](super::journal). [`Gallery::apply`] makes several changes in one
+//! transaction: all of them, or none.
 
 use std::collections::BTreeSet;
 
-use super::journal::{Entry, Step};
-use super::{Gallery, now};
-use crate::error::{ErrorKind, GalleryError, Result};
+use super::operation::OperationKind;
+use super::steps::{Step, TRASH, move_face, move_row, put_person};
+use super::trash::{Purge, Purged};
+use super::{Gallery, now, record};
+use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::model::{Details, FaceBody, FaceId, NegativeId, NewFace, OperationId, PersonBody, PersonId};
+use crate::names;
 use crate::rows::{Codec, SAME, similarity};
 use crate::store::{Kind, RowsMut};
 
-/// The bin: no person has this id.
-pub(super) const BIN: PersonId = PersonId(0);
+/// A change, for [`Gallery::apply`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Edit {
+    /// See [`Gallery::remove_person`].
+    RemovePerson(PersonId),
+    /// See [`Gallery::remove_face`].
+    RemoveFace(FaceId),
+    /// See [`Gallery::merge`].
+    Merge {
+        /// Who stays.
+        into: PersonId,
+        /// Who ceases.
+        from: PersonId,
+    },
+    /// See [`Gallery::move_face`].
+    MoveFace {
+        /// Which.
+        face: FaceId,
+        /// Whose it is.
+        to: PersonId,
+    },
+    /// See [`Gallery::rename`].
+    Rename {
+        /// Who.
+        person: PersonId,
+        /// The new name.
+        name: String,
+    },
+    /// See [`Gallery::remove_negative`].
+    RemoveNegative(NegativeId),
+}
+
+impl Edit {
+    /// Who is no longer there afterwards.
+    fn ends(&self) -> Option<PersonId> {
+        match self {
+            Edit::RemovePerson(person) => Some(*person),
+            Edit::Merge { from, .. } => Some(*from),
+            _ => None,
+        }
+    }
+
+    /// Who must be there.
+    fn needs(&self) -> Vec<PersonId> {
+        match self {
+            Edit::RemovePerson(person) | Edit::Rename { person, .. } => vec![*person],
+            Edit::Merge { into, from } => vec![*into, *from],
+            Edit::MoveFace { to, .. } => vec![*to],
+            Edit::RemoveFace(_) | Edit::RemoveNegative(_) => Vec::new(),
+        }
+    }
+}
+
+/// Fails if a list of changes cannot be meant: it names somebody whom it has removed or merged before.
+fn check(edits: &[Edit]) -> Result<()> {
+    let (mut gone, mut faces) = (BTreeSet::new(), BTreeSet::new());
+    for edit in edits {
+        if let Some(person) = edit.needs().into_iter().find(|person| gone.contains(person)) {
+            let reason = format!("person {person} is named twice, and would be gone the second time");
+            return Err(GalleryError::new(ErrorKind::Caller, reason)
+                .with_hint("name each person once")
+                .because(Cause::NamedTwice { person }));
+        }
+        if let Edit::RemoveFace(face) = *edit
+            && !faces.insert(face)
+        {
+            let reason = format!("face {face} is named twice");
+            return Err(GalleryError::new(ErrorKind::Caller, reason)
+                .with_hint("name each face once")
+                .because(Cause::FaceNamedTwice { face }));
+        }
+        gone.extend(edit.ends());
+    }
+    Ok(())
+}
 
 /// An operation under way: does steps and remembers them.
 struct Change<'a> {
@@ -25,7 +101,7 @@ struct Change<'a> {
 
 impl Change<'_> {
     fn body(&self, id: PersonId) -> Result<PersonBody> {
-        self.codec.person_body(self.rows, id)?.ok_or_else(|| GalleryError::missing(format!("person {id}")))
+        self.codec.person_body(self.rows, id)?.ok_or_else(|| GalleryError::no_person(id))
     }
 
     fn set_person(&mut self, id: PersonId, after: Option<PersonBody>) -> Result<()> {
@@ -37,13 +113,13 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn move_face(&mut self, id: FaceId, to: PersonId) -> Result<()> {
+    fn put_face(&mut self, id: FaceId, to: PersonId) -> Result<()> {
         let from = move_face(self.rows, self.codec, id, to)?;
         self.steps.push(Step::Face { id: id.0, from: from.0, to: to.0 });
         Ok(())
     }
 
-    fn move_negative(&mut self, id: NegativeId, to: PersonId) -> Result<()> {
+    fn put_negative(&mut self, id: NegativeId, to: PersonId) -> Result<()> {
         let from = move_row(self.rows, self.codec, Kind::Negative, id.0, to)?;
         self.steps.push(Step::Negative { id: id.0, from: from.0, to: to.0 });
         Ok(())
@@ -57,88 +133,189 @@ impl Change<'_> {
         Ok(self.rows.owned(Kind::Negative, person.0)?.into_iter().map(NegativeId).collect())
     }
 
-    /// Fails if a face would come to a person of whom it was said that it is not them.
-    fn check_negatives(&self, faces_of: PersonId, negatives_of: PersonId) -> Result<()> {
-        let faces = self.codec.templates(self.rows, faces_of)?;
-        for (negative, template) in self.codec.negatives(self.rows, negatives_of)? {
-            if let Some((face, _)) = faces.iter().find(|(_, t)| similarity(&t.template, &template) >= SAME) {
-                let reason =
-                    format!("it was said ({}) that face {face} is not person {negatives_of}", negative.id);
+    fn owner_of(&self, face: FaceId) -> Result<PersonId> {
+        let body = self.codec.face_body(self.rows, face)?;
+        let owner = body.map(|(person, _)| person).filter(|person| *person != TRASH);
+        owner.ok_or_else(|| GalleryError::no_face(face))
+    }
+
+    /// Fails if one of some faces was said not to be a person.
+    fn check_negatives(&self, faces: &[(FaceId, Vec<f32>)], person: PersonId) -> Result<()> {
+        for (negative, template) in self.codec.negatives(self.rows, person)? {
+            if let Some((face, _)) = faces.iter().find(|(_, t)| similarity(t, &template) >= SAME) {
+                let (face, negative) = (*face, negative.id);
+                let reason = format!("it was said ({negative}) that face {face} is not person {person}");
                 return Err(GalleryError::new(ErrorKind::Conflict, reason)
-                    .hint_at(format!("take {} back first, if it was wrong", negative.id)));
+                    .with_hint(format!("take {negative} back first, if it was wrong"))
+                    .because(Cause::SaidNotToBe { negative, face, person }));
             }
         }
         Ok(())
     }
-}
 
-pub(super) fn put_person(
-    rows: &mut dyn RowsMut,
-    codec: Codec<'_>,
-    id: PersonId,
-    body: Option<&PersonBody>,
-) -> Result<()> {
-    match body {
-        Some(body) => codec.put_person(rows, id, body),
-        None => rows.delete(Kind::Person, id.0).map(|_| ()),
+    fn templates(&self, person: PersonId) -> Result<Vec<(FaceId, Vec<f32>)>> {
+        let templates = self.codec.templates(self.rows, person)?;
+        Ok(templates.into_iter().map(|(face, weighted)| (face, weighted.template)).collect())
+    }
+
+    fn run(&mut self, edit: &Edit) -> Result<OperationKind> {
+        match edit {
+            Edit::RemovePerson(person) => self.remove_person(*person),
+            Edit::RemoveFace(face) => self.remove_face(*face),
+            Edit::Merge { into, from } => self.merge(*into, *from),
+            Edit::MoveFace { face, to } => self.move_face(*face, *to),
+            Edit::Rename { person, name } => self.rename(*person, name),
+            Edit::RemoveNegative(negative) => self.remove_negative(*negative),
+        }
+    }
+
+    fn remove_person(&mut self, person: PersonId) -> Result<OperationKind> {
+        self.body(person)?;
+        let faces = self.faces(person)?;
+        faces.iter().try_for_each(|face| self.put_face(*face, TRASH))?;
+        for negative in self.negatives(person)? {
+            self.put_negative(negative, TRASH)?;
+        }
+        self.set_person(person, None)?;
+        Ok(OperationKind::RemovePerson { person, faces: faces.len() })
+    }
+
+    fn remove_face(&mut self, face: FaceId) -> Result<OperationKind> {
+        let person = self.owner_of(face)?;
+        self.put_face(face, TRASH)?;
+        Ok(OperationKind::RemoveFace { face, person })
+    }
+
+    fn merge(&mut self, into: PersonId, from: PersonId) -> Result<OperationKind> {
+        if into == from {
+            let reason = format!("person {into} cannot be merged into themselves");
+            return Err(
+                GalleryError::new(ErrorKind::Caller, reason).because(Cause::SamePerson { person: into })
+            );
+        }
+        let (mut kept, gone) = (self.body(into)?, self.body(from)?);
+        self.check_negatives(&self.templates(from)?, into)?;
+        self.check_negatives(&self.templates(into)?, from)?;
+        for face in self.faces(from)? {
+            self.put_face(face, into)?;
+        }
+        for negative in self.negatives(from)? {
+            self.put_negative(negative, into)?;
+        }
+        for (key, value) in gone.details.attributes {
+            kept.details.attributes.entry(key).or_insert(value);
+        }
+        kept.details.lists.extend(gone.details.lists);
+        if kept.details.name.is_empty() {
+            kept.details.name = gone.details.name;
+        }
+        self.set_person(into, Some(kept))?;
+        self.set_person(from, None)?;
+        Ok(OperationKind::Merge { from, into })
+    }
+
+    fn move_face(&mut self, face: FaceId, to: PersonId) -> Result<OperationKind> {
+        self.body(to)?;
+        let from = self.owner_of(face)?;
+        let template = self.codec.template(self.rows, face)?.template;
+        self.check_negatives(&[(face, template)], to)?;
+        self.put_face(face, to)?;
+        Ok(OperationKind::MoveFace { face, from, to })
+    }
+
+    fn rename(&mut self, person: PersonId, name: &str) -> Result<OperationKind> {
+        let mut body = self.body(person)?;
+        body.details.name = names::clean_name(name)?;
+        self.set_person(person, Some(body))?;
+        Ok(OperationKind::Rename { person })
+    }
+
+    fn remove_negative(&mut self, negative: NegativeId) -> Result<OperationKind> {
+        let known = self.codec.negative(self.rows, negative)?;
+        let (known, _) = known.ok_or_else(|| GalleryError::missing(Cause::NoNegative { negative }))?;
+        self.put_negative(negative, TRASH)?;
+        Ok(OperationKind::RemoveNegative { negative, person: known.person })
     }
 }
 
-/// Gives a row to another owner; says whose it was.
-pub(super) fn move_row(
+/// Does one change, and writes it down.
+fn change<T>(
     rows: &mut dyn RowsMut,
     codec: Codec<'_>,
-    kind: Kind,
-    id: u64,
-    to: PersonId,
-) -> Result<PersonId> {
-    let row = rows.get(kind, id)?.ok_or_else(|| GalleryError::missing(crate::rows::named(kind, id)))?;
-    rows.put(kind, id, &codec.moved(kind, id, &row, to.0)?)?;
-    Ok(PersonId(row.owner))
+    mut work: impl FnMut(&mut Change<'_>) -> Result<(T, OperationKind)>,
+) -> Result<(T, OperationId)> {
+    let mut change = Change { rows, codec, steps: Vec::new() };
+    let (done, kind) = work(&mut change)?;
+    let steps = std::mem::take(&mut change.steps);
+    Ok((done, record(rows, codec, kind, steps)?))
 }
 
-pub(super) fn move_face(
-    rows: &mut dyn RowsMut,
-    codec: Codec<'_>,
-    id: FaceId,
-    to: PersonId,
-) -> Result<PersonId> {
-    move_row(rows, codec, Kind::Template, id.0, to)?;
-    move_row(rows, codec, Kind::Face, id.0, to)
+fn apply(rows: &mut dyn RowsMut, codec: Codec<'_>, edits: &[Edit]) -> Result<Vec<OperationId>> {
+    // Faces first: one who is removed takes their faces along.
+    let mut order: Vec<usize> = (0..edits.len()).collect();
+    order.sort_by_key(|i| !matches!(edits[*i], Edit::RemoveFace(_)));
+    let mut operations = vec![OperationId(0); edits.len()];
+    for i in order {
+        operations[i] = change(rows, codec, |change| Ok(((), change.run(&edits[i])?)))?.1;
+    }
+    Ok(operations)
 }
 
 /// Operations on people. Each can be taken back with [`Gallery::undo`] until it is purged.
 impl Gallery {
-    /// Does a change in one transaction and writes it into the journal.
     fn change<T>(
         &self,
-        what: impl Fn(&T) -> String,
-        mut work: impl FnMut(&mut Change<'_>) -> Result<T>,
+        mut work: impl FnMut(&mut Change<'_>) -> Result<(T, OperationKind)>,
     ) -> Result<(T, OperationId)> {
-        self.write(|rows, codec| {
-            let mut change = Change { rows, codec, steps: Vec::new() };
-            let done = work(&mut change)?;
-            let done_by = Entry { at: now(), what: what(&done), steps: std::mem::take(&mut change.steps) };
-            let id = rows.next_id(Kind::Journal)?;
-            let value = serde_json::to_vec(&done_by)
-                .map_err(|e| GalleryError::new(ErrorKind::Caller, e.to_string()))?;
-            rows.put(Kind::Journal, id, &codec.row(Kind::Journal, id, 0, Vec::new(), &value)?)?;
-            let settings = super::read_settings(rows, codec.sealer, &self.head)?;
-            super::upkeep::expire(rows, codec, settings.undo_days)?;
-            Ok((done, OperationId(id)))
-        })
+        self.write(|rows, codec| change(rows, codec, &mut work))
+    }
+
+    fn one(&self, edit: &Edit) -> Result<OperationId> {
+        Ok(self.change(|change| Ok(((), change.run(edit)?)))?.1)
+    }
+
+    /// Makes several changes in one transaction, and says by which operation each can be taken back. If one of them
+    /// cannot be made, none is.
+    ///
+    /// ```
+    /// # use phiz_gallery::*;
+    /// # fn clean_up(gallery: &Gallery) -> Result<()> {
+    /// let edits = [Edit::Merge { into: PersonId(1), from: PersonId(2) }, Edit::RemoveFace(FaceId(7))];
+    /// let operations = gallery.apply(&edits)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Cause::NamedTwice`] or [`Cause::FaceNamedTwice`] if the list names somebody again whom it has removed or
+    /// merged; and what each change may give.
+    pub fn apply(&self, edits: &[Edit]) -> Result<Vec<OperationId>> {
+        check(edits)?;
+        self.write(|rows, codec| apply(rows, codec, edits))
+    }
+
+    /// Makes several changes and destroys at once all that was ever removed, as [`Gallery::purge`] does: in one
+    /// transaction, so that nothing is removed that is not destroyed too.
+    ///
+    /// # Errors
+    /// See [`Gallery::apply`] and [`Gallery::purge`].
+    pub fn apply_and_purge(&self, edits: &[Edit], verify: bool) -> Result<Purged> {
+        check(edits)?;
+        self.purge_with(Purge::All, verify, |rows, codec| apply(rows, codec, edits).map(|_| ()))
     }
 
     /// Changes what is said of a person: name, attributes, watch lists.
     ///
     /// # Errors
-    /// There is no such person, or the gallery cannot be written. So throughout.
+    /// There is no such person, a text that was changed cannot be kept ([`Cause::Name`]), or the gallery cannot be
+    /// written. So throughout.
     pub fn update(&self, person: PersonId, edit: impl Fn(&mut Details)) -> Result<OperationId> {
-        let what = |_: &()| format!("change what is said of {person}");
-        let done = self.change(what, |change| {
+        let done = self.change(|change| {
             let mut body = change.body(person)?;
+            let before = body.details.clone();
             edit(&mut body.details);
-            change.set_person(person, Some(body))
+            names::clean(&mut body.details, &before)?;
+            change.set_person(person, Some(body))?;
+            Ok(((), OperationKind::Update { person }))
         })?;
         Ok(done.1)
     }
@@ -146,17 +323,9 @@ impl Gallery {
     /// Gives a person another name.
     ///
     /// # Errors
-    /// See [`Gallery::update`].
+    /// See [`Gallery::update`] and [`clean_name`](crate::clean_name).
     pub fn rename(&self, person: PersonId, name: &str) -> Result<OperationId> {
-        let done = self.change(
-            |_: &()| format!("rename {person}"),
-            |change| {
-                let mut body = change.body(person)?;
-                body.details.name = name.into();
-                change.set_person(person, Some(body))
-            },
-        )?;
-        Ok(done.1)
+        self.one(&Edit::Rename { person, name: name.into() })
     }
 
     /// Removes a person with all faces and negatives. They are found no more, and are destroyed by
@@ -165,19 +334,7 @@ impl Gallery {
     /// # Errors
     /// See [`Gallery::update`].
     pub fn remove_person(&self, person: PersonId) -> Result<OperationId> {
-        let done = self.change(
-            |faces: &usize| format!("remove {person} with {faces} faces"),
-            |change| {
-                change.body(person)?;
-                let faces = change.faces(person)?;
-                faces.iter().try_for_each(|face| change.move_face(*face, BIN))?;
-                let negatives = change.negatives(person)?;
-                negatives.into_iter().try_for_each(|negative| change.move_negative(negative, BIN))?;
-                change.set_person(person, None)?;
-                Ok(faces.len())
-            },
-        )?;
-        Ok(done.1)
+        self.one(&Edit::RemovePerson(person))
     }
 
     /// Removes one face. Its person stays, with no face perhaps.
@@ -185,15 +342,7 @@ impl Gallery {
     /// # Errors
     /// There is no such face, or the gallery cannot be written.
     pub fn remove_face(&self, face: FaceId) -> Result<OperationId> {
-        let done = self.change(
-            |person: &PersonId| format!("remove face {face} of {person}"),
-            |change| {
-                let person = owner_of(change, face)?;
-                change.move_face(face, BIN)?;
-                Ok(person)
-            },
-        )?;
-        Ok(done.1)
+        self.one(&Edit::RemoveFace(face))
     }
 
     /// Two people are one: `from`'s faces and negatives become `into`'s, and `from` ceases. Attributes and lists are
@@ -202,34 +351,7 @@ impl Gallery {
     /// # Errors
     /// They are the same person; it was said that a face of one is not the other; and as [`Gallery::update`].
     pub fn merge(&self, into: PersonId, from: PersonId) -> Result<OperationId> {
-        if into == from {
-            let reason = format!("person {into} cannot be merged into themselves");
-            return Err(GalleryError::new(ErrorKind::Caller, reason));
-        }
-        let done = self.change(
-            |_: &()| format!("merge {from} into {into}"),
-            |change| {
-                let (mut kept, gone) = (change.body(into)?, change.body(from)?);
-                change.check_negatives(from, into)?;
-                change.check_negatives(into, from)?;
-                for face in change.faces(from)? {
-                    change.move_face(face, into)?;
-                }
-                for negative in change.negatives(from)? {
-                    change.move_negative(negative, into)?;
-                }
-                for (key, value) in gone.details.attributes {
-                    kept.details.attributes.entry(key).or_insert(value);
-                }
-                kept.details.lists.extend(gone.details.lists);
-                if kept.details.name.is_empty() {
-                    kept.details.name = gone.details.name;
-                }
-                change.set_person(into, Some(kept))?;
-                change.set_person(from, None)
-            },
-        )?;
-        Ok(done.1)
+        self.one(&Edit::Merge { into, from })
     }
 
     /// One person is two: some faces become a new person's.
@@ -249,19 +371,23 @@ impl Gallery {
             ));
         }
         let faces: BTreeSet<FaceId> = faces.iter().copied().collect();
-        self.change(
-            |new: &PersonId| format!("split {} faces from {person} as {new}", faces.len()),
-            |change| {
-                change.body(person)?;
-                let new = PersonId(change.rows.next_id(Kind::Person)?);
-                change.set_person(new, Some(PersonBody { details: details.clone(), created: now() }))?;
-                for face in &faces {
-                    check_owner(change, *face, person)?;
-                    change.move_face(*face, new)?;
+        let mut details = details.clone();
+        names::clean(&mut details, &Details::default())?;
+        self.change(|change| {
+            change.body(person)?;
+            let new = PersonId(change.rows.next_id(Kind::Person)?);
+            change.set_person(new, Some(PersonBody { details: details.clone(), created: now() }))?;
+            for face in &faces {
+                let owner = change.owner_of(*face)?;
+                if owner != person {
+                    let reason = format!("face {face} is person {owner}'s, not {person}'s");
+                    return Err(GalleryError::new(ErrorKind::Conflict, reason)
+                        .because(Cause::FaceOfAnother { face: *face, person: owner }));
                 }
-                Ok(new)
-            },
-        )
+                change.put_face(*face, new)?;
+            }
+            Ok((new, OperationKind::Split { person, new, faces: faces.len() }))
+        })
     }
 
     /// Gives a face to another person.
@@ -269,56 +395,36 @@ impl Gallery {
     /// # Errors
     /// There is no such face or person, or it was said that the face is not that person.
     pub fn move_face(&self, face: FaceId, to: PersonId) -> Result<OperationId> {
-        let done = self.change(
-            |from: &PersonId| format!("move face {face} from {from} to {to}"),
-            |change| {
-                change.body(to)?;
-                let from = owner_of(change, face)?;
-                let template = change.codec.template(change.rows, face)?.template;
-                for (negative, other) in change.codec.negatives(change.rows, to)? {
-                    if similarity(&template, &other) >= SAME {
-                        let reason =
-                            format!("it was said ({}) that face {face} is not person {to}", negative.id);
-                        return Err(GalleryError::new(ErrorKind::Conflict, reason)
-                            .hint_at(format!("take {} back first, if it was wrong", negative.id)));
-                    }
-                }
-                change.move_face(face, to)?;
-                Ok(from)
-            },
-        )?;
-        Ok(done.1)
+        self.one(&Edit::MoveFace { face, to })
     }
 
     /// "This is not that person": the face, and faces that are more like it than like any of the person's, are not
     /// taken for the person again. The face need not be enrolled; if the person has it, it is removed.
     ///
     /// # Errors
-    /// The template cannot be one of this gallery's; and as [`Gallery::update`].
+    /// The template is not of this gallery's model; and as [`Gallery::update`].
     pub fn add_negative(&self, person: PersonId, face: &NewFace) -> Result<(NegativeId, OperationId)> {
         self.check_template(&face.template)?;
-        self.change(
-            |id: &NegativeId| format!("say ({id}) that a face is not {person}"),
-            |change| {
-                change.body(person)?;
-                for (own, template) in change.codec.templates(change.rows, person)? {
-                    if similarity(&template.template, &face.template) >= SAME {
-                        change.move_face(own, BIN)?;
-                    }
+        self.change(|change| {
+            change.body(person)?;
+            let template = face.template.vector();
+            for (own, known) in change.templates(person)? {
+                if similarity(&known, template) >= SAME {
+                    change.put_face(own, TRASH)?;
                 }
-                let id = NegativeId(change.rows.next_id(Kind::Negative)?);
-                let body = FaceBody {
-                    added: now(),
-                    photo: face.photo.as_ref().map(|hash| crate::seal::hex(hash)),
-                    taken: face.taken,
-                    source: face.source.clone(),
-                    ..FaceBody::default()
-                };
-                change.codec.put_negative(change.rows, id, person, &body, &face.template)?;
-                change.steps.push(Step::Negative { id: id.0, from: BIN.0, to: person.0 });
-                Ok(id)
-            },
-        )
+            }
+            let id = NegativeId(change.rows.next_id(Kind::Negative)?);
+            let body = FaceBody {
+                added: now(),
+                photo: face.photo.as_ref().map(|hash| crate::seal::hex(hash)),
+                taken: face.taken,
+                source: face.source.clone(),
+                ..FaceBody::default()
+            };
+            change.codec.put_negative(change.rows, id, person, &body, template)?;
+            change.steps.push(Step::Negative { id: id.0, from: TRASH.0, to: person.0 });
+            Ok((id, OperationKind::AddNegative { negative: id, person }))
+        })
     }
 
     /// Says of an enrolled face that it is not its person: it is removed from them and kept as a negative.
@@ -329,7 +435,7 @@ impl Gallery {
         let known = self.face(face)?;
         let (photo, taken, source) = (known.photo, known.taken, known.source);
         let template = self.template(face)?;
-        self.add_negative(known.person, &NewFace { template, photo, taken, source, ..NewFace::default() })
+        self.add_negative(known.person, &NewFace { photo, taken, source, ..NewFace::new(template, 0.0) })
     }
 
     /// Takes back that a face is not a person.
@@ -337,30 +443,6 @@ impl Gallery {
     /// # Errors
     /// There is no such negative, or the gallery cannot be written.
     pub fn remove_negative(&self, negative: NegativeId) -> Result<OperationId> {
-        let done = self.change(
-            |person: &PersonId| format!("take back ({negative}) that a face is not {person}"),
-            |change| {
-                let known = change.codec.negative(change.rows, negative)?;
-                let (known, _) =
-                    known.ok_or_else(|| GalleryError::missing(format!("negative {negative}")))?;
-                change.move_negative(negative, BIN)?;
-                Ok(known.person)
-            },
-        )?;
-        Ok(done.1)
+        self.one(&Edit::RemoveNegative(negative))
     }
-}
-
-fn owner_of(change: &Change<'_>, face: FaceId) -> Result<PersonId> {
-    let body = change.codec.face_body(change.rows, face)?;
-    let owner = body.map(|(person, _)| person).filter(|person| *person != BIN);
-    owner.ok_or_else(|| GalleryError::missing(format!("face {face}")))
-}
-
-fn check_owner(change: &Change<'_>, face: FaceId, person: PersonId) -> Result<()> {
-    let owner = owner_of(change, face)?;
-    if owner == person {
-        return Ok(());
-    }
-    Err(GalleryError::new(ErrorKind::Conflict, format!("face {face} is person {owner}'s, not {person}'s")))
 }

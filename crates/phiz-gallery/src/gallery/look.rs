@@ -1,40 +1,48 @@
 //! Looking at people and faces.
 
+use std::collections::BTreeMap;
+
+use phiz_template::{ModelId, Template};
+
 use super::{Filter, Gallery, lock, other_model};
-use crate::error::{ErrorKind, GalleryError, Result};
-use crate::model::{Face, FaceId, Negative, Person, PersonId};
-use crate::store::{Kind, Rows, Tag};
+use crate::error::{Cause, GalleryError, Result};
+use crate::faults::Note;
+use crate::model::{Face, FaceId, Negative, Person, PersonBody, PersonId};
+use crate::store::{Kind, Row};
+
+/// People who are read together.
+const PAGE: usize = 256;
 
 /// Looking.
 impl Gallery {
     /// The identity of the model that the gallery is bound to.
     #[must_use]
-    pub fn model(&self) -> &str {
-        &self.head.model
+    pub fn model(&self) -> &ModelId {
+        &self.model
     }
 
     /// Values that a template has.
     #[must_use]
     pub fn dim(&self) -> usize {
-        self.head.dim
+        self.dim
     }
 
     /// Fails unless the gallery is bound to this model: templates of two models are never compared.
     ///
     /// # Errors
     /// It is bound to another.
-    pub fn expect_model(&self, id: &str) -> Result<()> {
-        if id == self.head.model { Ok(()) } else { Err(other_model(&self.head.model, id)) }
+    pub fn expect_model(&self, id: &ModelId) -> Result<()> {
+        if *id == self.model { Ok(()) } else { Err(other_model(&self.model, id)) }
     }
 
     /// Whether what lies on the disk is sealed.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
-        self.sealer.is_sealed()
+        self.keys().sealer.is_sealed()
     }
 
     /// What the user should know, since last asked: an index that had to be built anew, a key that others may read.
-    pub fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<Note> {
         std::mem::take(&mut lock(&self.notes))
     }
 
@@ -59,12 +67,10 @@ impl Gallery {
     /// # Errors
     /// There is none of that id, or the store cannot be read.
     pub fn person(&self, id: PersonId) -> Result<Person> {
-        self.read(|rows, codec| {
-            codec.person(rows, id)?.ok_or_else(|| GalleryError::missing(format!("person {id}")))
-        })
+        self.read(|rows, codec| codec.person(rows, id)?.ok_or_else(|| GalleryError::no_person(id)))
     }
 
-    /// All people of a name, whatever its case; by id.
+    /// All people of a name, whatever its case, its form in Unicode and the space around it; by id.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -73,25 +79,41 @@ impl Gallery {
         self.people(&filter, None, usize::MAX)
     }
 
-    /// The one person that a user means: by id (`p12`) or by a name that only one has.
+    /// The one person that a user means: by id (`p12`) or by a name that only one has. What reads like an id is one,
+    /// even if somebody is called so: an older Phiz did not refuse such names.
     ///
     /// # Errors
     /// Nobody or several people are called so.
     pub fn resolve(&self, text: &str) -> Result<Person> {
-        let mut named = self.named(text)?;
-        if let (true, Ok(id)) = (named.is_empty(), text.parse::<PersonId>()) {
+        if let Ok(id) = text.trim().to_ascii_lowercase().parse::<PersonId>() {
             return self.person(id);
         }
+        let mut named = self.named(text)?;
         match named.len() {
-            0 => Err(GalleryError::missing("person of that name")),
+            0 => Err(GalleryError::missing(Cause::NoPerson { person: None })),
             1 => Ok(named.remove(0)),
-            _ => {
-                let ids: Vec<String> = named.iter().map(|p| p.id.to_string()).collect();
-                let reason = format!("{} people have that name", ids.len());
-                Err(GalleryError::new(ErrorKind::Conflict, reason)
-                    .hint_at(format!("say which by id: {}", ids.join(", "))))
-            }
+            _ => Err(GalleryError::several(named.iter().map(|person| person.id).collect())),
         }
+    }
+
+    /// All watch lists, with how many people are on each.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn lists(&self) -> Result<BTreeMap<String, usize>> {
+        self.read(|rows, codec| {
+            let mut lists = BTreeMap::new();
+            let mut after = 0;
+            while let Some(page) = rows.next_page(Kind::Person, &mut after, PAGE)? {
+                for (id, row) in &page {
+                    let body: PersonBody = codec.open_json(Kind::Person, *id, row)?;
+                    for list in body.details.lists {
+                        *lists.entry(list).or_default() += 1;
+                    }
+                }
+            }
+            Ok(lists)
+        })
     }
 
     /// Up to `limit` people that pass a filter, by rising id, from after an id on.
@@ -100,31 +122,31 @@ impl Gallery {
     /// The store cannot be read.
     pub fn people(&self, filter: &Filter, after: Option<PersonId>, limit: usize) -> Result<Vec<Person>> {
         let after = after.map_or(0, |id| id.0);
+        // Without a filter no more are opened than are asked for.
+        let page = if filter.is_empty() { PAGE.min(limit) } else { PAGE };
         self.read(|rows, codec| {
-            let mut found = Vec::new();
-            let mut take = |id: u64| -> Result<bool> {
-                if let Some(person) = codec.person(rows, PersonId(id))?
-                    && filter.passes(&person)
-                {
-                    found.push(person);
-                }
+            let mut found: Vec<Person> = Vec::new();
+            let mut take = |page: Vec<(u64, Row)>| -> Result<bool> {
+                let people = codec.people(rows, page)?;
+                let room = limit - found.len();
+                found.extend(people.into_iter().filter(|person| filter.passes(person)).take(room));
                 Ok(found.len() < limit)
             };
             match filter.tagged(rows, &codec)? {
+                _ if limit == 0 => {}
                 Some(ids) => {
-                    for id in ids.into_iter().filter(|id| *id > after) {
-                        if !take(id)? {
+                    let ids: Vec<u64> = ids.into_iter().filter(|id| *id > after).collect();
+                    for ids in ids.chunks(page) {
+                        if !take(rows.get_many(Kind::Person, ids)?)? {
                             break;
                         }
                     }
                 }
                 None => {
                     let mut after = after;
-                    'pages: while let Some(page) = rows.next_page(Kind::Person, &mut after, 256)? {
-                        for (id, _) in &page {
-                            if !take(*id)? {
-                                break 'pages;
-                            }
+                    while let Some(page) = rows.next_page(Kind::Person, &mut after, page)? {
+                        if !take(page)? {
+                            break;
                         }
                     }
                 }
@@ -140,10 +162,9 @@ impl Gallery {
     pub fn faces(&self, person: PersonId) -> Result<Vec<Face>> {
         self.read(|rows, codec| {
             if rows.get(Kind::Person, person.0)?.is_none() {
-                return Err(GalleryError::missing(format!("person {person}")));
+                return Err(GalleryError::no_person(person));
             }
-            let ids = rows.owned(Kind::Face, person.0)?;
-            ids.into_iter().filter_map(|id| codec.face(rows, FaceId(id)).transpose()).collect()
+            codec.faces(rows, &rows.owned(Kind::Face, person.0)?)
         })
     }
 
@@ -152,18 +173,40 @@ impl Gallery {
     /// # Errors
     /// There is none of that id, or the store cannot be read.
     pub fn face(&self, id: FaceId) -> Result<Face> {
-        self.read(|rows, codec| {
-            codec.face(rows, id)?.ok_or_else(|| GalleryError::missing(format!("face {id}")))
-        })
+        self.read(|rows, codec| codec.face(rows, id)?.ok_or_else(|| GalleryError::no_face(id)))
     }
 
     /// A face's template.
     ///
     /// # Errors
     /// There is no such face, or the store cannot be read.
-    pub fn template(&self, id: FaceId) -> Result<Vec<f32>> {
-        self.face(id)?;
-        self.read(|rows, codec| Ok(codec.template(rows, id)?.template))
+    pub fn template(&self, id: FaceId) -> Result<Template> {
+        let vector = self.read(|rows, codec| {
+            codec
+                .face_body(rows, id)?
+                .filter(|(owner, _)| owner.0 != 0)
+                .ok_or_else(|| GalleryError::no_face(id))?;
+            Ok(codec.template(rows, id)?.template)
+        })?;
+        Ok(Template::new(self.model.clone(), vector)?)
+    }
+
+    /// All templates of a person, with their faces' ids: by a number of queries that does not depend on how many there
+    /// are.
+    ///
+    /// # Errors
+    /// There is no such person, or the store cannot be read.
+    pub fn templates(&self, person: PersonId) -> Result<Vec<(FaceId, Template)>> {
+        let templates = self.read(|rows, codec| {
+            if rows.get(Kind::Person, person.0)?.is_none() {
+                return Err(GalleryError::no_person(person));
+            }
+            codec.templates(rows, person)
+        })?;
+        let template = |(id, weighted): (FaceId, crate::rows::Weighted)| {
+            Ok((id, Template::new(self.model.clone(), weighted.template)?))
+        };
+        templates.into_iter().map(template).collect()
     }
 
     /// A face's aligned crop, if it is kept: the encoded picture.
@@ -171,8 +214,11 @@ impl Gallery {
     /// # Errors
     /// There is no such face, or the store cannot be read.
     pub fn crop(&self, id: FaceId) -> Result<Option<Vec<u8>>> {
-        self.face(id)?;
         self.read(|rows, codec| {
+            codec
+                .face_body(rows, id)?
+                .filter(|(owner, _)| owner.0 != 0)
+                .ok_or_else(|| GalleryError::no_face(id))?;
             let row = rows.get(Kind::Crop, id.0)?;
             row.map(|row| codec.open(Kind::Crop, id.0, &row)).transpose()
         })
@@ -183,18 +229,11 @@ impl Gallery {
     /// # Errors
     /// There is no such person, or the store cannot be read.
     pub fn negatives(&self, person: PersonId) -> Result<Vec<Negative>> {
-        self.person(person)?;
-        self.read(|rows, codec| Ok(codec.negatives(rows, person)?.into_iter().map(|(n, _)| n).collect()))
+        self.read(|rows, codec| {
+            if rows.get(Kind::Person, person.0)?.is_none() {
+                return Err(GalleryError::no_person(person));
+            }
+            Ok(codec.negatives(rows, person)?.into_iter().map(|(negative, _)| negative).collect())
+        })
     }
-}
-
-/// Ids that carry all of some tags.
-pub(crate) fn with_all(rows: &dyn Rows, tags: &[Tag]) -> Result<Option<Vec<u64>>> {
-    let Some((first, rest)) = tags.split_first() else { return Ok(None) };
-    let mut ids = rows.tagged(Kind::Person, first)?;
-    for tag in rest {
-        let others = rows.tagged(Kind::Person, tag)?;
-        ids.retain(|id| others.binary_search(id).is_ok());
-    }
-    Ok(Some(ids))
 }

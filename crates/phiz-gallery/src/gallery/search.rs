@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use phiz_template::Thresholds;
+use phiz_template::{Template, Thresholds};
 use serde::Serialize;
 
-use super::{Gallery, with_all};
+use super::Gallery;
 use crate::calibrate::Calibration;
-use crate::error::{GalleryError, Result};
-use crate::index::{Choice, Index, Probe};
-use crate::model::{Person, PersonId};
+use crate::error::{Cause, ErrorKind, GalleryError, Result};
+use crate::index::{Choice, Hit, Index, Probe};
+use crate::model::{FaceId, Negative, Person, PersonId};
+use crate::names;
 use crate::rates::{self, Candidate, Decision, Rate, decide};
-use crate::rows::{Codec, combine, similarity};
+use crate::rows::{Codec, Weighted, combine, similarity};
 use crate::store::{Kind, Rows, Tag};
 
 /// Which people. Everything that is set must hold.
@@ -37,32 +38,60 @@ impl Filter {
     }
 
     pub(crate) fn passes(&self, person: &Person) -> bool {
-        let (own, details) = (person.details.name.trim().to_lowercase(), &person.details);
-        self.name.as_ref().is_none_or(|name| own == name.trim().to_lowercase())
-            && self.text.as_ref().is_none_or(|text| own.contains(&text.to_lowercase()))
-            && self.attributes.iter().all(|(key, value)| details.attributes.get(key) == Some(value))
-            && self.lists.iter().all(|list| details.lists.contains(list))
+        let details = &person.details;
+        let named = || names::folded(&details.name);
+        let attribute = |(key, value): (&String, &String)| {
+            details.attributes.iter().any(|(k, v)| names::same(k, key) && names::same(v, value))
+        };
+        self.name.as_ref().is_none_or(|name| named() == names::folded(name))
+            && self.text.as_ref().is_none_or(|text| named().contains(&names::folded(text)))
+            && self.attributes.iter().all(attribute)
+            && self.lists.iter().all(|list| details.lists.iter().any(|own| names::same(own, list)))
             && self.people.as_ref().is_none_or(|people| people.contains(&person.id))
     }
 
-    /// Ids that may pass, found without opening all rows; none if there is nothing to find them by.
+    /// Ids that may pass, rising, found without opening all rows; none if there is nothing to find them by.
     pub(crate) fn tagged(&self, rows: &dyn Rows, codec: &Codec<'_>) -> Result<Option<Vec<u64>>> {
-        let mut tags: Vec<Tag> = self.name.iter().map(|name| codec.name_tag(name)).collect();
-        tags.extend(self.attributes.iter().map(|(key, value)| codec.attribute_tag(key, value)));
-        tags.extend(self.lists.iter().map(|list| codec.list_tag(list)));
-        let mut ids = with_all(rows, &tags)?;
-        if let Some(people) = &self.people {
-            match &mut ids {
-                Some(ids) => ids.retain(|id| people.contains(&PersonId(*id))),
-                None => ids = Some(people.iter().map(|id| id.0).collect()),
-            }
+        let mut tags: Vec<Vec<Tag>> = self.name.iter().map(|name| codec.name_tags(name)).collect();
+        tags.extend(self.attributes.iter().map(|(key, value)| codec.attribute_tags(key, value)));
+        tags.extend(self.lists.iter().map(|list| codec.list_tags(list)));
+        let mut ids: Option<BTreeSet<u64>> =
+            self.people.as_ref().map(|all| all.iter().map(|p| p.0).collect());
+        for spellings in tags {
+            let found = with_any(rows, &spellings)?;
+            ids = Some(match ids {
+                Some(ids) => ids.intersection(&found).copied().collect(),
+                None => found,
+            });
         }
-        Ok(ids)
+        Ok(ids.map(|ids| ids.into_iter().collect()))
     }
 
-    fn is_empty(&self) -> bool {
+    /// Fails if a watch list is asked for that nobody is on: most likely its name is misspelt, and to find nobody would
+    /// be no answer.
+    fn check_lists(&self, rows: &dyn Rows, codec: &Codec<'_>) -> Result<()> {
+        for list in &self.lists {
+            if with_any(rows, &codec.list_tags(list))?.is_empty() {
+                return Err(GalleryError::new(ErrorKind::NotFound, "nobody is on that watch list")
+                    .with_hint("check how the list is spelt, or put somebody on it")
+                    .because(Cause::NobodyOnList));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
         *self == Filter::default()
     }
+}
+
+/// Ids of people who carry one of some tags.
+fn with_any(rows: &dyn Rows, tags: &[Tag]) -> Result<BTreeSet<u64>> {
+    let mut found = BTreeSet::new();
+    for tag in tags {
+        found.extend(rows.tagged(Kind::Person, tag)?);
+    }
+    Ok(found)
 }
 
 /// How to search.
@@ -107,8 +136,10 @@ pub struct Identified {
 pub struct Verified {
     /// Is it that person, within the rate that was asked for?
     pub accepted: bool,
-    /// Whom the face was compared with.
+    /// Who the face was compared with.
     pub person: PersonId,
+    /// What they were called when it was compared; empty if nobody knows.
+    pub name: String,
     /// Cosine between the face and the person's faces, combined.
     pub similarity: f32,
     /// The false match rate that the similarity stands for.
@@ -120,28 +151,53 @@ pub struct Verified {
 }
 
 /// How like a person a face is.
-pub(crate) struct Likeness {
+pub(crate) struct Compared {
     pub(crate) similarity: f32,
     pub(crate) denied: bool,
 }
 
-/// Compares a face with all that is known of a person; none if the person has no faces.
+/// All that is known of some people.
+struct Known {
+    names: BTreeMap<u64, String>,
+    templates: BTreeMap<u64, Vec<(FaceId, Weighted)>>,
+    negatives: BTreeMap<u64, Vec<(Negative, Vec<f32>)>>,
+}
+
+impl Known {
+    /// By at most five queries, however many people and faces there are.
+    fn of(rows: &dyn Rows, codec: Codec<'_>, people: &[u64]) -> Result<Known> {
+        let names = codec.names(rows, people)?;
+        let templates = codec.templates_of(rows, people)?;
+        Ok(Known { names, templates, negatives: codec.negatives_of(rows, people)? })
+    }
+
+    fn compare(&self, face: &[f32], person: PersonId) -> Option<Compared> {
+        let templates = self.templates.get(&person.0)?;
+        let combined = combine(templates.iter().map(|(_, t)| t))?;
+        let own = similarity(face, &combined);
+        let best = templates.iter().map(|(_, t)| similarity(face, &t.template)).fold(own, f32::max);
+        let mut negatives = self.negatives.get(&person.0).into_iter().flatten();
+        let denied = negatives.any(|(_, template)| similarity(face, template) >= best);
+        Some(Compared { similarity: own, denied })
+    }
+
+    fn name(&self, person: PersonId) -> String {
+        self.names.get(&person.0).cloned().unwrap_or_default()
+    }
+}
+
+/// Compares a face with all that is known of a person; none if the person has no faces. Says what they are called, too.
 ///
 /// A face is denied if it is at least as similar to one of the person's negatives as to any of their faces: the
 /// negative is then the better explanation.
-pub(crate) fn liken(
+pub(crate) fn compare(
     rows: &dyn Rows,
     codec: Codec<'_>,
     face: &[f32],
     person: PersonId,
-) -> Result<Option<Likeness>> {
-    let templates = codec.templates(rows, person)?;
-    let Some(combined) = combine(templates.iter().map(|(_, t)| t)) else { return Ok(None) };
-    let own = similarity(face, &combined);
-    let best = templates.iter().map(|(_, t)| similarity(face, &t.template)).fold(own, f32::max);
-    let negatives = codec.negatives(rows, person)?;
-    let denied = negatives.iter().any(|(_, template)| similarity(face, template) >= best);
-    Ok(Some(Likeness { similarity: own, denied }))
+) -> Result<Option<(Compared, String)>> {
+    let known = Known::of(rows, codec, &[person.0])?;
+    Ok(known.compare(face, person).map(|compared| (compared, known.name(person))))
 }
 
 /// Candidates looked at first; more are fetched if rounding to 4 bits could have hidden one.
@@ -214,9 +270,9 @@ impl Gallery {
     ///
     /// ```
     /// # use phiz_gallery::*;
-    /// # fn who(gallery: &Gallery, template: &[f32]) -> Result<()> {
+    /// # fn who(gallery: &Gallery, template: &Template) -> Result<()> {
     /// match gallery.identify(template, &Search { rate: Rate::Fpir(0.001), ..Search::default() })?.decision {
-    ///     Decision::Match(c) => println!("{} ({:.0e})", gallery.person(c.person)?.details.name, c.fpir),
+    ///     Decision::Match(c) => println!("{} ({:.0e})", c.name, c.fpir),
     ///     Decision::Ambiguous { candidates } => println!("one of {}", candidates.len()),
     ///     Decision::Unknown { .. } => println!("unknown"),
     /// }
@@ -224,9 +280,10 @@ impl Gallery {
     /// ```
     ///
     /// # Errors
-    /// The template cannot be one of this gallery's, the rate is none, the gallery cannot be read or is damaged.
-    pub fn identify(&self, template: &[f32], search: &Search) -> Result<Identified> {
-        let mut found = self.identify_all(&[template], search)?;
+    /// The template is not of this gallery's model, the rate is none, nobody is on the watch list that is searched
+    /// ([`Cause::NobodyOnList`]), or the gallery cannot be read or is damaged.
+    pub fn identify(&self, template: &Template, search: &Search) -> Result<Identified> {
+        let mut found = self.identify_all(std::slice::from_ref(template), search)?;
         found.pop().ok_or_else(|| GalleryError::damaged("the answer"))
     }
 
@@ -234,34 +291,34 @@ impl Gallery {
     ///
     /// # Errors
     /// See [`Gallery::identify`].
-    pub fn identify_all(&self, templates: &[&[f32]], search: &Search) -> Result<Vec<Identified>> {
+    pub fn identify_all(&self, templates: &[Template], search: &Search) -> Result<Vec<Identified>> {
         templates.iter().try_for_each(|template| self.check_template(template))?;
         search.rate.fmr(1.0)?;
         let guard = self.index()?;
         let Some(index) = guard.as_ref() else { return Err(GalleryError::damaged("the index")) };
         let (choice, people) = self.choose(index, &search.among)?;
-        let probes: Vec<Probe> = templates.iter().map(|template| index.probe(template)).collect();
+        let probes: Vec<Probe> = templates.iter().map(|template| index.probe(template.vector())).collect();
         let rough = index.search(&probes, FIRST.max(search.most * 2), choice.as_ref());
         let thresholds = self.thresholds();
         let fmr = search.rate.fmr(self.comparisons(people))?;
-        let looks = templates.iter().zip(&probes).zip(rough);
-        looks
-            .map(|((template, probe), mut hits)| {
-                // Whoever is less similar than this can neither be the first nor make the first ambiguous.
-                let floor = thresholds.similarity_at((fmr * search.margin.max(1.0)).min(1.0)) as f32;
-                loop {
-                    let room = hits.len();
-                    let seen = self.rank(template, &hits, search, floor)?;
-                    if seen.complete || room >= people {
-                        return Ok(self.conclude(seen, search, people, fmr, &thresholds));
+        // Whoever is less similar than this can neither be the first nor make the first ambiguous.
+        let floor = thresholds.similarity_at((fmr * search.margin.max(1.0)).min(1.0)) as f32;
+        self.read(|rows, codec| {
+            let looks = templates.iter().zip(&probes).zip(&rough);
+            looks
+                .map(|((template, probe), hits)| {
+                    let mut seen = rank(rows, codec, template.vector(), hits, search, floor)?;
+                    let mut room = hits.len();
+                    while !seen.complete && room < people {
+                        room *= 8;
+                        let one = std::slice::from_ref(probe);
+                        let hits = index.search(one, room, choice.as_ref()).pop().unwrap_or_default();
+                        seen = rank(rows, codec, template.vector(), &hits, search, floor)?;
                     }
-                    hits = index
-                        .search(std::slice::from_ref(probe), room * 8, choice.as_ref())
-                        .pop()
-                        .unwrap_or_default();
-                }
-            })
-            .collect()
+                    Ok(self.conclude(seen, search, people, fmr, &thresholds))
+                })
+                .collect()
+        })
     }
 
     /// The rows that a filter lets through, and how many.
@@ -272,58 +329,23 @@ impl Gallery {
         let wanted = match filter {
             // Tags are found by keyed hashes; that the people behind them carry what they stand for is checked.
             Filter { text: None, .. } => self.read(|rows, codec| {
+                filter.check_lists(rows, &codec)?;
                 let ids = filter.tagged(rows, &codec)?.unwrap_or_default();
                 let mut wanted = Vec::with_capacity(ids.len());
-                for id in ids {
-                    if codec.person(rows, PersonId(id))?.is_some_and(|person| filter.passes(&person)) {
-                        wanted.push(id);
-                    }
+                for ids in ids.chunks(1000) {
+                    let people = codec.people(rows, rows.get_many(Kind::Person, ids)?)?;
+                    wanted.extend(people.iter().filter(|person| filter.passes(person)).map(|p| p.id.0));
                 }
                 Ok(wanted)
             })?,
-            _ => self.people(filter, None, usize::MAX)?.into_iter().map(|person| person.id.0).collect(),
+            _ => {
+                self.read(|rows, codec| filter.check_lists(rows, &codec))?;
+                self.people(filter, None, usize::MAX)?.into_iter().map(|person| person.id.0).collect()
+            }
         };
         let choice = index.choose(wanted.iter().copied());
         let people = choice.len();
         Ok((Some(choice), people))
-    }
-
-    /// Measures hits exactly, in their order, until none that follows could matter.
-    fn rank(
-        &self,
-        template: &[f32],
-        hits: &[crate::index::Hit],
-        search: &Search,
-        floor: f32,
-    ) -> Result<Ranked> {
-        self.read(|rows, codec| {
-            let mut ranked = Ranked { exact: Vec::new(), denied: Vec::new(), complete: false };
-            for hit in hits {
-                // Those who follow are no more similar than this. Who is similar enough, and who is first, must be
-                // certain; the rest of the list is filled with who comes next.
-                let at_most = hit.at_most;
-                let certain = if at_most < floor { 1 } else { search.most.max(2) };
-                if ranked.exact.len() >= search.most
-                    && ranked.exact.get(certain - 1).is_some_and(|(s, _)| *s >= at_most)
-                {
-                    ranked.complete = true;
-                    break;
-                }
-                let person = PersonId(hit.id);
-                match liken(rows, codec, template, person)? {
-                    Some(likeness) if likeness.denied && likeness.similarity >= floor => {
-                        ranked.denied.push(person);
-                    }
-                    Some(likeness) if likeness.denied => {}
-                    Some(likeness) => {
-                        let at = ranked.exact.partition_point(|(s, _)| *s >= likeness.similarity);
-                        ranked.exact.insert(at, (likeness.similarity, person));
-                    }
-                    None => {}
-                }
-            }
-            Ok(ranked)
-        })
     }
 
     fn conclude(
@@ -335,9 +357,9 @@ impl Gallery {
         thresholds: &Thresholds,
     ) -> Identified {
         let comparisons = self.comparisons(people);
-        let candidate = |(similarity, person): (f32, PersonId)| {
+        let candidate = |(similarity, person, name): (f32, PersonId, String)| {
             let fmr = thresholds.fmr_at(f64::from(similarity));
-            Candidate { person, similarity, fmr, fpir: rates::fpir(fmr, comparisons) }
+            Candidate { person, name, similarity, fmr, fpir: rates::fpir(fmr, comparisons) }
         };
         let mut candidates: Vec<Candidate> = ranked.exact.into_iter().map(candidate).collect();
         let decision = decide(&candidates, fmr, search.margin);
@@ -350,27 +372,65 @@ impl Gallery {
     ///
     /// # Errors
     /// There is no such person or they have no face, and as [`Gallery::identify`].
-    pub fn verify(&self, template: &[f32], person: PersonId, rate: Rate) -> Result<Verified> {
+    pub fn verify(&self, template: &Template, person: PersonId, rate: Rate) -> Result<Verified> {
         self.check_template(template)?;
         let fmr = rate.fmr(1.0)?;
-        let likeness = self.read(|rows, codec| {
-            if rows.get(Kind::Person, person.0)?.is_none() {
-                return Err(GalleryError::missing(format!("person {person}")));
+        let (compared, name) = self.read(|rows, codec| {
+            let known = Known::of(rows, codec, &[person.0])?;
+            if !known.names.contains_key(&person.0) {
+                return Err(GalleryError::no_person(person));
             }
-            let likeness = liken(rows, codec, template, person)?;
-            likeness.ok_or_else(|| GalleryError::missing(format!("face of person {person}")))
+            let compared = known.compare(template.vector(), person);
+            let none = || GalleryError::missing(Cause::NoFaceOfPerson { person });
+            Ok((compared.ok_or_else(none)?, known.name(person)))
         })?;
         let thresholds = self.thresholds();
-        let found = thresholds.fmr_at(f64::from(likeness.similarity));
+        let found = thresholds.fmr_at(f64::from(compared.similarity));
         Ok(Verified {
-            accepted: found <= fmr && !likeness.denied,
+            accepted: found <= fmr && !compared.denied,
             person,
-            similarity: likeness.similarity,
+            name,
+            similarity: compared.similarity,
             fmr: found,
             threshold: thresholds.similarity_at(fmr),
-            denied: likeness.denied,
+            denied: compared.denied,
         })
     }
+}
+
+/// Measures hits exactly, in their order, until none that follows could matter.
+fn rank(
+    rows: &dyn Rows,
+    codec: Codec<'_>,
+    template: &[f32],
+    hits: &[Hit],
+    search: &Search,
+    floor: f32,
+) -> Result<Ranked> {
+    let mut ranked = Ranked { exact: Vec::new(), denied: Vec::new(), complete: false };
+    // Mostly the first few decide; if not, twice as many are read the next time.
+    let (mut rest, mut together) = (hits, search.most.max(2) + 2);
+    while !rest.is_empty() && !ranked.settles(&rest[0], search, floor) {
+        let (now, later) = rest.split_at(together.min(rest.len()));
+        let ids: Vec<u64> = now.iter().map(|hit| hit.id).collect();
+        let known = Known::of(rows, codec, &ids)?;
+        for hit in now {
+            if ranked.settles(hit, search, floor) {
+                break;
+            }
+            let person = PersonId(hit.id);
+            match known.compare(template, person) {
+                Some(compared) if compared.denied && compared.similarity >= floor => {
+                    ranked.denied.push(person);
+                }
+                Some(compared) if compared.denied => {}
+                Some(compared) => ranked.add(compared.similarity, person, known.name(person)),
+                None => {}
+            }
+        }
+        (rest, together) = (later, together * 2);
+    }
+    Ok(ranked)
 }
 
 /// How one face compares with everybody but its own person.
@@ -382,9 +442,25 @@ pub(crate) struct Against {
 }
 
 struct Ranked {
-    /// By falling similarity.
-    exact: Vec<(f32, PersonId)>,
+    /// By falling similarity, with what they are called.
+    exact: Vec<(f32, PersonId, String)>,
     denied: Vec<PersonId>,
     /// Nobody who was not looked at could be among those who matter.
     complete: bool,
+}
+
+impl Ranked {
+    fn add(&mut self, similarity: f32, person: PersonId, name: String) {
+        let at = self.exact.partition_point(|(s, ..)| *s >= similarity);
+        self.exact.insert(at, (similarity, person, name));
+    }
+
+    /// Whether neither this hit nor those behind it, who are no more similar, could change anything. Who is similar
+    /// enough, and who is first, must be certain; the rest of the list is filled with who comes next.
+    fn settles(&mut self, hit: &Hit, search: &Search, floor: f32) -> bool {
+        let certain = if hit.at_most < floor { 1 } else { search.most.max(2) };
+        self.complete |= self.exact.len() >= search.most
+            && self.exact.get(certain - 1).is_some_and(|(s, ..)| *s >= hit.at_most);
+        self.complete
+    }
 }

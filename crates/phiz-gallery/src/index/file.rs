@@ -25,6 +25,7 @@ use std::path::Path;
 
 use super::{Base, Fit, Index};
 use crate::error::{GalleryError, Result};
+use crate::faults::IndexFault;
 use crate::scan::{self, GROUP, LANES, block_bytes};
 use crate::seal::Sealer;
 use crate::store::Mark;
@@ -43,7 +44,7 @@ pub(crate) enum Loaded {
     /// There is no file.
     Absent,
     /// There is one that cannot be used, and why.
-    Unusable(&'static str),
+    Unusable(IndexFault),
 }
 
 fn header(index: &Index, rows: usize, gallery: &[u8; 16], sealed: bool) -> [u8; HEADER] {
@@ -67,8 +68,8 @@ fn bound_to(header: &[u8; HEADER], chunk: usize) -> Vec<u8> {
     [&header[..], &(chunk as u64).to_le_bytes()].concat()
 }
 
-/// Writes the index, and makes what was written its base.
-pub(crate) fn save(index: &mut Index, path: &Path, gallery: &[u8; 16], sealer: &Sealer) -> Result<()> {
+/// Writes the index; gives back the same index with what was written as its base.
+pub(crate) fn save(index: &Index, path: &Path, gallery: &[u8; 16], sealer: &Sealer) -> Result<Index> {
     let (codes, ids, fits) = index.packed();
     let mut other = Vec::with_capacity(ids.len() * BESIDE);
     other.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
@@ -114,25 +115,24 @@ pub(crate) fn save(index: &mut Index, path: &Path, gallery: &[u8; 16], sealer: &
         let _ = std::fs::remove_file(temporary);
     }
     written?;
-    *index = Index::with_base(index.dim, Base::Owned(codes), ids, fits, index.mark);
-    Ok(())
+    Ok(Index::with_base(index.dim, Base::Owned(codes), ids, fits, index.mark))
 }
 
 /// Loads an index of a gallery; whether it is up to date its caller must see.
 pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer) -> Loaded {
     let Ok(file) = File::open(path) else { return Loaded::Absent };
-    let Ok(map) = scan::map(&file) else { return Loaded::Unusable("cannot be mapped") };
+    let Ok(map) = scan::map(&file) else { return Loaded::Unusable(IndexFault::NotMapped) };
     if map.len() < START || map[..8] != MAGIC {
-        return Loaded::Unusable("is of another format");
+        return Loaded::Unusable(IndexFault::OtherFormat);
     }
     let header: [u8; HEADER] = number(&map, 0);
     let check = u32::from_le_bytes(number(&header, 60)) as usize;
     let genuine = check <= START - HEADER && sealer.open(&header, &map[HEADER..HEADER + check]).is_some();
     if !genuine || header[28] != u8::from(sealer.is_sealed()) {
-        return Loaded::Unusable("has a damaged header, or another key");
+        return Loaded::Unusable(IndexFault::OtherKey);
     }
     if header[8..24] != *gallery || u32::from_le_bytes(number(&header, 24)) as usize != dim {
-        return Loaded::Unusable("belongs to another gallery");
+        return Loaded::Unusable(IndexFault::OtherGallery);
     }
     let rows = u64::from_le_bytes(number(&header, 32)) as usize;
     let mark = Mark {
@@ -141,26 +141,26 @@ pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer)
     };
     // Without a key anybody can write a header: the products below must not overflow.
     if rows > map.len() / BESIDE {
-        return Loaded::Unusable("is cut short");
+        return Loaded::Unusable(IndexFault::CutShort);
     }
     let codes = rows.div_ceil(LANES) * block_bytes(dim.next_multiple_of(GROUP));
     let parts = [codes, rows * BESIDE];
     let (base, other) = if sealer.is_sealed() {
         match open_chunks(&map[START..], &header, parts, sealer) {
             Some([codes, other]) => (Base::Owned(codes), other),
-            None => return Loaded::Unusable("is damaged"),
+            None => return Loaded::Unusable(IndexFault::Damaged),
         }
     } else {
         let sums = parts.iter().map(|part| part.div_ceil(CHUNK)).sum::<usize>() * 4;
         if map.len() != START + codes + rows * BESIDE + sums {
-            return Loaded::Unusable("is cut short");
+            return Loaded::Unusable(IndexFault::CutShort);
         }
         let (data, sums) = map[START..].split_at(codes + rows * BESIDE);
         let (packed, other) = data.split_at(codes);
         let chunks: Vec<&[u8]> = packed.chunks(CHUNK).chain(other.chunks(CHUNK)).collect();
         let right = |(chunk, sum): (&&[u8], &[u8; 4])| crc32fast::hash(chunk).to_le_bytes() == *sum;
         if !chunks.iter().zip(sums.as_chunks::<4>().0).all(right) {
-            return Loaded::Unusable("is damaged");
+            return Loaded::Unusable(IndexFault::Damaged);
         }
         let other = other.to_vec();
         (Base::Mapped { map, start: START, end: START + codes }, other)
@@ -173,7 +173,7 @@ pub(crate) fn load(path: &Path, dim: usize, gallery: &[u8; 16], sealer: &Sealer)
     };
     let fits = fits.as_chunks::<8>().0.iter().map(fit).collect();
     if !ids.is_sorted_by(|a, b| a < b) {
-        return Loaded::Unusable("is damaged");
+        return Loaded::Unusable(IndexFault::Damaged);
     }
     Loaded::Index(Box::new(Index::with_base(dim, base, ids, fits, mark)))
 }
@@ -245,7 +245,7 @@ mod tests {
             }
             index.mark = Mark { version: 9, stamp: 1234 };
             index.set(7, None);
-            save(&mut index, &path, &gallery, &sealer).unwrap();
+            let index = save(&index, &path, &gallery, &sealer).unwrap();
             let Loaded::Index(again) = load(&path, 20, &gallery, &sealer) else { panic!("cannot be loaded") };
             assert_eq!((again.mark, again.len(), again.pending()), (index.mark, 49, 0));
             let probe = again.probe(&people[20]);

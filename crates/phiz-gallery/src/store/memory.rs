@@ -1,11 +1,11 @@
 //! A store in memory: the plainest thing that keeps the trait's promises.
 //!
 //! It is the model that the others are held to by tests, and serves galleries that need not last. Each write copies
-//! everything first, so that taking back is trivially right: fine for thousands of faces, not for millions.
+//! the list of rows first, so that taking back is trivially right, and readers keep the state that they began with:
+//! fine for thousands of faces, not for millions.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::{Kind, Mark, Read, Row, Rows, RowsMut, Store, Tag, Write};
 use crate::error::Result;
@@ -13,12 +13,18 @@ use crate::error::Result;
 /// A store in memory. Clones share one content.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: RwLock<Arc<State>>,
+    writer: Mutex<()>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    rows: BTreeMap<(Kind, u64), Row>,
+    rows: BTreeMap<(Kind, u64), Arc<Row>>,
     meta: BTreeMap<String, Vec<u8>>,
     counters: BTreeMap<Kind, u64>,
     log: Vec<(Mark, u64)>,
@@ -37,7 +43,8 @@ impl State {
     }
 
     fn ids(&self, kind: Kind, wanted: impl Fn(&Row) -> bool) -> Vec<u64> {
-        self.rows.iter().filter(|((k, _), row)| *k == kind && wanted(row)).map(|((_, id), _)| *id).collect()
+        let rows = self.rows.range((kind, 0)..=(kind, u64::MAX));
+        rows.filter(|(_, row)| wanted(row)).map(|((_, id), _)| *id).collect()
     }
 }
 
@@ -49,7 +56,7 @@ impl Rows for State {
         Ok(self.meta.get(name).cloned())
     }
     fn get(&self, kind: Kind, id: u64) -> Result<Option<Row>> {
-        Ok(self.rows.get(&(kind, id)).cloned())
+        Ok(self.rows.get(&(kind, id)).map(|row| Row::clone(row)))
     }
     fn owned(&self, kind: Kind, owner: u64) -> Result<Vec<u64>> {
         Ok(self.ids(kind, |row| row.owner == owner))
@@ -59,7 +66,7 @@ impl Rows for State {
     }
     fn page(&self, kind: Kind, after: u64, limit: usize) -> Result<Vec<(u64, Row)>> {
         let rows = self.rows.range((kind, after.saturating_add(1))..=(kind, u64::MAX));
-        Ok(rows.take(limit).map(|((_, id), row)| (*id, row.clone())).collect())
+        Ok(rows.take(limit).map(|((_, id), row)| (*id, Row::clone(row))).collect())
     }
     fn count(&self, kind: Kind) -> Result<u64> {
         Ok(self.ids(kind, |_| true).len() as u64)
@@ -98,8 +105,8 @@ impl RowsMut for State {
     }
     fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()> {
         self.written = true;
-        let old = self.rows.insert((kind, id), row.clone());
-        self.touch(kind, id, old.as_ref());
+        let old = self.rows.insert((kind, id), Arc::new(row.clone()));
+        self.touch(kind, id, old.as_deref());
         self.touch(kind, id, Some(row));
         Ok(())
     }
@@ -107,7 +114,7 @@ impl RowsMut for State {
         let old = self.rows.remove(&(kind, id));
         self.written |= old.is_some();
         if old.is_some() {
-            self.touch(kind, id, old.as_ref());
+            self.touch(kind, id, old.as_deref());
         }
         Ok(old.is_some())
     }
@@ -119,14 +126,19 @@ impl RowsMut for State {
     }
 }
 
-impl Store for MemoryStore {
-    fn read(&mut self, work: Read<'_>) -> Result<()> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&*state)
+impl MemoryStore {
+    fn state(&self) -> Arc<State> {
+        self.shared.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    fn write(&mut self, work: Write<'_>) -> Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = state.clone();
+}
+
+impl Store for MemoryStore {
+    fn read(&self, work: Read<'_>) -> Result<()> {
+        work(&*self.state())
+    }
+    fn write(&self, work: Write<'_>) -> Result<()> {
+        let _turn = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = State::clone(&self.state());
         work(&mut next)?;
         if next.written {
             let mut stamp = [0; 8];
@@ -137,17 +149,8 @@ impl Store for MemoryStore {
             let touched = std::mem::take(&mut next.touched);
             next.log.extend(touched.into_iter().map(|id| (mark, id)));
             next.written = false;
-            *state = next;
+            *self.shared.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         }
         Ok(())
-    }
-    fn compact(&mut self) -> Result<()> {
-        Ok(())
-    }
-    fn faults(&mut self) -> Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-    fn files(&self) -> Vec<PathBuf> {
-        Vec::new()
     }
 }

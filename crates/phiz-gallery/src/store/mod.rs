@@ -1,4 +1,5 @@
 //! Where rows live: one small trait, so that another database can take SQLite's place without touching a caller.
+//! Another crate can implement it with public items only, and hold itself to it by [`contract::check`].
 //!
 //! A store knows nothing of faces. It keeps *rows*: a kind, an id, an owner, tags to find it by, and a body that is
 //! sealed before it gets here. Everything that a gallery means (people, merging, undo) is written once above this
@@ -6,17 +7,22 @@
 //!
 //! - **Transactions.** [`Store::write`] is all or nothing, durable when it returns, and isolated: its closure may be
 //!   run again from the start, and sees nothing of writers beside it. [`Store::read`] sees one state throughout.
+//! - **Many threads.** Readers wait neither for each other nor for a writer; writers take turns.
 //! - **A log of changes.** [`Rows::changed_since`] lists the people who were touched since a [`Mark`], so that the
 //!   index follows its store, whoever wrote. A store that cannot say (its log was cut, it was restored from a copy)
 //!   says so, and the index is rebuilt.
 //! - **Ids** that are never given twice, not even after a deletion.
 
+pub mod contract;
 mod memory;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
 use crate::error::Result;
@@ -27,7 +33,7 @@ use crate::error::Result;
 pub enum Kind {
     /// A person: name, attributes, lists.
     Person = 1,
-    /// A face; its owner is a person, or 0 while it waits in the bin to be restored or purged.
+    /// A face; its owner is a person, or 0 while it waits in the trash to be restored or purged.
     Face = 2,
     /// A face's template, under the face's id.
     Template = 3,
@@ -86,11 +92,33 @@ pub trait Rows {
     /// # Errors
     /// See [`Rows::mark`].
     fn get(&self, kind: Kind, id: u64) -> Result<Option<Row>>;
+    /// The rows of some ids, by rising id; ids that have no row are left out. One query, whatever the number of ids.
+    ///
+    /// The default asks for each row on its own: replace it wherever a query costs a journey.
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn get_many(&self, kind: Kind, ids: &[u64]) -> Result<Vec<(u64, Row)>> {
+        let ids: BTreeSet<u64> = ids.iter().copied().collect();
+        ids.into_iter().filter_map(|id| Some(self.get(kind, id).transpose()?.map(|row| (id, row)))).collect()
+    }
     /// Ids of the rows that belong to an owner, rising; for faces and negatives.
     ///
     /// # Errors
     /// See [`Rows::mark`].
     fn owned(&self, kind: Kind, owner: u64) -> Result<Vec<u64>>;
+    /// Owner and id of all rows that belong to some owners, by rising owner, then id; for faces and negatives. One
+    /// query, whatever the number of owners. The default asks for each owner, see [`Rows::get_many`].
+    ///
+    /// # Errors
+    /// See [`Rows::mark`].
+    fn owned_many(&self, kind: Kind, owners: &[u64]) -> Result<Vec<(u64, u64)>> {
+        let mut pairs = Vec::new();
+        for owner in owners.iter().copied().collect::<BTreeSet<u64>>() {
+            pairs.extend(self.owned(kind, owner)?.into_iter().map(|id| (owner, id)));
+        }
+        Ok(pairs)
+    }
     /// Ids of the rows that carry a tag, rising.
     ///
     /// # Errors
@@ -160,27 +188,35 @@ pub type Read<'a> = &'a mut dyn FnMut(&dyn Rows) -> Result<()>;
 pub type Write<'a> = &'a mut dyn FnMut(&mut dyn RowsMut) -> Result<()>;
 
 /// A store, see the module's text for what it owes.
-pub trait Store: Send {
+pub trait Store: Send + Sync {
     /// Reads one state.
     ///
     /// # Errors
     /// The work's own, or the store cannot be read.
-    fn read(&mut self, work: Read<'_>) -> Result<()>;
+    fn read(&self, work: Read<'_>) -> Result<()>;
     /// Writes all or, if the work fails, nothing.
     ///
     /// # Errors
     /// The work's own, or the store cannot be written.
-    fn write(&mut self, work: Write<'_>) -> Result<()>;
+    fn write(&self, work: Write<'_>) -> Result<()>;
+    /// What the store needs done to it from time to time; none if it looks after itself.
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        None
+    }
+}
+
+/// What a store that lives in files needs done to it.
+pub trait Maintenance {
     /// Gives back unused space and overwrites what deleted rows have left.
     ///
     /// # Errors
-    /// The store cannot be written, or another process reads from it.
-    fn compact(&mut self) -> Result<()>;
-    /// What the store finds wrong with itself; nothing if all is well.
+    /// The store cannot be written, or somebody reads from it for too long.
+    fn compact(&self) -> Result<()>;
+    /// What the store finds wrong with itself, in words; nothing if all is well.
     ///
     /// # Errors
     /// The store cannot be read at all.
-    fn faults(&mut self) -> Result<Vec<String>>;
+    fn faults(&self) -> Result<Vec<String>>;
     /// The files that it consists of at this moment.
     fn files(&self) -> Vec<PathBuf>;
 }

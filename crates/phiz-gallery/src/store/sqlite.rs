@@ -2,15 +2,19 @@
 //!
 //! Write-ahead log with `synchronous=FULL`: a write is on the disk before it is acknowledged, and readers do not wait
 //! for a writer. `secure_delete` overwrites what is deleted. Several processes may use one file; writers take turns.
+//!
+//! Within a process one connection writes. Each reading transaction takes a connection from a pool, or opens one more:
+//! there are as many as ever read at once.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use super::{Kind, Mark, Read, Row, Rows, RowsMut, Store, Tag, Write};
+use super::{Kind, Maintenance, Mark, Read, Row, Rows, RowsMut, Store, Tag, Write};
 use crate::error::{ErrorKind, GalleryError, Result};
 
 /// "Phiz", so that other programs tell our files from other databases.
@@ -51,14 +55,24 @@ const TAGGED_UNTIL: u8 = 0;
 
 /// Pages (of 8 KB) that the write-ahead log may hold before it is carried over into the file.
 const LOG_PAGES: u32 = 16384;
+/// Idle connections that are kept; more than these at once are closed again.
+const MOST_READERS: usize = 16;
+/// Kilobytes of pages that the writer and each reader keep in memory.
+const WRITER_CACHE: u32 = 196_608;
+const READER_CACHE: u32 = 32_768;
 /// How long to wait for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    connection: Connection,
+    writer: Mutex<Connection>,
+    /// Connections that read, and are idle at this moment.
+    readers: Mutex<Vec<Connection>>,
     path: PathBuf,
+    /// How a further connection is opened: a path, or a URI with conditions.
+    uri: PathBuf,
+    flags: OpenFlags,
 }
 
 impl SqliteStore {
@@ -112,7 +126,7 @@ impl SqliteStore {
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
         if application != APPLICATION && (tables > 0 || read_only) {
             return Err(GalleryError::new(ErrorKind::Caller, "is a database, but no gallery of Phiz")
-                .hint_at("give another file"));
+                .with_hint("give another file"));
         }
         if version > MIGRATIONS.len() {
             let reason = format!(
@@ -121,7 +135,8 @@ impl SqliteStore {
             );
             return Err(GalleryError::new(ErrorKind::OtherVersion, reason));
         }
-        connection.execute_batch("PRAGMA cache_size = -196608; PRAGMA mmap_size = 0;")?;
+        connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE))?;
+        connection.pragma_update(None, "mmap_size", 0)?;
         if !read_only {
             if tables == 0 {
                 // A row with a template of 512 values is a little over half of SQLite's usual 4096 bytes: only one
@@ -139,10 +154,33 @@ impl SqliteStore {
         } else if version < MIGRATIONS.len() {
             let reason = format!("has schema version {version} and must be brought to {}", MIGRATIONS.len());
             return Err(
-                GalleryError::new(ErrorKind::OtherVersion, reason).hint_at("open it for writing once")
+                GalleryError::new(ErrorKind::OtherVersion, reason).with_hint("open it for writing once")
             );
         }
-        Ok(SqliteStore { connection, path: path.into() })
+        let (writer, readers) = (Mutex::new(connection), Mutex::default());
+        Ok(SqliteStore { writer, readers, path: path.into(), uri: uri.into(), flags })
+    }
+
+    /// A connection for one reading transaction.
+    fn reader(&self) -> Result<Connection> {
+        if let Some(idle) = lock(&self.readers).pop() {
+            return Ok(idle);
+        }
+        // Not with the flag for reading only: such a connection could not make the log's index, should it be the first.
+        let connection = Connection::open_with_flags(&self.uri, self.flags - OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE))?;
+        connection.pragma_update(None, "mmap_size", 0)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = lock(&self.readers);
+        if idle.len() < MOST_READERS {
+            idle.push(connection);
+        }
     }
 }
 
@@ -179,17 +217,26 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Store for SqliteStore {
-    fn read(&mut self, work: Read<'_>) -> Result<()> {
+    fn read(&self, work: Read<'_>) -> Result<()> {
         let path = &self.path;
-        let tx = self.connection.transaction().map_err(|e| GalleryError::from(e).at(path))?;
-        work(&Tx::new(&tx)).map_err(|e| if e.kind() == ErrorKind::Damaged { e.at(path) } else { e })
+        let mut connection = self.reader().map_err(|e| e.at(path))?;
+        let tx = connection.transaction().map_err(|e| GalleryError::from(e).at(path))?;
+        let done = work(&Tx::new(&tx));
+        drop(tx);
+        self.give_back(connection);
+        done.map_err(|e| if e.kind() == ErrorKind::Damaged { e.at(path) } else { e })
     }
 
-    fn write(&mut self, work: Write<'_>) -> Result<()> {
+    fn write(&self, work: Write<'_>) -> Result<()> {
         let path = &self.path;
         let at = |e: rusqlite::Error| GalleryError::from(e).at(path);
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(at)?;
+        let mut connection = lock(&self.writer);
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(at)?;
         let mut rows = Tx::new(&tx);
         work(&mut rows)?;
         if rows.written {
@@ -199,23 +246,35 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn compact(&mut self) -> Result<()> {
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+}
+
+impl Maintenance for SqliteStore {
+    fn compact(&self) -> Result<()> {
+        let connection = lock(&self.writer);
         let checkpoint = |connection: &Connection| -> Result<()> {
             let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0))?;
             if busy != 0 {
-                return Err(GalleryError::new(ErrorKind::Busy, "another process is using the gallery"));
+                return Err(GalleryError::new(ErrorKind::Busy, "somebody else is reading the gallery"));
             }
             Ok(())
         };
-        let all = checkpoint(&self.connection)
-            .and_then(|()| Ok(self.connection.execute_batch("VACUUM")?))
-            .and_then(|()| checkpoint(&self.connection));
+        let all = checkpoint(&connection)
+            .and_then(|()| Ok(connection.execute_batch("VACUUM")?))
+            .and_then(|()| checkpoint(&connection));
         all.map_err(|e| e.at(&self.path))
     }
 
-    fn faults(&mut self) -> Result<Vec<String>> {
-        let mut check = self.connection.prepare("PRAGMA integrity_check")?;
-        let lines: std::result::Result<Vec<String>, _> = check.query_map([], |row| row.get(0))?.collect();
+    fn faults(&self) -> Result<Vec<String>> {
+        let connection = self.reader()?;
+        let lines = {
+            let mut check = connection.prepare("PRAGMA integrity_check")?;
+            let lines = check.query_map([], |row| row.get(0))?;
+            lines.collect::<std::result::Result<Vec<String>, _>>()
+        };
+        self.give_back(connection);
         Ok(match lines {
             Ok(lines) => lines.into_iter().filter(|line| line != "ok").collect(),
             Err(e) => vec![e.to_string()],
@@ -252,6 +311,9 @@ struct Statements {
     page: &'static str,
     count: &'static str,
     owned: &'static str,
+    /// Many at once; the list is a JSON array, since it has no fixed length.
+    get_many: &'static str,
+    owned_many: &'static str,
 }
 
 macro_rules! statements {
@@ -273,6 +335,16 @@ macro_rules! statements {
             ),
             count: concat!("SELECT count(*) FROM ", $table),
             owned: concat!("SELECT id FROM ", $table, " WHERE owner = ?1 ORDER BY id"),
+            get_many: concat!(
+                "SELECT id, owner, tags, body FROM ",
+                $table,
+                " WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            ),
+            owned_many: concat!(
+                "SELECT owner, id FROM ",
+                $table,
+                " WHERE owner IN (SELECT value FROM json_each(?1)) ORDER BY owner, id"
+            ),
         }
     };
 }
@@ -400,6 +472,27 @@ impl<'a> Tx<'a> {
     }
 }
 
+/// Ids as a JSON array.
+fn array(ids: &[u64]) -> String {
+    let mut text = String::with_capacity(2 + ids.len() * 8);
+    text.push('[');
+    for (number, id) in ids.iter().enumerate() {
+        if number > 0 {
+            text.push(',');
+        }
+        text.push_str(&id.to_string());
+    }
+    text.push(']');
+    text
+}
+
+/// Id and row, of statements that give several.
+fn numbered(row: &rusqlite::Row<'_>) -> rusqlite::Result<(u64, Row)> {
+    let id = row.get::<_, i64>(0)? as u64;
+    let (owner, tags) = (row.get::<_, i64>(1)? as u64, tags(row.get_ref(2)?.as_blob()?));
+    Ok((id, Row { owner, tags, body: row.get(3)? }))
+}
+
 fn tags(bytes: &[u8]) -> Vec<Tag> {
     bytes.as_chunks::<16>().0.to_vec()
 }
@@ -434,6 +527,25 @@ impl Rows for Tx<'_> {
         self.ids(statements(kind).owned, [owner as i64])
     }
 
+    fn get_many(&self, kind: Kind, ids: &[u64]) -> Result<Vec<(u64, Row)>> {
+        if let [id] = ids {
+            return Ok(self.get(kind, *id)?.map(|row| (*id, row)).into_iter().collect());
+        }
+        let mut select = self.connection.prepare_cached(statements(kind).get_many)?;
+        let rows = select.query_map([array(ids)], numbered)?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn owned_many(&self, kind: Kind, owners: &[u64]) -> Result<Vec<(u64, u64)>> {
+        if let [owner] = owners {
+            return Ok(self.owned(kind, *owner)?.into_iter().map(|id| (*owner, id)).collect());
+        }
+        let mut select = self.connection.prepare_cached(statements(kind).owned_many)?;
+        let pair = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
+        let pairs = select.query_map([array(owners)], pair)?;
+        Ok(pairs.collect::<std::result::Result<_, _>>()?)
+    }
+
     fn tagged(&self, kind: Kind, tag: &Tag) -> Result<Vec<u64>> {
         let kind = kind as u8;
         let sql = "SELECT id FROM tag WHERE tag = ?1 AND kind = ?2
@@ -447,11 +559,7 @@ impl Rows for Tx<'_> {
 
     fn page(&self, kind: Kind, after: u64, limit: usize) -> Result<Vec<(u64, Row)>> {
         let mut select = self.connection.prepare_cached(statements(kind).page)?;
-        let rows = select.query_map(params![after as i64, limit as i64], |row| {
-            let id = row.get::<_, i64>(0)? as u64;
-            let (owner, tags) = (row.get::<_, i64>(1)? as u64, tags(row.get_ref(2)?.as_blob()?));
-            Ok((id, Row { owner, tags, body: row.get(3)? }))
-        })?;
+        let rows = select.query_map(params![after as i64, limit as i64], numbered)?;
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 

@@ -4,14 +4,23 @@
 use std::path::Path;
 
 use phiz_eval::random::Random;
-use phiz_gallery::{Gallery, Key, Model, NewFace, Thresholds};
+use phiz_gallery::{Gallery, Key, Model, ModelId, NewFace, Template, Thresholds};
 
 /// Values of the tests' templates: few, so that strangers resemble each other and rates can be seen.
 pub(crate) const DIM: usize = 24;
 
 pub(crate) fn model() -> Model {
     let quantiles = vec![[0.1, 0.26], [0.01, 0.46], [1e-3, 0.59], [1e-4, 0.68], [1e-6, 0.79]];
-    Model { id: "test-model".into(), dim: DIM, thresholds: Thresholds::new(quantiles, "").unwrap() }
+    Model { id: model_id(), dim: DIM, thresholds: Thresholds::new(quantiles, "").unwrap() }
+}
+
+pub(crate) fn model_id() -> ModelId {
+    ModelId::new("test-model").unwrap()
+}
+
+/// A vector as a template of the tests' model.
+pub(crate) fn template(vector: &[f32]) -> Template {
+    Template::new(model_id(), vector.to_vec()).unwrap()
 }
 
 /// A template in a random direction.
@@ -27,14 +36,16 @@ pub(crate) fn near(random: &mut Random, center: &[f32], noise: f64) -> Vec<f32> 
     v.iter().map(|x| (x / length) as f32).collect()
 }
 
-pub(crate) fn face(template: Vec<f32>) -> NewFace {
-    NewFace { template, quality: 0.8, ..NewFace::default() }
+pub(crate) fn face(vector: Vec<f32>) -> NewFace {
+    NewFace::new(template(&vector), 0.8)
 }
 
+#[cfg(feature = "sqlite")]
 pub(crate) fn create(folder: &Path, sealed: bool) -> Gallery {
     Gallery::create(&folder.join("g.phiz"), &model(), &key(folder, sealed)).unwrap()
 }
 
+#[cfg(feature = "sqlite")]
 pub(crate) fn open(folder: &Path, sealed: bool) -> Gallery {
     Gallery::open(&folder.join("g.phiz"), &key(folder, sealed)).unwrap()
 }

@@ -1,39 +1,39 @@
-//! The second look: each face that was found is shown once more, alone and at a size that suits the network, and once
-//! again in the mirror.
+//! The refinement stage: each candidate of the first stage is shown once more, alone and at a size that suits the network,
+//! and once again in the mirror.
 //!
 //! A small face in a large photo is a handful of cells to the detector; a pattern that looks like one, too. Shown
-//! again at [`View::face`] pixels, a face becomes surer and a pattern does not, and box and landmarks become exacter.
+//! again at [`Shown::face`] pixels, a face becomes surer and a pattern does not, and box and landmarks become exacter.
 //! Even weak candidates ([`FLOOR`]) have this second chance. The idea is that of cascades (Viola and Jones 2001). The
 //! network that looks is one that has learnt nothing else ([`phiz_net::zoo::second`]); where a card names none, it is the
 //! detector itself.
 
-use phiz_engine::Tensor;
+use phiz_engine::{Port, Tensor};
 use phiz_image::{Image, Similarity};
 use phiz_net::zoo::{SECOND_FACE, SECOND_SIDE, SECOND_UNIT};
 
-use crate::detect::{Detection, iou};
+use crate::detection::{Detection, iou};
 
-/// First looks may be this much less sure than what is asked for.
+/// Candidates of the first stage may be this much less sure than what is asked for.
 pub(crate) const FLOOR: f32 = 0.5;
-/// Second looks of the detector itself below this count as this.
+/// What the detector itself sees in a close-up below this score counts as this.
 pub(crate) const LEAST: f32 = 0.05;
-/// So many faces of a photo, the surest first, are looked at again.
+/// So many candidates of a photo, the surest first, are looked at again.
 pub(crate) const MOST: usize = 400;
 /// So many faces are shown to the specialist in one go.
 pub(crate) const TOGETHER: usize = 16;
-/// How much the specialist's score weighs in the geometric mean with the first look's. Chosen on 112 scenes with masks
+/// How much the specialist's score weighs in the geometric mean with the first stage's. Chosen on 112 scenes with masks
 /// that were kept from training: AP 91.1 % at 0.5, 91.8 at 0.7, 92.1 at 0.85, where false faces begin to gain.
 const SURER: f32 = 0.75;
 /// Faces of fewer pixels gain nothing that can be used from the exacter landmarks of another look.
 const SMALL: f32 = 48.0;
 /// From here on a view's score is sure enough for a small face.
 const SURE: f32 = 0.9;
-/// A face in the detector's second look is the same if it overlaps the first one's box by so much.
+/// A face that the detector sees in a close-up is the same if it overlaps the candidate's box by so much.
 const SAME: f32 = 0.4;
 
 /// How a face is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct View {
+pub(crate) struct Shown {
     /// Side of the picture.
     side: u32,
     /// Size of the face in its middle (root of the box's area).
@@ -41,12 +41,18 @@ pub(crate) struct View {
 }
 
 /// To the network that only looks again.
-pub(crate) const SPECIALIST: View = View { side: SECOND_SIDE as u32, face: SECOND_FACE };
+pub(crate) const SPECIALIST: Shown = Shown { side: SECOND_SIDE as u32, face: SECOND_FACE };
 /// To the detector: in the middle of what stride 16 learns.
-pub(crate) const DETECTOR: View = View { side: 160, face: 60.0 };
+const DETECTOR: Shown = Shown { side: 160, face: 60.0 };
 
-/// One face's second look.
-pub(crate) struct SecondLook {
+/// How a face is shown to a detector that takes pictures of this size only, or of any size.
+pub(crate) fn detector(fixed: Option<(u32, u32)>) -> Shown {
+    let side = fixed.map_or(DETECTOR.side, |(width, height)| DETECTOR.side.min(width).min(height));
+    Shown { side, face: DETECTOR.face * side as f32 / DETECTOR.side as f32 }
+}
+
+/// One face, shown alone.
+pub(crate) struct CloseUp {
     /// From pixels of the decoded picture to those of the view.
     there: Similarity,
     /// From pixels of the original to those of the view.
@@ -55,15 +61,15 @@ pub(crate) struct SecondLook {
     side: u32,
 }
 
-impl SecondLook {
-    /// At a face given in pixels of the original; `scale` is the decoded picture's size over the original's.
-    pub(crate) fn at(face: &Detection, scale: f32, view: View) -> SecondLook {
+impl CloseUp {
+    /// Of a face given in pixels of the original; `scale` is the decoded picture's size over the original's.
+    pub(crate) fn of(face: &Detection, scale: f32, shown: Shown) -> CloseUp {
         let [x, y, w, h] = face.bbox;
-        let zoom = view.face / face.size().max(1.0);
-        let centre = view.side as f32 / 2.0;
+        let zoom = shown.face / face.size().max(1.0);
+        let centre = shown.side as f32 / 2.0;
         let shift = [centre - zoom * (x + w / 2.0), centre - zoom * (y + h / 2.0)];
         let there = Similarity { a: zoom / scale, b: 0.0, tx: shift[0], ty: shift[1] };
-        SecondLook { there, scale: zoom, shift, side: view.side }
+        CloseUp { there, scale: zoom, shift, side: shown.side }
     }
 
     pub(crate) fn view(&self, picture: &Image) -> Image {
@@ -74,17 +80,17 @@ impl SecondLook {
         [(x - self.shift[0]) / self.scale, (y - self.shift[1]) / self.scale]
     }
 
-    /// Takes into account what the specialist has seen, once or twice: the score is the geometric mean of the first one's
-    /// and the mean of its, which weighs [`SURER`]; box and landmarks are the mean by score, of which the first look's
-    /// counts half.
+    /// Takes into account what the specialist has seen, once or twice: the score is the geometric mean of the first
+    /// stage's and the mean of the specialist's, which weighs [`SURER`]; box and landmarks are the mean weighted by score,
+    /// in which the first stage's counts half.
     pub(crate) fn judge(&self, face: &mut Detection, seen: &[Detection]) {
         let sure = seen.iter().map(|d| d.score).sum::<f32>() / seen.len().max(1) as f32;
         average(face, face.score / 2.0, seen.iter().map(|d| d.map(|p| self.back(p))));
         face.score = fused(face.score, sure);
     }
 
-    /// Takes into account what the looks at it have seen: the score is the geometric mean of the first one's and the
-    /// mean of theirs; box and landmarks are the mean of all by score.
+    /// Takes into account what the detector itself has seen: the score is the geometric mean of the first stage's and the
+    /// mean of these; box and landmarks are the mean of all, weighted by score.
     pub(crate) fn combine<const N: usize>(&self, face: &mut Detection, seen: [Vec<Detection>; N]) {
         let best = |seen: Vec<Detection>| {
             let same = seen
@@ -100,7 +106,7 @@ impl SecondLook {
     }
 }
 
-/// The score out of the first look's and the specialist's.
+/// The score that follows from the first stage's and the specialist's.
 fn fused(first: f32, again: f32) -> f32 {
     first.powf(1.0 - SURER) * again.powf(SURER)
 }
@@ -121,15 +127,31 @@ fn average(face: &mut Detection, mut weight: f32, others: impl Iterator<Item = D
     }
 }
 
+/// Checks that outputs are those of [`phiz_net::zoo::second`] as far as the file declares them.
+pub(crate) fn check(outputs: &[Port]) -> Result<(), String> {
+    if outputs.len() != 3 {
+        return Err(format!("has {} outputs in its second network, not 3", outputs.len()));
+    }
+    for (port, each) in outputs.iter().zip([1, 4, 10]) {
+        if port.shape.last().copied().flatten().is_some_and(|declared| declared != each) {
+            return Err(format!(
+                "has {:?} of shape {:?} in its second network, not [n, {each}]",
+                port.name, port.shape
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What [`phiz_net::zoo::second`] says of so many views, each in its pixels.
 pub(crate) fn read(outputs: &[Tensor], views: usize) -> Result<Vec<Detection>, String> {
     let [score, sides, points] = outputs else {
-        return Err(format!("has {} outputs where its second network has 3", outputs.len()));
+        return Err(format!("has {} outputs in its second network, not 3", outputs.len()));
     };
     for (tensor, each) in [(score, 1), (sides, 4), (points, 10)] {
         if tensor.data.len() != views * each || !tensor.data.iter().all(|v| v.is_finite()) {
             return Err(format!(
-                "answers {:?} for {views} second looks, not [{views}, {each}] of numbers",
+                "answers {:?} with its second network to {views} faces, not [{views}, {each}] of numbers",
                 tensor.shape
             ));
         }
@@ -157,7 +179,7 @@ mod tests {
     }
 
     /// The face as the second look shows it.
-    fn shown(look: &SecondLook, score: f32) -> Detection {
+    fn shown(look: &CloseUp, score: f32) -> Detection {
         let there = |[x, y]: [f32; 2]| [x * look.scale + look.shift[0], y * look.scale + look.shift[1]];
         Detection { score, ..face().map(there) }
     }
@@ -165,7 +187,7 @@ mod tests {
     #[test]
     fn the_face_is_in_the_middle_at_its_size() {
         for scale in [1.0, 0.5] {
-            let look = SecondLook::at(&face(), scale, DETECTOR);
+            let look = CloseUp::of(&face(), scale, DETECTOR);
             let seen = shown(&look, 0.8);
             assert!((seen.size() - DETECTOR.face).abs() < 1e-3, "{seen:?}");
             let [x, y, w, h] = seen.bbox;
@@ -178,7 +200,7 @@ mod tests {
 
     #[test]
     fn more_looks_are_surer_or_less_sure_than_one() {
-        let look = SecondLook::at(&face(), 1.0, DETECTOR);
+        let look = CloseUp::of(&face(), 1.0, DETECTOR);
         let mut same = face();
         look.combine(&mut same, [vec![shown(&look, 0.9), shown(&look, 0.2)], vec![shown(&look, 0.7)]]);
         assert!((same.score - (0.5f32 * 0.8).sqrt()).abs() < 1e-6);
@@ -193,7 +215,7 @@ mod tests {
 
     #[test]
     fn positions_are_means_by_score() {
-        let look = SecondLook::at(&face(), 1.0, DETECTOR);
+        let look = CloseUp::of(&face(), 1.0, DETECTOR);
         let mut moved = face();
         let away = |by: f32, score: f32| {
             vec![Detection { score, ..shown(&look, score).map(|[x, y]| [x + by * look.scale, y]) }]
@@ -223,7 +245,7 @@ mod tests {
         let truth = face().map(|[x, y]| [x + 1.5, y - 0.5]);
         for scores in [vec![0.9], vec![0.9, 0.7]] {
             let mut first = face();
-            let look = SecondLook::at(&first, 0.5, SPECIALIST);
+            let look = CloseUp::of(&first, 0.5, SPECIALIST);
             let there = truth.map(|[x, y]| [x * look.scale + look.shift[0], y * look.scale + look.shift[1]]);
             let shown: Vec<_> = scores.iter().map(|&score| Detection { score, ..there.clone() }).collect();
             look.judge(&mut first, &read(&answers(&shown), shown.len()).expect("reads"));

@@ -1,0 +1,174 @@
+//! What an operation did: a code with its fields for programs, English by `Display`. Never holds a name.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::model::{FaceId, NegativeId, OperationId, PersonId};
+
+/// What an operation did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OperationKind {
+    /// People's faces were taken in.
+    Enroll {
+        /// Whose, if it was one person.
+        person: Option<PersonId>,
+        /// How many people were made.
+        people: usize,
+        /// How many faces came.
+        faces: usize,
+    },
+    /// An archive was taken in.
+    Import {
+        /// How many people were made.
+        people: usize,
+        /// How many faces came.
+        faces: usize,
+        /// How many negatives came.
+        negatives: usize,
+    },
+    /// Name, attributes or watch lists of a person were changed.
+    Update {
+        /// Who.
+        person: PersonId,
+    },
+    /// A person was given another name.
+    Rename {
+        /// Who.
+        person: PersonId,
+    },
+    /// A person was removed with all their faces.
+    RemovePerson {
+        /// Who.
+        person: PersonId,
+        /// How many faces went with them.
+        faces: usize,
+    },
+    /// A face was removed.
+    RemoveFace {
+        /// Which.
+        face: FaceId,
+        /// Whose it was.
+        person: PersonId,
+    },
+    /// Two people became one.
+    Merge {
+        /// Who ceased.
+        from: PersonId,
+        /// Who stayed.
+        into: PersonId,
+    },
+    /// Faces of a person became a new person's.
+    Split {
+        /// Whose they were.
+        person: PersonId,
+        /// Whose they became.
+        new: PersonId,
+        /// How many.
+        faces: usize,
+    },
+    /// A face was given to another person.
+    MoveFace {
+        /// Which.
+        face: FaceId,
+        /// Whose it was.
+        from: PersonId,
+        /// Whose it became.
+        to: PersonId,
+    },
+    /// It was said that a face is not a person.
+    AddNegative {
+        /// What was said.
+        negative: NegativeId,
+        /// Who it is not.
+        person: PersonId,
+    },
+    /// That was taken back.
+    RemoveNegative {
+        /// What had been said.
+        negative: NegativeId,
+        /// Of whom.
+        person: PersonId,
+    },
+    /// An operation of a Phiz that kept no codes.
+    Text {
+        /// What it called it.
+        text: String,
+    },
+}
+
+impl std::fmt::Display for OperationKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let many = |n: usize, one: &str, several: &str| format!("{n} {}", if n == 1 { one } else { several });
+        let faces = |n: usize| many(n, "face", "faces");
+        let people = |n: usize| many(n, "person", "people");
+        match self {
+            OperationKind::Enroll { person: Some(person), faces: n, .. } => {
+                write!(f, "enrol {person} with {}", faces(*n))
+            }
+            OperationKind::Enroll { people: p, faces: n, .. } => {
+                write!(f, "enrol {} with {}", people(*p), faces(*n))
+            }
+            OperationKind::Import { people: p, faces: n, .. } => {
+                write!(f, "import {} with {}", people(*p), faces(*n))
+            }
+            OperationKind::Update { person } => write!(f, "change what is said of {person}"),
+            OperationKind::Rename { person } => write!(f, "rename {person}"),
+            OperationKind::RemovePerson { person, faces } => write!(f, "remove {person} with {faces} faces"),
+            OperationKind::RemoveFace { face, person } => write!(f, "remove face {face} of {person}"),
+            OperationKind::Merge { from, into } => write!(f, "merge {from} into {into}"),
+            OperationKind::Split { person, new, faces } => {
+                write!(f, "split {faces} faces from {person} as {new}")
+            }
+            OperationKind::MoveFace { face, from, to } => write!(f, "move face {face} from {from} to {to}"),
+            OperationKind::AddNegative { negative, person } => {
+                write!(f, "say ({negative}) that a face is not {person}")
+            }
+            OperationKind::RemoveNegative { negative, person } => {
+                write!(f, "take back ({negative}) that a face is not {person}")
+            }
+            OperationKind::Text { text } => f.write_str(text),
+        }
+    }
+}
+
+/// An operation that can be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Which.
+    pub id: OperationId,
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// What it did.
+    pub kind: OperationKind,
+}
+
+/// `id`, `at`, `what` (the English text), `kind`, and the kind's fields.
+impl Serialize for Operation {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            id: OperationId,
+            at: i64,
+            what: String,
+            #[serde(flatten)]
+            kind: &'a OperationKind,
+        }
+        Fields { id: self.id, at: self.at, what: self.kind.to_string(), kind: &self.kind }.serialize(s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_the_text_beside_the_code() {
+        let kind = OperationKind::Merge { from: PersonId(7), into: PersonId(3) };
+        let json = serde_json::to_string(&Operation { id: OperationId(2), at: 9, kind }).unwrap();
+        assert_eq!(
+            json,
+            r#"{"id":"o2","at":9,"what":"merge p7 into p3","kind":"merge","from":"p7","into":"p3"}"#
+        );
+    }
+}

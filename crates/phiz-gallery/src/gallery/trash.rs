@@ -1,0 +1,198 @@
+//! Destroying what was removed: by and by, or at once with a proof.
+
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+use super::steps::{Entry, entry, names, referenced};
+use super::{Gallery, now};
+use crate::error::Result;
+use crate::model::{FaceId, OperationId};
+use crate::remains::{Pieces, Proof};
+use crate::rows::Codec;
+use crate::store::{Kind, Row, Rows, RowsMut};
+
+/// What to destroy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purge {
+    /// All that was removed.
+    All,
+    /// What was removed so many days ago or more.
+    OlderThan {
+        /// Days.
+        days: u32,
+    },
+}
+
+/// What was destroyed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Purged {
+    /// Operations that can no longer be undone.
+    pub operations: usize,
+    /// Faces, with template and crop.
+    pub faces: usize,
+    /// Negatives.
+    pub negatives: usize,
+    /// What a search of all files found; none if not asked for.
+    pub proof: Option<Proof>,
+}
+
+/// Deletes from the journal what `keep` does not hold, and from the trash what no kept entry needs. Shows each row to
+/// `seen` before.
+fn destroy(
+    rows: &mut dyn RowsMut,
+    codec: Codec<'_>,
+    keep: impl Fn(&Entry) -> bool,
+    mut seen: impl FnMut(&dyn Rows, Kind, u64, &Row) -> Result<()>,
+) -> Result<Purged> {
+    let mut purged = Purged { operations: 0, faces: 0, negatives: 0, proof: None };
+    let mut needed = BTreeSet::new();
+    let mut after = 0;
+    while let Some(page) = rows.next_page(Kind::Journal, &mut after, 64)? {
+        for (id, row) in &page {
+            let entry = entry(codec, OperationId(*id), row)?;
+            if keep(&entry) {
+                needed.extend(referenced(&entry));
+            } else {
+                seen(rows, Kind::Journal, *id, row)?;
+                rows.delete(Kind::Journal, *id)?;
+                purged.operations += 1;
+            }
+        }
+    }
+    let mut delete = |rows: &mut dyn RowsMut, kind: Kind, id: u64| -> Result<()> {
+        if let Some(row) = rows.get(kind, id)? {
+            seen(rows, kind, id, &row)?;
+            rows.delete(kind, id)?;
+        }
+        Ok(())
+    };
+    for id in rows.owned(Kind::Face, 0)?.into_iter().filter(|id| !needed.contains(&(Kind::Face, *id))) {
+        for kind in [Kind::Crop, Kind::Template, Kind::Face] {
+            delete(rows, kind, id)?;
+        }
+        purged.faces += 1;
+    }
+    for id in rows.owned(Kind::Negative, 0)?.into_iter().filter(|id| !needed.contains(&(Kind::Negative, *id)))
+    {
+        delete(rows, Kind::Negative, id)?;
+        purged.negatives += 1;
+    }
+    Ok(purged)
+}
+
+fn older(days: u32) -> impl Fn(&Entry) -> bool {
+    let limit = now() - i64::from(days) * 86_400;
+    move |entry| days > 0 && entry.at > limit
+}
+
+/// Destroys what the gallery's setting no longer lets be restored.
+pub(super) fn expire(rows: &mut dyn RowsMut, codec: Codec<'_>, undo_days: u32) -> Result<()> {
+    // Entries are in order of time, so that one look at the first is enough almost always.
+    if let Some((id, row)) = rows.page(Kind::Journal, 0, 1)?.first()
+        && !older(undo_days)(&entry(codec, OperationId(*id), row)?)
+    {
+        destroy(rows, codec, older(undo_days), |_, _, _, _| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// What a row has left on the disk if it is not destroyed.
+fn pieces_of(
+    rows: &dyn Rows,
+    codec: Codec<'_>,
+    kind: Kind,
+    id: u64,
+    row: &Row,
+    out: &mut Pieces,
+) -> Result<()> {
+    // The first bytes of a sealed row are the nonce, half of which rows of one process share.
+    const NONCE: usize = 24;
+    if codec.sealer.is_sealed() {
+        out.add_samples(row.body.get(NONCE..).unwrap_or_default());
+    } else {
+        out.add(&row.body[..row.body.len().min(16)]);
+    }
+    match kind {
+        Kind::Template => {
+            codec.weighted(FaceId(id), row)?;
+            out.add_samples(codec.open(kind, id, row)?.get(4..).unwrap_or_default());
+        }
+        Kind::Crop => out.add_samples(&codec.open(kind, id, row)?),
+        Kind::Negative => {
+            out.add_samples(codec.open(kind, id, row)?.get(..codec.dim * 4).unwrap_or_default())
+        }
+        Kind::Journal => {
+            for name in names(&entry(codec, OperationId(id), row)?) {
+                out.add(name.as_bytes());
+            }
+        }
+        Kind::Face => {
+            if let Some((_, body)) = codec.face_body(rows, FaceId(id))? {
+                let texts = [body.photo, body.source, body.consent];
+                texts.iter().flatten().for_each(|text| out.add(text.as_bytes()));
+            }
+        }
+        Kind::Person => {}
+    }
+    Ok(())
+}
+
+/// Destroying.
+impl Gallery {
+    /// Destroys what was removed: rows, the log of the database, what they have left in its free space, the index.
+    /// Afterwards it cannot be undone. With `verify`, all files are then searched for pieces of what was destroyed,
+    /// sealed and in the clear.
+    ///
+    /// # Errors
+    /// The gallery cannot be written, or somebody reads from it for too long: then rows are gone, but may have left bytes
+    /// until the next purge.
+    pub fn purge(&self, what: Purge, verify: bool) -> Result<Purged> {
+        self.purge_with(what, verify, |_, _| Ok(()))
+    }
+
+    /// The same after `first`, in one transaction with it.
+    pub(super) fn purge_with(
+        &self,
+        what: Purge,
+        verify: bool,
+        mut first: impl FnMut(&mut dyn RowsMut, Codec<'_>) -> Result<()>,
+    ) -> Result<Purged> {
+        let keep: Box<dyn Fn(&Entry) -> bool> = match what {
+            Purge::All => Box::new(|_| false),
+            Purge::OlderThan { days } => Box::new(older(days)),
+        };
+        let (mut purged, mut pieces) = self.write(|rows, codec| {
+            first(rows, codec)?;
+            let mut pieces = Pieces::default();
+            let purged = destroy(rows, codec, &keep, |rows, kind, id, row| {
+                if verify { pieces_of(rows, codec, kind, id, row, &mut pieces) } else { Ok(()) }
+            })?;
+            Ok((purged, pieces))
+        })?;
+        self.compact()?;
+        if verify {
+            self.forgive_living(&mut pieces)?;
+            purged.proof = Some(pieces.search(&self.files())?);
+        }
+        Ok(purged)
+    }
+
+    /// What the living have too, such as a name or the tables of a JPEG file, is no remains of the dead. In a sealed
+    /// gallery nothing of the living can be found, so nothing is forgiven but by the clear text, which must be absent.
+    fn forgive_living(&self, pieces: &mut Pieces) -> Result<()> {
+        if self.is_sealed() {
+            return Ok(());
+        }
+        let finder = pieces.finder();
+        self.read(|rows, _| {
+            for kind in Kind::ALL {
+                let mut after = 0;
+                while let Some(page) = rows.next_page(kind, &mut after, 256)? {
+                    page.iter().for_each(|(_, row)| pieces.forgive(&finder, &row.body));
+                }
+            }
+            Ok(())
+        })
+    }
+}
