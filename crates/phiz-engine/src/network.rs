@@ -179,23 +179,22 @@ pub fn load(onnx: &[u8], options: &LoadOptions) -> Result<Box<dyn Network>, Engi
     if options.threads == 0 {
         return Err(EngineError::Threads);
     }
-    let lacks =
-        |runtime: Runtime, reason: String| EngineError::Unsupported { runtime: runtime.name(), reason };
-    let single = matches!(options.precision, Precision::Auto | Precision::F32);
-    if options.runtime != Runtime::Rten {
-        let native = if single {
-            NativeNetwork::load(onnx, options, Isa::best())
-        } else {
-            Err(lacks(Runtime::Native, format!("it does not compute in {}", options.precision)))
-        };
-        match native {
+    // Without vector instructions that our own engine has kernels for, rten is faster.
+    let native = match options.runtime {
+        Runtime::Rten => false,
+        Runtime::Native => true,
+        Runtime::Auto => Isa::best().is_vector(),
+    };
+    if native {
+        match NativeNetwork::load(onnx, options, Isa::best()) {
             Ok(network) => return Ok(Box::new(network)),
             Err(error) if options.runtime == Runtime::Native => return Err(error),
             Err(_) => {}
         }
     }
-    if !single {
-        return Err(lacks(Runtime::Rten, format!("it does not compute in {}", options.precision)));
+    if !matches!(options.precision, Precision::Auto | Precision::F32) {
+        let reason = format!("it does not compute in {}", options.precision);
+        return Err(EngineError::Unsupported { runtime: Runtime::Rten.name(), reason });
     }
     Ok(Box::new(crate::rten_network::RtenNetwork::load(onnx, options)?))
 }

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use phiz_engine::{Input, LoadOptions, Network, Runtime, Tensor, Workspace, load};
+use phiz_engine::{Input, LoadOptions, Network, Precision, Runtime, Tensor, Workspace, load};
 use phiz_net::bundled;
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::{Weights, export};
@@ -64,6 +64,25 @@ fn difference(a: &[Tensor], b: &[Tensor]) -> f32 {
         }
     }
     most
+}
+
+/// Templates of either precision may be compared: they are the same but for a hair.
+#[test]
+fn templates_in_bf16_are_those_in_single_precision() {
+    let mut noise = Noise(11);
+    for (name, onnx) in [("embed", bundled::EMBEDDER.1), ("embed-small", bundled::SMALL_EMBEDDER.1)] {
+        let options = LoadOptions::default().runtime(Runtime::Native);
+        // A processor without bf16 has nothing to compare.
+        let Ok(short) = load(onnx, &options.clone().precision(Precision::Bf16)) else { return };
+        let exact = load(onnx, &options).unwrap();
+        let input = noise.picture(6, 112, 112);
+        let (a, b) = (exact.run(&input).unwrap(), short.run(&input).unwrap());
+        let dim = a[0].shape[1];
+        for (a, b) in a[0].data.chunks(dim).zip(b[0].data.chunks(dim)) {
+            let cosine: f32 = unit(a).iter().zip(unit(b)).map(|(a, b)| a * b).sum();
+            assert!(cosine > 0.999, "{name}: {cosine}");
+        }
+    }
 }
 
 fn both(onnx: &[u8]) -> [Box<dyn Network>; 2] {

@@ -99,18 +99,38 @@ fn threads_change_nothing_but_time() {
         let once = network(runtime, 1).run(&input(2, 36, 20)).unwrap();
         for threads in [2, 3, 8] {
             let outputs = network(runtime, threads).run(&input(2, 36, 20)).unwrap();
+            if runtime == Runtime::Native {
+                assert_eq!(outputs, once, "{threads} threads: not the same bits");
+            }
             for (a, b) in outputs.iter().zip(&once) {
                 assert_eq!(a.shape, b.shape);
-                assert!(
-                    a.data.iter().zip(&b.data).all(|(x, y)| (x - y).abs() <= 1e-5 * (1.0 + y.abs())),
-                    "{threads}"
-                );
+                let close = |(x, y): (&f32, &f32)| (x - y).abs() <= 1e-5 * (1.0 + y.abs());
+                assert!(a.data.iter().zip(&b.data).all(close), "{threads} threads");
             }
         }
-        assert_eq!(
-            load(&onnx(), &LoadOptions::default().runtime(runtime).threads(0)).err(),
-            Some(EngineError::Threads)
-        );
+    }
+    assert_eq!(load(&onnx(), &LoadOptions::default().threads(0)).err(), Some(EngineError::Threads));
+}
+
+#[test]
+fn half_as_exact_numbers_answer_nearly_the_same() {
+    let options = LoadOptions::default().runtime(Runtime::Native);
+    let exact = load(&onnx(), &options).unwrap();
+    let short = match load(&onnx(), &options.precision(Precision::Bf16)) {
+        Ok(network) => network,
+        // A processor without bf16 says so.
+        Err(error) => {
+            assert!(matches!(error, EngineError::Unsupported { runtime: "native", .. }), "{error}");
+            return;
+        }
+    };
+    assert_eq!((exact.precision(), short.precision()), (Precision::F32, Precision::Bf16));
+    let input = input(3, 16, 24);
+    for (a, b) in short.run(&input).unwrap().iter().zip(&exact.run(&input).unwrap()) {
+        assert_eq!(a.shape, b.shape);
+        let size = b.data.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let off = a.data.iter().zip(&b.data).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(off <= 0.02 * size && off > 0.0, "{off} of {size}");
     }
 }
 

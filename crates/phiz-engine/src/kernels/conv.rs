@@ -1,6 +1,7 @@
 //! Convolutions of any number of channels, tile by tile; a fully connected layer is one whose map is its kernel.
 
-use super::{Aligned, Isa, LANES, Level, Map, plain};
+use super::team::Pointer;
+use super::{Aligned, Crew, Isa, LANES, Level, Map, SHORT, plain};
 
 /// Most blocks of output channels in a tile.
 pub(super) const MOST_BLOCKS: usize = 4;
@@ -56,6 +57,10 @@ pub(super) struct TileArgs {
     pub(super) steps: usize,
     /// Results are not below the first nor above the second.
     pub(super) clamp: [f32; 2],
+    /// 1 if what is added is bf16.
+    pub(super) add_short: usize,
+    /// 1 if what goes out is bf16.
+    pub(super) out_short: usize,
 }
 
 /// A convolution with its weights, packed for one set of instructions.
@@ -84,9 +89,15 @@ impl Conv {
             "as many weights as the shape says"
         );
         assert_eq!(bias.len(), shape.outputs, "a bias for each output");
-        assert!(matches!(shape.stride, 1 | 2) && matches!(shape.lanes, 3 | LANES), "a shape that tiles know");
+        assert!(
+            matches!(shape.stride, 1 | 2) && matches!(shape.lanes, 3 | SHORT | LANES),
+            "a shape that tiles know"
+        );
         let blocks = shape.outputs.div_ceil(LANES);
-        let in_blocks = shape.inputs.div_ceil(shape.lanes);
+        let bf16 = shape.lanes == SHORT;
+        assert!(!bf16 || isa.has_bf16(), "a processor with bf16");
+        let in_blocks =
+            if shape.lanes == 3 { shape.inputs.div_ceil(3) } else { shape.inputs.div_ceil(LANES) };
         let each = in_blocks * rows * columns * shape.lanes * LANES;
         let halves = most_halves(isa);
         #[cfg(target_arch = "x86_64")]
@@ -113,11 +124,18 @@ impl Conv {
             for block in 0..in_blocks {
                 for tap in 0..rows * columns {
                     for lane in 0..shape.lanes {
-                        let input = block * shape.lanes + lane;
                         for output in first * LANES..(first + count) * LANES {
-                            if input < shape.inputs && output < shape.outputs {
-                                packed[at] = weights[(output * shape.inputs + input) * rows * columns + tap];
-                            }
+                            let weight = |input: usize| {
+                                let known = input < shape.inputs && output < shape.outputs;
+                                let index = (output * shape.inputs + input) * rows * columns + tap;
+                                if known { weights[index] } else { 0.0 }
+                            };
+                            packed[at] = if bf16 {
+                                let even = block * LANES + 2 * lane;
+                                plain::paired(weight(even), weight(even + 1))
+                            } else {
+                                weight(block * shape.lanes + lane)
+                            };
                             at += 1;
                         }
                     }
@@ -153,10 +171,12 @@ impl Conv {
         add: Option<(&Map, &[f32])>,
         (out_map, out): (&Map, &mut [f32]),
         pictures: usize,
+        crew: &mut Crew,
     ) {
         let fits = self.out_map(x_map).expect("a kernel within the map");
-        let same = |map: &Map| (map.channels, map.height, map.width, map.lanes);
-        assert_eq!(same(out_map), same(&fits), "the map that comes out");
+        let same = |map: &Map| (map.channels, map.height, map.width);
+        let known = |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has_bf16());
+        assert!(same(out_map) == same(&fits) && known(out_map), "the map that comes out");
         assert!(x_map.pad >= self.shape.pad, "a border as wide as the padding");
         assert_eq!(
             (x_map.channels, x_map.lanes),
@@ -165,19 +185,17 @@ impl Conv {
         );
         assert!(x.len() >= pictures * x_map.picture() && out.len() >= pictures * out_map.picture());
         if let Some((map, data)) = add {
-            assert_eq!(same(map), same(&fits), "the map that is added");
+            assert!(same(map) == same(&fits) && known(map), "the map that is added");
             assert!(data.len() >= pictures * map.picture());
         }
-        let job = Job { conv: self, x_map, x, add, out_map, out: out.as_mut_ptr() };
-        for group in 0..self.groups.len() {
-            for picture in 0..pictures {
-                for rows in 0..row_groups(out_map).0 {
-                    // SAFETY: the maps fit the convolution and the slices the maps, as was asserted; `out` is borrowed
-                    // exclusively.
-                    unsafe { job.rows(group, picture, rows) };
-                }
-            }
-        }
+        let job = Job { conv: self, x_map, x, add, out_map, out: Pointer(out.as_mut_ptr()) };
+        let rows = row_groups(out_map).0;
+        crew.run(self.groups.len() * pictures * rows, &|part| {
+            let (group, rest) = (part / (pictures * rows), part % (pictures * rows));
+            // SAFETY: the maps fit the convolution and the slices the maps, as was asserted; `out` is borrowed
+            // exclusively, and each part, which is given to one thread once, has rows and blocks of its own.
+            unsafe { job.rows(group, rest / rows, rest % rows) };
+        });
     }
 }
 
@@ -205,7 +223,7 @@ struct Job<'a> {
     x: &'a [f32],
     add: Option<(&'a Map, &'a [f32])>,
     out_map: &'a Map,
-    out: *mut f32,
+    out: Pointer,
 }
 
 impl Job<'_> {
@@ -239,7 +257,7 @@ impl Job<'_> {
                 w: conv.weights[offset..].as_ptr(),
                 bias: conv.bias[first * LANES..].as_ptr(),
                 // SAFETY: a pixel of the map, so within what `out` holds.
-                out: unsafe { out.add(out_at(out_map, y, column)) },
+                out: unsafe { out.get().add(out_at(out_map, y, column)) },
                 add: add.map_or(std::ptr::null(), |(map, data)| data[out_at(map, y, column)..].as_ptr()),
                 x_half: x_half * size,
                 out_half: out_half * size,
@@ -252,6 +270,8 @@ impl Job<'_> {
                 rows: shape.kernel[0],
                 steps: shape.kernel[1] * shape.lanes,
                 clamp: shape.clamp,
+                add_short: add.map_or(0, |(map, _)| usize::from(map.lanes == SHORT)),
+                out_short: usize::from(out_map.lanes == SHORT),
             };
             // SAFETY: the tile is one of this processor's (`Isa`), and reads and writes `half` pixels twice: pixels of
             // the output map as `tile` is called below, whose inputs lie within the input map with its border.
@@ -270,7 +290,12 @@ impl Job<'_> {
                 let half = pixels.div_ceil(2);
                 // An odd number of pixels: the one in the middle is computed in both halves.
                 let second = pixels - half;
-                tile(y, column, half, [second * pixel, second * LANES, second * LANES]);
+                tile(
+                    y,
+                    column,
+                    half,
+                    [second * pixel, second * out_map.lanes, second * add_map.map_or(0, |map| map.lanes)],
+                );
                 column += pixels;
             }
         }
@@ -281,18 +306,35 @@ impl Conv {
     /// # Safety
     /// What [`TileArgs`] points to may be read and written, see [`plain::tile`].
     unsafe fn tile(&self, count: usize, half: usize, pixel: usize, args: &TileArgs) {
+        let bf16 = self.shape.lanes == SHORT;
         match self.isa.0 {
             // SAFETY: passed on.
-            Level::Plain => unsafe { plain::tile(count, half, pixel, args) },
+            Level::Plain if bf16 => unsafe { plain::tile::<true>(count, half, pixel, args) },
+            // SAFETY: passed on.
+            Level::Plain => unsafe { plain::tile::<false>(count, half, pixel, args) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: passed on; the processor has AVX2 and FMA, else there was no such `Isa`.
+            // SAFETY: passed on; the processor has AVX2 and FMA, else there was no such `Isa`; nothing is bf16 (`new` and
+            // `run` asked).
             Level::Avx2 => unsafe { super::x86::avx2(count, half, pixel, args) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: passed on; the processor has AVX-512 F and VL, else there was no such `Isa`.
-            Level::Avx512 => unsafe { super::x86::avx512::<false>(count, half, pixel, args) },
+            // SAFETY: passed on; the processor has AVX-512 F and VL, else there was no such `Isa`, and BF16 if anything is
+            // bf16 (`new` and `run` asked).
+            Level::Avx512 => unsafe {
+                if bf16 {
+                    super::x86::bf16::<false>(count, half, pixel, args);
+                } else {
+                    super::x86::avx512::<false>(count, half, pixel, args);
+                }
+            },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Level::Avx512Full => unsafe { super::x86::avx512::<true>(count, half, pixel, args) },
+            Level::Avx512Full => unsafe {
+                if bf16 {
+                    super::x86::bf16::<true>(count, half, pixel, args);
+                } else {
+                    super::x86::avx512::<true>(count, half, pixel, args);
+                }
+            },
         }
     }
 }

@@ -19,6 +19,7 @@ mod depthwise;
 mod normalise;
 mod plain;
 mod pointwise;
+mod team;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
@@ -28,10 +29,14 @@ pub(crate) use aligned::Aligned;
 pub(crate) use conv::{Conv, ConvShape};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use normalise::normalise;
-pub(crate) use pointwise::{Unary, add, global_mean, max_pool, upsample};
+pub(crate) use pointwise::{Unary, add, copy, global_mean, max_pool, upsample};
+pub(crate) use team::Crew;
 
 /// Channels in a block.
 pub(crate) const LANES: usize = 8;
+
+/// Elements that hold a block of channels in bf16, the even channel of a pair in the lower half.
+pub(crate) const SHORT: usize = LANES / 2;
 
 /// The instructions that kernels use. Only [`Isa::all`] makes one other than `Plain`, after it has asked the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +83,18 @@ impl Isa {
         all.last().copied().unwrap_or(Isa(Level::Plain))
     }
 
+    /// Whether it computes in bf16.
+    pub(crate) fn has_bf16(self) -> bool {
+        match self.0 {
+            Level::Plain => true,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => false,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Avx512Full => is_x86_feature_detected!("avx512bf16"),
+        }
+    }
+
     /// Whether it is more than plain Rust.
-    #[cfg(test)]
     pub(crate) fn is_vector(self) -> bool {
         self.0 != Level::Plain
     }
@@ -105,13 +120,14 @@ pub(crate) struct Map {
     pub(crate) width: usize,
     /// Pixels of zeros on each side.
     pub(crate) pad: usize,
-    /// Lanes of a pixel within a block: [`LANES`], or 3 for the picture that comes in.
+    /// Elements of a pixel within a block: [`LANES`], or [`SHORT`] where each holds two channels in bf16, or 3 for the
+    /// picture that comes in.
     pub(crate) lanes: usize,
 }
 
 impl Map {
     pub(crate) fn blocks(&self) -> usize {
-        self.channels.div_ceil(self.lanes)
+        if self.lanes == 3 { self.channels.div_ceil(3) } else { self.channels.div_ceil(LANES) }
     }
 
     /// Elements from one row to the next.
@@ -140,21 +156,19 @@ impl Map {
         self.at(block, self.pad, self.pad)
     }
 
-    /// Sets the border of each plane of a picture to zero.
-    pub(crate) fn clear_border(&self, picture: &mut [f32]) {
+    /// Sets the border of a plane to zero.
+    pub(crate) fn clear_border(&self, plane: &mut [f32]) {
         if self.pad == 0 {
             return;
         }
         let (row, side) = (self.row(), self.pad * self.lanes);
-        for plane in picture[..self.picture()].chunks_exact_mut(self.plane()) {
-            let (top, rest) = plane.split_at_mut(self.pad * row);
-            let (middle, bottom) = rest.split_at_mut(self.height * row);
-            top.fill(0.0);
-            bottom.fill(0.0);
-            for line in middle.chunks_exact_mut(row) {
-                line[..side].fill(0.0);
-                line[row - side..].fill(0.0);
-            }
+        let (top, rest) = plane.split_at_mut(self.pad * row);
+        let (middle, bottom) = rest.split_at_mut(self.height * row);
+        top.fill(0.0);
+        bottom.fill(0.0);
+        for line in middle.chunks_exact_mut(row) {
+            line[..side].fill(0.0);
+            line[row - side..].fill(0.0);
         }
     }
 }

@@ -65,14 +65,12 @@ impl Unary {
         }
     }
 
-    /// Applies it to a picture, its border left out.
-    pub(crate) fn run(&self, map: &Map, picture: &mut [f32], isa: Isa) {
+    /// Applies it to a plane, its border left out.
+    pub(crate) fn run(&self, map: &Map, plane: &mut [f32], block: usize, isa: Isa) {
         vectorised!(isa, || {
-            for block in 0..map.blocks() {
-                for y in 0..map.height {
-                    let from = map.inner(block) + y * map.row();
-                    self.apply(&mut picture[from..from + map.width * map.lanes], block);
-                }
+            for y in 0..map.height {
+                let from = map.inner(0) + y * map.row();
+                self.apply(&mut plane[from..from + map.width * map.lanes], block);
             }
         });
     }
@@ -81,7 +79,7 @@ impl Unary {
     ///
     /// # Panics
     /// When it is [`Unary::PRelu`], which needs whole blocks.
-    pub(crate) fn plane(&self, values: &mut [f32], isa: Isa) {
+    pub(crate) fn channel(&self, values: &mut [f32], isa: Isa) {
         assert!(!matches!(self, Unary::PRelu(_)), "slopes are for blocks");
         vectorised!(isa, || self.apply(values, 0));
     }
@@ -112,7 +110,7 @@ fn exp(x: f32) -> f32 {
     if x.is_nan() { x } else { y }
 }
 
-/// Writes the sum of two pictures, clamped; the border of `out` is left as it is.
+/// Writes the sum of two planes, clamped; the border of `out` is left as it is.
 pub(crate) fn add(
     (a_map, a): (&Map, &[f32]),
     (b_map, b): (&Map, &[f32]),
@@ -121,29 +119,34 @@ pub(crate) fn add(
     isa: Isa,
 ) {
     vectorised!(isa, || {
-        for block in 0..out_map.blocks() {
-            for y in 0..out_map.height {
-                let row = |map: &Map| map.inner(block) + y * map.row();
-                let length = out_map.width * LANES;
-                let to = &mut out[row(out_map)..][..length];
-                let (a, b) = (&a[row(a_map)..][..length], &b[row(b_map)..][..length]);
-                for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
-                    *to = clamped(a + b, clamp);
-                }
+        for y in 0..out_map.height {
+            let row = |map: &Map| map.inner(0) + y * map.row();
+            let length = out_map.width * LANES;
+            let to = &mut out[row(out_map)..][..length];
+            let (a, b) = (&a[row(a_map)..][..length], &b[row(b_map)..][..length]);
+            for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+                *to = clamped(a + b, clamp);
             }
         }
     });
 }
 
-/// Enlarges a picture by whole factors, repeating pixels.
+/// Copies a plane, its border left out.
+pub(crate) fn copy((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mut [f32])) {
+    let length = x_map.width * x_map.lanes;
+    for y in 0..x_map.height {
+        let (from, to) = (x_map.inner(0) + y * x_map.row(), out_map.inner(0) + y * out_map.row());
+        out[to..to + length].copy_from_slice(&x[from..from + length]);
+    }
+}
+
+/// Enlarges a plane by whole factors, repeating pixels.
 pub(crate) fn upsample((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mut [f32]), factor: usize) {
-    for block in 0..out_map.blocks() {
-        for y in 0..out_map.height {
-            let from = &x[x_map.inner(block) + y / factor * x_map.row()..][..x_map.width * LANES];
-            let to = &mut out[out_map.inner(block) + y * out_map.row()..][..out_map.width * LANES];
-            for (to, pixel) in to.chunks_exact_mut(factor * LANES).zip(from.as_chunks::<LANES>().0) {
-                to.as_chunks_mut::<LANES>().0.fill(*pixel);
-            }
+    for y in 0..out_map.height {
+        let from = &x[x_map.inner(0) + y / factor * x_map.row()..][..x_map.width * LANES];
+        let to = &mut out[out_map.inner(0) + y * out_map.row()..][..out_map.width * LANES];
+        for (to, pixel) in to.chunks_exact_mut(factor * LANES).zip(from.as_chunks::<LANES>().0) {
+            to.as_chunks_mut::<LANES>().0.fill(*pixel);
         }
     }
 }
@@ -154,39 +157,35 @@ pub(crate) fn max_pool(
     (out_map, out): (&Map, &mut [f32]),
     [kernel, stride, pad]: [usize; 3],
 ) {
-    for block in 0..out_map.blocks() {
-        for y in 0..out_map.height {
-            for column in 0..out_map.width {
-                let mut most = [f32::NEG_INFINITY; LANES];
-                let window = |at: usize, size: usize| {
-                    (at * stride).saturating_sub(pad)..(at * stride + kernel).saturating_sub(pad).min(size)
-                };
-                for from_y in window(y, x_map.height) {
-                    for from_x in window(column, x_map.width) {
-                        let from = x_map.inner(block) + x_map.at(0, from_y, from_x);
-                        let pixel = &x[from..from + LANES];
-                        most.iter_mut().zip(pixel).for_each(|(m, v)| *m = if *v > *m { *v } else { *m });
-                    }
+    let window = |at: usize, size: usize| {
+        (at * stride).saturating_sub(pad)..(at * stride + kernel).saturating_sub(pad).min(size)
+    };
+    for y in 0..out_map.height {
+        for column in 0..out_map.width {
+            let mut most = [f32::NEG_INFINITY; LANES];
+            for from_y in window(y, x_map.height) {
+                for from_x in window(column, x_map.width) {
+                    let from = x_map.inner(0) + x_map.at(0, from_y, from_x);
+                    let pixel = &x[from..from + LANES];
+                    most.iter_mut().zip(pixel).for_each(|(m, v)| *m = if *v > *m { *v } else { *m });
                 }
-                let to = out_map.inner(block) + out_map.at(0, y, column);
-                out[to..to + LANES].copy_from_slice(&most);
             }
+            let to = out_map.inner(0) + out_map.at(0, y, column);
+            out[to..to + LANES].copy_from_slice(&most);
         }
     }
 }
 
-/// Writes the mean of each channel.
+/// Writes the mean of each channel of a plane.
 pub(crate) fn global_mean((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mut [f32])) {
     let scale = 1.0 / (x_map.height * x_map.width) as f32;
-    for block in 0..out_map.blocks() {
-        let mut sums = [0f32; LANES];
-        for y in 0..x_map.height {
-            let line = &x[x_map.inner(block) + y * x_map.row()..][..x_map.width * LANES];
-            for pixel in line.as_chunks::<LANES>().0 {
-                sums.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += v);
-            }
+    let mut sums = [0f32; LANES];
+    for y in 0..x_map.height {
+        let line = &x[x_map.inner(0) + y * x_map.row()..][..x_map.width * LANES];
+        for pixel in line.as_chunks::<LANES>().0 {
+            sums.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += v);
         }
-        let to = out_map.inner(block);
-        out[to..to + LANES].copy_from_slice(&sums.map(|v| v * scale));
     }
+    let to = out_map.inner(0);
+    out[to..to + LANES].copy_from_slice(&sums.map(|v| v * scale));
 }

@@ -26,10 +26,26 @@ fn blocked(map: &Map, pictures: usize, values: &[f32]) -> Vec<f32> {
         let (x, rest) = (i % map.width, i / map.width);
         let (y, rest) = (rest % map.height, rest / map.height);
         let (c, n) = (rest % map.channels, rest / map.channels);
-        let at = n * map.picture() + map.inner(c / map.lanes) + map.at(0, y, x) + c % map.lanes;
-        out[at] = *v;
+        let (block, lane) = (c / channels_of_block(map), c % channels_of_block(map));
+        let at = n * map.picture() + map.inner(block) + map.at(0, y, x);
+        if map.lanes == SHORT {
+            let [even, odd] = plain::pair(out[at + lane / 2]);
+            let (even, odd) = if lane % 2 == 0 { (*v, odd) } else { (even, *v) };
+            out[at + lane / 2] = plain::paired(even, odd);
+        } else {
+            out[at + lane] = *v;
+        }
     }
     out
+}
+
+fn channels_of_block(map: &Map) -> usize {
+    if map.lanes == 3 { 3 } else { LANES }
+}
+
+/// The nearest number in bf16.
+fn rounded(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|v| plain::pair(plain::paired(*v, 0.0))[0]).collect()
 }
 
 /// The way back.
@@ -39,8 +55,12 @@ fn plain_order(map: &Map, pictures: usize, blocked: &[f32]) -> Vec<f32> {
         for c in 0..map.channels {
             for y in 0..map.height {
                 for x in 0..map.width {
-                    let at = n * map.picture() + map.inner(c / map.lanes) + map.at(0, y, x) + c % map.lanes;
-                    out.push(blocked[at]);
+                    let (block, lane) = (c / channels_of_block(map), c % channels_of_block(map));
+                    let at = n * map.picture() + map.inner(block) + map.at(0, y, x);
+                    out.push(match map.lanes {
+                        SHORT => plain::pair(blocked[at + lane / 2])[lane % 2],
+                        _ => blocked[at + lane],
+                    });
                 }
             }
         }
@@ -60,6 +80,8 @@ struct Case {
     /// Borders beyond what is needed: of the input, the output and what is added.
     borders: [usize; 3],
     add: bool,
+    /// Whether what goes out, and what is added, is bf16.
+    short: [bool; 2],
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -75,7 +97,8 @@ fn cases() -> impl Strategy<Value = Case> {
     ];
     let clamp =
         prop_oneof![Just([f32::NEG_INFINITY, f32::INFINITY]), Just([0.0, f32::INFINITY]), Just([0.0, 0.75]),];
-    let rest = (1usize..=2, 1usize..=3, prop::array::uniform3(0usize..=2), any::<bool>(), any::<bool>());
+    let rest =
+        (1usize..=2, 1usize..=3, prop::array::uniform3(0usize..=2), any::<bool>(), 0..4, any::<[bool; 2]>());
     (channels, sides, kernels, clamp, rest).prop_filter_map(
         "a kernel within the map",
         |(
@@ -83,12 +106,16 @@ fn cases() -> impl Strategy<Value = Case> {
             (height, width),
             (kernel, pad),
             clamp,
-            (stride, pictures, borders, add, image),
+            (stride, pictures, borders, add, form, short),
         )| {
-            let (inputs, lanes) = if image { (3, 3) } else { (inputs, LANES) };
+            let (inputs, lanes) = match form {
+                0 => (3, 3),
+                1 => (inputs, SHORT),
+                _ => (inputs, LANES),
+            };
             let fits = height + 2 * pad >= kernel[0] && width + 2 * pad >= kernel[1];
             let shape = ConvShape { inputs, outputs, lanes, kernel, stride, pad, clamp };
-            fits.then_some(Case { shape, pictures, height, width, borders, add })
+            fits.then_some(Case { shape, pictures, height, width, borders, add, short })
         },
     )
 }
@@ -130,6 +157,10 @@ fn by_definition(case: &Case, x: &[f32], w: &[f32], bias: &[f32], add: Option<&[
 
 fn check(case: &Case, isa: Isa) {
     let s = &case.shape;
+    let bf16 = s.lanes == SHORT;
+    if (bf16 || case.short != [false; 2]) && !isa.has_bf16() {
+        return;
+    }
     let taps = s.kernel[0] * s.kernel[1];
     let w = noise(s.outputs * s.inputs * taps, 1);
     let bias = noise(s.outputs, 2);
@@ -143,20 +174,26 @@ fn check(case: &Case, isa: Isa) {
     let x = noise(case.pictures * s.inputs * case.height * case.width, 3);
     let conv = Conv::new(*s, &w, &bias, isa);
     let fits = conv.out_map(&x_map).unwrap();
-    let out_map = Map { pad: case.borders[1], ..fits };
-    let add_map = Map { pad: case.borders[2], ..fits };
+    let lanes = case.short.map(|short| if short { SHORT } else { LANES });
+    let out_map = Map { pad: case.borders[1], lanes: lanes[0], ..fits };
+    let add_map = Map { pad: case.borders[2], lanes: lanes[1], ..fits };
     let added = noise(case.pictures * fits.channels * fits.height * fits.width, 4);
     let (blocked_x, blocked_add) =
         (blocked(&x_map, case.pictures, &x), blocked(&add_map, case.pictures, &added));
     let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
     let add = case.add.then_some((&add_map, &blocked_add[..]));
-    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures);
+    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, &mut Crew::default());
+    let (x, w) = if bf16 { (rounded(&x), rounded(&w)) } else { (x, w) };
+    let added = if case.short[1] { rounded(&added) } else { added };
     let want = by_definition(case, &x, &w, &bias, case.add.then_some(&added));
     let got = plain_order(&out_map, case.pictures, &out);
     assert_eq!(got.len(), want.len());
     let length = (s.inputs * taps) as f64;
+    // Half a unit in the last place of what bf16 can hold.
+    let step = if case.short[0] { 1.0 / 256.0 } else { 0.0 };
     for (i, (got, (want, size))) in got.iter().zip(&want).enumerate() {
-        let tolerance = f64::from(f32::EPSILON) * (length.sqrt() + 4.0) * (size + want.abs());
+        let tolerance =
+            f64::from(f32::EPSILON) * (length.sqrt() + 4.0) * (size + want.abs()) + step * want.abs() * 1.01;
         assert!(
             (f64::from(*got) - want).abs() <= tolerance,
             "{isa:?} [{i}]: {got} is not {want} in {case:?}"
@@ -164,15 +201,15 @@ fn check(case: &Case, isa: Isa) {
     }
     // Nothing beyond the map was touched: neither border nor what lies behind.
     let mut border = vec![7.0; out.len()];
-    let inside = vec![0.0; want.len()];
-    for (i, _) in inside.iter().enumerate() {
-        let (x, rest) = (i % fits.width, i / fits.width);
-        let (y, rest) = (rest % fits.height, rest / fits.height);
-        let (c, n) = (rest % fits.channels, rest / fits.channels);
-        let at = n * out_map.picture() + out_map.inner(c / LANES) + out_map.at(0, y, x);
-        border[at..at + LANES].copy_from_slice(&out[at..at + LANES]);
+    for n in 0..case.pictures {
+        for (block, y) in (0..out_map.blocks()).flat_map(|b| (0..fits.height).map(move |y| (b, y))) {
+            let at = n * out_map.picture() + out_map.inner(block) + out_map.at(0, y, 0);
+            let length = fits.width * out_map.lanes;
+            border[at..at + length].copy_from_slice(&out[at..at + length]);
+        }
     }
-    assert_eq!(border, out, "{isa:?}: written beyond the map in {case:?}");
+    let same = border.iter().zip(&out).all(|(a, b)| a.to_bits() == b.to_bits());
+    assert!(same, "{isa:?}: written beyond the map in {case:?}");
 }
 
 proptest! {
@@ -204,15 +241,16 @@ proptest! {
         }
         let clamp = [-0.5, 1.5];
         let shape = ConvShape { inputs: channels, outputs: channels, lanes: LANES, kernel: [kernel; 2], stride, pad, clamp };
-        let case = Case { shape, pictures: 1, height, width, borders: [0; 3], add: false };
+        let case = Case { shape, pictures: 1, height, width, borders: [0; 3], add: false, short: [false; 2] };
         let want = by_definition(&case, &x, &dense, &bias, None);
         for isa in Isa::all() {
             let depthwise = Depthwise::new([kernel; 2], stride, pad, clamp, &w, &bias, isa);
             let out_map = Map { pad: border, ..depthwise.out_map(&x_map).unwrap() };
             let mut out = vec![7.0; out_map.picture()];
             let blocked_x = blocked(&x_map, 1, &x);
-            for block in 0..out_map.blocks() {
-                depthwise.block(block, (&x_map, &blocked_x), (&out_map, &mut out));
+            let planes = blocked_x.chunks(x_map.plane()).zip(out.chunks_mut(out_map.plane()));
+            for (block, (x, out)) in planes.enumerate() {
+                depthwise.plane(block, (&x_map, x), (&out_map, out));
             }
             for (got, (want, size)) in plain_order(&out_map, 1, &out).iter().zip(&want) {
                 prop_assert!((f64::from(*got) - want).abs() <= 1e-6 * (1.0 + size), "{isa:?}: {got} is not {want}");
@@ -233,7 +271,7 @@ proptest! {
             ];
             for (unary, definition) in cases {
                 let mut got = values.clone();
-                unary.plane(&mut got, isa);
+                unary.channel(&mut got, isa);
                 for (got, x) in got.iter().zip(&values) {
                     let want = definition(f64::from(*x));
                     // Close to its zero at -3 a hard swish is the difference of larger numbers.
@@ -244,6 +282,27 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn every_part_is_done_once_whatever_the_threads() {
+    let mut crew = Crew::default();
+    for threads in [1, 2, 5, 3, 1, 4] {
+        crew.resize(threads);
+        for parts in [0, 1, 2, 7, 100, 3, 999] {
+            let mut data = vec![1.0; parts * 5 + 3];
+            crew.chunks(&mut data, 5, &|part, chunk| chunk.iter_mut().for_each(|v| *v += part as f32));
+            for (i, v) in data.iter().enumerate() {
+                let want = if i < parts * 5 { 1.0 + (i / 5) as f32 } else { 1.0 };
+                assert_eq!(*v, want, "{threads} threads, element {i} of {parts} parts");
+            }
+        }
+    }
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        crew.resize(3);
+        crew.run(50, &|part| assert_ne!(part, 20, "on purpose"));
+    }));
+    assert!(failed.is_err());
 }
 
 #[test]

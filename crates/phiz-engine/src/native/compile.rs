@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use phiz_onnx::{Graph, Operation, Tensors};
 
-use crate::kernels::{Conv, ConvShape, Depthwise, Isa, LANES, Unary};
+use crate::kernels::{Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary};
 
 /// Nothing is clamped.
 const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
@@ -61,6 +61,24 @@ pub(super) enum Kind {
     GlobalMean,
 }
 
+impl Kind {
+    /// What it is called, and its multiplications for each pixel that it computes.
+    pub(super) fn describe(&self) -> (String, usize) {
+        match self {
+            Kind::Conv(conv) | Kind::Whole(conv) => {
+                let ConvShape { kernel: [rows, columns], stride, inputs, outputs, .. } = conv.shape;
+                (format!("conv {rows}×{columns}/{stride}"), inputs * outputs * rows * columns)
+            }
+            Kind::Depthwise(depthwise) => ("depthwise".into(), depthwise.macs()),
+            Kind::Unary(_) => ("activation".into(), 0),
+            Kind::Add(_) => ("sum".into(), 0),
+            Kind::Upsample(_) => ("upsampling".into(), 0),
+            Kind::MaxPool(_) => ("max pooling".into(), 0),
+            Kind::GlobalMean => ("mean".into(), 0),
+        }
+    }
+}
+
 /// A result.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
@@ -110,11 +128,11 @@ struct Compiler<'g> {
 /// Why a network is not for this engine.
 type Refusal = String;
 
-/// Compiles a graph for a set of instructions.
+/// Compiles a graph for a set of instructions; with `bf16`, what only convolutions read is kept and multiplied in bf16.
 ///
 /// # Errors
 /// The operator or the form of one that is not known, with the name of its node.
-pub(super) fn compile(graph: &Graph, isa: Isa) -> Result<Program, Refusal> {
+pub(super) fn compile(graph: &Graph, isa: Isa, bf16: bool) -> Result<Program, Refusal> {
     let [input] = &graph.inputs[..] else { return Err(format!("it has {} inputs", graph.inputs.len())) };
     if input.shape.as_ref().is_none_or(|shape| shape.len() != 4 || shape[1] != Some(3)) {
         return Err(format!("input {} is not of the shape [batch, 3, height, width]", input.name));
@@ -137,7 +155,7 @@ pub(super) fn compile(graph: &Graph, isa: Isa) -> Result<Program, Refusal> {
             format!("operator {} (node {:?}) {reason}", operation.kind, operation.output())
         })?;
     }
-    compiler.finish(isa)
+    compiler.finish(isa, bf16)
 }
 
 impl<'g> Compiler<'g> {
@@ -545,7 +563,23 @@ impl<'g> Compiler<'g> {
         self.step(o, Draft::Upsample(factor), x, None, self.values[x.value].channels)
     }
 
-    fn finish(mut self, isa: Isa) -> Result<Program, Refusal> {
+    /// Keeps in bf16 what convolutions compute and only convolutions read. Everything else stays in single precision: it
+    /// costs little, and the results are as exact as can be.
+    fn shorten(&mut self, results: &[Outcome]) {
+        let dense = |s: &Drafted| matches!(s.draft, Draft::Conv { groups: 1, .. });
+        for value in 1..self.values.len() {
+            let touches = |s: &&Drafted| s.input == value || s.other == Some(value) || s.output == value;
+            let computed = self.steps.iter().any(|s| s.output == value);
+            if computed
+                && self.steps.iter().filter(touches).all(dense)
+                && results.iter().all(|r| r.value != value)
+            {
+                self.values[value].lanes = SHORT;
+            }
+        }
+    }
+
+    fn finish(mut self, isa: Isa, bf16: bool) -> Result<Program, Refusal> {
         let mut results = Vec::new();
         for output in &self.graph.outputs {
             let named = self.names.get(output.name.as_str()).copied();
@@ -569,10 +603,14 @@ impl<'g> Compiler<'g> {
             }
             results.push(outcome);
         }
+        if bf16 {
+            self.shorten(&results);
+        }
         let mut steps = Vec::new();
         for Drafted { draft, input, other, output } in self.steps {
             let kind = match draft {
-                Draft::Conv { shape, groups: 1, weight, bias, whole } => {
+                Draft::Conv { mut shape, groups: 1, weight, bias, whole } => {
+                    shape.lanes = self.values[input].lanes;
                     let pad = &mut self.values[input].pad;
                     *pad = shape.pad.max(*pad);
                     let conv = Conv::new(shape, &weight, &bias, isa);

@@ -1,8 +1,9 @@
 //! [`Network`] by our own engine.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
-use crate::kernels::{Aligned, Isa, LANES, Map, add, global_mean, max_pool, upsample};
+use crate::kernels::{Aligned, Crew, Isa, LANES, Map, add, copy, global_mean, max_pool, upsample};
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };
@@ -23,6 +24,8 @@ pub(crate) struct NativeNetwork {
     input: Port,
     outputs: Vec<Port>,
     normalisation: Normalisation,
+    precision: Precision,
+    threads: usize,
     isa: Isa,
 }
 
@@ -32,8 +35,16 @@ impl NativeNetwork {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let graph = phiz_onnx::read(onnx)
             .map_err(|error| EngineError::Load { reason: format!("no whole ONNX file: {}", error.reason) })?;
-        let program =
-            compile(&graph, isa).map_err(|reason| EngineError::Unsupported { runtime: "native", reason })?;
+        let lacks = |reason: String| EngineError::Unsupported { runtime: "native", reason };
+        let precision = match options.precision {
+            Precision::Auto => Precision::F32,
+            Precision::Bf16 if !isa.has_bf16() => {
+                return Err(lacks("this processor does not multiply in bf16".into()));
+            }
+            Precision::Int8 => return Err(lacks("it does not compute in int8".into())),
+            known => known,
+        };
+        let program = compile(&graph, isa, precision == Precision::Bf16).map_err(lacks)?;
         let port = |value: &phiz_onnx::Value| Port {
             name: value.name.clone(),
             shape: value.shape.clone().unwrap_or_default(),
@@ -44,15 +55,56 @@ impl NativeNetwork {
             input: port(&graph.inputs[0]),
             outputs: graph.outputs.iter().map(port).collect(),
             normalisation: options.normalisation,
+            precision,
+            threads: options.threads,
             isa,
         })
     }
 
-    fn compute(&self, plan: &Plan, arena: &mut Aligned, pictures: usize) -> Result<(), EngineError> {
-        for step in &self.program.steps {
-            self.step(step, plan, arena, pictures)?;
+    /// Milliseconds that each step takes on a picture, the least of so many rounds, with its multiplications.
+    pub(crate) fn profile(
+        &self,
+        input: &Tensor,
+        rounds: usize,
+    ) -> Result<Vec<crate::bench::StepTime>, EngineError> {
+        let input = Input::Tensor(input);
+        input.check(&self.input)?;
+        let [_, _, height, width] = input.shape();
+        let mut workspace = Workspace::default();
+        let (plan, arena, _) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
+        let steps = &self.program.steps;
+        let mut least = vec![f64::INFINITY; steps.len() + 1];
+        for _ in 0..rounds.max(1) {
+            let mut began = Instant::now();
+            let mut lap = |least: &mut f64| {
+                let now = Instant::now();
+                *least = least.min((now - began).as_secs_f64() * 1e3);
+                began = now;
+            };
+            self.feed(&input, 0, 1, &plan.maps[0], &mut arena[plan.range(0, 1)]);
+            lap(&mut least[0]);
+            for (step, least) in steps.iter().zip(&mut least[1..]) {
+                self.step(step, plan, arena, 1, &mut Crew::default())?;
+                lap(least);
+            }
         }
-        Ok(())
+        let time = |name: String, macs: usize, milliseconds: f64| crate::bench::StepTime {
+            name,
+            macs,
+            milliseconds,
+        };
+        let mut times = vec![time("input".into(), 0, least[0])];
+        for (step, milliseconds) in steps.iter().zip(&least[1..]) {
+            let (x, out) = (&plan.maps[step.input], &plan.maps[step.output]);
+            let (name, each) = step.kind.describe();
+            let added = if step.other.is_some() { " +" } else { "" };
+            let name = format!(
+                "{name}{added} {}×{}×{} → {}×{}×{}",
+                x.channels, x.height, x.width, out.channels, out.height, out.width
+            );
+            times.push(time(name, each * out.height * out.width, *milliseconds));
+        }
+        Ok(times)
     }
 
     fn step(
@@ -61,54 +113,54 @@ impl NativeNetwork {
         plan: &Plan,
         arena: &mut Aligned,
         pictures: usize,
+        crew: &mut Crew,
     ) -> Result<(), EngineError> {
         let range = |value: usize| plan.range(value, pictures);
         let map = |value: usize| &plan.maps[value];
         let (x_map, out_map) = (map(step.input), map(step.output));
+        let blocks = out_map.blocks();
         if step.input == step.output {
             if let Kind::Unary(unary) = &step.kind {
-                for picture in arena[range(step.input)].chunks_exact_mut(x_map.picture()) {
-                    unary.run(x_map, picture, self.isa);
-                }
+                crew.chunks(&mut arena[range(step.input)], x_map.plane(), &|index, plane| {
+                    unary.run(x_map, plane, index % blocks, self.isa);
+                });
             }
             return Ok(());
         }
         // What is added may be the input itself.
         let other = step.other.filter(|other| *other != step.input);
-        let empty = 0..0;
-        let ranges = [range(step.input), other.map_or(empty, range), range(step.output)];
+        let ranges = [range(step.input), other.map_or(0..0, range), range(step.output)];
         let [x, other, out] = arena
             .get_disjoint_mut(ranges)
             .map_err(|_| EngineError::Run { reason: "buffers overlap; this is a bug of Phiz".into() })?;
         let (x, other) = (&*x, &*other);
-        out.chunks_exact_mut(out_map.picture()).for_each(|picture| out_map.clear_border(picture));
         let more = step.other.map(|value| (map(value), if value == step.input { x } else { other }));
-        if let Kind::Conv(conv) | Kind::Whole(conv) = &step.kind {
-            conv.run((x_map, x), more, (out_map, out), pictures);
-            return Ok(());
-        }
-        let inputs = x.chunks_exact(x_map.picture());
-        for (index, (x, out)) in inputs.zip(out.chunks_exact_mut(out_map.picture())).enumerate() {
+        crew.chunks(out, out_map.plane(), &|index, out| {
+            out_map.clear_border(out);
+            let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
+            let x = || (x_map, &x[plane(x_map)]);
             match &step.kind {
+                Kind::Conv(_) | Kind::Whole(_) => {}
                 Kind::Depthwise(depthwise) => {
-                    (0..out_map.blocks())
-                        .for_each(|block| depthwise.block(block, (x_map, x), (out_map, out)));
+                    depthwise.plane(index % blocks, x(), (out_map, out));
                 }
                 Kind::Unary(unary) => {
-                    copy((x_map, x), (out_map, out));
-                    unary.run(out_map, out, self.isa);
+                    copy(x(), (out_map, out));
+                    unary.run(out_map, out, index % blocks, self.isa);
                 }
                 Kind::Add(clamp) => {
                     if let Some((map, data)) = more {
-                        let data = &data[index * map.picture()..][..map.picture()];
-                        add((x_map, x), (map, data), (out_map, out), *clamp, self.isa);
+                        let other = (map, &data[plane(map)]);
+                        add(x(), other, (out_map, out), *clamp, self.isa);
                     }
                 }
-                Kind::Upsample(factor) => upsample((x_map, x), (out_map, out), *factor),
-                Kind::MaxPool(window) => max_pool((x_map, x), (out_map, out), *window),
-                Kind::GlobalMean => global_mean((x_map, x), (out_map, out)),
-                Kind::Conv(_) | Kind::Whole(_) => {}
+                Kind::Upsample(factor) => upsample(x(), (out_map, out), *factor),
+                Kind::MaxPool(window) => max_pool(x(), (out_map, out), *window),
+                Kind::GlobalMean => global_mean(x(), (out_map, out)),
             }
+        });
+        if let Kind::Conv(conv) | Kind::Whole(conv) = &step.kind {
+            conv.run((x_map, x), more, (out_map, out), pictures, crew);
         }
         Ok(())
     }
@@ -162,20 +214,8 @@ impl NativeNetwork {
                 }
             }
             if let Some(unary) = &outcome.unary {
-                unary.plane(out, self.isa);
+                unary.channel(out, self.isa);
             }
-        }
-    }
-}
-
-/// Copies a picture, its border left out.
-fn copy((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mut [f32])) {
-    let length = x_map.width * x_map.lanes;
-    for block in 0..x_map.blocks() {
-        for y in 0..x_map.height {
-            let from = x_map.inner(block) + y * x_map.row();
-            let to = out_map.inner(block) + y * out_map.row();
-            out[to..to + length].copy_from_slice(&x[from..from + length]);
         }
     }
 }
@@ -194,7 +234,7 @@ impl Network for NativeNetwork {
     }
 
     fn precision(&self) -> Precision {
-        Precision::F32
+        self.precision
     }
 
     fn run_into<'w>(
@@ -205,16 +245,20 @@ impl Network for NativeNetwork {
         input.check(&self.input)?;
         let [batch, _, height, width] = input.shape();
         workspace.outputs.truncate(self.outputs.len());
+        workspace.scratch.crew.resize(self.threads);
         let mut first = 0;
         loop {
             let pictures = (batch - first).min(TOGETHER);
             // An empty batch has the shapes of one picture.
             let planned = pictures.max(1);
-            let (plan, arena) = workspace.scratch.plan(&self.program, [self.id, planned, height, width])?;
+            let (plan, arena, crew) =
+                workspace.scratch.plan(&self.program, [self.id, planned, height, width])?;
             let range = plan.range(0, pictures);
             self.feed(&input, first, pictures, &plan.maps[0], &mut arena[range]);
             if pictures > 0 {
-                self.compute(plan, arena, pictures)?;
+                for step in &self.program.steps {
+                    self.step(step, plan, arena, pictures, crew)?;
+                }
             }
             for (index, outcome) in self.program.results.iter().enumerate() {
                 let map = &plan.maps[outcome.value];

@@ -1,7 +1,7 @@
 //! Where each activation lies in memory, for one size of input.
 
 use crate::EngineError;
-use crate::kernels::{Aligned, Map};
+use crate::kernels::{Aligned, Crew, Map};
 use crate::tensor::MAX_ELEMENTS;
 
 use super::compile::{Kind, Program};
@@ -24,12 +24,13 @@ pub(crate) struct Plan {
 /// What our own engine keeps in a workspace.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(super) arena: Aligned,
+    arena: Aligned,
+    pub(super) crew: Crew,
     plans: Vec<Plan>,
 }
 
 impl Scratch {
-    /// The plan for a size of input, and an arena that is large enough for it.
+    /// The plan for a size of input, an arena that is large enough for it, and the threads.
     ///
     /// # Errors
     /// The network cannot run on this size.
@@ -37,7 +38,7 @@ impl Scratch {
         &mut self,
         program: &Program,
         key: [usize; 4],
-    ) -> Result<(&Plan, &mut Aligned), EngineError> {
+    ) -> Result<(&Plan, &mut Aligned, &mut Crew), EngineError> {
         let found = self.plans.iter().position(|plan| plan.key == key);
         let index = match found {
             Some(index) => index,
@@ -52,7 +53,7 @@ impl Scratch {
         };
         let plan = &self.plans[index];
         self.arena.grow(plan.len);
-        Ok((plan, &mut self.arena))
+        Ok((plan, &mut self.arena, &mut self.crew))
     }
 }
 
