@@ -179,6 +179,13 @@ impl From<FaceError> for Problem {
             let remedy = format!("look for larger faces with --min-face {fitting:.0}");
             return Problem::new(Code::TooLarge, error.to_string(), remedy);
         }
+        if let FaceError::NotAligned(..) = error {
+            let remedy = "leave --aligned out to have the face found, or cut it out first";
+            return Problem::new(Code::NotAligned, error.to_string(), remedy);
+        }
+        if let FaceError::TooLarge { .. } = error {
+            return Problem::new(Code::TooLarge, error.to_string(), "make the picture smaller");
+        }
         let remedy = "check the model cards, or use the bundled models";
         Problem::new(Code::Model, error.to_string(), remedy)
     }
