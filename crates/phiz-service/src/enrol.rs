@@ -2,12 +2,15 @@
 
 use phiz_face::{Choice, Face};
 use phiz_gallery::{
-    Doubt, EnrollRules, Enrolled, FaceId, Gallery, NewFace, OperationId, Outcome, PersonId, Refusal, Target,
+    Candidate, Doubt, EnrollRules, Enrolled, FaceId, Gallery, Likeness, NewFace, OperationId, Outcome,
+    PersonId, Refusal, Target,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{CandidateAnswer, Code, Looking, PathName, Photo, Problem, Result, Service, in_order};
+use crate::{
+    CandidateAnswer, Code, Looking, PathName, Photo, Problem, Result, Service, VerifyOptions, in_order,
+};
 
 /// Fewer pixels between the eyes make templates that resemble everybody.
 pub const MIN_EYE_DISTANCE: f32 = 16.0;
@@ -149,8 +152,16 @@ pub enum DoubtAnswer {
 }
 
 impl DoubtAnswer {
-    fn new(doubt: Doubt) -> Option<DoubtAnswer> {
+    fn new(doubt: Doubt, own: Option<Likeness>) -> Option<DoubtAnswer> {
         match doubt {
+            // Nobody would be called the same person by so little, and somebody else is more like it: to propose merging the
+            // two people would be harmful.
+            Doubt::AlsoLike { other } if own.is_some_and(|own| is_rather(&other, own)) => {
+                Some(DoubtAnswer::Unlike {
+                    like_own: own.map_or(0.0, |own| own.similarity),
+                    nearest: Some(other.into()),
+                })
+            }
             Doubt::Unlike { own, nearest } => Some(DoubtAnswer::Unlike {
                 like_own: own.similarity,
                 nearest: nearest.map(CandidateAnswer::from),
@@ -159,6 +170,11 @@ impl DoubtAnswer {
             _ => None,
         }
     }
+}
+
+/// Whether a face is somebody else's rather than its person's: by default, verification would not call it the same.
+fn is_rather(other: &Candidate, own: Likeness) -> bool {
+    own.fmr > VerifyOptions::default().fmr && other.similarity > own.similarity
 }
 
 impl EnrolAnswer {
@@ -328,7 +344,7 @@ fn told(outcome: Outcome) -> PhotoResult {
             face,
             like_own: own.map(|own| own.similarity),
             similar: similar.into_iter().map(CandidateAnswer::from).collect(),
-            doubt: doubt.and_then(DoubtAnswer::new),
+            doubt: doubt.and_then(|doubt| DoubtAnswer::new(doubt, own)),
         },
         Outcome::Known { face } => PhotoResult::Known { known: face },
         Outcome::Refused(refusal) => {
