@@ -44,12 +44,12 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             return Err(Failure::new("nothing to compare the photo with").hint("give another, or --as"));
         }
     };
-    answer.or_else(|VerifyProblem { photo, problem, index }| {
+    answer.map_err(|VerifyProblem { photo, problem, index }| {
         if arguments.json {
             let path = if index == 0 { Some(&arguments.a) } else { arguments.b.as_ref() };
             photos::report(path.unwrap_or(&arguments.a), &problem, true);
         }
-        Err(Failure::new(format!("{photo}: {problem}")).hint(problem.remedy()))
+        Failure::new(format!("{photo}: {problem}")).hint(problem.remedy())
     })
 }
 

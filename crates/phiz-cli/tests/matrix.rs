@@ -253,7 +253,8 @@ fn arguments(row: &Row) -> Vec<OsString> {
 
 /// Says what could not be tested, past the test harness, which keeps the output of tests that pass to itself.
 fn skipped(what: &str) {
-    writeln!(std::io::stderr(), "skipped: {what}").unwrap();
+    let mut out = std::io::stderr();
+    writeln!(out, "skipped: {what}").unwrap();
 }
 
 /// A line of what is wrong unless a run ended as it should.
