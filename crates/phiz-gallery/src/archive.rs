@@ -17,7 +17,7 @@ use crate::model::{
     Details, FaceBody, FaceId, Negative, NegativeId, NewFace, OperationId, Part, PersonBody, PersonId,
 };
 use crate::names::folded;
-use crate::rows::{Codec, SAME, Weighted, similarity};
+use crate::rows::{Codec, Faces, Negatives, SAME, Weighted, similarity};
 #[cfg(feature = "sqlite")]
 use crate::seal::Key;
 use crate::store::{Kind, Row, Rows, RowsMut};
@@ -240,8 +240,7 @@ impl In<'_> {
     ) -> Result<()> {
         let (path, templates) = (self.folder.join(names), self.folder.join(templates));
         let mut rows = npy_rows(&templates, self.dim)?;
-        let mut count = 0;
-        for line in lines::<FaceLine>(&path)? {
+        for (count, line) in lines::<FaceLine>(&path)?.enumerate() {
             let line: FaceLine = line?;
             let wrong = |reason: String| {
                 GalleryError::new(ErrorKind::Damaged, format!("line {}: {reason}", count + 1)).at(&path)
@@ -257,7 +256,6 @@ impl In<'_> {
             }
             let face = NewFace { photo: line.body.photo(), crop, ..NewFace::new(template, line.quality) };
             each(count, face, line)?;
-            count += 1;
         }
         if rows.next().is_some() {
             let reason = format!("has more rows than {names} has lines");
@@ -292,7 +290,17 @@ struct Import<'a> {
 struct Place {
     person: PersonId,
     /// If the gallery had them: what is known of them.
-    known: Option<(Vec<(FaceId, Weighted)>, Vec<(Negative, Vec<f32>)>)>,
+    known: Option<(Faces, Negatives)>,
+}
+
+impl Place {
+    /// Whether the gallery has this very face as theirs, or as not theirs.
+    fn has(&self, template: &Template) -> bool {
+        let same = |other: &[f32]| similarity(template.vector(), other) >= SAME;
+        self.known.as_ref().is_some_and(|(faces, negatives)| {
+            faces.iter().any(|(_, t)| same(&t.template)) || negatives.iter().any(|(_, t)| same(t))
+        })
+    }
 }
 
 impl Import<'_> {
@@ -345,12 +353,7 @@ impl Import<'_> {
         };
         self.archive.faces(FACES, TEMPLATES, true, |number, face, line| {
             let place = place(&line, FACES)?;
-            let template = face.template.vector();
-            let same = |t: &[f32]| similarity(template, t) >= SAME;
-            let known = place.known.as_ref().is_some_and(|(faces, negatives)| {
-                faces.iter().any(|(_, t)| same(&t.template)) || negatives.iter().any(|(_, t)| same(t))
-            });
-            if known || had.contains(&number) {
+            if had.contains(&number) || place.has(&face.template) {
                 done.known_faces += 1;
                 return Ok(());
             }
@@ -366,17 +369,12 @@ impl Import<'_> {
         })?;
         self.archive.faces(NEGATIVES, NEGATIVE_TEMPLATES, false, |_, face, line| {
             let place = place(&line, NEGATIVES)?;
-            let template = face.template.vector();
-            let same = |t: &[f32]| similarity(template, t) >= SAME;
-            let known = place.known.as_ref().is_some_and(|(faces, negatives)| {
-                faces.iter().any(|(_, t)| same(&t.template)) || negatives.iter().any(|(_, t)| same(t))
-            });
-            if known {
+            if place.has(&face.template) {
                 done.known_negatives += 1;
                 return Ok(());
             }
             let id = NegativeId(rows.next_id(Kind::Negative)?);
-            codec.put_negative(rows, id, place.person, &line.body, template)?;
+            codec.put_negative(rows, id, place.person, &line.body, face.template.vector())?;
             negatives.push(id.0);
             if place.known.is_some() {
                 into.insert(place.person.0);
