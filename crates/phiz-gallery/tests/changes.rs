@@ -246,14 +246,14 @@ fn what_is_enrolled_again_is_known() {
     let mut photo = face(stranger(&mut random, DIM));
     photo.photo = Some([3; 32]);
     let ana = Target::Named("Ana".into());
-    gallery.enroll(&ana, &[photo.clone()], &RULES).unwrap();
+    gallery.enroll(&ana, std::slice::from_ref(&photo), &RULES).unwrap();
     let rules = EnrollRules { least_quality: 0.9, ..RULES };
-    let again = gallery.enroll(&ana, &[photo.clone()], &rules).unwrap();
+    let again = gallery.enroll(&ana, std::slice::from_ref(&photo), &rules).unwrap();
     assert_eq!(again.faces, [Outcome::Known { face: FaceId(1) }]);
     assert_eq!((again.new, again.operation), (false, None));
     // The same pixels under another file's name.
     photo.photo = Some([4; 32]);
-    let again = gallery.enroll(&ana, &[photo.clone()], &RULES).unwrap();
+    let again = gallery.enroll(&ana, std::slice::from_ref(&photo), &RULES).unwrap();
     assert_eq!(again.faces, [Outcome::Known { face: FaceId(1) }]);
     // As somebody else's it is refused.
     photo.photo = Some([3; 32]);
@@ -305,7 +305,7 @@ fn similarities_are_never_above_one() {
     let gallery = in_memory();
     // As long as a template may be.
     let long: Vec<f32> = (0..DIM).map(|i| if i == 3 { 1.0099 } else { 0.0 }).collect();
-    let ana = enrolled(&gallery, "Ana", &[long.clone()]);
+    let ana = enrolled(&gallery, "Ana", std::slice::from_ref(&long));
     let found = gallery.identify(&template(&long), &Search::default()).unwrap();
     assert!(found.candidates[0].similarity <= 1.0, "{found:?}");
     let found = gallery.verify(&template(&long), ana, phiz_gallery::Rate::Fmr(0.1)).unwrap();
