@@ -1,32 +1,38 @@
 //! `phiz embed`: the templates of faces as a file, for other programs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use phiz_service::{Code, Photo, Problem, Service};
+use phiz_template::Template;
 
-use super::faces::{self, Looking, Problem};
+use super::faces::{Looking, Selection};
 use super::npy::NpyWriter;
-use super::{Done, Failure, Shared, photos};
-use crate::{Engine, Template};
+use super::out::note;
+use super::output::Target;
+use super::photos::{self, PhotoArguments};
+use super::{Done, Failure, Shared};
 
 /// Arguments of `phiz embed`.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Photos, or folders of photos
-    #[arg(required = true, value_name = "PHOTO")]
-    photos: Vec<PathBuf>,
-    /// Templates: a .npy file of float32 [n, dim], rows of unit length
+    #[command(flatten)]
+    photos: PhotoArguments,
+    /// Write the templates into this .npy file: float32 [n, dim], rows of length 1
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Whose they are: a CSV file (path,face,x,y,w,h,score), a row a template, face = -1 for a photo without one
+    /// Write whose they are into this CSV file (path,face,x,y,w,h,score): one row per template, and face = -1 for a photo
+    /// without one
     #[arg(long, value_name = "FILE")]
     list: PathBuf,
-    /// Only the largest face of each photo
+    /// Overwrite --out and --list if they exist; photos are never overwritten
     #[arg(long)]
-    largest: bool,
-    /// The photos are aligned faces of 112×112 pixels and taken as they are
-    #[arg(long, conflicts_with = "largest")]
+    force: bool,
+    /// Take the photos as they are: aligned faces of 112×112 pixels
+    #[arg(long, conflicts_with_all = ["largest", "number", "at"])]
     aligned: bool,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     looking: Looking,
 }
@@ -34,53 +40,68 @@ pub(crate) struct Arguments {
 type Row = ([f32; 4], f32, Template);
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
-    let paths = photos::find(&arguments.photos)?;
-    let engine = shared.engine()?;
-    let (out, list) = (&arguments.out, &arguments.list);
-    let mut templates = NpyWriter::create(out).map_err(|e| Failure::writing(out, &e))?;
-    let failed = |e: csv::Error| Failure::writing(list, &e.into());
-    let mut table = csv::Writer::from_path(list).map_err(failed)?;
+    let batch = arguments.photos.find()?;
+    let out = Target::new("--out", &arguments.out, batch.paths(), arguments.force)?;
+    let list = Target::new("--list", &arguments.list, batch.paths(), arguments.force)?;
+    if out.path() == list.path() {
+        return Err(Failure::new("--list: is the same file as --out").hint("name two files"));
+    }
+    let service = shared.service()?;
+    let mut templates = NpyWriter::create(out.path()).map_err(|e| Failure::writing(out.path(), &e))?;
+    let failed = |e: csv::Error| Failure::writing(&arguments.list, &e.into());
+    let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["path", "face", "x", "y", "w", "h", "score"]).map_err(failed)?;
-    let (mut done, mut rows, mut without) = (Done::Well, 0usize, 0usize);
-    let bar = shared.progress(paths.len());
-    let work = |path: &PathBuf| describe(&engine, path, arguments);
-    photos::in_order(&paths, shared.threads()?, &bar, work, |path, faces| {
+    let (mut refused, mut rows, mut without) = (0, 0usize, 0usize);
+    let bar = shared.progress(batch.items.len());
+    let work = |item: &phiz_service::walk::Item| match &item.problem {
+        Some(problem) => Err(problem.clone()),
+        None => describe(&service, &batch.photo(item), arguments),
+    };
+    photos::in_order(&batch.items, shared.threads()?, &bar, work, |item, faces| {
         let faces = faces.unwrap_or_else(|problem| {
-            problem.warn(path);
-            done = Done::Partly;
+            photos::warn(&item.path, &problem);
+            refused += 1;
             Vec::new()
         });
-        let name = path.display().to_string();
+        let name = item.path.as_os_str().as_encoded_bytes();
         if faces.is_empty() {
             without += 1;
-            table.write_record([name.as_str(), "-1", "", "", "", "", ""]).map_err(failed)?;
+            table.write_record([name, b"-1", b"", b"", b"", b"", b""]).map_err(failed)?;
         }
         for (number, ([x, y, w, h], score, template)) in faces.iter().enumerate() {
-            templates.push(template.vector()).map_err(|e| Failure::writing(out, &e))?;
+            templates.push(template.vector()).map_err(|e| Failure::writing(out.path(), &e))?;
             rows += 1;
-            table.serialize((&name, number, x, y, w, h, score)).map_err(failed)?;
+            let numbers = [x, y, w, h, score].map(ToString::to_string);
+            let mut record = csv::ByteRecord::new();
+            record.push_field(name);
+            record.push_field(number.to_string().as_bytes());
+            numbers.iter().for_each(|number| record.push_field(number.as_bytes()));
+            table.write_byte_record(&record).map_err(failed)?;
         }
         Ok(())
     })?;
-    table.flush().map_err(|e| Failure::writing(list, &e))?;
-    templates.finish(engine.dim()).map_err(|e| Failure::writing(out, &e))?;
-    eprintln!("{rows} templates of {} photos, {without} without a face", paths.len());
-    Ok(done)
+    templates.finish(service.analyzer().dim()).map_err(|e| Failure::writing(out.path(), &e))?;
+    let rows_of_list = table.into_inner().map_err(|e| Failure::writing(list.path(), e.error()))?;
+    list.write(&rows_of_list).map_err(|e| Failure::writing(list.path(), &e))?;
+    note!("{rows} templates of {} photos, {without} without a face", batch.items.len());
+    batch.summarise(refused, shared);
+    Ok(batch.done(refused))
 }
 
-fn describe(engine: &Engine, path: &Path, arguments: &Arguments) -> Result<Vec<Row>, Problem> {
-    let image = faces::open(path)?;
+fn describe(service: &Service, photo: &Photo, arguments: &Arguments) -> Result<Vec<Row>, Problem> {
+    let looking = arguments.looking.service();
+    let image = service.decode(photo, &looking)?;
     if arguments.aligned {
-        let template = engine.embed_aligned(&image)?;
+        let template = service.analyzer().embed_aligned(&image)?;
         let (w, h) = (image.width() as f32, image.height() as f32);
         return Ok(vec![([0.0, 0.0, w, h], 1.0, template)]);
     }
-    let found = engine.detect(&image, &arguments.looking.options())?;
-    let wanted = if arguments.largest { 1 } else { found.len() };
-    let mut rows = Vec::new();
-    for detection in found.into_iter().take(wanted) {
-        let template = engine.embed_aligned(&engine.align(&image, &detection))?;
-        rows.push((detection.bbox, detection.score, template));
-    }
-    Ok(rows)
+    let faces = match arguments.selection.is_given() {
+        true => match service.face(&image, &looking, arguments.selection.choice()) {
+            Err(problem) if problem.code() == Code::NoFace => Vec::new(),
+            face => vec![face?],
+        },
+        false => service.faces(&image, &looking)?,
+    };
+    Ok(faces.into_iter().map(|face| (face.detection.bbox, face.detection.score, face.template)).collect())
 }

@@ -1,12 +1,12 @@
 //! `phiz gallery`: the gallery as a whole: figures, checking, destroying, archives, thresholds, keys.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use phiz_gallery::{Gallery, Key, Purge, Purged, Seal, Statistics};
 use serde_json::json;
 
+use super::out::{self, note, say};
 use super::{Done, Failure, Shared, table};
 
 /// Arguments of `phiz gallery`.
@@ -125,6 +125,9 @@ impl NewKey {
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let json = arguments.json;
+    if let Action::Import { folder } = &arguments.action {
+        return import(folder, shared, json);
+    }
     let gallery = shared.open_gallery()?;
     match &arguments.action {
         Action::Stats => stats(&gallery.statistics()?, &gallery, json),
@@ -134,8 +137,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             gallery.compact()?;
             let after = bytes(&gallery);
             match json {
-                true => println!("{}", json!({ "bytes_before": before, "bytes": after })),
-                false => println!("{} before, {} now", table::size(before), table::size(after)),
+                true => out::json(&json!({ "bytes_before": before, "bytes": after })),
+                false => say!("{} before, {} now", table::size(before), table::size(after)),
             }
             Ok(Done::Well)
         }
@@ -150,45 +153,34 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             }
             gallery.set_undo_days(*days)?;
             match json {
-                true => println!("{}", json!({ "undo_days": days })),
-                false => println!(
-                    "what is removed can be undone for {}",
-                    table::count(*days as usize, "day", "days")
-                ),
+                true => out::json(&json!({ "undo_days": days })),
+                false => {
+                    say!("what is removed can be undone for {}", table::count(*days as usize, "day", "days"))
+                }
             }
             Ok(Done::Well)
         }
         Action::Export { folder } => {
             let head = gallery.export(folder)?;
             match json {
-                true => println!("{}", json!(head)),
-                false => println!(
+                true => out::json(&json!(head)),
+                false => say!(
                     "{} with {} written to {}",
                     table::count(head.people, "person", "people"),
                     table::count(head.faces, "face", "faces"),
                     folder.display()
                 ),
             }
-            eprintln!("note: the archive is not sealed: whoever has it has everything");
+            note!("note: the archive is not sealed: whoever has it has everything");
             Ok(Done::Well)
         }
-        Action::Import { folder } => {
-            let done = gallery.import(folder)?;
-            match json {
-                true => println!("{}", json!(done)),
-                false => println!(
-                    "{} with {} taken in",
-                    table::count(done.people.len(), "person", "people"),
-                    table::count(done.faces, "face", "faces")
-                ),
-            }
-            Ok(Done::Well)
-        }
+        // It needs no gallery, and was done above.
+        Action::Import { .. } => Ok(Done::Well),
         Action::Calibrate { forget: true } => {
             gallery.forget_calibration()?;
             match json {
-                true => println!("{}", json!({ "calibrated": false })),
-                false => println!("the model's own thresholds hold again"),
+                true => out::json(&json!({ "calibrated": false })),
+                false => say!("the model's own thresholds hold again"),
             }
             Ok(Done::Well)
         }
@@ -208,11 +200,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 KeyAction::Exchange { to } => gallery.exchange_key(&to.key()?)?,
             }
             match json {
-                true => println!("{}", json!({ "sealed_by": gallery.seal().to_string() })),
-                false => println!("sealed by: {}", gallery.seal()),
+                true => out::json(&json!({ "sealed_by": gallery.seal().to_string() })),
+                false => say!("sealed by: {}", gallery.seal()),
             }
             if let Seal::Keyring(entry) = old {
-                eprintln!(
+                note!(
                     "note: the old key is still in the keyring (service phiz, entry {entry}): delete it there when no copy \
                      of the gallery needs it"
                 );
@@ -222,14 +214,35 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     }
 }
 
+fn import(folder: &Path, shared: &Shared, json: bool) -> Result<Done, Failure> {
+    let (_, done, made) = shared.import(folder)?;
+    if made {
+        note!("made a gallery: {}", shared.gallery_path()?.display());
+    }
+    if json {
+        out::json(&done);
+        return Ok(Done::Well);
+    }
+    let people = table::count(done.people.len(), "person", "people");
+    say!("{people} with {} taken in", table::count(done.faces, "face", "faces"));
+    if done.known_faces > 0 || !done.known_people.is_empty() {
+        let people = table::count(done.known_people.len(), "person", "people");
+        let faces = table::count(done.known_faces, "face", "faces");
+        say!("known already: {people}, {faces}");
+    }
+    if let Some(operation) = done.operation {
+        say!("undo with: phiz people undo {operation}");
+    }
+    Ok(Done::Well)
+}
+
 fn bytes(gallery: &Gallery) -> u64 {
     gallery.files().iter().filter_map(|path| std::fs::metadata(path).ok()).map(|m| m.len()).sum()
 }
 
 fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Failure> {
-    let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", json!(figures))?;
+        out::json(&json!(figures));
         return Ok(Done::Well);
     }
     let calibrated = match gallery.calibration() {
@@ -253,7 +266,7 @@ fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Fa
     rows.extend(figures.files.iter().map(|(path, bytes)| [path.display().to_string(), table::size(*bytes)]));
     let width = rows.iter().map(|[name, _]| name.chars().count()).max().unwrap_or(0);
     for [name, value] in rows {
-        writeln!(out, "{name:width$}  {value}")?;
+        say!("{}  {value}", table::padded(&name, width));
     }
     Ok(Done::Well)
 }
@@ -261,12 +274,12 @@ fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Fa
 fn check(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
     let faults: Vec<String> = gallery.check()?.iter().map(ToString::to_string).collect();
     if json {
-        println!("{}", json!({ "faults": faults }));
+        out::json(&json!({ "faults": faults }));
     } else if faults.is_empty() {
-        println!("all is well");
+        say!("all is well");
     } else {
-        faults.iter().for_each(|fault| println!("{fault}"));
-        eprintln!("hint: restore the gallery from a copy or an archive");
+        faults.iter().for_each(|fault| say!("{fault}"));
+        note!("hint: restore the gallery from a copy or an archive");
     }
     Ok(if faults.is_empty() { Done::Well } else { Done::Partly })
 }
@@ -275,15 +288,15 @@ fn check(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
 pub(crate) fn report_purge(purged: &Purged, json: bool) -> Result<Done, Failure> {
     let found = purged.proof.as_ref().map_or(0, |proof| proof.found.len());
     if json {
-        println!("{}", json!(purged));
+        out::json(&json!(purged));
     } else {
-        println!(
+        say!(
             "destroyed {} and {} that could be undone",
             table::count(purged.faces, "face", "faces"),
             table::count(purged.operations, "operation", "operations")
         );
         if let Some(proof) = &purged.proof {
-            println!(
+            say!(
                 "searched {} in {} for {} pieces of it: {}",
                 table::size(proof.bytes),
                 table::count(proof.files.len(), "file", "files"),
@@ -306,13 +319,12 @@ fn calibrate(gallery: &Gallery, shared: &Shared, json: bool) -> Result<Done, Fai
         bar.set_position(at as u64);
     })?;
     bar.finish_and_clear();
-    let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", json!(done))?;
+        out::json(&json!(done));
         return Ok(Done::Well);
     }
     let c = &done.calibration;
-    writeln!(out, "measured on {} people, {} comparisons of different people", c.people, c.comparisons)?;
+    say!("measured on {} people, {} comparisons of different people", c.people, c.comparisons);
     let rows: Vec<Vec<String>> = done
         .compared
         .iter()
@@ -320,18 +332,21 @@ fn calibrate(gallery: &Gallery, shared: &Shared, json: bool) -> Result<Done, Fai
             vec![format!("{rate:.1e}"), format!("{card:.3}"), format!("{measured:.3}")]
         })
         .collect();
-    table::print(&mut out, &["false match rate", "similarity by the model", "measured here"], &rows)?;
+    table::print(&["false match rate", "similarity by the model", "measured here"], &rows);
     let share = 100.0 * c.share;
-    writeln!(out, "in a search, {share:.0} % of the comparisons count as independent")?;
+    say!("in a search, {share:.0} % of the comparisons count as independent");
     for pair in done.suspects.iter().take(20) {
-        writeln!(
-            out,
+        say!(
             "one person? {} ({}) and {} ({}): similarity {:.2}",
-            pair.one_name, pair.one, pair.other_name, pair.other, pair.similarity
-        )?;
+            pair.one_name,
+            pair.one,
+            pair.other_name,
+            pair.other,
+            pair.similarity
+        );
     }
     if !done.suspects.is_empty() {
-        eprintln!("hint: phiz people merge joins two that are one; calibrate again afterwards");
+        note!("hint: phiz people merge joins two that are one; calibrate again afterwards");
     }
     Ok(Done::Well)
 }

@@ -1,193 +1,221 @@
-//! `phiz identify`: whose faces a photo shows, or nobody's who is known.
+//! `phiz identify`: whose faces a photo shows, or that nobody known is.
 
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_gallery::{Decision, Filter, Gallery, Identified, Rate, Search};
-use serde_json::{Value, json};
+use phiz_gallery::{Filter, Gallery, Rate};
+use phiz_service::{
+    EnrolEvent, EnrolOptions, IdentifiedFace, IdentifyOptions, KNOWN, Mark, NOT_KNOWN, PhotoAnswer,
+    PhotoResult, Service, Verdict, marked,
+};
+use unicode_width::UnicodeWidthStr as _;
 
-use super::detect::{Annotate, FOUND, Mark, UNKNOWN, face_json};
-use super::faces::{self, Looking, Problem};
-use super::tell::{self, Tell};
+use super::detect::AnnotateArguments;
+use super::faces::Looking;
+use super::out::{clean, note, say};
+use super::output::Marked;
+use super::photos::{self, PhotoArguments};
 use super::verify::{check_rate, one_in};
-use super::{Done, Failure, Shared, enroll, photos, store};
-use crate::{Engine, Face};
+use super::{Done, Failure, Shared, enroll, table};
 
 /// Arguments of `phiz identify`.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Photos, or folders of photos
-    #[arg(required = true, value_name = "PHOTO")]
-    photos: Vec<PathBuf>,
-    /// Compare with the people in this folder (a folder a person) instead of the gallery; nothing is stored
+    #[command(flatten)]
+    photos: PhotoArguments,
+    /// Compare with the people in this folder instead of the gallery; it holds one folder per person, and nothing is
+    /// stored
     #[arg(long, value_name = "FOLDER")]
     people: Option<PathBuf>,
-    /// At most this share of unknown people may be given a name
+    /// Name at most this share of unknown people (false positive identification rate)
     #[arg(long, value_name = "RATE", default_value_t = 0.01)]
     fpir: f64,
-    /// Instead of --fpir: at most this share of single comparisons of different people may match
+    /// Instead of --fpir: let at most this share of single comparisons of different people match (false match rate)
     #[arg(long, value_name = "RATE", conflicts_with = "fpir")]
     fmr: Option<f64>,
-    /// Only people on this watch list
+    /// Compare only with the people on this watch list
     #[arg(long, value_name = "LIST", conflicts_with = "people")]
     list: Option<String>,
-    /// Candidates to show for each face
+    /// Number of candidates to list for each face in --json
     #[arg(long, value_name = "N", default_value = "5")]
     top: NonZeroUsize,
-    /// One JSON object a photo and line
+    /// Print one JSON object per photo, one per line
     #[arg(long)]
     json: bool,
-    /// Write the photo with names, as .jpg or .png; a folder if there are several photos
-    #[arg(long, value_name = "FILE")]
-    annotate: Option<PathBuf>,
+    #[command(flatten)]
+    annotate: AnnotateArguments,
     #[command(flatten)]
     looking: Looking,
-}
-
-struct Found {
-    size: (u32, u32),
-    faces: Vec<Named>,
-    /// The smallest false match rate that was measured.
-    least: f64,
-}
-
-struct Named {
-    face: Face,
-    identified: Identified,
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     check_rate("--fpir", arguments.fpir)?;
     arguments.fmr.map_or(Ok(()), |fmr| check_rate("--fmr", fmr))?;
-    let paths = photos::find(&arguments.photos)?;
-    let annotate = Annotate::new(arguments.annotate.as_deref(), &paths)?;
-    let engine = shared.engine()?;
+    let batch = arguments.photos.find()?;
+    let copies =
+        Marked::plan(arguments.annotate.annotate.as_deref(), &batch.items, arguments.annotate.force)?;
+    let service = shared.service()?;
     let gallery = match &arguments.people {
-        Some(folder) => learn(&engine, folder, arguments, shared)?,
-        None => shared.open_gallery_of(&engine)?,
+        Some(folder) => learn(&service, folder, arguments, shared)?,
+        None => shared.open_gallery_for(&service)?,
     };
-    let search = Search {
+    if let Some(list) = &arguments.list {
+        check_list(&gallery, list)?;
+    }
+    let options = IdentifyOptions {
+        looking: arguments.looking.service(),
         rate: arguments.fmr.map_or(Rate::Fpir(arguments.fpir), Rate::Fmr),
-        most: arguments.top.get(),
         among: arguments.list.as_ref().map_or_else(Filter::default, Filter::list),
-        ..Search::default()
+        top: arguments.top.get(),
     };
-    tell::each(&paths, shared, arguments.json, |path| {
-        look(&engine, &gallery, &search, path, arguments, &annotate)
-    })
+    let look = |photo: &phiz_service::Photo, path: &Path| {
+        let image = service.decode(photo, &options.looking)?;
+        let found = service.identify_in(&gallery, &image, &options)?;
+        if copies.wanted() {
+            let mark = |face: &'_ IdentifiedFace| (label(face), colour(face));
+            let marks = found.faces.iter().map(|face| {
+                let (label, colour) = mark(face);
+                Mark { face: &face.face, label, colour }
+            });
+            copies.write(path, &marked(image, marks))?;
+        }
+        Ok(found)
+    };
+    let mut tally = Tally::default();
+    let done = batch.tell(
+        shared,
+        arguments.json,
+        |photo, item| phiz_service_result(look(photo, &item.path)),
+        |path, found| {
+            tally.add(found);
+            print(path, found);
+        },
+    )?;
+    if tally.photos > 1 && !arguments.json && !shared.quiet {
+        tally.print();
+    }
+    Ok(done)
 }
 
-/// A gallery of a folder of people, in memory.
-fn learn(engine: &Engine, folder: &Path, arguments: &Arguments, shared: &Shared) -> Result<Gallery, Failure> {
-    let gallery = store::passing_gallery(engine)?;
-    let groups = enroll::people_of(folder)?;
-    let how = enroll::Arguments::of_folder(&arguments.looking);
-    enroll::learn(engine, &gallery, groups, &how, shared, |_, problems, _| {
-        problems.iter().for_each(|(path, problem)| problem.warn(path));
-        Ok(())
+/// A problem of one photo apart from what ends the work.
+fn phiz_service_result<T>(
+    result: phiz_service::Result<T>,
+) -> Result<Result<T, phiz_service::Problem>, Failure> {
+    match result {
+        Ok(found) => Ok(Ok(found)),
+        Err(phiz_service::Error::Photo(problem)) => Ok(Err(problem)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A search among nobody would call everybody unknown.
+fn check_list(gallery: &Gallery, list: &str) -> Result<(), Failure> {
+    if gallery.people(&Filter::list(list), None, 1)?.is_empty() {
+        return Err(Failure::new(format!("--list {list}: nobody is on this watch list"))
+            .hint(format!("put people on it with: phiz people set PERSON --list {list}")));
+    }
+    Ok(())
+}
+
+/// An in-memory gallery of a folder of people.
+fn learn(
+    service: &Service,
+    folder: &Path,
+    arguments: &Arguments,
+    shared: &Shared,
+) -> Result<Gallery, Failure> {
+    let gallery = service.gallery_in_memory()?;
+    let (people, _) = enroll::people_of(folder, false)?;
+    let options =
+        EnrolOptions { looking: arguments.looking.service(), crop: false, ..EnrolOptions::default() };
+    let bar = shared.progress(people.iter().map(|person| person.photos.len()).sum());
+    service.enrol_people(&gallery, &people, &options, shared.threads()?, |event| match event {
+        EnrolEvent::Photo => bar.inc(1),
+        EnrolEvent::Person(person, answer) => bar.suspend(|| {
+            for ((photo, _), done) in person.photos.iter().zip(&answer.photos) {
+                if let PhotoResult::Refused { error, details: None } = &done.result {
+                    photos::warn(Path::new(&*photo.name()), error);
+                }
+            }
+        }),
     })?;
+    bar.finish_and_clear();
+    if gallery.is_empty()? {
+        return Err(Failure::new(format!("--people {}: no face of anybody could be used", folder.display()))
+            .hint("the reason for each photo stands above"));
+    }
     Ok(gallery)
 }
 
-/// What one photo shows. The outer error ends the command: the gallery cannot be read.
-fn look(
-    engine: &Engine,
-    gallery: &Gallery,
-    search: &Search,
-    path: &Path,
-    arguments: &Arguments,
-    annotate: &Annotate<'_>,
-) -> Result<Result<Found, Problem>, Failure> {
-    let (image, faces) = match faces::all(engine, path, &arguments.looking) {
-        Ok(found) => found,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let templates: Vec<_> = faces.iter().map(|face| face.template.clone()).collect();
-    let identified = gallery.identify_all(&templates, search)?;
-    let mut named = Vec::new();
-    for (face, identified) in faces.into_iter().zip(identified) {
-        named.push(Named { face, identified });
-    }
-    if annotate.wanted() {
-        let marks =
-            named.iter().map(|n| Mark { at: &n.face.detection, label: n.label(), colour: n.colour() });
-        if let Err(problem) = annotate.write(path, image.clone(), marks) {
-            return Ok(Err(problem));
+/// What a face is called.
+fn label(face: &IdentifiedFace) -> String {
+    match (face.decision, &face.person) {
+        (Verdict::Match, Some(person)) => person.clone(),
+        (Verdict::Ambiguous, _) => {
+            let names: Vec<&str> =
+                face.candidates.iter().take(face.tied).map(|c| c.person.as_str()).collect();
+            names.join(" or ") + "?"
         }
+        _ => "unknown".into(),
     }
-    let least = gallery.thresholds().least_measured();
-    Ok(Ok(Found { size: image.original_size(), faces: named, least }))
 }
 
-impl Named {
-    fn label(&self) -> String {
-        match &self.identified.decision {
-            Decision::Match(candidate) => candidate.name.clone(),
-            Decision::Ambiguous { candidates } => {
-                let names: Vec<&str> = candidates.iter().map(|c| c.name.as_str()).collect();
-                names.join(" or ") + "?"
+fn colour(face: &IdentifiedFace) -> [u8; 3] {
+    if face.decision == Verdict::Match { KNOWN } else { NOT_KNOWN }
+}
+
+fn print(path: &Path, found: &PhotoAnswer<IdentifiedFace>) {
+    say!("{}:{}", path.display(), if found.faces.is_empty() { " no face" } else { "" });
+    let labels: Vec<String> = found.faces.iter().map(|face| clean(&label(face)).into_owned()).collect();
+    let width = labels.iter().map(|label| label.width()).max().unwrap_or(0);
+    for (face, label) in found.faces.iter().zip(&labels) {
+        let [x, y, w, h] = face.face.bbox;
+        let why = match (face.decision, face.candidates.first()) {
+            (Verdict::Match, Some(c)) => {
+                let least = phiz_gallery::fpir(face.least_measured, face.people as f64);
+                format!("similarity {:.2}, reached by {}", c.similarity, one_in(c.fpir, least, "strangers"))
             }
-            Decision::Unknown { .. } => "unknown".into(),
-        }
-    }
-
-    fn colour(&self) -> [u8; 3] {
-        match self.identified.decision {
-            Decision::Match(_) => FOUND,
-            _ => UNKNOWN,
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let mut face = face_json(&self.face.detection, self.face.quality);
-        let candidates: Vec<Value> = self
-            .identified
-            .candidates
-            .iter()
-            .map(|c| {
-                json!({ "person": c.name, "id": c.person, "similarity": c.similarity, "fmr": c.fmr, "fpir": c.fpir })
-            })
-            .collect();
-        let (decision, person) = match &self.identified.decision {
-            Decision::Match(c) => ("match", json!(c.name)),
-            Decision::Ambiguous { .. } => ("ambiguous", Value::Null),
-            Decision::Unknown { .. } => ("unknown", Value::Null),
+            (Verdict::Ambiguous, _) => "too similar to more than one person to tell".into(),
+            _ => "not similar enough to anybody".into(),
         };
-        face["person"] = person;
-        face["decision"] = json!(decision);
-        face["threshold"] = json!(self.identified.threshold);
-        face["candidates"] = json!(candidates);
-        face
+        say!("  {}  {why}   ({w:.0} × {h:.0} at {x:.0}, {y:.0})", table::padded(label, width));
     }
 }
 
-impl Tell for Found {
-    fn to_json(&self, path: &Path) -> Value {
-        let faces: Vec<Value> = self.faces.iter().map(Named::to_json).collect();
-        json!({ "path": path, "width": self.size.0, "height": self.size.1, "faces": faces })
+/// What many photos come to.
+#[derive(Default)]
+struct Tally {
+    photos: usize,
+    matched: usize,
+    ambiguous: usize,
+    unknown: usize,
+    people: std::collections::BTreeSet<phiz_gallery::PersonId>,
+}
+
+impl Tally {
+    fn add(&mut self, found: &PhotoAnswer<IdentifiedFace>) {
+        self.photos += 1;
+        for face in &found.faces {
+            match (face.decision, face.candidates.first()) {
+                (Verdict::Match, Some(candidate)) => {
+                    self.matched += 1;
+                    self.people.insert(candidate.id);
+                }
+                (Verdict::Ambiguous, _) => self.ambiguous += 1,
+                _ => self.unknown += 1,
+            }
+        }
     }
 
-    fn print(&self, out: &mut dyn Write, path: &Path) -> std::io::Result<()> {
-        writeln!(out, "{}:{}", path.display(), if self.faces.is_empty() { " no face" } else { "" })?;
-        let width = self.faces.iter().map(|n| n.label().chars().count()).max().unwrap_or(0);
-        for named in &self.faces {
-            let [x, y, w, h] = named.face.detection.bbox;
-            let why = match &named.identified.decision {
-                Decision::Match(c) => {
-                    let least = phiz_gallery::fpir(self.least, named.identified.people as f64);
-                    format!(
-                        "similarity {:.2}, reached by {}",
-                        c.similarity,
-                        one_in(c.fpir, least, "strangers")
-                    )
-                }
-                Decision::Ambiguous { .. } => "too similar to more than one person to tell".into(),
-                Decision::Unknown { .. } => "not similar enough to anybody".into(),
-            };
-            writeln!(out, "  {:width$}  {why}   ({w:.0} × {h:.0} at {x:.0}, {y:.0})", named.label())?;
-        }
-        Ok(())
+    fn print(&self) {
+        let faces = table::count(self.matched + self.ambiguous + self.unknown, "face", "faces");
+        let people = table::count(self.people.len(), "person", "people");
+        note!(
+            "{faces}: {} of {people}, {} unknown, {} too alike to tell",
+            self.matched,
+            self.unknown,
+            self.ambiguous
+        );
     }
 }

@@ -1,19 +1,24 @@
 //! The program `phiz`: arguments, what every command shares, and how a run ends.
 //!
-//! Each command is a module with its arguments beside its code. Data goes to stdout, everything else to stderr.
-//! The exit code is 0 when all was done, 1 when the answer is no or some photos could not be used (the others
-//! were), 2 when nothing could be done.
+//! Each command is a module with its arguments beside its code; what is decided about a photo is decided in
+//! `phiz-service`. Data goes to standard output, everything else to standard error. The exit code is 0 when all was done,
+//! 1 when the answer is no or some photos could not be used (the others were), 2 when nothing could be done or the answer
+//! could not be written.
+
+// All printing goes through `out`, which neither panics nor passes on what acts on a terminal.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model};
+use phiz_image::{DecodeOptions, Image};
+use phiz_service::Service;
 
-use phiz_face::{DetectOptions, Detection, Engine, Face, FaceError, Model, Rotate, Template};
-use phiz_image::{DecodeOptions, Image, ImageError};
-
+mod completions;
 #[cfg(feature = "train")]
 mod data;
 mod detect;
@@ -25,14 +30,17 @@ mod gallery;
 mod identify;
 mod model;
 mod npy;
+mod out;
+mod output;
 mod people;
 mod photos;
 mod store;
 mod table;
-mod tell;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
+
+use out::note;
 
 /// Finds the faces in photos and says whose they are. Works offline, with its own models inside.
 #[derive(Parser)]
@@ -44,41 +52,46 @@ struct Cli {
     shared: Shared,
 }
 
-/// What every command takes.
+/// Options that several commands share. They may stand before the command or behind it; the help of a command lists those
+/// that mean something to it.
 #[derive(Args)]
 pub(crate) struct Shared {
-    /// Gallery file [default: gallery.phiz in PHIZ_HOME]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Shared options")]
+    /// Gallery file [default: gallery.phiz in the home folder]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GALLERY)]
     gallery: Option<PathBuf>,
-    /// Key file of the gallery [default: beside it; or a passphrase in PHIZ_PASSPHRASE]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Shared options")]
+    /// Key file of the gallery [default: beside the gallery; or a passphrase in PHIZ_PASSPHRASE]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GALLERY)]
     key: Option<PathBuf>,
     /// Keep the key of a new gallery in the operating system's keyring
-    #[arg(long, global = true, conflicts_with = "key", help_heading = "Shared options")]
+    #[arg(long, global = true, conflicts_with = "key", help_heading = GALLERY)]
     keyring: bool,
-    /// Folder of the gallery and its key [default: phiz in the user's data folder]
-    #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", help_heading = "Shared options")]
+    /// Home folder: where the gallery and its key lie [default: phiz in the user's data folder]
+    #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", help_heading = GALLERY)]
     home: Option<PathBuf>,
-    /// Model card (TOML) of another detector than the bundled one
-    #[arg(long, global = true, value_name = "CARD", help_heading = "Shared options")]
+    /// Use another detector than the bundled one: its model card (TOML)
+    #[arg(long, global = true, value_name = "CARD", help_heading = MODELS)]
     detector: Option<PathBuf>,
-    /// Model card (TOML) of another embedder than the bundled one
-    #[arg(long, global = true, value_name = "CARD", help_heading = "Shared options")]
+    /// Use another embedder than the bundled one: its model card (TOML)
+    #[arg(long, global = true, value_name = "CARD", help_heading = MODELS)]
     embedder: Option<PathBuf>,
-    /// The small models, for little machines: less exact, a third to half of the time. A gallery belongs to the models that it
-    /// was made with
-    #[arg(long, global = true, help_heading = "Shared options")]
+    /// Use the small bundled models: less exact, a third to half of the time. A gallery belongs to the models that it was
+    /// made with
+    #[arg(long, global = true, help_heading = MODELS)]
     small: bool,
-    /// Embed each face once, not also in the mirror: half the time to describe it, a little less exact
-    #[arg(long, global = true, help_heading = "Shared options")]
+    /// Embed each face once and not also its mirror image: half the time per face, a little less exact
+    #[arg(long, global = true, help_heading = MODELS)]
     quick: bool,
-    /// Photos worked on at the same time [default: all processors]
-    #[arg(long, global = true, value_name = "N", help_heading = "Shared options")]
+    /// Number of photos that are worked on at the same time [default: one per processor]
+    #[arg(long, global = true, value_name = "N", help_heading = WORK)]
     threads: Option<usize>,
-    /// No progress bar
-    #[arg(long, short, global = true, help_heading = "Shared options")]
+    /// Show no progress bar and no summary
+    #[arg(long, short, global = true, help_heading = WORK)]
     quiet: bool,
 }
+
+const GALLERY: &str = "Gallery";
+const MODELS: &str = "Models";
+const WORK: &str = "Work";
 
 #[derive(Subcommand)]
 enum Command {
@@ -100,16 +113,70 @@ enum Command {
     Eval(eval::Arguments),
     /// Look at the networks that Phiz knows
     Model(model::Arguments),
+    /// Print a script that completes commands and options in your shell, or the manual pages
+    Completions(completions::Arguments),
     /// Bring your own photos to training: check, split, prepare, preview
     #[cfg(feature = "train")]
     Data(data::Arguments),
     /// Train face detectors and embedders from recipes
     #[cfg(feature = "train")]
     Train(phiz_train::cli::Train),
+    /// Bring your own photos to training (not in this build)
+    #[cfg(not(feature = "train"))]
+    #[command(hide = true)]
+    Data(Unbuilt),
+    /// Train face detectors and embedders (not in this build)
+    #[cfg(not(feature = "train"))]
+    #[command(hide = true)]
+    Train(Unbuilt),
+}
+
+/// Whatever is asked of a command that this build does not have.
+#[cfg(not(feature = "train"))]
+#[derive(Args)]
+#[command(disable_help_flag = true)]
+struct Unbuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _rest: Vec<std::ffi::OsString>,
+}
+
+impl Command {
+    /// Groups of shared options that mean nothing to a command, by the command's name: its help does not list them.
+    const WITHOUT: [(&str, &[&str]); 7] = [
+        ("people", &[]),
+        ("gallery", &[MODELS]),
+        ("detect", &[GALLERY]),
+        ("embed", &[GALLERY]),
+        ("model", &[GALLERY, WORK]),
+        ("data", &[GALLERY]),
+        ("completions", &[GALLERY, MODELS, WORK]),
+    ];
+}
+
+/// The program's arguments, with a help for each command that lists no option without a meaning there.
+fn command() -> clap::Command {
+    let mut cli = Cli::command();
+    let shared: Vec<clap::Arg> = cli.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    for (name, groups) in Command::WITHOUT {
+        let hidden = shared.iter().filter(|arg| arg.get_help_heading().is_some_and(|h| groups.contains(&h)));
+        let hidden: Vec<clap::Arg> = hidden.map(|arg| arg.clone().hide(true)).collect();
+        if cli.find_subcommand(name).is_some() {
+            // An argument that the subcommand has already is not handed down to it again.
+            cli = cli.mut_subcommand(name, |command| command.args(hidden));
+        }
+    }
+    cli
 }
 
 fn main() -> ExitCode {
-    let Cli { command, shared } = Cli::parse();
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return ended(&error),
+    };
+    let Cli { command, shared } = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return ended(&error),
+    };
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
@@ -120,23 +187,36 @@ fn main() -> ExitCode {
         Command::Embed(arguments) => embed::run(&arguments, &shared),
         Command::Eval(arguments) => eval::run(&arguments, &shared),
         Command::Model(arguments) => model::run(&arguments, &shared),
+        Command::Completions(arguments) => completions::run(&arguments),
         #[cfg(feature = "train")]
         Command::Data(arguments) => data::run(&arguments, &shared),
         #[cfg(feature = "train")]
         Command::Train(arguments) => train::run(arguments, &shared),
+        #[cfg(not(feature = "train"))]
+        Command::Data(_) | Command::Train(_) => Err(Failure::new("this build cannot train")
+            .hint("build it with: cargo install --path crates/phiz-cli --features train")),
     };
-    match result {
-        Ok(done) => done.into(),
-        // Whoever reads our output has seen enough (`phiz … | head`).
-        Err(failure) if failure.broken_pipe => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {}", failure.message);
+    let unwritten = out::failure().map(|error| {
+        Failure::new(format!("standard output: cannot be written ({error})"))
+            .hint("the work is done, but its answer is lost: make room, or print elsewhere")
+    });
+    match (result, unwritten) {
+        (Ok(done), None) => done.into(),
+        (Err(failure), _) | (Ok(_), Some(failure)) => {
+            note!("error: {}", failure.message);
             if let Some(hint) = failure.hint {
-                eprintln!("hint: {hint}");
+                note!("hint: {hint}");
             }
             ExitCode::from(2)
         }
     }
+}
+
+/// Arguments that ask for help or the version, or cannot be understood.
+fn ended(error: &clap::Error) -> ExitCode {
+    // Where it cannot be printed, there is nobody to tell.
+    _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// How a command ended that could do its work.
@@ -146,11 +226,17 @@ pub(crate) enum Done {
     Well,
     /// The answer is no, or some photos could not be used.
     Partly,
+    /// Nothing could be looked at, which was said already.
+    Nothing,
 }
 
 impl From<Done> for ExitCode {
     fn from(done: Done) -> ExitCode {
-        ExitCode::from(u8::from(done == Done::Partly))
+        ExitCode::from(match done {
+            Done::Well => 0,
+            Done::Partly => 1,
+            Done::Nothing => 2,
+        })
     }
 }
 
@@ -159,12 +245,21 @@ impl From<Done> for ExitCode {
 pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
-    broken_pipe: bool,
+    enough: bool,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl fmt::Display) -> Failure {
-        Failure { message: message.to_string(), hint: None, broken_pipe: false }
+        Failure { message: message.to_string(), hint: None, enough: false }
+    }
+
+    /// No failure, but the end of work whose answers nobody reads any more.
+    pub(crate) fn enough() -> Failure {
+        Failure { enough: true, ..Failure::new("nobody reads standard output any more") }
+    }
+
+    pub(crate) fn is_enough(&self) -> bool {
+        self.enough
     }
 
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Failure {
@@ -185,11 +280,26 @@ impl Failure {
     }
 }
 
-/// Standard output is the only thing written without a path of its own.
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
-        Failure { broken_pipe, ..Failure::new(format!("standard output: cannot be written ({error})")) }
+impl From<phiz_service::Error> for Failure {
+    fn from(error: phiz_service::Error) -> Failure {
+        use phiz_service::Error;
+        let failure = Failure::new(&error);
+        match &error {
+            Error::Photo(problem) => failure.hint(problem.remedy()),
+            Error::Compared(compared) => failure.hint(compared.problem.remedy()),
+            Error::Gallery(gallery) => failure.hint(gallery.hint()),
+            Error::NoThresholds { .. } => {
+                failure.hint("measure them with `phiz eval thresholds` and write them into the card")
+            }
+            Error::OtherModel { gallery, .. } => failure.hint(store::option_for(gallery)),
+            Error::NoGallery(_) => failure.hint("enrol somebody first: phiz enroll NAME PHOTO…"),
+            Error::NoHome => failure.hint("set PHIZ_HOME to a folder, or name the file with --gallery"),
+            Error::Folder { .. } => {
+                failure.hint("check that the folder above it exists, may be written and has room")
+            }
+            Error::Models(_) => failure.hint("check the model cards, or leave --detector and --embedder out"),
+            _ => failure,
+        }
     }
 }
 
@@ -200,9 +310,14 @@ impl From<FaceError> for Failure {
 }
 
 impl Shared {
+    /// The models that were asked for, and what Phiz does with them.
+    pub(crate) fn service(&self) -> Result<Service, Failure> {
+        Ok(Service::over(self.analyzer()?))
+    }
+
     /// The models that were asked for, ready to work.
-    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        let builder = Engine::builder().mirror(!self.quick);
+    pub(crate) fn analyzer(&self) -> Result<Analyzer, Failure> {
+        let builder = Analyzer::builder().mirror(!self.quick);
         Ok(builder.detector(self.detector()?).embedder(self.embedder()?).build()?)
     }
 
@@ -243,11 +358,23 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
-    use clap::CommandFactory as _;
+    use super::{Command, command};
 
     #[test]
     fn arguments_are_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_lists_no_option_without_a_meaning() {
+        for (name, groups) in Command::WITHOUT {
+            let mut all = command();
+            all.build();
+            let help =
+                all.find_subcommand_mut(name).map(|c| c.render_long_help().to_string()).unwrap_or_default();
+            for group in groups {
+                assert!(!help.contains(&format!("\n{group}:")), "{name} lists {group}\n{help}");
+            }
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! `phiz model info`: the networks that Phiz knows, with what each costs.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use phiz_net::graph::Architecture;
 use phiz_net::onnx::{self, Weights};
 use phiz_net::zoo;
 
+use super::out::say;
 use super::{Done, Failure, Shared};
 
 #[derive(Args)]
@@ -66,15 +66,11 @@ pub(super) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             .collect::<Result<Vec<_>, _>>()?,
     );
     let milliseconds = if *measure { milliseconds(&rows, shared.threads.unwrap_or(1))? } else { Vec::new() };
-    let mut out = io::stdout().lock();
-    write!(out, "{:<20} {:<8} {:>4} {:>10} {:>8}", "network", "task", "px", "parameters", "MMAC")?;
-    writeln!(out, "{}", if *measure { format!(" {:>8}", "ms") } else { String::new() })?;
+    let title = format!("{:<20} {:<8} {:>4} {:>10} {:>8}", "network", "task", "px", "parameters", "MMAC");
+    say!("{title}{}", if *measure { format!(" {:>8}", "ms") } else { String::new() });
     for (i, row) in rows.iter().enumerate() {
-        write!(out, "{}", row.line)?;
-        if let Some(ms) = milliseconds.get(i) {
-            write!(out, " {ms:>8.2}")?;
-        }
-        writeln!(out)?;
+        let time = milliseconds.get(i).map(|ms| format!(" {ms:>8.2}")).unwrap_or_default();
+        say!("{}{time}", row.line);
     }
     Ok(Done::Well)
 }
@@ -126,7 +122,7 @@ fn made_up(net: &Architecture) -> Result<Vec<u8>, Failure> {
 
 /// The least time that one picture took in each network.
 fn milliseconds(rows: &[Row], threads: usize) -> Result<Vec<f64>, Failure> {
-    let options = LoadOptions { threads };
+    let options = LoadOptions::default().threads(threads);
     let ready = |row: &Row| -> Result<(Box<dyn Network>, Tensor), Failure> {
         let data = (0..3 * row.side * row.side).map(|i| (i % 255) as f32 / 127.5 - 1.0).collect();
         let picture = Tensor::new(vec![1, 3, row.side, row.side], data).map_err(Failure::new)?;

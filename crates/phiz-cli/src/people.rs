@@ -1,18 +1,18 @@
 //! `phiz people`: looks at the people in the gallery, puts right what is wrong, takes that back.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
 use phiz_gallery::{
     Details, Edit, FaceId, Filter, Gallery, NegativeId, NewFace, OperationId, Person, PersonId,
 };
+use phiz_service::EnrolOptions;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
-use super::faces::{self, Looking};
-use super::{Done, Failure, Shared, table};
+use super::faces::{Looking, Selection};
+use super::out::{self, note, say};
+use super::{Done, Failure, Shared, photos, table};
 
 /// Arguments of `phiz people`.
 #[derive(Args)]
@@ -101,9 +101,8 @@ enum Action {
         /// A face of theirs (f12), or a photo
         #[arg(value_name = "FACE|PHOTO")]
         face: String,
-        /// Of several faces in the photo take the largest
-        #[arg(long)]
-        largest: bool,
+        #[command(flatten)]
+        selection: Selection,
         #[command(flatten)]
         looking: Looking,
     },
@@ -147,8 +146,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let who = |text: &String| gallery.resolve(text);
     let said = |operation: OperationId, what: String| {
         match json {
-            true => println!("{}", json!({ "operation": operation, "done": what })),
-            false => println!("{what}\nundo with: phiz people undo {operation}"),
+            true => out::json(&json!({ "operation": operation, "done": what })),
+            false => {
+                say!("{what}");
+                say!("undo with: phiz people undo {operation}");
+            }
         }
         Ok(Done::Well)
     };
@@ -206,12 +208,12 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             let to = who(to)?;
             said(gallery.move_face(*face, to.id)?, format!("face {face} is {}'s now", label(&to)))
         }
-        Action::Not { person, face, largest, looking } => {
+        Action::Not { person, face, selection, looking } => {
             let person = who(person)?;
             let (negative, operation) = match face.parse::<FaceId>() {
                 Ok(face) if !Path::new(&face.to_string()).exists() => own_face(&gallery, &person, face)?,
                 _ => gallery
-                    .add_negative(person.id, &seen(&gallery, face.as_ref(), looking, *largest, shared)?)?,
+                    .add_negative(person.id, &seen(&gallery, face.as_ref(), looking, selection, shared)?)?,
             };
             said(operation, format!("noted ({negative}): this is not {}", label(&person)))
         }
@@ -222,8 +224,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         Action::Undo { operation } => {
             let undone = gallery.undo(*operation)?;
             match json {
-                true => println!("{}", json!({ "undone": undone.operation, "people": undone.people })),
-                false => println!("undone: {}", undone.operation.kind),
+                true => out::json(&json!({ "undone": undone.operation, "people": undone.people })),
+                false => say!("undone: {}", undone.operation.kind),
             }
             Ok(Done::Well)
         }
@@ -240,7 +242,6 @@ fn label(person: &Person) -> String {
 }
 
 fn list_people(gallery: &Gallery, filter: &Filter, json: bool) -> Result<Done, Failure> {
-    let mut out = std::io::stdout().lock();
     let (mut after, mut all, mut rows) = (None, 0, Vec::new());
     loop {
         let page = gallery.people(filter, after, 1000)?;
@@ -249,7 +250,7 @@ fn list_people(gallery: &Gallery, filter: &Filter, json: bool) -> Result<Done, F
         all += page.len();
         for person in page {
             if json {
-                writeln!(out, "{}", json!(person))?;
+                out::json(&json!(person));
                 continue;
             }
             let Details { name, attributes, lists } = &person.details;
@@ -265,26 +266,25 @@ fn list_people(gallery: &Gallery, filter: &Filter, json: bool) -> Result<Done, F
             ]);
         }
     }
-    table::print(&mut out, &["id", "name", "faces", "since (UTC)", ""], &rows)?;
+    table::print(&["id", "name", "faces", "since (UTC)", ""], &rows);
     if !json {
-        eprintln!("{}", table::count(all, "person", "people"));
+        note!("{}", table::count(all, "person", "people"));
     }
     Ok(if all > 0 { Done::Well } else { Done::Partly })
 }
 
 fn show(gallery: &Gallery, person: &Person, json: bool) -> Result<Done, Failure> {
     let (faces, negatives) = (gallery.faces(person.id)?, gallery.negatives(person.id)?);
-    let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", json!({ "person": person, "faces": faces, "negatives": negatives }))?;
+        out::json(&json!({ "person": person, "faces": faces, "negatives": negatives }));
         return Ok(Done::Well);
     }
-    writeln!(out, "{}, since {} UTC", label(person), table::date(person.created))?;
+    say!("{}, since {} UTC", label(person), table::date(person.created));
     for (key, value) in &person.details.attributes {
-        writeln!(out, "  {key}: {value}")?;
+        say!("  {key}: {value}");
     }
     for list in &person.details.lists {
-        writeln!(out, "  on watch list {list}")?;
+        say!("  on watch list {list}");
     }
     let text = |value: Option<String>| value.unwrap_or_default();
     let rows: Vec<Vec<String>> = faces
@@ -294,12 +294,12 @@ fn show(gallery: &Gallery, person: &Person, json: bool) -> Result<Done, Failure>
             vec![face.id.to_string(), quality, added, text(face.source), text(face.consent)]
         })
         .collect();
-    table::print(&mut out, &["face", "quality", "added (UTC)", "from", "consent"], &rows)?;
+    table::print(&["face", "quality", "added (UTC)", "from", "consent"], &rows);
     let rows: Vec<Vec<String>> = negatives
         .into_iter()
         .map(|negative| vec![negative.id.to_string(), table::date(negative.added), text(negative.source)])
         .collect();
-    table::print(&mut out, &["not", "said (UTC)", "from"], &rows)?;
+    table::print(&["not", "said (UTC)", "from"], &rows);
     Ok(Done::Well)
 }
 
@@ -317,21 +317,20 @@ fn seen(
     gallery: &Gallery,
     path: &Path,
     looking: &Looking,
-    largest: bool,
+    selection: &Selection,
     shared: &Shared,
 ) -> Result<NewFace, Failure> {
-    let wrong =
-        |problem: faces::Problem| Failure::new(format!("{}: {problem}", path.display())).hint(problem.hint);
-    let engine = shared.engine()?;
-    gallery.expect_model(engine.model_id())?;
-    let image = faces::open(path).map_err(wrong)?;
-    let face = faces::one(&engine, &image, looking, largest).map_err(wrong)?;
-    let bytes = std::fs::read(path).map_err(|e| Failure::reading(path, &e))?;
-    Ok(NewFace {
-        photo: Some(Sha256::digest(&bytes).into()),
-        source: Some(path.display().to_string()),
-        ..NewFace::new(face.template, face.quality)
-    })
+    let service = shared.service()?;
+    gallery.expect_model(service.analyzer().model_id())?;
+    let options = EnrolOptions {
+        looking: looking.service(),
+        choice: selection.choice(),
+        force: true,
+        crop: false,
+        ..EnrolOptions::default()
+    };
+    let face = service.new_face(&photos::photo(path)?, &options);
+    face.map_err(|p| Failure::new(format!("{}: {p}", path.display())).hint(p.remedy()))
 }
 
 fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool) -> Result<Done, Failure> {
@@ -362,32 +361,29 @@ fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool
     }
     let operations = gallery.apply(&edits)?;
     if json {
-        println!("{}", json!({ "removed": what, "operations": operations }));
+        out::json(&json!({ "removed": what, "operations": operations }));
         return Ok(Done::Well);
     }
-    println!("removed {what}");
+    say!("removed {what}");
     for operation in operations {
-        println!("undo with: phiz people undo {operation}");
+        say!("undo with: phiz people undo {operation}");
     }
-    eprintln!(
-        "note: still on the disk so that it can be undone; destroy it with: phiz gallery purge --verify"
-    );
+    note!("note: still on the disk so that it can be undone; destroy it with: phiz gallery purge --verify");
     Ok(Done::Well)
 }
 
 fn history(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
-    let mut out = std::io::stdout().lock();
     let all = gallery.history()?;
     if json {
         for operation in all {
-            writeln!(out, "{}", json!(operation))?;
+            out::json(&json!(operation));
         }
         return Ok(Done::Well);
     }
     let rows: Vec<Vec<String>> =
         all.into_iter().map(|o| vec![o.id.to_string(), table::date(o.at), o.kind.to_string()]).collect();
-    table::print(&mut out, &["id", "when (UTC)", "what"], &rows)?;
-    eprintln!("{} can be undone", table::count(rows.len(), "operation", "operations"));
+    table::print(&["id", "when (UTC)", "what"], &rows);
+    note!("{} can be undone", table::count(rows.len(), "operation", "operations"));
     Ok(Done::Well)
 }
 

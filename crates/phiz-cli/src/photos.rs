@@ -1,65 +1,262 @@
-//! Photos named on the command line: files as they are, folders searched through; and work on many at once.
+//! Photos named on the command line, work on many at once, and what is said of them in the end.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
 
+use clap::Args;
 use indicatif::ProgressBar;
+use phiz_service::walk::{Item, LeftOut, Walk};
+use phiz_service::{PathName, Photo, Problem};
+use serde::Serialize;
 
-use super::Failure;
+use super::out::{self, note};
+use super::{Done, Failure, Shared, table};
 
-/// Endings of files that are taken from a folder. A file that is named itself is tried whatever its ending.
-const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+/// The photos that a command works on.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PhotoArguments {
+    /// Photos, or folders of photos; `-` reads a photo from standard input
+    #[arg(value_name = "PHOTO", required_unless_present = "files_from")]
+    photos: Vec<PathBuf>,
+    /// Also take the paths that this file lists, one per line; `-` reads the list from standard input
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
+    /// The paths in --files-from end with a zero byte instead of a line break, as `find -print0` writes them
+    #[arg(short = '0', long = "null", requires = "files_from")]
+    null: bool,
+}
 
-/// The photos that `paths` stand for, in their order, those of a folder by name.
+impl PhotoArguments {
+    /// Finds all photos that are meant.
+    ///
+    /// # Errors
+    /// The list of --files-from cannot be read, or standard input is asked for twice.
+    pub(crate) fn find(&self) -> Result<Batch, Failure> {
+        let mut paths = self.photos.clone();
+        if let Some(list) = &self.files_from {
+            paths.extend(listed(list, self.null)?);
+        }
+        let stdin = paths.iter().filter(|path| is_stdin(path)).count();
+        let listed = usize::from(self.files_from.as_deref().is_some_and(is_stdin));
+        if stdin + listed > 1 {
+            return Err(Failure::new("-: standard input can be read only once")
+                .hint("give one `-`, and name the other photos by their paths"));
+        }
+        Batch::of(&paths)
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Standard input as a photo.
 ///
 /// # Errors
-/// A path that does not exist, a folder that cannot be read or holds no photo.
-pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
-    for path in paths {
-        let meta = std::fs::metadata(path).map_err(|e| Failure::reading(path, &e))?;
-        if !meta.is_dir() {
-            found.push(path.clone());
-            continue;
+/// It cannot be read.
+pub(crate) fn from_stdin() -> Result<Photo, Failure> {
+    let mut bytes = Vec::new();
+    // The limits of the command refuse what is larger than they allow; this only keeps memory bounded.
+    let read = std::io::stdin().lock().take(16_000_000_001).read_to_end(&mut bytes);
+    read.map_err(|e| Failure::reading(Path::new("-"), &e))?;
+    Ok(Photo::from_bytes("-", bytes))
+}
+
+/// A photo by its path, or standard input.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub(crate) fn photo(path: &Path) -> Result<Photo, Failure> {
+    if is_stdin(path) { from_stdin() } else { Ok(Photo::from_path(path)) }
+}
+
+fn listed(list: &Path, null: bool) -> Result<Vec<PathBuf>, Failure> {
+    let mut bytes = Vec::new();
+    if is_stdin(list) {
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Failure::reading(list, &e))?;
+    } else {
+        bytes = std::fs::read(list).map_err(|e| Failure::reading(list, &e))?;
+    }
+    let end = if null { 0 } else { b'\n' };
+    let lines = bytes.split(|byte| *byte == end);
+    let lines = lines.map(|line| if null { line } else { line.strip_suffix(b"\r").unwrap_or(line) });
+    lines.filter(|line| !line.is_empty()).map(|line| path_of(line, list)).collect()
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8], _list: &Path) -> Result<PathBuf, Failure> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(std::ffi::OsStr::from_bytes(bytes).into())
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8], list: &Path) -> Result<PathBuf, Failure> {
+    let text = std::str::from_utf8(bytes);
+    text.map(PathBuf::from).map_err(|e| Failure::reading(list, &format!("a path is not UTF-8: {e}")))
+}
+
+/// Photos to be worked on, and what was left out.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) items: Vec<Item>,
+    left_out: BTreeMap<LeftOut, u64>,
+    unread_endings: BTreeMap<String, u64>,
+    stdin: Option<Photo>,
+}
+
+impl Batch {
+    fn of(paths: &[PathBuf]) -> Result<Batch, Failure> {
+        let mut batch = Batch::default();
+        for path in paths {
+            if is_stdin(path) {
+                batch.stdin = Some(from_stdin()?);
+                batch.items.push(Item { path: path.clone(), root: path.clone(), problem: None });
+            } else {
+                batch.add(Walk::over(std::slice::from_ref(path)));
+            }
         }
-        let before = found.len();
-        search(path, &mut found)?;
-        if found.len() == before {
-            return Err(Failure::new(format!("{}: holds no photo", path.display()))
-                .hint(format!("photos in folders are files that end in .{}", ENDINGS.join(", ."))));
+        Ok(batch)
+    }
+
+    /// Adds what was found elsewhere.
+    pub(crate) fn add(&mut self, walk: Walk) {
+        self.items.extend(walk.items);
+        for (reason, count) in walk.left_out {
+            *self.left_out.entry(reason).or_default() += count;
+        }
+        for (ending, count) in walk.unread_endings {
+            *self.unread_endings.entry(ending).or_default() += count;
         }
     }
-    Ok(found)
-}
 
-fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let entries = std::fs::read_dir(folder).map_err(|e| Failure::reading(folder, &e))?;
-    let mut paths = entries
-        .map(|entry| entry.map(|e| e.path()).map_err(|e| Failure::reading(folder, &e)))
-        .collect::<Result<Vec<_>, _>>()?;
-    paths.sort();
-    for path in paths {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        // A link to a folder may lead back up; links to files are followed.
-        let folder = path.is_dir() && !path.is_symlink();
-        if folder && !hidden {
-            search(&path, found)?;
-        } else if !hidden && path.is_file() && is_photo(&path) {
-            found.push(path);
+    /// The photo of an item.
+    pub(crate) fn photo(&self, item: &Item) -> Photo {
+        match &self.stdin {
+            Some(photo) if is_stdin(&item.path) => photo.clone(),
+            _ => Photo::from_path(&item.path),
         }
     }
-    Ok(())
+
+    /// The paths of the photos.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.items.iter().map(|item| item.path.as_path())
+    }
+
+    /// Looks at all photos by all threads and tells of each as soon as it and all before it are known: what `print` prints,
+    /// or a JSON object a line. A photo that cannot be used is told of with its reason, and the others are done.
+    ///
+    /// # Errors
+    /// The outer error of `look`, which ends the work.
+    pub(crate) fn tell<T: Serialize + Send>(
+        &self,
+        shared: &Shared,
+        as_json: bool,
+        look: impl Fn(&Photo, &Item) -> Result<Result<T, Problem>, Failure> + Sync,
+        mut print: impl FnMut(&Path, &T),
+    ) -> Result<Done, Failure> {
+        let mut refused = 0;
+        let bar = shared.progress(self.items.len());
+        let work = |item: &Item| match &item.problem {
+            Some(problem) => Ok(Err(problem.clone())),
+            None => look(&self.photo(item), item),
+        };
+        let ended = in_order(&self.items, shared.threads()?, &bar, work, |item, found| {
+            match found? {
+                Ok(found) if as_json => {
+                    out::json(&AtPath { path: item.path.as_path().into(), found: &found })
+                }
+                Ok(found) => print(&item.path, &found),
+                Err(problem) => {
+                    refused += 1;
+                    report(&item.path, &problem, as_json);
+                }
+            }
+            // Nothing is changed by looking: whoever reads our output has seen enough.
+            if out::nobody_reads() { Err(Failure::enough()) } else { Ok(()) }
+        });
+        match ended {
+            Err(failure) if failure.is_enough() => return Ok(Done::Well),
+            ended => ended?,
+        }
+        self.summarise(refused, shared);
+        Ok(self.done(refused))
+    }
+
+    /// How a command ends of whose photos so many could not be used.
+    pub(crate) fn done(&self, refused: usize) -> Done {
+        if !self.items.is_empty() && self.items.iter().all(|item| item.problem.is_some()) {
+            return Done::Nothing;
+        }
+        if refused > 0 { Done::Partly } else { Done::Well }
+    }
+
+    /// Says on standard error how many photos there were and what was left out.
+    pub(crate) fn summarise(&self, refused: usize, shared: &Shared) {
+        if self.items.len() > 1 && !shared.quiet {
+            let all = table::count(self.items.len(), "photo", "photos");
+            match refused {
+                0 => note!("{all}"),
+                _ => note!("{all}, of which {refused} could not be used"),
+            }
+        }
+        let parts: Vec<String> = self
+            .left_out
+            .iter()
+            .map(|(reason, &count)| {
+                let count = count as usize;
+                match reason {
+                    LeftOut::UnreadFormat => {
+                        let endings: Vec<String> =
+                            self.unread_endings.keys().map(|ending| format!(".{ending}")).collect();
+                        let pictures = table::count(count, "picture in a format", "pictures in formats");
+                        format!("{pictures} that Phiz does not read ({})", endings.join(", "))
+                    }
+                    LeftOut::Video => table::count(count, "video", "videos"),
+                    LeftOut::DanglingLink => {
+                        table::count(count, "link that leads nowhere", "links that lead nowhere")
+                    }
+                    LeftOut::LinkedFolder => table::count(count, "link to a folder", "links to folders"),
+                    LeftOut::Special => table::count(count, "pipe or device", "pipes or devices"),
+                    _ => table::count(count, "other file", "other files"),
+                }
+            })
+            .collect();
+        if !parts.is_empty() {
+            note!("not looked at: {}", parts.join("; "));
+        }
+    }
 }
 
-fn is_photo(path: &Path) -> bool {
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    ENDINGS.contains(&ending.as_str())
+/// Says why a photo cannot be used: as JSON on standard output, for people on standard error.
+pub(crate) fn report(path: &Path, problem: &Problem, as_json: bool) {
+    #[derive(Serialize)]
+    struct Failed<'a> {
+        error: &'a Problem,
+    }
+    if as_json {
+        out::json(&AtPath { path: path.into(), found: &Failed { error: problem } });
+    } else {
+        warn(path, problem);
+    }
 }
 
-/// `work` on all items by several threads; `take` gets the results on the calling thread in the order of the items,
-/// each as soon as it and all before it are there.
+/// Says why a photo cannot be used on standard error.
+pub(crate) fn warn(path: &Path, problem: &Problem) {
+    note!("{}: {problem}", path.display());
+    note!("  hint: {}", problem.remedy());
+}
+
+/// An answer with the path of its photo before it.
+#[derive(Serialize)]
+pub(crate) struct AtPath<'a, T> {
+    #[serde(flatten)]
+    path: PathName,
+    #[serde(flatten)]
+    found: &'a T,
+}
+
+/// [`phiz_service::in_order`] with a progress bar, which steps aside while results are told.
 ///
 /// # Errors
 /// The first error of `take`; the rest of the work is then dropped.
@@ -70,95 +267,29 @@ pub(crate) fn in_order<T: Sync, R: Send>(
     work: impl Fn(&T) -> R + Sync,
     mut take: impl FnMut(&T, R) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let (send, receive) = sync_channel::<(usize, R)>(2 * threads);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, items.len().max(1)) {
-            let (send, next, stop, work) = (send.clone(), &next, &stop, &work);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else { return };
-                    if send.send((index, work(item))).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(send);
-        let mut waiting = BTreeMap::new();
-        let mut due = 0;
-        let mut result = Ok(());
-        for (index, done) in receive {
-            bar.inc(1);
-            waiting.insert(index, done);
-            while let Some(done) = waiting.remove(&due) {
-                if result.is_ok() {
-                    result = bar.suspend(|| take(&items[due], done));
-                    stop.store(result.is_err(), Ordering::Relaxed);
-                }
-                due += 1;
-            }
-        }
-        bar.finish_and_clear();
-        result
-    })
+    let work = |item: &T| {
+        let done = work(item);
+        bar.inc(1);
+        done
+    };
+    let result = phiz_service::in_order(items, threads, work, |item, done| bar.suspend(|| take(item, done)));
+    bar.finish_and_clear();
+    result
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_come_in_order_whatever_the_threads() {
-        let items: Vec<u64> = (0..200).collect();
-        for threads in [1, 2, 7] {
-            let mut seen = Vec::new();
-            let work = |i: &u64| {
-                std::thread::sleep(std::time::Duration::from_micros(i * 7919 % 300));
-                i * 2
-            };
-            in_order(&items, threads, &ProgressBar::hidden(), work, |item, done| {
-                assert_eq!(item * 2, done);
-                seen.push(*item);
-                Ok(())
-            })
-            .unwrap();
-            assert_eq!(seen, items);
-        }
-    }
-
-    #[test]
-    fn an_error_ends_the_work() {
-        let items: Vec<u64> = (0..10_000).collect();
-        let worked = AtomicUsize::new(0);
-        let work = |_: &u64| worked.fetch_add(1, Ordering::Relaxed);
-        let result = in_order(&items, 2, &ProgressBar::hidden(), work, |item, _| match item {
-            5 => Err(Failure::new("enough")),
-            _ => Ok(()),
-        });
-        assert_eq!(result.unwrap_err().message, "enough");
-        assert!(worked.load(Ordering::Relaxed) < 5_000);
-    }
-
-    #[test]
-    fn folders_are_searched_and_files_taken_as_they_are() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["b.JPG", "a.png", "notes.txt", ".hidden.jpg", "sub/c.webp", ".git/d.jpg"] {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"x").unwrap();
-        }
-        let names = |paths: &[PathBuf]| -> Vec<String> {
-            let relative = |p: &PathBuf| p.strip_prefix(folder.path()).unwrap().display().to_string();
-            find(paths).unwrap().iter().map(relative).collect()
-        };
-        assert_eq!(names(&[folder.path().into()]), ["a.png", "b.JPG", "sub/c.webp"]);
-        assert_eq!(names(&[folder.path().join("notes.txt")]), ["notes.txt"]);
-        let error = find(&[folder.path().join("nobody.jpg")]).unwrap_err();
-        assert!(error.message.contains("nobody.jpg") && error.hint.is_some());
-        std::fs::create_dir(folder.path().join("empty")).unwrap();
-        assert!(find(&[folder.path().join("empty")]).unwrap_err().message.contains("holds no photo"));
-    }
+/// The photos that `paths` stand for, for commands whose inputs must all be there.
+///
+/// # Errors
+/// A path that does not exist, a folder that cannot be read or holds no photo.
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let walk = Walk::over(paths);
+    walk.items
+        .into_iter()
+        .map(|item| match item.problem {
+            Some(problem) => {
+                Err(Failure::new(format!("{}: {problem}", item.path.display())).hint(problem.remedy()))
+            }
+            None => Ok(item.path),
+        })
+        .collect()
 }

@@ -1,27 +1,45 @@
 //! Tables for people to read, dates, and the question before something is destroyed.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Failure;
+use super::out::{self, clean};
 
-/// Columns as wide as their widest cell, two spaces between them; nothing at all without rows.
-pub(crate) fn print(out: &mut impl Write, titles: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+/// Prints columns as wide as their widest cell, with two spaces between them; nothing at all without rows.
+pub(crate) fn print(titles: &[&str], rows: &[Vec<String>]) {
+    for line in lines(titles, rows) {
+        out::line(&line);
+    }
+}
+
+/// Cells are measured as a terminal shows them: Chinese characters are two columns wide, combining marks none.
+fn lines(titles: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     if rows.is_empty() {
-        return Ok(());
+        return Vec::new();
     }
     let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(&titles)
+        .chain(rows)
+        .map(|row| row.iter().map(|cell| clean(cell).into_owned()).collect())
+        .collect();
     let mut widths = vec![0; titles.len()];
-    for row in rows.iter().chain([&titles]) {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.width());
         }
     }
-    for row in std::iter::once(&titles).chain(rows) {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width)).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The text with spaces behind it up to so many columns of a terminal.
+pub(crate) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 /// A moment in UTC, `2026-11-24 18:05`.
@@ -61,11 +79,11 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    let no = || Failure::new("nothing was changed").hint("say --yes to do it without being asked");
+    let no = || Failure::new("nothing was changed").hint("give --yes to do it without being asked");
     if !io::stdin().is_terminal() {
         return Err(no());
     }
-    eprint!("{question} [y/N] ");
+    _ = write!(io::stderr(), "{} [y/N] ", clean(question));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|_| no())?;
     if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) { Ok(()) } else { Err(no()) }
@@ -91,9 +109,17 @@ mod tests {
 
     #[test]
     fn columns_stand_under_each_other() {
-        let rows = [vec!["p1".into(), "Zoë".into()], vec!["p23".into(), String::new()]];
-        let mut out = Vec::new();
-        print(&mut out, &["id", "name"], &rows).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "id   name\np1   Zoë\np23\n");
+        let cells = |row: [&str; 3]| row.map(str::to_owned).to_vec();
+        let rows = [
+            cells(["p1", "Zoë", "x"]),
+            cells(["p2", "李小龍", "x"]),
+            cells(["p3", "Jose\u{301}", "x"]),
+            cells(["p45", "a\nb", ""]),
+        ];
+        assert_eq!(
+            lines(&["id", "name", ""], &rows),
+            ["id   name", "p1   Zoë     x", "p2   李小龍  x", "p3   Jose\u{301}    x", "p45  a\\nb"]
+        );
+        assert!(lines(&["id"], &[]).is_empty());
     }
 }

@@ -1,115 +1,121 @@
-//! `phiz verify`: whether two photos show the same person, or a photo somebody from the gallery.
+//! `phiz verify`: whether two photos show the same person, or a photo somebody in the gallery.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_gallery::Rate;
+use phiz_service::{Error, Service, VerifyOptions, VerifyProblem};
 use serde_json::json;
 
-use super::faces::{self, Looking};
-use super::{Done, Failure, Shared};
-use crate::{Engine, Face};
+use super::faces::{Looking, Selection};
+use super::out::{self, note, say};
+use super::{Done, Failure, Shared, photos};
 
 /// Arguments of `phiz verify`.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A photo
+    /// A photo; `-` reads it from standard input
+    #[arg(value_name = "PHOTO")]
     a: PathBuf,
     /// Another photo
-    #[arg(required_unless_present = "person", conflicts_with = "person")]
+    #[arg(value_name = "PHOTO", required_unless_present = "person", conflicts_with = "person")]
     b: Option<PathBuf>,
-    /// Instead of another photo: a person in the gallery, by id or by a name that only one has
+    /// Instead of another photo: a person in the gallery, by id or by a name that only one person has
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<String>,
-    /// Say "same" where no more than this share of pairs of different people would be called the same
+    /// Answer "the same" only where at most this share of pairs of different people would be called the same (false match
+    /// rate)
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     fmr: f64,
-    /// Of several faces in a photo take the largest
-    #[arg(long)]
-    largest: bool,
-    /// A JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     looking: Looking,
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     check_rate("--fmr", arguments.fmr)?;
-    let engine = shared.engine()?;
-    match (&arguments.person, &arguments.b) {
-        (Some(person), _) => with_person(arguments, shared, &engine, person),
-        (None, Some(b)) => with_photo(arguments, &engine, b),
-        (None, None) => Err(Failure::new("nothing to compare the photo with").hint("give another, or --as")),
-    }
-}
-
-fn face(path: &Path, arguments: &Arguments, engine: &Engine) -> Result<Face, Failure> {
-    faces::open(path)
-        .and_then(|image| faces::one(engine, &image, &arguments.looking, arguments.largest))
-        .map_err(|problem| Failure::new(format!("{}: {problem}", path.display())).hint(problem.hint))
-}
-
-fn with_photo(arguments: &Arguments, engine: &Engine, b: &Path) -> Result<Done, Failure> {
-    let (a, b) = (face(&arguments.a, arguments, engine)?, face(b, arguments, engine)?);
-    let similarity = a.template.similarity(&b.template).map_err(Failure::new)?;
-    let Ok(thresholds) = thresholds(engine) else {
-        match arguments.json {
-            true => println!("{}", json!({ "similarity": similarity, "fmr": null, "same": null })),
-            false => println!("similarity {similarity:.3}"),
+    let service = shared.service()?;
+    let answer = match (&arguments.person, &arguments.b) {
+        (Some(person), _) => with_person(arguments, shared, &service, person)?,
+        (None, Some(b)) => with_photo(arguments, &service, b)?,
+        (None, None) => {
+            return Err(Failure::new("nothing to compare the photo with").hint("give another, or --as"));
         }
-        eprintln!(
-            "note: the embedder's card states no thresholds, so that nothing follows from the similarity"
-        );
-        return Ok(Done::Well);
     };
-    let fmr = thresholds.fmr_at(f64::from(similarity));
-    let same = fmr <= arguments.fmr;
-    if arguments.json {
-        println!("{}", json!({ "similarity": similarity, "fmr": fmr, "same": same }));
-    } else {
-        let verdict = if same { "the same person" } else { "not the same person" };
-        let reached = one_in(fmr, thresholds.least_measured(), "pairs of different people");
-        println!("{verdict}: similarity {similarity:.3}, reached by {reached}");
+    answer.or_else(|VerifyProblem { photo, problem, .. }| {
+        if arguments.json {
+            out::json(&json!({ "path": photo, "error": problem }));
+        }
+        Err(Failure::new(format!("{photo}: {problem}")).hint(problem.remedy()))
+    })
+}
+
+/// The inner error is a photo that cannot be used.
+type Answer = Result<Result<Done, VerifyProblem>, Failure>;
+
+fn options(arguments: &Arguments) -> VerifyOptions {
+    VerifyOptions {
+        looking: arguments.looking.service(),
+        choice: arguments.selection.choice(),
+        fmr: arguments.fmr,
     }
-    Ok(if same { Done::Well } else { Done::Partly })
+}
+
+fn with_photo(arguments: &Arguments, service: &Service, b: &Path) -> Answer {
+    if arguments.a.as_os_str() == "-" && b.as_os_str() == "-" {
+        return Err(Failure::new("-: standard input can be read only once").hint("name one of the photos"));
+    }
+    let (a, b) = (photos::photo(&arguments.a)?, photos::photo(b)?);
+    let found = match service.verify(&a, &b, &options(arguments)) {
+        Ok(found) => found,
+        Err(Error::Compared(problem)) => return Ok(Err(problem)),
+        Err(error) => return Err(error.into()),
+    };
+    if arguments.json {
+        out::json(&found);
+    }
+    let (Some(fmr), Some(same), Some(least)) = (found.fmr, found.same, found.least_measured) else {
+        if !arguments.json {
+            say!("similarity {:.3}", found.similarity);
+        }
+        note!("note: the embedder's card states no thresholds, so that nothing follows from the similarity");
+        return Ok(Ok(Done::Well));
+    };
+    if !arguments.json {
+        let verdict = if same { "the same person" } else { "not the same person" };
+        let reached = one_in(fmr, least, "pairs of different people");
+        say!("{verdict}: similarity {:.3}, reached by {reached}", found.similarity);
+    }
+    Ok(Ok(if same { Done::Well } else { Done::Partly }))
 }
 
 /// By all faces of the person, and by what was said not to be them.
-fn with_person(
-    arguments: &Arguments,
-    shared: &Shared,
-    engine: &Engine,
-    person: &str,
-) -> Result<Done, Failure> {
-    let gallery = shared.open_gallery_of(engine)?;
+fn with_person(arguments: &Arguments, shared: &Shared, service: &Service, person: &str) -> Answer {
+    let gallery = shared.open_gallery_for(service)?;
     let person = gallery.resolve(person)?;
-    let (id, name) = (person.id, person.details.name);
-    let face = face(&arguments.a, arguments, engine)?;
-    let found = gallery.verify(&face.template, id, Rate::Fmr(arguments.fmr))?;
-    let (same, similarity) = (found.accepted, found.similarity);
+    let photo = photos::photo(&arguments.a)?;
+    let found = match service.verify_person(&gallery, person.id, &photo, &options(arguments)) {
+        Ok(found) => found,
+        Err(Error::Compared(problem)) => return Ok(Err(problem)),
+        Err(error) => return Err(error.into()),
+    };
     if arguments.json {
-        let line = json!({
-            "similarity": similarity, "fmr": found.fmr, "same": same,
-            "person": name, "id": id, "denied": found.denied,
-        });
-        println!("{line}");
+        out::json(&found);
     } else {
-        let verdict = if same { "this is" } else { "this is not" };
-        let reached = one_in(found.fmr, gallery.thresholds().least_measured(), "pairs of different people");
+        let verdict = if found.same { "this is" } else { "this is not" };
+        let reached = one_in(found.fmr, found.least_measured, "pairs of different people");
         let denied = if found.denied { "; it was said that a face like this is not them" } else { "" };
-        println!("{verdict} {name} ({id}): similarity {similarity:.3}, reached by {reached}{denied}");
+        say!(
+            "{verdict} {} ({}): similarity {:.3}, reached by {reached}{denied}",
+            found.person,
+            found.id,
+            found.similarity
+        );
     }
-    Ok(if same { Done::Well } else { Done::Partly })
-}
-
-/// The thresholds of the embedder in use.
-pub(crate) fn thresholds(engine: &crate::Engine) -> Result<&phiz_template::Thresholds, Failure> {
-    let card = engine.embedder_card();
-    card.thresholds.as_ref().ok_or_else(|| {
-        Failure::new(format!("the model card of {:?} states no thresholds", card.name))
-            .hint("measure them with `phiz eval thresholds` and write them into the card")
-    })
+    Ok(Ok(if found.same { Done::Well } else { Done::Partly }))
 }
 
 pub(crate) fn check_rate(field: &str, rate: f64) -> Result<(), Failure> {
@@ -124,6 +130,9 @@ pub(crate) fn check_rate(field: &str, rate: f64) -> Result<(), Failure> {
 pub(crate) fn one_in(rate: f64, least: f64, what: &str) -> String {
     if rate < least {
         return format!("fewer than {}", one_in(least, least, what));
+    }
+    if rate >= 0.995 {
+        return format!("nearly all {what}");
     }
     if rate > 0.2 {
         return format!("{:.0} % of {what}", 100.0 * rate);
@@ -148,6 +157,7 @@ mod tests {
     #[test]
     fn rates_are_said_as_people_say_them() {
         for (rate, said) in [
+            (1.0, "nearly all pairs"),
             (0.5, "50 % of pairs"),
             (0.1, "1 in 10 pairs"),
             (0.0123, "1 in 81 pairs"),

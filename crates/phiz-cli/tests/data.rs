@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use phiz::{DecodeOptions, Image};
+use phiz_image::{DecodeOptions, Image};
 use phiz_synth::{FaceModel, Scene, SceneOptions};
 use phiz_train::scenes::Scenes;
 use phiz_train::shards::Faces;
@@ -252,8 +252,8 @@ fn bad_photos_are_made_of_good_ones() {
     assert!(out.contains("2 photos, 1 left out") && err.contains("none.jpg"), "{out}{err}");
     for photo in ["0.jpg", "1.jpg"] {
         let small = Image::open(&desk.path("small/P1").join(photo), &DecodeOptions::default()).unwrap();
-        let engine = phiz::Engine::new().unwrap();
-        let found = engine.detect(&small, &phiz::DetectOptions::default()).unwrap();
+        let engine = phiz_face::Analyzer::new().unwrap();
+        let found = engine.detect(&small, &phiz_face::DetectOptions::default()).unwrap();
         assert!(found.iter().any(|f| (17.0..32.0).contains(&f.size())), "{found:?}");
     }
     // Neither the photos nor what is there are written over, and no list leads elsewhere.

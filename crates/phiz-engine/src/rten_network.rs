@@ -17,29 +17,32 @@ use rten::{
 use rten_tensor::TensorView;
 use rten_tensor::prelude::*;
 
-use crate::{EngineError, LoadOptions, Network, Port, Tensor};
+use crate::{
+    EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
+};
 
 pub(crate) struct RtenNetwork {
     model: Model,
     input: NodeId,
     outputs: Vec<NodeId>,
-    input_ports: Vec<Port>,
+    input_port: Port,
     output_ports: Vec<Port>,
     threads: usize,
+    normalisation: Normalisation,
     idle_pools: Mutex<Vec<Arc<ThreadPool>>>,
 }
 
 impl RtenNetwork {
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<RtenNetwork, EngineError> {
         let refuse = |reason: String| EngineError::Load { reason };
-        crate::wire::check(onnx).map_err(|reason| refuse(format!("no whole ONNX file: {reason}")))?;
+        phiz_onnx::check(onnx).map_err(|error| refuse(format!("no whole ONNX file: {}", error.reason)))?;
         // The bytes come from outside; a parser's panic on them must not end the caller.
         let read = || ModelOptions::with_ops(operators()).prepack_weights(true).load(onnx.to_vec());
         let model = catch_unwind(read)
             .map_err(|panic| refuse(format!("the reader gave up ({})", panic_text(&*panic))))?
             .map_err(|error| refuse(error.to_string()))?;
 
-        let input_ports = ports(&model, model.input_ids())?;
+        let mut input_ports = ports(&model, model.input_ids())?;
         let output_ports = ports(&model, model.output_ids())?;
         let &[input] = model.input_ids() else {
             let names: Vec<_> = input_ports.iter().map(|port| port.name.as_str()).collect();
@@ -54,9 +57,10 @@ impl RtenNetwork {
             model,
             input,
             outputs,
-            input_ports,
+            input_port: input_ports.swap_remove(0),
             output_ports,
             threads: options.threads,
+            normalisation: options.normalisation,
             idle_pools,
         })
     }
@@ -77,30 +81,54 @@ fn operators() -> rten::OpRegistry {
 }
 
 impl Network for RtenNetwork {
-    fn inputs(&self) -> &[Port] {
-        &self.input_ports
+    fn input(&self) -> &Port {
+        &self.input_port
     }
 
     fn outputs(&self) -> &[Port] {
         &self.output_ports
     }
 
-    fn run(&self, input: &Tensor) -> Result<Vec<Tensor>, EngineError> {
-        self.input_ports[0].check(&input.shape)?;
-        let fail = |reason: String| EngineError::Run { reason };
-        let product: usize = input.shape.iter().product();
-        if product != input.data.len() {
-            return Err(EngineError::Shape {
-                port: self.input_ports[0].name.clone(),
-                reason: format!(
-                    "the shape {:?} has {product} elements, the data {}",
-                    input.shape,
-                    input.data.len()
-                ),
-            });
-        }
-        let view = TensorView::from_data(input.shape.as_slice(), input.data.as_slice());
+    fn runtime(&self) -> Runtime {
+        Runtime::Rten
+    }
 
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
+
+    fn run_into<'w>(
+        &self,
+        input: Input<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<&'w [Tensor], EngineError> {
+        input.check(&self.input_port)?;
+        let values = match input {
+            Input::Tensor(tensor) => self.compute(&tensor.shape, &tensor.data)?,
+            Input::Pictures(pictures) => {
+                pictures.normalise(&self.normalisation, &mut workspace.input);
+                self.compute(&pictures.shape(), &workspace.input)?
+            }
+        };
+        workspace.outputs.truncate(values.len());
+        for (index, (value, port)) in values.into_iter().zip(&self.output_ports).enumerate() {
+            let tensor: rten_tensor::Tensor<f32> = value
+                .try_into()
+                .map_err(|error| EngineError::Run { reason: format!("output {}: {error}", port.name) })?;
+            let out = workspace.output(index, tensor.shape());
+            match tensor.data() {
+                Some(data) => out.copy_from_slice(data),
+                None => out.iter_mut().zip(tensor.iter()).for_each(|(out, value)| *out = *value),
+            }
+        }
+        Ok(&workspace.outputs)
+    }
+}
+
+impl RtenNetwork {
+    fn compute(&self, shape: &[usize], data: &[f32]) -> Result<Vec<Value>, EngineError> {
+        let fail = |reason: String| EngineError::Run { reason };
+        let view = TensorView::from_data(shape, data);
         let borrowed = self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let pool = borrowed.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(self.threads)));
         let run_options = RunOptions::default().with_thread_pool(Some(pool.clone()));
@@ -119,22 +147,10 @@ impl Network for RtenNetwork {
         };
         self.idle_pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
 
-        let values = result
+        result
             .map_err(|panic| fail(format!("the runtime gave up ({})", panic_text(&*panic))))?
-            .map_err(|error| fail(error.to_string()))?;
-        values
-            .into_iter()
-            .zip(&self.output_ports)
-            .map(|(value, port)| {
-                to_tensor(value).map_err(|reason| fail(format!("output {}: {reason}", port.name)))
-            })
-            .collect()
+            .map_err(|error| fail(error.to_string()))
     }
-}
-
-fn to_tensor(value: Value) -> Result<Tensor, String> {
-    let tensor: rten_tensor::Tensor<f32> = value.try_into().map_err(|error| format!("{error}"))?;
-    Ok(Tensor { shape: tensor.shape().to_vec(), data: tensor.to_vec() })
 }
 
 fn ports(model: &Model, ids: &[NodeId]) -> Result<Vec<Port>, EngineError> {

@@ -3,7 +3,7 @@
 use phiz_engine::Tensor;
 use phiz_net::card::Decode;
 
-use crate::detect::Detection;
+use crate::Detection;
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 
@@ -11,7 +11,7 @@ const STRIDES: [usize; 3] = [8, 16, 32];
 /// `score` are left out. An error names what is missing or of the wrong size.
 pub(crate) fn decode(
     kind: Decode,
-    names: &[&str],
+    names: &[String],
     outputs: &[Tensor],
     (width, height): (usize, usize),
     score: f32,

@@ -1,73 +1,133 @@
-//! Finding faces: which sizes of the photo are looked at, and how what they show is merged.
-//!
-//! A detector finds faces of about 10 to 300 pixels in its input. A photo is therefore looked at several times:
-//! - small (long side 192, with a margin), for faces that fill the photo;
-//! - at its working size (long side 640, or twice its own if smaller);
-//! - enlarged or at full size in overlapping tiles, if faces of [`DetectOptions::min_face`] pixels would otherwise
-//!   be too small to be seen.
-//!
-//! All that is found is merged by exact greedy suppression.
+//! Finding faces in a photo.
 
+use std::borrow::Cow;
+
+use phiz_engine::LoadOptions;
 use phiz_image::Image;
+use phiz_net::card::{Card, Decode, Output};
 
-/// A face in a photo, in pixels of the upright original.
+use crate::decode::decode;
+use crate::detection::{Detection, map_box, suppress};
+use crate::network::Loaded;
+use crate::plan::{Frame, Plan, STRIDE, Size, pad};
+use crate::refine::{self, CloseUp};
+use crate::{FaceError, Model};
+
+/// What to look for, and how.
+///
+/// ```
+/// use phiz_face::{DetectOptions, Plan};
+/// let video = DetectOptions::default().plan(Plan::Single { side: 640 }).refine(false);
+/// assert_eq!((video.min_face, video.score), (20.0, None));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Detection {
-    /// Left, top, width, height.
-    pub bbox: [f32; 4],
-    /// How sure the detector is, 0 to 1.
-    pub score: f32,
-    /// The person's right eye, left eye, nose tip, right and left corner of the mouth.
-    pub landmarks: [[f32; 2]; 5],
-}
-
-impl Detection {
-    /// Root of the box's area.
-    #[must_use]
-    pub fn size(&self) -> f32 {
-        (self.bbox[2] * self.bbox[3]).max(0.0).sqrt()
-    }
-
-    /// As it lies in the mirror image of a picture so wide; right and left change places.
-    #[must_use]
-    pub fn mirrored(&self, width: f32) -> Detection {
-        let [x, y, w, h] = self.bbox;
-        let [right, left, nose, mouth_right, mouth_left] = self.landmarks.map(|[x, y]| [width - x, y]);
-        Detection {
-            bbox: [width - x - w, y, w, h],
-            score: self.score,
-            landmarks: [left, right, nose, mouth_left, mouth_right],
-        }
-    }
-
-    pub(crate) fn map(&self, f: impl Fn([f32; 2]) -> [f32; 2]) -> Detection {
-        let [x, y, w, h] = self.bbox;
-        let (a, b) = (f([x, y]), f([x + w, y + h]));
-        Detection {
-            bbox: [a[0].min(b[0]), a[1].min(b[1]), (b[0] - a[0]).abs(), (b[1] - a[1]).abs()],
-            score: self.score,
-            landmarks: self.landmarks.map(f),
-        }
-    }
-}
-
-/// What to look for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DetectOptions {
-    /// Lowest score; none for the model card's.
+    /// The lowest score of a face, from 0 to 1. None, the default, takes what the detector's card says.
     pub score: Option<f32>,
-    /// Smallest face worth finding, by [`Detection::size`], in pixels of the original. Smaller costs more time on
-    /// large photos.
+    /// The smallest face worth finding, by [`Detection::size`], in pixels of the original photo. Default 20. Smaller costs
+    /// more time on large photos, which are then looked at in more tiles. Faces of half this size or more are kept.
     pub min_face: f32,
-    /// Whether the photo may lie on its side or head although its EXIF data does not say so.
+    /// Whether the photo may lie on its side or head although its EXIF data does not say so. Default: it does not.
     pub rotate: Rotate,
+    /// Which parts of the photo are looked at, and at which size. Default: [`Plan::Photo`].
+    pub plan: Plan,
+    /// Whether each candidate is looked at again, alone and enlarged (the refinement stage; default: yes). Without it
+    /// crowds take less time, and scores are those of the first stage, which are less sure and are not what the bundled
+    /// detectors' default scores were chosen for. Only detectors with `decode = "phiz"` have a refinement stage.
+    pub refine: bool,
+    /// The most tiles that [`Plan::Photo`] may look at, for each quarter turn; more is [`FaceError::TooManyTiles`].
+    /// Default 256, which suffices for faces of 20 pixels in photos of 300 megapixels.
+    pub max_tiles: usize,
 }
 
 impl Default for DetectOptions {
     fn default() -> DetectOptions {
-        DetectOptions { score: None, min_face: 20.0, rotate: Rotate::Never }
+        DetectOptions {
+            score: None,
+            min_face: 20.0,
+            rotate: Rotate::Never,
+            plan: Plan::Photo,
+            refine: true,
+            max_tiles: 256,
+        }
     }
 }
+
+impl DetectOptions {
+    /// Sets the lowest score of a face, from 0 to 1; none for what the detector's card says.
+    #[must_use]
+    pub fn score(mut self, score: impl Into<Option<f32>>) -> DetectOptions {
+        self.score = score.into();
+        self
+    }
+
+    /// Sets the smallest face worth finding, in pixels of the original photo.
+    #[must_use]
+    pub fn min_face(mut self, min_face: f32) -> DetectOptions {
+        self.min_face = min_face;
+        self
+    }
+
+    /// Sets whether quarter turns are tried.
+    #[must_use]
+    pub fn rotate(mut self, rotate: Rotate) -> DetectOptions {
+        self.rotate = rotate;
+        self
+    }
+
+    /// Sets which parts of the photo are looked at, and at which size.
+    #[must_use]
+    pub fn plan(mut self, plan: Plan) -> DetectOptions {
+        self.plan = plan;
+        self
+    }
+
+    /// Switches the refinement stage.
+    #[must_use]
+    pub fn refine(mut self, refine: bool) -> DetectOptions {
+        self.refine = refine;
+        self
+    }
+
+    /// Sets the most tiles that [`Plan::Photo`] may look at.
+    #[must_use]
+    pub fn max_tiles(mut self, tiles: usize) -> DetectOptions {
+        self.max_tiles = tiles;
+        self
+    }
+
+    fn check(&self) -> Result<(), FaceError> {
+        let wrong = |option, value: String, needed| Err(FaceError::Option { option, value, needed });
+        if let Some(score) = self.score.filter(|score| !(0.0..=1.0).contains(score)) {
+            return wrong("score", score.to_string(), "give a number from 0 to 1");
+        }
+        if !(self.min_face.is_finite() && self.min_face > 0.0) {
+            return wrong("min_face", self.min_face.to_string(), "give a positive number of pixels");
+        }
+        match &self.plan {
+            Plan::Photo => Ok(()),
+            Plan::Single { side } if (1..=LARGEST_SIDE).contains(side) => Ok(()),
+            Plan::Single { side } => wrong("side", side.to_string(), "give 1 to 8192 pixels"),
+            Plan::Region { boxes, reach } => {
+                if !(0.0..=LARGEST_REACH).contains(reach) {
+                    return wrong("reach", reach.to_string(), "give a number from 0 to 4");
+                }
+                let good = |b: &&[f32; 4]| b.iter().all(|v| v.is_finite()) && b[2] > 0.0 && b[3] > 0.0;
+                match boxes.iter().find(|b| !good(b)) {
+                    Some(bbox) => {
+                        let needed = "give boxes [x, y, width, height] of positive size";
+                        wrong("boxes", format!("{bbox:?}"), needed)
+                    }
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+const LARGEST_SIDE: u32 = 8192;
+const LARGEST_REACH: f32 = 4.0;
 
 /// Whether quarter turns are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,136 +135,363 @@ pub enum Rotate {
     /// The photo is upright.
     #[default]
     Never,
-    /// All four quarter turns are tried, and each face is found in the one that suits it.
+    /// All four quarter turns are tried, and each face is found in the one that suits it. Takes four times as long.
     Auto,
 }
 
-/// Long side of the main look.
-const WORKING_SIDE: f32 = 640.0;
-/// Long side of the look for faces that fill the photo, of which a quarter is margin.
-const OVERVIEW_SIDE: f32 = 192.0;
-/// Of what the overview finds, faces smaller than this part of its side are left to the closer looks.
-const OVERVIEW_SHARE: f32 = 0.3;
-/// Faces of so many pixels of the input (root of the box's area) are found reliably. With second looks the synthetic
-/// ones of `tests/scenes.rs` are all found at 12; there are worse faces than those.
-const RELIABLE_FACE: f32 = 14.0;
-/// Side of a tile of the closest look, and by how much tiles overlap (the largest face that only tiles see).
-const TILE: f32 = 960.0;
-const TILE_OVERLAP: f32 = 96.0;
-/// Within one face, something found that lies inside it by this share and is less than a third of its size is a
-/// part of the face, not a face.
-const INSIDE: f32 = 0.8;
+/// The score from which on something is taken for a face where somebody says that there is one and no detection reaches the
+/// detector's own score, see [`Detector::detect_expected`].
+pub const UNSURE_SCORE: f32 = 0.3;
 
-/// A part of the photo to look at: `[x, y, w, h]` of the decoded picture shown at `scale`, with a margin around.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Look {
-    pub rect: [f32; 4],
-    pub scale: f32,
-    pub margin: f32,
-    /// Faces smaller than this many pixels of the input are left to other looks.
-    pub at_least: f32,
+/// What [`Detector::detect_expected`] finds where somebody says that there is a face.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Expected {
+    /// The faces, largest first.
+    pub detections: Vec<Detection>,
+    /// Whether no face reaches the score that was asked for, so that these are the ones above [`UNSURE_SCORE`].
+    pub unsure: bool,
 }
 
-/// The looks that a picture needs. `scale` is the picture's size over the original's.
-pub(crate) fn looks(width: u32, height: u32, scale: f32, min_face: f32) -> Vec<Look> {
-    let (w, h) = (width as f32, height as f32);
-    let long = w.max(h);
-    let whole = [0.0, 0.0, w, h];
-    let mut looks = Vec::new();
-    let inner = OVERVIEW_SIDE * 0.75;
-    looks.push(Look {
-        rect: whole,
-        scale: inner / long,
-        margin: (OVERVIEW_SIDE - inner) / 2.0,
-        at_least: OVERVIEW_SHARE * OVERVIEW_SIDE,
-    });
-    // Small pictures are enlarged: half of a face of 20 pixels is no face.
-    let working = (WORKING_SIDE / long).min(2.0);
-    looks.push(Look { rect: whole, scale: working, margin: 0.0, at_least: 0.0 });
-    let wanted = (RELIABLE_FACE / (min_face.max(1.0) * scale)).min(2.0);
-    if wanted > working * 1.25 {
-        let count = |length: f32| ((length * wanted - TILE_OVERLAP) / (TILE - TILE_OVERLAP)).ceil().max(1.0);
-        let (columns, rows) = (count(w), count(h));
-        let overlap = TILE_OVERLAP / wanted;
-        let (tile_w, tile_h) =
-            ((w + (columns - 1.0) * overlap) / columns, (h + (rows - 1.0) * overlap) / rows);
-        for row in 0..rows as usize {
-            for column in 0..columns as usize {
-                let (x, y) = (column as f32 * (tile_w - overlap), row as f32 * (tile_h - overlap));
-                let rect = [x, y, tile_w.min(w - x), tile_h.min(h - y)];
-                looks.push(Look { rect, scale: wanted, margin: 0.0, at_least: 0.0 });
+/// Finds faces: a network, and for detectors of ours one that looks at each candidate again (the refinement stage).
+///
+/// It may be shared by threads; each call computes on the threads that [`LoadOptions::threads`] allows, and one thread
+/// per call is fastest where there are several photos.
+pub struct Detector {
+    card: Card,
+    network: Loaded,
+    names: Vec<String>,
+    refinement: Option<Loaded>,
+    frame: Frame,
+}
+
+impl Detector {
+    /// Loads a detector.
+    ///
+    /// # Errors
+    /// [`FaceError::Network`] if a network cannot be loaded; [`FaceError::Decode`] if the model is no detector, or its
+    /// outputs are not what `output.decode` of its card reads; [`FaceError::InputSize`] if the network takes pictures of
+    /// another size than its card says.
+    pub fn load(model: &Model, options: &LoadOptions) -> Result<Detector, FaceError> {
+        let card = model.card().clone();
+        let network = Loaded::new(&card, model.onnx(), options)?;
+        if card.output.decode == Decode::Arcface {
+            return Err(network.unlike("is no detector"));
+        }
+        let (width, height) = (card.input.width, card.input.height);
+        network.check_input(width, height)?;
+        let fixed = (width > 0).then_some((width, height));
+        let names = network.outputs().iter().map(|port| port.name.clone()).collect();
+        let refinement = model.refinement().map(|onnx| Loaded::new(&card, onnx, options)).transpose()?;
+        let detector = Detector { card, network, names, refinement, frame: Frame { fixed } };
+        // A look at nothing tells whether the outputs are what the card says, before the first photo does.
+        let (width, height) = fixed.unwrap_or((STRIDE, STRIDE));
+        let nothing = vec![0; width as usize * height as usize * 3];
+        let nothing = Image::from_rgb(width, height, nothing);
+        detector.look(&nothing.map_err(|error| detector.network.unlike(error.to_string()))?, 1.0)?;
+        if let Some(network) = &detector.refinement {
+            refine::check(network.outputs()).map_err(|reason| network.unlike(reason))?;
+        }
+        Ok(detector)
+    }
+
+    /// Loads the detector inside the binary, on one thread.
+    ///
+    /// # Errors
+    /// Only if this build is broken.
+    pub fn bundled() -> Result<Detector, FaceError> {
+        Detector::load(&Model::bundled_detector()?, &LoadOptions::default())
+    }
+
+    /// The card.
+    #[must_use]
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The faces of a photo, largest first, in pixels of the upright original.
+    ///
+    /// A face needs the score that the options name. Without one the card decides: `output.score`, or less beside a face
+    /// that reaches it if the card has a hysteresis threshold.
+    ///
+    /// # Errors
+    /// [`FaceError::Option`] for an option that means nothing, [`FaceError::TooManyTiles`] for faces too small for the
+    /// photo's size; a network that fails.
+    pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
+        let asked = self.asked(options);
+        let found = self.search(image, options, self.floor(&asked, options), |picture, here| {
+            self.refined(picture, here, options, &asked)
+        })?;
+        Ok(self.chosen(found, options, &asked))
+    }
+
+    /// The faces of a photo of which somebody says that it shows one, largest first: as [`Detector::detect`], but where no
+    /// face reaches the detector's own score, those above [`UNSURE_SCORE`], marked as such. Where the options name a score,
+    /// that one holds and nothing below it is returned.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn detect_expected(&self, image: &Image, options: &DetectOptions) -> Result<Expected, FaceError> {
+        let asked = self.asked(options);
+        let low = Output { score: UNSURE_SCORE.min(asked.score), hysteresis: None, ..asked };
+        if options.score.is_some() || self.floor(&low, options) >= self.floor(&asked, options) {
+            return Ok(Expected { detections: self.detect(image, options)?, unsure: false });
+        }
+        // The first stage runs once, down to the lower score. What it sees of lower scores changes nothing above them.
+        let mut doubtful = Vec::new();
+        let found = self.search(image, options, self.floor(&low, options), |picture, here| {
+            let sure = here.iter().take_while(|d| d.score >= self.floor(&asked, options)).cloned().collect();
+            doubtful.push(here);
+            self.refined(picture, sure, options, &asked)
+        })?;
+        let detections = self.chosen(found, options, &asked);
+        if !detections.is_empty() {
+            return Ok(Expected { detections, unsure: false });
+        }
+        let mut found = Vec::new();
+        for (turn, here) in turns(image, options).zip(doubtful) {
+            let here = self.refined(&turn.picture(image), here, options, &low)?;
+            found.extend(here.into_iter().map(|d| d.map(|p| turn.back(p))));
+        }
+        let detections = self.chosen(found, options, &low);
+        Ok(Expected { unsure: !detections.is_empty(), detections })
+    }
+
+    /// The scores that a detection needs.
+    fn asked(&self, options: &DetectOptions) -> Output {
+        match options.score {
+            Some(score) => Output { score, hysteresis: None, ..self.card.output },
+            None => self.card.output,
+        }
+    }
+
+    /// Whether candidates are looked at again. Other people's detectors are used as their authors mean them.
+    fn refines(&self, options: &DetectOptions) -> bool {
+        options.refine && self.card.output.decode == Decode::Phiz
+    }
+
+    /// The score that a candidate of the first stage needs.
+    fn floor(&self, asked: &Output, options: &DetectOptions) -> f32 {
+        match self.refines(options) {
+            true => asked.score * refine::FLOOR,
+            false => asked.enough(f32::INFINITY),
+        }
+    }
+
+    /// Looks for candidates in each quarter turn that is tried, has `judge` look at them again, and brings what it returns
+    /// back to the upright original.
+    fn search(
+        &self,
+        image: &Image,
+        options: &DetectOptions,
+        floor: f32,
+        mut judge: impl FnMut(&Image, Vec<Detection>) -> Result<Vec<Detection>, FaceError>,
+    ) -> Result<Vec<Detection>, FaceError> {
+        options.check()?;
+        let mut found = Vec::new();
+        for turn in turns(image, options) {
+            let picture = turn.picture(image);
+            let here = self.first_stage(&picture, &turn.plan(&options.plan), options, floor)?;
+            found.extend(judge(&picture, here)?.into_iter().map(|d| d.map(|p| turn.back(p))));
+        }
+        Ok(found)
+    }
+
+    /// What the first stage takes for faces, from a score of `floor` on, by falling score.
+    fn first_stage(
+        &self,
+        picture: &Image,
+        plan: &Plan,
+        options: &DetectOptions,
+        floor: f32,
+    ) -> Result<Vec<Detection>, FaceError> {
+        let size = Size::of(picture);
+        let needed = self.frame.tiles(size, options.min_face);
+        if *plan == Plan::Photo && needed > options.max_tiles {
+            return Err(FaceError::TooManyTiles {
+                needed,
+                allowed: options.max_tiles,
+                min_face: options.min_face,
+                fitting: self.frame.fitting(size, options.min_face, options.max_tiles),
+            });
+        }
+        let mut found = Vec::new();
+        for view in self.frame.views(plan, size, options.min_face) {
+            let (shown, factors) = view.picture(picture, self.frame);
+            let seen = self.look(&shown, floor)?.into_iter().filter(|d| d.size() >= view.at_least);
+            found.extend(seen.map(|d| d.map(|p| view.to_original(p, factors, picture.scale()))));
+        }
+        Ok(suppress(found, self.card.output.iou))
+    }
+
+    /// What is left of all that was found, largest first.
+    fn chosen(&self, mut found: Vec<Detection>, options: &DetectOptions, asked: &Output) -> Vec<Detection> {
+        found.retain(|d| d.size() >= 0.5 * options.min_face);
+        let surest = found.iter().map(|d| d.score).fold(0.0, f32::max);
+        found.retain(|d| d.score >= asked.enough(surest));
+        let mut kept = suppress(found, asked.iou);
+        kept.sort_by(|a, b| b.size().total_cmp(&a.size()));
+        kept
+    }
+
+    /// What the first stage alone takes for faces under [`Plan::Photo`], from a score of `floor` on, by falling score: what
+    /// the refinement stage judges, and what its network is trained on. There is no limit on tiles.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn candidates(
+        &self,
+        picture: &Image,
+        min_face: f32,
+        floor: f32,
+    ) -> Result<Vec<Detection>, FaceError> {
+        let options = DetectOptions::default().min_face(min_face).max_tiles(usize::MAX);
+        options.check()?;
+        self.first_stage(picture, &Plan::Photo, &options, floor)
+    }
+
+    /// What the network says of a picture just as it is, in its pixels, from a score of `floor` on: one run, nothing
+    /// enlarged, refined or suppressed. Black is added at the right and the bottom up to the sides that the network
+    /// takes: its card's, or the next multiples of 32.
+    ///
+    /// # Errors
+    /// [`FaceError::TooLarge`] for a picture larger than the only size that the network takes; a network that fails.
+    pub fn look(&self, picture: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
+        let got = (picture.width(), picture.height());
+        let takes = self.frame.around(got.0, got.1);
+        if got.0 > takes.0 || got.1 > takes.1 {
+            return Err(FaceError::TooLarge { got, takes });
+        }
+        let padded = (got != takes).then(|| pad(picture.clone(), 0, takes));
+        let size = (takes.0 as usize, takes.1 as usize);
+        let found = self.network.run(&[padded.as_ref().unwrap_or(picture)], |outputs| {
+            decode(self.card.output.decode, &self.names, outputs, size, floor)
+        })?;
+        found.map_err(|reason| self.network.unlike(reason))
+    }
+
+    /// Candidates after the refinement stage, if it is wanted. They are in order of falling score and keep their places.
+    fn refined(
+        &self,
+        picture: &Image,
+        mut found: Vec<Detection>,
+        options: &DetectOptions,
+        asked: &Output,
+    ) -> Result<Vec<Detection>, FaceError> {
+        if !self.refines(options) {
+            return Ok(found);
+        }
+        let most = found.len().min(refine::MOST);
+        let again = &mut found[..most];
+        match &self.refinement {
+            Some(network) => {
+                for faces in again.chunks_mut(refine::TOGETHER) {
+                    self.ask_specialist(network, picture, faces, asked.enough(f32::INFINITY))?;
+                }
+            }
+            None => {
+                let shown = refine::detector(self.frame.fixed);
+                for face in again {
+                    let close_up = CloseUp::of(face, picture.scale(), shown);
+                    let view = close_up.view(picture);
+                    let mirrored = view.mirrored();
+                    let seen = self.look(&view, refine::LEAST)?;
+                    let in_mirror = self.look(&mirrored, refine::LEAST)?;
+                    let back = |d: Detection| d.mirrored(mirrored.width() as f32);
+                    close_up.combine(face, [seen, in_mirror.into_iter().map(back).collect()]);
+                }
             }
         }
+        Ok(found)
     }
-    looks
-}
 
-impl Look {
-    /// What the detector sees: sides are multiples of 32, black around the picture. Returns also the factors from
-    /// pixels of the picture to pixels of the view, which differ a little from `scale` by rounding.
-    pub(crate) fn view(&self, picture: &Image) -> (Image, [f32; 2]) {
-        let [x, y, w, h] = self.rect;
-        let (x, y) = (x as u32, y as u32);
-        let w = (w.ceil() as u32).clamp(1, picture.width() - x);
-        let h = (h.ceil() as u32).clamp(1, picture.height() - y);
-        let size = |length: u32| ((length as f32 * self.scale).round() as u32).max(1);
-        let part = match (x, y, w, h) == (0, 0, picture.width(), picture.height()) {
-            true => None,
-            false => picture.crop(x, y, w, h).ok(),
+    /// Has the network that only sees close-ups judge these faces, in the mirror, too, where that may decide. `asked` is
+    /// the score that a face needs in the end.
+    fn ask_specialist(
+        &self,
+        network: &Loaded,
+        picture: &Image,
+        faces: &mut [Detection],
+        asked: f32,
+    ) -> Result<(), FaceError> {
+        let see = |views: &[&Image]| {
+            let seen = network.run(views, |outputs| refine::read(outputs, views.len()))?;
+            seen.map_err(|reason| network.unlike(reason))
         };
-        let small = part.as_ref().unwrap_or(picture).resize(size(w), size(h));
-        let m = self.margin.round() as u32;
-        let side = |length: u32| (length + 2 * m).next_multiple_of(32);
-        let (out_w, out_h) = (side(small.width()), side(small.height()));
-        let mut pixels = vec![0u8; out_w as usize * out_h as usize * 3];
-        let row_bytes = small.width() as usize * 3;
-        for (row, line) in small.pixels().chunks_exact(row_bytes).enumerate() {
-            let start = ((row + m as usize) * out_w as usize + m as usize) * 3;
-            pixels[start..start + row_bytes].copy_from_slice(line);
+        let close_ups: Vec<CloseUp> =
+            faces.iter().map(|f| CloseUp::of(f, picture.scale(), refine::SPECIALIST)).collect();
+        let views: Vec<Image> = close_ups.iter().map(|close_up| close_up.view(picture)).collect();
+        let seen = see(&views.iter().collect::<Vec<_>>())?;
+        let undecided: Vec<usize> =
+            (0..faces.len()).filter(|&i| refine::undecided(&faces[i], seen[i].score, asked)).collect();
+        let mut in_mirror = vec![None; faces.len()];
+        if !undecided.is_empty() {
+            let mirrored: Vec<Image> = undecided.iter().map(|&i| views[i].mirrored()).collect();
+            for (&i, d) in undecided.iter().zip(see(&mirrored.iter().collect::<Vec<_>>())?) {
+                in_mirror[i] = Some(d.mirrored(mirrored[0].width() as f32));
+            }
         }
-        let factors = [small.width() as f32 / w as f32, small.height() as f32 / h as f32];
-        let view = Image::from_rgb(out_w, out_h, pixels);
-        (view.unwrap_or(small), factors)
-    }
-
-    /// From pixels of the view to pixels of the original.
-    pub(crate) fn to_original(self, [x, y]: [f32; 2], factors: [f32; 2], scale: f32) -> [f32; 2] {
-        let m = self.margin.round();
-        let back = |v: f32, start: f32, factor: f32| ((v - m) / factor + (start as u32) as f32) / scale;
-        [back(x, self.rect[0], factors[0]), back(y, self.rect[1], factors[1])]
+        for (((face, close_up), once), twice) in faces.iter_mut().zip(&close_ups).zip(seen).zip(in_mirror) {
+            let seen: Vec<Detection> = [Some(once), twice].into_iter().flatten().collect();
+            close_up.judge(face, &seen);
+        }
+        Ok(())
     }
 }
 
-/// Intersection over union of two `[x, y, w, h]`; 0 if either is empty.
-#[must_use]
-pub fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let overlap = overlap(a, b);
-    let union = a[2] * a[3] + b[2] * b[3] - overlap;
-    if union > 0.0 { overlap / union } else { 0.0 }
+/// A photo turned clockwise by quarter turns. Width and height are those of the upright original.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    quarters: u8,
+    width: f32,
+    height: f32,
 }
 
-fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
-    along(0) * along(1)
+/// The quarter turns that are tried.
+fn turns(image: &Image, options: &DetectOptions) -> impl Iterator<Item = Turn> + use<> {
+    let (width, height) = image.original_size();
+    let quarters = if options.rotate == Rotate::Auto { 0..4u8 } else { 0..1 };
+    quarters.map(move |quarters| Turn { quarters, width: width as f32, height: height as f32 })
 }
 
-/// Greedy suppression: by falling score, whatever overlaps a kept detection by more than `limit`
-/// (intersection over union), or is a part of a kept face, is dropped. The result is in order of falling score.
-#[must_use]
-pub fn suppress(mut found: Vec<Detection>, limit: f32) -> Vec<Detection> {
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut kept: Vec<Detection> = Vec::new();
-    for candidate in found {
-        let area = candidate.bbox[2] * candidate.bbox[3];
-        let covered = kept.iter().any(|k| {
-            iou(&k.bbox, &candidate.bbox) > limit
-                || area < k.bbox[2] * k.bbox[3] / 3.0 && overlap(&k.bbox, &candidate.bbox) > INSIDE * area
-        });
-        if !covered {
-            kept.push(candidate);
+impl Turn {
+    fn picture(self, image: &Image) -> Cow<'_, Image> {
+        match self.quarters {
+            0 => Cow::Borrowed(image),
+            quarters => Cow::Owned(image.rotate90(quarters)),
         }
     }
-    kept
+
+    /// From the turned photo to the upright one.
+    fn back(self, [x, y]: [f32; 2]) -> [f32; 2] {
+        match self.quarters {
+            0 => [x, y],
+            1 => [y, self.height - x],
+            2 => [self.width - x, self.height - y],
+            _ => [self.width - y, x],
+        }
+    }
+
+    /// From the upright photo to the turned one.
+    fn there(self, [x, y]: [f32; 2]) -> [f32; 2] {
+        match self.quarters {
+            0 => [x, y],
+            1 => [self.height - y, x],
+            2 => [self.width - x, self.height - y],
+            _ => [y, self.width - x],
+        }
+    }
+
+    /// The plan for the turned photo.
+    fn plan(self, plan: &Plan) -> Cow<'_, Plan> {
+        match plan {
+            Plan::Region { boxes, reach } if self.quarters > 0 => {
+                let boxes = boxes.iter().map(|bbox| map_box(bbox, |p| self.there(p))).collect();
+                Cow::Owned(Plan::Region { boxes, reach: *reach })
+            }
+            plan => Cow::Borrowed(plan),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -212,92 +499,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirror_of_a_mirror_is_the_face() {
-        let landmarks = [[10.0, 20.0], [30.0, 21.0], [20.0, 30.0], [12.0, 40.0], [28.0, 41.0]];
-        let face = Detection { bbox: [5.0, 6.0, 30.0, 40.0], score: 0.5, landmarks };
-        let mirror = face.mirrored(100.0);
-        assert_eq!(mirror.bbox, [65.0, 6.0, 30.0, 40.0]);
-        assert!(mirror.landmarks[0][0] < mirror.landmarks[1][0], "the right eye is further left again");
-        assert_eq!(mirror.mirrored(100.0), face);
-    }
-    use proptest::prelude::*;
-
-    fn detection(bbox: [f32; 4], score: f32) -> Detection {
-        Detection { bbox, score, landmarks: [[0.0; 2]; 5] }
-    }
-
-    /// The definition, word by word: a detection stays unless one that stays, has a higher score (or the same and
-    /// an earlier place) and conflicts with it.
-    fn naive(found: &[Detection], limit: f32) -> Vec<Detection> {
-        fn stays(i: usize, found: &[Detection], limit: f32) -> bool {
-            let c = &found[i].bbox;
-            !(0..found.len()).any(|j| {
-                let before = found[j].score > found[i].score || found[j].score == found[i].score && j < i;
-                let k = &found[j].bbox;
-                let x = ((k[0] + k[2]).min(c[0] + c[2]) - k[0].max(c[0])).max(0.0);
-                let y = ((k[1] + k[3]).min(c[1] + c[3]) - k[1].max(c[1])).max(0.0);
-                let (ka, ca) = (k[2] * k[3], c[2] * c[3]);
-                let conflict = x * y / (ka + ca - x * y) > limit || (ca < ka / 3.0 && x * y > 0.8 * ca);
-                j != i && before && conflict && stays(j, found, limit)
-            })
+    fn a_turn_and_back_is_where_it_was() {
+        for quarters in 0..4 {
+            let turn = Turn { quarters, width: 40.0, height: 30.0 };
+            assert_eq!(turn.back(turn.there([7.0, 11.0])), [7.0, 11.0]);
         }
-        let mut kept: Vec<Detection> =
-            (0..found.len()).filter(|&i| stays(i, found, limit)).map(|i| found[i].clone()).collect();
-        kept.sort_by(|a, b| b.score.total_cmp(&a.score));
-        kept
+        // The top left corner of the photo, turned clockwise once, is the top right corner.
+        assert_eq!(Turn { quarters: 1, width: 40.0, height: 30.0 }.there([0.0, 0.0]), [30.0, 0.0]);
     }
 
-    proptest! {
-        #[test]
-        fn suppression_equals_its_definition(
-            boxes in prop::collection::vec((0.0f32..50.0, 0.0f32..50.0, 1.0f32..60.0, 1.0f32..60.0, 0u8..20), 0..9),
-            limit in 0.1f32..0.9,
-        ) {
-            let found: Vec<Detection> = boxes.iter()
-                .map(|&(x, y, w, h, s)| detection([x, y, w, h], f32::from(s) / 20.0)).collect();
-            prop_assert_eq!(suppress(found.clone(), limit), naive(&found, limit));
-        }
-
-        #[test]
-        fn looks_cover_every_pixel_and_small_faces(w in 1u32..6000, h in 1u32..6000) {
-            let looks = looks(w, h, 1.0, 20.0);
-            let best = looks.iter().map(|l| l.scale).fold(0.0, f32::max);
-            prop_assert!(best * 20.0 >= RELIABLE_FACE / 1.26);
-            for point in [[0.0, 0.0], [w as f32 - 0.5, h as f32 - 0.5], [w as f32 / 2.0, h as f32 / 2.0]] {
-                let seen = looks.iter().filter(|l| l.scale == best).any(|l| {
-                    let [x, y, lw, lh] = l.rect;
-                    point[0] >= x && point[1] >= y && point[0] <= x + lw + 0.5 && point[1] <= y + lh + 0.5
-                });
-                prop_assert!(seen, "{:?} is in no look", point);
+    #[test]
+    fn options_that_mean_nothing_are_refused_by_name() {
+        let good = DetectOptions::default();
+        let region = |bbox: [f32; 4], reach| Plan::Region { boxes: vec![bbox], reach };
+        let face = [0.0, 0.0, 9.0, 9.0];
+        for (options, name) in [
+            (good.clone().score(1.1), "score"),
+            (good.clone().score(-0.1), "score"),
+            (good.clone().score(f32::NAN), "score"),
+            (good.clone().min_face(0.0), "min_face"),
+            (good.clone().min_face(f32::NAN), "min_face"),
+            (good.clone().min_face(f32::INFINITY), "min_face"),
+            (good.clone().plan(Plan::Single { side: 0 }), "side"),
+            (good.clone().plan(Plan::Single { side: 8193 }), "side"),
+            (good.clone().plan(region(face, -0.1)), "reach"),
+            (good.clone().plan(region(face, f32::NAN)), "reach"),
+            (good.clone().plan(region(face, 5.0)), "reach"),
+            (good.clone().plan(region([0.0, 0.0, 0.0, 9.0], 0.5)), "boxes"),
+            (good.clone().plan(region([0.0, f32::NAN, 9.0, 9.0], 0.5)), "boxes"),
+        ] {
+            match options.check() {
+                Err(FaceError::Option { option, .. }) => assert_eq!(option, name, "{options:?}"),
+                other => panic!("{options:?}: {other:?}"),
             }
         }
-    }
-
-    #[test]
-    fn iou_of_known_boxes() {
-        for (a, b, expected) in [
-            ([0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0], 1.0),
-            ([0.0, 0.0, 2.0, 2.0], [1.0, 0.0, 2.0, 2.0], 1.0 / 3.0),
-            ([0.0, 0.0, 2.0, 2.0], [2.0, 0.0, 2.0, 2.0], 0.0),
-            ([0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], 0.0),
-            ([0.0, 0.0, 4.0, 4.0], [1.0, 1.0, 2.0, 2.0], 0.25),
-        ] {
-            assert!((iou(&a, &b) - expected).abs() < 1e-6, "{a:?} {b:?}");
-        }
-    }
-
-    #[test]
-    fn a_view_and_back_is_where_it_was() {
-        let picture = Image::from_rgb(1000, 700, vec![7; 1000 * 700 * 3]).expect("fits");
-        for look in looks(1000, 700, 0.5, 8.0) {
-            let (view, factors) = look.view(&picture);
-            assert_eq!((view.width() % 32, view.height() % 32), (0, 0));
-            let m = look.margin.round();
-            let [x, y] = look.to_original([m, m], factors, 0.5);
-            assert!(
-                (x - 2.0 * look.rect[0].floor()).abs() < 1e-3
-                    && (y - 2.0 * look.rect[1].floor()).abs() < 1e-3
-            );
+        for options in [good.clone(), good.clone().score(0.0), good.plan(region(face, 0.75))] {
+            options.check().expect("means something");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use phiz_image::Image;
 
+use crate::Detection;
 use crate::align::TEMPLATE_POINTS;
-use crate::detect::Detection;
 
 /// Turn of a head in degrees, a geometric estimate from five landmarks (about ±10°, no more).
 #[derive(Clone, Copy, Debug, PartialEq)]

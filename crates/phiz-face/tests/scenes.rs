@@ -5,16 +5,19 @@
 //! with that detector.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use phiz_face::{DetectOptions, Detection, Engine, Model, Rotate, iou};
+use phiz_face::{
+    ALIGNED_SIZE, Analyzer, DetectOptions, Detection, Detector, Embedder, FaceError, LoadOptions, Model,
+    Plan, Rotate, UNSURE_SCORE, align, iou,
+};
 use phiz_image::Image;
 use phiz_synth::{FaceModel, Scene, SceneOptions, Truth};
 
-fn engine() -> Engine {
-    let mut builder = Engine::builder();
-    if let Some(card) = std::env::var_os("PHIZ_TEST_DETECTOR") {
-        builder = builder.detector(Model::open(card.as_ref()).unwrap());
-    }
-    builder.build().unwrap()
+fn detector() -> Detector {
+    let model = match std::env::var_os("PHIZ_TEST_DETECTOR") {
+        Some(card) => Model::open(card.as_ref()).unwrap(),
+        None => Model::bundled_detector().unwrap(),
+    };
+    Detector::load(&model, &LoadOptions::default()).unwrap()
 }
 
 fn scene(width: u32, height: u32, people: u64, face_height: (f32, f32), seed: u64) -> Scene {
@@ -49,14 +52,14 @@ fn report(bad: &[String]) {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
-fn check(name: &str, engine: &Engine, scene: &Scene, options: &DetectOptions, bad: &mut Vec<String>) {
-    let found = engine.detect(&scene.image, options).unwrap();
+fn check(name: &str, detector: &Detector, scene: &Scene, options: &DetectOptions, bad: &mut Vec<String>) {
+    let found = detector.detect(&scene.image, options).unwrap();
     bad.extend(faults(&found, &scene.faces).into_iter().map(|fault| format!("{name}: {fault}")));
 }
 
 #[test]
 fn faces_that_fill_the_photo_are_found_once() {
-    let engine = engine();
+    let detector = detector();
     let mut bad = Vec::new();
     for (i, side) in [120u32, 300, 640, 1500].into_iter().enumerate() {
         for person in 1..=2u64 {
@@ -69,7 +72,7 @@ fn faces_that_fill_the_photo_are_found_once() {
             let image = whole.image.crop(left, top, side, side).unwrap();
             let mut truth = whole.faces.clone();
             (truth[0].bbox[0], truth[0].bbox[1]) = (x - left as f32, y - top as f32);
-            let found = engine.detect(&image, &DetectOptions::default()).unwrap();
+            let found = detector.detect(&image, &DetectOptions::default()).unwrap();
             bad.extend(
                 faults(&found, &truth).into_iter().map(|fault| format!("{side} pixels, {person}: {fault}")),
             );
@@ -80,12 +83,12 @@ fn faces_that_fill_the_photo_are_found_once() {
 
 #[test]
 fn small_faces_are_found() {
-    let engine = engine();
+    let detector = detector();
     let mut bad = Vec::new();
     // Faces are narrower than high: at 24 pixels of height the smallest are just over `min_face`.
     for (width, height, people, seed) in [(320, 240, 3, 1), (640, 480, 6, 2), (1600, 1200, 12, 3)] {
         let scene = scene(width, height, people, (24.0, 28.0), seed);
-        check(&format!("{width}×{height}"), &engine, &scene, &DetectOptions::default(), &mut bad);
+        check(&format!("{width}×{height}"), &detector, &scene, &DetectOptions::default(), &mut bad);
     }
     report(&bad);
 }
@@ -94,15 +97,15 @@ fn small_faces_are_found() {
 fn a_hundred_faces_are_found_each_once() {
     let mut bad = Vec::new();
     let scene = scene(1800, 1200, 100, (48.0, 80.0), 4);
-    check("a hundred", &engine(), &scene, &DetectOptions::default(), &mut bad);
+    check("a hundred", &detector(), &scene, &DetectOptions::default(), &mut bad);
     report(&bad);
 }
 
 #[test]
 fn photos_on_their_side_are_found_with_rotation() {
-    let engine = engine();
+    let detector = detector();
     let upright = scene(480, 360, 3, (60.0, 110.0), 5);
-    let options = DetectOptions { rotate: Rotate::Auto, ..DetectOptions::default() };
+    let options = DetectOptions::default().rotate(Rotate::Auto);
     let mut bad = Vec::new();
     for turns in 0..4u8 {
         let image = upright.image.rotate90(turns);
@@ -123,7 +126,7 @@ fn photos_on_their_side_are_found_with_rotation() {
                 Truth { bbox, landmarks: face.landmarks.map(turn), ..face.clone() }
             })
             .collect();
-        let found = engine.detect(&image, &options).unwrap();
+        let found = detector.detect(&image, &options).unwrap();
         bad.extend(faults(&found, &truth).into_iter().map(|fault| format!("{turns} turns: {fault}")));
         for d in &found {
             let Some(face) = truth.iter().find(|face| iou(&d.bbox, &face.bbox) >= 0.4) else { continue };
@@ -148,12 +151,12 @@ fn photos_on_their_side_are_found_with_rotation() {
 
 #[test]
 fn nobody_is_found_where_nobody_is() {
-    let engine = engine();
+    let detector = detector();
     let mut bad = Vec::new();
     for seed in 0..6 {
         check(
             &format!("seed {seed}"),
-            &engine,
+            &detector,
             &scene(480, 360, 0, (40.0, 60.0), seed),
             &DetectOptions::default(),
             &mut bad,
@@ -163,78 +166,207 @@ fn nobody_is_found_where_nobody_is() {
 }
 
 #[test]
-fn a_batch_is_its_photos_one_by_one() {
-    let engine = engine();
-    let mut images: Vec<Image> =
-        (0..5).map(|seed| scene(320, 240, seed % 3, (50.0, 90.0), seed).image).collect();
-    images.push(Image::from_rgb(1, 1, vec![0; 3]).unwrap());
-    let options = DetectOptions::default();
-    let alone: Vec<_> = images.iter().map(|image| engine.analyze_with(image, &options).unwrap()).collect();
-    for threads in [0, 1, 3, 64] {
-        let batch = engine.analyze_batch(&images, &options, threads);
-        let batch: Vec<_> = batch.into_iter().map(|faces| faces.unwrap()).collect();
-        assert_eq!(batch, alone, "{threads} threads");
-    }
-    assert!(engine.analyze_batch(&[], &options, 4).is_empty());
-}
-
-#[test]
 fn beside_a_sure_face_less_is_enough() {
     let image = scene(640, 480, 4, (60.0, 120.0), 3).image;
-    let least = DetectOptions { score: Some(0.3), ..DetectOptions::default() };
-    let mut scores: Vec<f32> =
-        Engine::new().unwrap().detect(&image, &least).unwrap().iter().map(|d| d.score).collect();
+    let bundled = Detector::bundled().unwrap();
+    let mut scores: Vec<f32> = bundled
+        .detect(&image, &DetectOptions::default().score(0.3))
+        .unwrap()
+        .iter()
+        .map(|d| d.score)
+        .collect();
     scores.sort_unstable_by(|a, b| b.total_cmp(a));
     assert_eq!(scores.len(), 4);
     let between = (scores[0] + scores[1]) / 2.0;
 
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    std::fs::write(at("phiz-detect.onnx"), phiz_net::bundled::DETECTOR.1).unwrap();
-    std::fs::write(at("phiz-second.onnx"), phiz_net::bundled::SECOND).unwrap();
     let found = |score: f32, options: &DetectOptions| {
-        let mut card: Vec<String> = phiz_net::bundled::DETECTOR.0.lines().map(str::to_owned).collect();
-        for line in &mut card {
-            if line.starts_with("score = ") {
-                *line = format!("score = {score}");
-            } else if line.starts_with("beside = ") {
-                *line = "beside = 0.3".into();
-            }
-        }
-        std::fs::write(at("card.toml"), card.join("\n")).unwrap();
-        let model = Model::open(&at("card.toml")).unwrap();
-        Engine::builder().detector(model).build().unwrap().detect(&image, options).unwrap().len()
+        with_card(|card| {
+            card.output.score = score;
+            card.output.hysteresis = Some(0.3);
+        })
+        .detect(&image, options)
+        .unwrap()
+        .len()
     };
     let options = DetectOptions::default();
     assert_eq!((found(between, &options), found(scores[0] + 1e-3, &options)), (4, 0));
     // Whoever asks for a score gets faces of that score.
-    assert_eq!(found(0.5, &DetectOptions { score: Some(between), ..options }), 1);
+    assert_eq!(found(0.5, &options.score(between)), 1);
+}
+
+/// The bundled detector with a changed card.
+fn with_card(change: impl FnOnce(&mut phiz_net::card::Card)) -> Detector {
+    let mut card = Model::bundled_detector().unwrap().card().clone();
+    change(&mut card);
+    let refinement = card.refinement.is_some().then(|| phiz_net::bundled::SECOND.to_vec());
+    let model = Model::new(card, phiz_net::bundled::DETECTOR.1.to_vec(), refinement).unwrap();
+    Detector::load(&model, &LoadOptions::default()).unwrap()
+}
+
+#[test]
+fn where_a_face_is_expected_less_is_enough() {
+    let image = scene(640, 480, 3, (60.0, 120.0), 8).image;
+    let options = DetectOptions::default();
+    let bundled = Detector::bundled().unwrap();
+    // Where the card's score is reached, nothing changes.
+    let sure = bundled.detect_expected(&image, &options).unwrap();
+    assert!(!sure.unsure);
+    assert_eq!(sure.detections, bundled.detect(&image, &options).unwrap());
+
+    let strict = |image: &Image, options: &DetectOptions| {
+        let detector = with_card(|card| (card.output.score, card.output.hysteresis) = (0.999, None));
+        assert_eq!(detector.detect(image, options).unwrap(), []);
+        detector.detect_expected(image, options).unwrap()
+    };
+    for (image, options) in
+        [(image.clone(), options.clone()), (image.rotate90(3), options.clone().rotate(Rotate::Auto))]
+    {
+        let unsure = strict(&image, &options);
+        assert!(unsure.unsure);
+        assert_eq!(
+            unsure.detections,
+            bundled.detect(&image, &options.clone().score(UNSURE_SCORE)).unwrap(),
+            "those of the lower score"
+        );
+        assert!(unsure.detections.len() >= 3);
+    }
+    // Whoever names a score gets faces of that score.
+    let named = strict(&image, &options.clone().score(0.999));
+    assert_eq!((named.detections.len(), named.unsure), (0, false));
+    // Where there is nothing, nothing is found, and nothing is unsure.
+    let nobody = strict(&scene(320, 240, 0, (40.0, 60.0), 1).image, &options);
+    assert_eq!((nobody.detections.len(), nobody.unsure), (0, false));
+}
+
+#[test]
+fn one_size_finds_what_is_large_enough_at_that_size() {
+    let mut bad = Vec::new();
+    let scene = scene(1600, 1200, 5, (120.0, 220.0), 3);
+    let detector = detector();
+    for (side, refine) in [(640, true), (640, false), (480, true)] {
+        let options = DetectOptions::default().plan(Plan::Single { side }).refine(refine).score(0.5);
+        check(&format!("{side}, {refine}"), &detector, &scene, &options, &mut bad);
+    }
+    report(&bad);
+    // At 64 pixels the faces have 5 to 9 pixels.
+    let small = DetectOptions::default().plan(Plan::Single { side: 64 });
+    assert_eq!(detector.detect(&scene.image, &small).unwrap(), []);
+}
+
+#[test]
+fn a_region_is_where_faces_are_found() {
+    let detector = detector();
+    for (turns, rotate) in [(0u8, Rotate::Never), (0, Rotate::Auto)] {
+        let scene = scene(1600, 1200, 6, (40.0, 240.0), 3);
+        let image = scene.image.rotate90(turns);
+        let moved = |bbox: &[f32; 4], share: f32| {
+            let [x, y, w, h] = *bbox;
+            [x + share * w, y - share * h, w * 1.2, h * 0.8]
+        };
+        let (asked, others) = scene.faces.split_at(3);
+        let boxes: Vec<[f32; 4]> = asked.iter().map(|face| moved(&face.bbox, 0.15)).collect();
+        let plan = Plan::Region { boxes, reach: 0.75 };
+        let found = detector.detect(&image, &DetectOptions::default().rotate(rotate).plan(plan)).unwrap();
+        for face in asked {
+            let hits = found.iter().filter(|d| iou(&d.bbox, &face.bbox) >= 0.4).count();
+            assert_eq!(hits, 1, "{:?} in {found:?}", face.bbox);
+        }
+        for face in others {
+            // Neighbours may be seen only where a region reaches them.
+            let hits = found.iter().filter(|d| iou(&d.bbox, &face.bbox) >= 0.4).count();
+            assert!(hits <= 1, "{:?} in {found:?}", face.bbox);
+        }
+    }
+    // Nothing is looked at where nothing is asked, or where the photo does not reach.
+    for boxes in [vec![], vec![[5000.0, 5000.0, 90.0, 90.0]]] {
+        let image = scene(640, 480, 2, (90.0, 120.0), 3).image;
+        let plan = Plan::Region { boxes, reach: 0.75 };
+        assert_eq!(detector.detect(&image, &DetectOptions::default().plan(plan)).unwrap(), []);
+    }
+}
+
+#[test]
+fn tiles_beyond_the_budget_are_an_error_that_helps() {
+    let image = Image::from_rgb(4000, 3000, vec![128; 4000 * 3000 * 3]).unwrap();
+    let detector = Detector::bundled().unwrap();
+    let options = DetectOptions::default().min_face(5.0).max_tiles(12);
+    let error = detector.detect(&image, &options).unwrap_err();
+    let FaceError::TooManyTiles { needed, allowed, min_face, fitting } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((needed, allowed, min_face), (70, 12, 5.0));
+    assert!(error.to_string().contains("70 tiles"), "{error}");
+    let fits = DetectOptions::default().min_face(fitting).max_tiles(12);
+    assert_eq!(detector.detect(&image, &fits).unwrap(), []);
+    // One size needs no tiles.
+    let single = options.plan(Plan::Single { side: 640 });
+    assert_eq!(detector.detect(&image, &single).unwrap(), []);
 }
 
 #[test]
 fn a_face_and_its_mirror_image_have_one_template() {
-    let (both, once) = (engine(), Engine::builder().mirror(false).build().unwrap());
+    let (both, once) = (Embedder::bundled().unwrap(), Embedder::bundled().unwrap().mirror(false));
     let image = scene(320, 240, 1, (80.0, 90.0), 4).image;
-    let face = both.detect(&image, &DetectOptions::default()).unwrap().remove(0);
-    let (aligned, mirrored) = (both.align(&image, &face), both.align(&image, &face).mirrored());
-    let [own, other] = [&aligned, &mirrored].map(|picture| once.embed_aligned(picture).unwrap());
+    let face = detector().detect(&image, &DetectOptions::default()).unwrap().remove(0);
+    let aligned = align(&image, &face);
+    let mirrored = aligned.mirrored();
+    let [own, other] = [&aligned, &mirrored].map(|picture| once.embed_one(picture).unwrap());
     assert_ne!(own, other);
-    let template = both.embed_aligned(&aligned).unwrap();
-    assert_eq!(template, both.embed_aligned(&mirrored).unwrap());
+    let template = both.embed_one(&aligned).unwrap();
+    // Each value is a sum of the same two, whichever comes first; a batch may be computed in another order.
+    let again = both.embed_one(&mirrored).unwrap();
+    assert!(template.vector().iter().zip(again.vector()).all(|(a, b)| (a - b).abs() < 1e-6));
     // Halfway between the two, and comparable with either.
     let [to_own, to_other] = [&own, &other].map(|one| template.similarity(one).unwrap());
     let apart = own.similarity(&other).unwrap();
     assert!((to_own - to_other).abs() < 1e-5 && (to_own - ((1.0 + apart) / 2.0).sqrt()).abs() < 1e-5);
-    assert_eq!(both.describe(&image, face).unwrap().template, template);
+}
+
+#[test]
+fn faces_embedded_together_have_the_templates_of_each_alone() {
+    let analyzer = Analyzer::new().unwrap();
+    let image = scene(1000, 700, 19, (40.0, 80.0), 4).image;
+    let faces = analyzer.analyze(&image).unwrap();
+    // More than go through the network at a time.
+    assert!(faces.len() > 16, "{}", faces.len());
+    assert_eq!(analyzer.embedder().embed(&[]).unwrap(), []);
+    for face in &faces {
+        let alone = analyzer.describe(&image, face.detection.clone()).unwrap();
+        assert_eq!((alone.quality, alone.pose), (face.quality, face.pose));
+        let off = alone.template.vector().iter().zip(face.template.vector()).map(|(a, b)| (a - b).abs());
+        assert!(off.fold(0f32, f32::max) < 1e-6);
+        assert_eq!(face.template.vector().len(), analyzer.dim());
+    }
+    let wrong = Image::from_rgb(ALIGNED_SIZE, 96, vec![0; 112 * 96 * 3]).unwrap();
+    let right = align(&image, &faces[0].detection);
+    let error = analyzer.embedder().embed(&[right, wrong]).unwrap_err();
+    assert!(matches!(error, FaceError::NotAligned(112, 96)), "{error}");
+}
+
+#[test]
+fn all_three_may_be_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Detector>();
+    shared::<Embedder>();
+    shared::<Analyzer>();
+    let analyzer = Analyzer::new().unwrap();
+    let images: Vec<Image> = (0..3).map(|seed| scene(320, 240, 2, (50.0, 90.0), seed).image).collect();
+    let alone: Vec<_> = images.iter().map(|image| analyzer.analyze(image).unwrap()).collect();
+    std::thread::scope(|scope| {
+        let work: Vec<_> =
+            images.iter().map(|image| scope.spawn(|| analyzer.analyze(image).unwrap())).collect();
+        let together: Vec<_> = work.into_iter().map(|work| work.join().unwrap()).collect();
+        assert_eq!(together, alone);
+    });
 }
 
 #[test]
 fn pictures_of_any_size_are_looked_at() {
-    let engine = engine();
+    let detector = detector();
     for (w, h) in [(1, 1), (1, 900), (900, 1), (31, 33), (7, 5)] {
         let image = Image::from_rgb(w, h, vec![128; (w * h * 3) as usize]).unwrap();
         for rotate in [Rotate::Never, Rotate::Auto] {
-            let faces = engine.detect(&image, &DetectOptions { rotate, ..DetectOptions::default() }).unwrap();
+            let faces = detector.detect(&image, &DetectOptions::default().rotate(rotate)).unwrap();
             assert!(faces.is_empty(), "{w}×{h}: {faces:?}");
         }
     }

@@ -13,6 +13,8 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
+use crate::jpeg::Jpeg;
+use crate::orientation::orientation;
 use crate::{ErrorKind, Image, ImageError};
 
 /// How to decode.
@@ -51,9 +53,6 @@ impl Default for Limits {
 
 /// Decoders may need this many bytes a pixel for themselves (16-bit RGBA and a copy of it).
 const BYTES_PER_PIXEL: u64 = 16;
-/// Scans of a JPEG, each of which goes over all pixels. Progressive ones of cameras and encoders have about ten; each of
-/// thousands may cost its file a few bytes only.
-const MOST_SCANS: usize = 100;
 /// Bytes that a colour profile and the like may take; those of printers have two or three million.
 const LARGEST_PROFILE: u64 = 8 << 20;
 
@@ -121,6 +120,9 @@ fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
 fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled);
     let format = format.ok_or_else(|| unknown(bytes))?;
+    if format == ImageFormat::Jpeg {
+        return decode_jpeg(bytes, options);
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = image::Limits::default();
     let mut memory = options.limits.max_pixels.saturating_mul(BYTES_PER_PIXEL);
@@ -136,25 +138,18 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     let mut decoder = reader.into_decoder().map_err(|e| describe(&e, bytes))?;
     let (width, height) = decoder.dimensions();
     check_pixels(width, height, &options.limits)?;
-    let orientation = match (options.upright, format) {
-        (false, _) => None,
-        (true, ImageFormat::WebP) => webp_orientation(bytes),
-        (true, _) => decoder.orientation().ok(),
+    let orientation = match options.upright {
+        false => Orientation::NoTransforms,
+        true if format == ImageFormat::Tiff => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        true => orientation(bytes, format),
     };
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    if format == ImageFormat::Jpeg {
-        check_scans(bytes)?;
-    }
-    let reduced = match (format, options.min_long_side) {
-        (ImageFormat::Jpeg, Some(side)) if width.max(height) / 2 >= side.max(1) => {
-            reduced_jpeg(bytes, width, height, side, options.min_scale)
-        }
-        _ => None,
-    };
-    let mut picture = match reduced {
-        Some(picture) => picture,
-        None => DynamicImage::from_decoder(decoder).map_err(|e| describe(&e, bytes))?,
-    };
+    let picture = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e, bytes))?;
+    Ok(upright(opaque(picture), orientation, (width, height)))
+}
+
+/// Turns pixels upright; `original` is the size of the picture as it lies.
+fn upright(picture: image::RgbImage, orientation: Orientation, original: (u32, u32)) -> Image {
+    let mut picture = DynamicImage::ImageRgb8(picture);
     picture.apply_orientation(orientation);
     let turned = matches!(
         orientation,
@@ -163,72 +158,31 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     );
-    let rgb = opaque(picture);
-    let (w, h) = rgb.dimensions();
-    let original = if turned { (height, width) } else { (width, height) };
-    Ok(Image { width: w, height: h, pixels: rgb.into_raw(), original })
+    let picture = picture.into_rgb8();
+    let (width, height) = picture.dimensions();
+    let original = if turned { (original.1, original.0) } else { original };
+    Image { width, height, pixels: picture.into_raw(), original }
 }
 
-/// The orientation that a WebP's EXIF chunk tells. A chunk may say to be larger than its file, and memory would be taken
-/// for it.
-fn webp_orientation(bytes: &[u8]) -> Option<Orientation> {
-    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).ok()?;
-    decoder.set_memory_limit(bytes.len());
-    Orientation::from_exif_chunk(&decoder.exif_metadata().ok()??)
-}
-
-/// Refuses a JPEG that ends too early or is drawn too often.
-fn check_scans(bytes: &[u8]) -> Result<(), ImageError> {
-    let scans = jpeg_scans(bytes)
-        .ok_or_else(|| ImageError::new(ErrorKind::Damaged, "is cut off (the end of the JPEG is missing)"))?;
-    if scans > MOST_SCANS {
-        let reason = format!("draws its picture {scans} times over, more than the limit of {MOST_SCANS}");
-        return Err(ImageError::new(ErrorKind::TooLarge, reason));
-    }
-    Ok(())
-}
-
-/// Scans of the first picture of a JPEG file, if it goes on to its end-of-image marker. Decoders fill up what is missing
-/// with grey, which would silently hide faces. Segments are stepped over by their length, because one may hold a
-/// thumbnail with a marker of its own; cameras append data behind the end, so that the file's last bytes tell nothing.
-fn jpeg_scans(bytes: &[u8]) -> Option<usize> {
-    let (mut at, mut scans) = (2, 0);
-    // Until a scan begins, what stands between markers is a segment; behind its header a scan's data goes on to the
-    // next marker that is neither stuffing (00) nor a restart.
-    loop {
-        at += 1 + bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
-        match *bytes.get(at)? {
-            0xd9 => return Some(scans),
-            // Fill bytes, stuffing, restarts and markers without a length.
-            0xff => {}
-            0x00 | 0x01 | 0xd0..=0xd8 => at += 1,
-            marker => {
-                scans += usize::from(marker == 0xda);
-                at += 1 + usize::from(u16::from_be_bytes(bytes.get(at + 1..at + 3)?.try_into().ok()?));
-            }
-        }
-    }
-}
-
-/// A JPEG at the smallest of 1/2, 1/4, 1/8 that is `scale` at least and whose longer side keeps `side` pixels; none where
-/// the decoder cannot.
-fn reduced_jpeg(bytes: &[u8], width: u32, height: u32, side: u32, scale: f32) -> Option<DynamicImage> {
+fn decode_jpeg(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
+    let jpeg = Jpeg::read(bytes)?;
+    let (width, height) = jpeg.size();
+    check_pixels(width, height, &options.limits)?;
     let long = width.max(height);
-    let factor = [8u32, 4, 2].into_iter().find(|&f| 1.0 / f as f32 >= scale && long.div_ceil(f) >= side)?;
-    let mut decoder = jpeg_decoder::Decoder::new(bytes);
-    let ask = |length: u32| u16::try_from(length.div_ceil(factor)).ok();
-    let (w, h) = decoder.scale(ask(width)?, ask(height)?).ok()?;
-    let pixels = decoder.decode().ok()?;
-    let (w, h) = (u32::from(w), u32::from(h));
-    match decoder.info()?.pixel_format {
-        jpeg_decoder::PixelFormat::RGB24 => {
-            image::RgbImage::from_raw(w, h, pixels).map(DynamicImage::ImageRgb8)
-        }
-        jpeg_decoder::PixelFormat::L8 => {
-            image::GrayImage::from_raw(w, h, pixels).map(DynamicImage::ImageLuma8)
-        }
-        _ => None,
-    }
+    let enough = |reduction: &u32| {
+        let factor = 1u32 << reduction;
+        1.0 / factor as f32 >= options.min_scale
+            && options.min_long_side.is_some_and(|side| long.div_ceil(factor) >= side)
+    };
+    let reduction = [3, 2, 1].into_iter().find(enough).unwrap_or(0);
+    let (w, h, rgb) = jpeg.decode(reduction, None)?;
+    let picture = image::RgbImage::from_raw(w, h, rgb)
+        .ok_or_else(|| ImageError::new(ErrorKind::Damaged, "is a damaged JPEG"))?;
+    let orientation = match options.upright {
+        true => orientation(bytes, ImageFormat::Jpeg),
+        false => Orientation::NoTransforms,
+    };
+    Ok(upright(picture, orientation, (width, height)))
 }
 
 /// RGB, with transparent parts laid on white.
@@ -273,25 +227,5 @@ fn describe(error: &image::ImageError, bytes: &[u8]) -> ImageError {
             ImageError::new(ErrorKind::Damaged, "is cut off")
         }
         _ => ImageError::new(ErrorKind::Damaged, format!("is damaged ({error})")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::jpeg_scans;
-
-    #[test]
-    fn the_end_of_a_jpeg_is_its_own() {
-        // Beginning, a segment with an end marker inside, scan header of 4 bytes, data with stuffing and a restart.
-        let whole = [
-            &[0xff, 0xd8, 0xff, 0xe5, 0, 6, 0xff, 0xd9, 1, 2][..],
-            &[0xff, 0xda, 0, 4, 1, 1, 7, 0xff, 0x00, 0xd9, 0xff, 0xd3, 9, 0xff, 0xff, 0xd9],
-        ]
-        .concat();
-        assert_eq!(jpeg_scans(&whole), Some(1));
-        assert_eq!(jpeg_scans(&[&whole[..], &[5; 100]].concat()), Some(1), "data behind the end");
-        for length in 0..whole.len() {
-            assert_eq!(jpeg_scans(&whole[..length]), None, "{length} bytes");
-        }
     }
 }

@@ -4,19 +4,61 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Who must act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The file cannot be read or written at all.
     Io,
-    /// The bytes are damaged or cut off.
+    /// The bytes are damaged or cut off: the owner should copy the file again.
     Damaged,
-    /// The bytes are no picture of a known format.
+    /// The bytes are no picture that Phiz knows: the file does not belong here.
     UnknownFormat,
-    /// The picture needs more than the caller's limits allow.
+    /// The bytes are an undamaged picture of a format, or a variant of a format, that Phiz does not read: the owner
+    /// should convert it.
+    Unsupported,
+    /// The picture needs more than the caller's limits allow; [`ImageError::limit`] says which.
     TooLarge,
     /// The caller asked for what cannot be.
     Caller,
+}
+
+impl ErrorKind {
+    /// A word for programs, which stays the same between versions.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            ErrorKind::Io => "io",
+            ErrorKind::Damaged => "damaged",
+            ErrorKind::UnknownFormat => "unknown_format",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::TooLarge => "limits",
+            ErrorKind::Caller => "caller",
+        }
+    }
+}
+
+/// Which limit a picture exceeds, so that a program can name its own option for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Limits::max_bytes`](crate::Limits::max_bytes). `found` is unknown where reading stopped at the limit.
+    Bytes {
+        /// Bytes of the file.
+        found: Option<u64>,
+        /// Bytes that are allowed.
+        allowed: u64,
+    },
+    /// [`Limits::max_pixels`](crate::Limits::max_pixels).
+    Pixels {
+        /// Pixels of the picture.
+        found: u64,
+        /// Pixels that are allowed.
+        allowed: u64,
+    },
+    /// Memory: what the limits allow for a picture, or what the machine has.
+    Memory,
+    /// A JPEG goes over its picture too often. No option changes that.
+    Scans,
 }
 
 /// Why a picture could not be had: the file (if there is one), the reason and a remedy.
@@ -25,15 +67,27 @@ pub struct ImageError {
     kind: ErrorKind,
     path: Option<PathBuf>,
     reason: String,
+    hint: Option<&'static str>,
+    limit: Option<Limit>,
 }
 
 impl ImageError {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> ImageError {
-        ImageError { kind, path: None, reason: reason.into() }
+        ImageError { kind, path: None, reason: reason.into(), hint: None, limit: None }
     }
 
     pub(crate) fn at(mut self, path: &Path) -> ImageError {
         self.path = Some(path.into());
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> ImageError {
+        self.hint = Some(hint);
+        self
+    }
+
+    pub(crate) fn with_limit(mut self, limit: Limit) -> ImageError {
+        self.limit = Some(limit);
         self
     }
 
@@ -49,16 +103,30 @@ impl ImageError {
         self.path.as_deref()
     }
 
-    /// What a person can do about it.
+    /// The reason, without the file's name.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The limit that was exceeded, if the kind is [`ErrorKind::TooLarge`].
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
+
+    /// What a person can do about it. A program that has an option for [`ImageError::limit`] should name it instead.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        match self.kind {
+        let general = match self.kind {
             ErrorKind::Io => "check that the file exists and may be read",
             ErrorKind::Damaged => "the file is incomplete or damaged: copy it again from its source",
             ErrorKind::UnknownFormat => "use a JPEG, PNG, WebP, GIF, BMP or TIFF picture",
-            ErrorKind::TooLarge => "make the picture smaller, or raise the limits if you trust its source",
+            ErrorKind::Unsupported => "convert it to JPEG or PNG, for example with ImageMagick",
+            ErrorKind::TooLarge => "make a smaller copy of the picture and use that",
             ErrorKind::Caller => "check the size and place that were asked for",
-        }
+        };
+        self.hint.unwrap_or(general)
     }
 }
 
@@ -72,3 +140,14 @@ impl fmt::Display for ImageError {
 }
 
 impl std::error::Error for ImageError {}
+
+/// So many zeros, if the machine has room for them: sizes that a file tells may be more.
+pub(crate) fn zeros<T: Clone>(zero: T, length: usize) -> Result<Vec<T>, ImageError> {
+    // Asked for and given back first: a vector of zeros comes from the system without being written to, but ends the
+    // program where there is no memory.
+    Vec::<T>::new().try_reserve_exact(length).map_err(|_| {
+        ImageError::new(ErrorKind::TooLarge, "needs more memory than this machine can give")
+            .with_limit(Limit::Memory)
+    })?;
+    Ok(vec![zero; length])
+}

@@ -17,10 +17,13 @@ pub mod draw;
 mod encode;
 mod error;
 mod geometry;
+mod jpeg;
+mod orientation;
+mod tiff;
 mod warp;
 
 pub use decode::{DecodeOptions, Limits};
-pub use error::{ErrorKind, ImageError};
+pub use error::{ErrorKind, ImageError, Limit};
 pub use geometry::Similarity;
 
 /// An upright 8-bit RGB picture.

@@ -11,11 +11,17 @@ use std::path::Path;
 use promises::check;
 use proptest::prelude::*;
 
+/// Every file in a folder and the folders in it.
 fn files(folder: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
-    // No folder: nothing was found yet.
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder)];
+    let mut paths = Vec::new();
+    while let Some(folder) = folders.pop() {
+        // No folder: nothing was found yet.
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { folders.push(path) } else { paths.push(path) }
+        }
+    }
     paths.sort();
     paths.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
 }

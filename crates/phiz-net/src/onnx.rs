@@ -1,21 +1,20 @@
-//! Writes a trained network as an ONNX file (opset 17), without any ONNX library.
+//! Writes a trained network as an ONNX file and reads its weights back, by [`phiz_onnx`].
 //!
-//! ONNX is Protocol Buffers; a writer needs only varints and length-prefixed fields. Field numbers are those
-//! of `onnx.proto3`. Batch normalisation is folded into the convolution before it:
+//! Batch normalisation is folded into the convolution before it:
 //! `w' = w · scale / √(var + ε)`, `b' = shift − mean · scale / √(var + ε)`.
 
-use std::collections::BTreeMap;
-
 use half::f16;
+use phiz_onnx::write::{Attribute, Axis, GraphWriter, int, ints, text};
+use phiz_onnx::{ReadError, Tensors, element};
 
-use crate::form::{Form, quantise};
+use crate::form::{Form, expanded, quantise};
 use crate::graph::{Act, Architecture, GraphError, Op};
 
 /// The ε of batch normalisation, the same in the trainer.
 pub const NORM_EPSILON: f32 = 1e-5;
 
 /// Values by parameter name, each with its shape.
-pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub type Weights = Tensors<f32>;
 
 /// Why a network could not be exported.
 #[derive(Debug, thiserror::Error)]
@@ -112,12 +111,9 @@ pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportEr
 pub fn export_as(net: &Architecture, weights: &Weights, form: Form) -> Result<Vec<u8>, ExportError> {
     let folded = fold(net, weights)?;
     let channels = net.channels()?;
-    let mut graph = Message::default();
-    let mut initialisers = Vec::new();
+    let mut graph = GraphWriter::new(&net.name);
     for (name, (shape, data)) in &folded {
-        let (expansion, stored) = stored(name, shape, data, form.of(name))?;
-        expansion.iter().for_each(|node| graph.message(1, node));
-        initialisers.extend(stored);
+        store(&mut graph, name, shape, data, form.of(name))?;
     }
     for (position, node) in net.nodes.iter().enumerate() {
         let input = |i: usize| value_name(net, node.inputs[i]);
@@ -125,8 +121,8 @@ pub fn export_as(net: &Architecture, weights: &Weights, form: Form) -> Result<Ve
         let plain = |out: &str, act: Act| {
             if act == Act::Relu { format!("{out}.before_relu") } else { out.to_string() }
         };
-        let mut emit = |kind: &str, inputs: &[String], output: &str, attributes: &[Message]| {
-            graph.message(1, &operation(kind, inputs, output, attributes));
+        let mut emit = |kind: &str, inputs: &[String], output: &str, attributes: &[Attribute]| {
+            graph.node(kind, inputs, output, attributes);
         };
         let (weight, bias) = (format!("{}.weight", node.name), format!("{}.bias", node.name));
         let mut relu_of = None;
@@ -179,10 +175,8 @@ pub fn export_as(net: &Architecture, weights: &Weights, form: Form) -> Result<Ve
             emit("Relu", &[before], &output, &[]);
         }
     }
-    graph.text(2, &net.name);
-    initialisers.iter().for_each(|tensor| graph.message(5, tensor));
     if net.nodes.iter().any(|n| n.op == Op::Upsample2) {
-        graph.message(5, &singles(UPSAMPLE_SCALES, &[4], &[1.0, 1.0, 2.0, 2.0]));
+        graph.floats(UPSAMPLE_SCALES, &[4], &[1.0, 1.0, 2.0, 2.0]);
     }
     let mut flat: Vec<bool> = Vec::new();
     for node in &net.nodes {
@@ -191,18 +185,12 @@ pub fn export_as(net: &Architecture, weights: &Weights, form: Form) -> Result<Ve
             _ => node.inputs.first().is_some_and(|&i| flat[i]),
         });
     }
-    graph.message(11, &value_info("image", channels[0], false));
+    declare(&mut graph, "image", channels[0], false, GraphWriter::input);
     for output in &net.outputs {
-        graph.message(12, &value_info(&output.name, channels[output.node], flat[output.node]));
+        let (channels, flat) = (channels[output.node], flat[output.node]);
+        declare(&mut graph, &output.name, channels, flat, GraphWriter::output);
     }
-    let mut opset = Message::default();
-    opset.int(2, 17);
-    let mut model = Message::default();
-    model.int(1, 8); // IR version of opset 17
-    model.text(2, "phiz");
-    model.message(7, &graph);
-    model.message(8, &opset);
-    Ok(model.bytes)
+    Ok(graph.finish("phiz"))
 }
 
 /// What stands behind a weight's name where it is in half precision.
@@ -212,41 +200,50 @@ pub const EIGHT: &str = ".int8";
 /// … and where its scales are.
 pub const SCALE: &str = ".scale";
 
-/// Element types of `TensorProto`.
-pub(crate) mod element {
-    pub(crate) const F32: u64 = 1;
-    pub(crate) const I8: u64 = 3;
-    pub(crate) const F16: u64 = 10;
-}
-
-/// A parameter's initialisers, and the node that makes single precision of them, if one is needed.
-fn stored(
+/// Adds a parameter's initialisers, and the operation that makes single precision of them, if one is needed.
+fn store(
+    graph: &mut GraphWriter,
     name: &str,
     shape: &[usize],
     data: &[f32],
     form: Form,
-) -> Result<(Option<Message>, Vec<Message>), ExportError> {
+) -> Result<(), ExportError> {
     let named = |suffix: &str| format!("{name}{suffix}");
-    Ok(match form {
-        Form::F32 => (None, vec![singles(name, shape, data)]),
+    match form {
+        Form::F32 => graph.floats(name, shape, data),
         Form::F16 => {
             let half: Vec<f16> = data.iter().map(|v| f16::from_f32(*v)).collect();
             if half.iter().any(|v| !v.is_finite()) {
                 return Err(ExportError::NotFinite { name: name.into() });
             }
             let bytes: Vec<u8> = half.iter().flat_map(|v| v.to_le_bytes()).collect();
-            let cast = operation("Cast", &[named(HALF)], name, &[int("to", element::F32 as i64)]);
-            (Some(cast), vec![initialiser(&named(HALF), shape, element::F16, &bytes)])
+            graph.node("Cast", &[named(HALF)], name, &[int("to", element::F32.cast_signed())]);
+            graph.initialiser(&named(HALF), shape, element::F16, &bytes);
         }
         Form::Int8 => {
             let q = quantise(data, shape[0]);
             let bytes: Vec<u8> = q.values.iter().flat_map(|v| v.to_le_bytes()).collect();
             let inputs = [named(EIGHT), named(SCALE)];
-            let expand = operation("DequantizeLinear", &inputs, name, &[int("axis", 0)]);
-            let eight = initialiser(&inputs[0], shape, element::I8, &bytes);
-            (Some(expand), vec![eight, singles(&inputs[1], &[shape[0]], &q.scales)])
+            graph.node("DequantizeLinear", &inputs, name, &[int("axis", 0)]);
+            graph.initialiser(&inputs[0], shape, element::I8, &bytes);
+            graph.floats(&inputs[1], &[shape[0]], &q.scales);
         }
-    })
+    }
+    Ok(())
+}
+
+/// Declares an input or output `[batch, channels, height, width]` or, if `flat`, `[batch, channels]`; only channels are
+/// fixed.
+fn declare(
+    graph: &mut GraphWriter,
+    name: &str,
+    channels: usize,
+    flat: bool,
+    add: fn(&mut GraphWriter, &str, &[Axis<'_>]),
+) {
+    let (height, width) = (format!("{name}.height"), format!("{name}.width"));
+    let shape = [Axis::Named("batch"), Axis::Fixed(channels), Axis::Named(&height), Axis::Named(&width)];
+    add(graph, name, if flat { &shape[..2] } else { &shape });
 }
 
 const UPSAMPLE_SCALES: &str = "upsample2.scales";
@@ -260,113 +257,131 @@ fn value_name(net: &Architecture, node: usize) -> String {
     )
 }
 
-/// A Protocol Buffers message under construction.
-#[derive(Default)]
-struct Message {
-    bytes: Vec<u8>,
+/// Why weights could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The bytes are not an ONNX file, or are cut off.
+    #[error(transparent)]
+    File(#[from] ReadError),
+    /// The architecture is no network.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// An initialiser that the architecture needs is not there.
+    #[error("holds no {name:?} of shape {shape:?}: it is not the network {network}")]
+    Missing {
+        /// The parameter.
+        name: String,
+        /// The shape that the architecture asks for.
+        shape: Vec<usize>,
+        /// The architecture.
+        network: String,
+    },
 }
 
-impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bytes.push(value as u8 | 0x80);
-            value >>= 7;
+/// Reads the folded weights (`node.weight`, `node.bias`) of a network, whatever the form in which the file holds them.
+///
+/// # Errors
+/// A file that is not ONNX or holds another network.
+pub fn read_weights(net: &Architecture, onnx: &[u8]) -> Result<Weights, WeightsError> {
+    let mut found = phiz_onnx::initialisers(onnx)?;
+    let mut weights = Weights::new();
+    for p in net.parameters(false)? {
+        let mut stored = |suffix: &str| found.remove(&format!("{}{suffix}", p.name));
+        let value = stored("").or_else(|| stored(HALF)).or_else(|| {
+            let ((shape, values), (_, scales)) = (stored(EIGHT)?, stored(SCALE)?);
+            (shape.first() == Some(&scales.len())).then(|| (shape, expanded(&values, &scales)))
+        });
+        match value {
+            Some((shape, data)) if shape == p.shape => weights.insert(p.name, (shape, data)),
+            _ => {
+                return Err(WeightsError::Missing {
+                    name: p.name,
+                    shape: p.shape,
+                    network: net.name.clone(),
+                });
+            }
+        };
+    }
+    Ok(weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Builder;
+
+    fn network() -> (Architecture, Weights) {
+        let mut b = Builder::new("tiny", 3);
+        let x = b.conv("stem", b.input(), 4, 3, 2, 1, Act::Relu);
+        let x = b.node("pool", Op::GlobalDepthwise { kernel: 4 }, &[x]);
+        let x = b.node("out", Op::Linear { out: 2 }, &[x]);
+        let net = b.finish(&[("template", x)]);
+        let mut value = 0.5f32;
+        let weights = net.parameters(true).expect("a network").into_iter().map(|p| {
+            let data = (0..p.shape.iter().product::<usize>()).map(|_| {
+                value = (value * 1.7 + 0.1) % 2.0;
+                value
+            });
+            let data = data.collect();
+            (p.name, (p.shape, data))
+        });
+        let weights = weights.collect();
+        (net, weights)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let (net, trained) = network();
+        let bytes = export(&net, &trained).expect("exports");
+        let folded = fold(&net, &trained).expect("folds");
+        assert_eq!(read_weights(&net, &bytes).expect("reads"), folded);
+        for form in [Form::F16, Form::Int8] {
+            let bytes = export_as(&net, &trained, form).expect("exports");
+            let read = read_weights(&net, &bytes).expect("reads");
+            for (name, (shape, data)) in &folded {
+                let rounded = match form.of(name) {
+                    Form::F32 => data.clone(),
+                    Form::F16 => data.iter().map(|v| f16::from_f32(*v).to_f32()).collect(),
+                    Form::Int8 => quantise(data, shape[0]).expanded(),
+                };
+                assert_eq!(read[name], (shape.clone(), rounded), "{form:?} {name}");
+            }
         }
-        self.bytes.push(value as u8);
     }
 
-    fn int(&mut self, field: u64, value: i64) {
-        self.varint(field << 3);
-        self.varint(value as u64);
+    #[test]
+    fn what_half_precision_cannot_hold_is_refused() {
+        let (net, mut trained) = network();
+        if let Some((_, data)) = trained.get_mut("out.weight") {
+            data[1] = 1e5;
+        }
+        assert!(export_as(&net, &trained, Form::Int8).is_ok());
+        let error = export_as(&net, &trained, Form::F16).expect_err("too large").to_string();
+        assert!(error.contains("out.weight"), "{error}");
     }
 
-    fn blob(&mut self, field: u64, bytes: &[u8]) {
-        self.varint(field << 3 | 2);
-        self.varint(bytes.len() as u64);
-        self.bytes.extend_from_slice(bytes);
+    #[test]
+    fn damage_is_an_error_and_never_a_panic() {
+        let (net, trained) = network();
+        for form in [Form::F32, Form::F16, Form::Int8] {
+            let bytes = export_as(&net, &trained, form).expect("exports");
+            let whole = read_weights(&net, &bytes).expect("reads");
+            for end in 0..bytes.len() {
+                // Behind the graph stand fields that say nothing of the weights: without them the file is still whole.
+                if let Ok(read) = read_weights(&net, &bytes[..end]) {
+                    assert_eq!(read, whole, "{form:?} cut off at {end}");
+                }
+            }
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 0x80;
+                let _ = read_weights(&net, &damaged);
+            }
+        }
+        let bytes = export(&net, &trained).expect("exports");
+        let mut b = Builder::new("other", 3);
+        let x = b.conv("stem", b.input(), 5, 3, 2, 1, Act::Relu);
+        let error = read_weights(&b.finish(&[("x", x)]), &bytes).expect_err("another network").to_string();
+        assert!(error.contains("stem.weight") && error.contains("not the network other"), "{error}");
     }
-
-    fn text(&mut self, field: u64, text: &str) {
-        self.blob(field, text.as_bytes());
-    }
-
-    fn message(&mut self, field: u64, message: &Message) {
-        self.blob(field, &message.bytes);
-    }
-}
-
-fn operation(kind: &str, inputs: &[String], output: &str, attributes: &[Message]) -> Message {
-    let mut m = Message::default();
-    inputs.iter().for_each(|i| m.text(1, i));
-    m.text(2, output);
-    m.text(3, output);
-    m.text(4, kind);
-    attributes.iter().for_each(|a| m.message(5, a));
-    m
-}
-
-fn attribute(name: &str, kind: i64) -> Message {
-    let mut m = Message::default();
-    m.text(1, name);
-    m.int(20, kind);
-    m
-}
-
-fn int(name: &str, value: i64) -> Message {
-    let mut m = attribute(name, 2);
-    m.int(3, value);
-    m
-}
-
-fn ints(name: &str, values: &[i64]) -> Message {
-    let mut m = attribute(name, 7);
-    values.iter().for_each(|&v| m.int(8, v));
-    m
-}
-
-fn text(name: &str, value: &str) -> Message {
-    let mut m = attribute(name, 3);
-    m.text(4, value);
-    m
-}
-
-fn initialiser(name: &str, shape: &[usize], element: u64, bytes: &[u8]) -> Message {
-    let mut m = Message::default();
-    shape.iter().for_each(|&d| m.int(1, d as i64));
-    m.int(2, element as i64);
-    m.text(8, name);
-    m.blob(9, bytes);
-    m
-}
-
-fn singles(name: &str, shape: &[usize], data: &[f32]) -> Message {
-    let bytes: Vec<u8> = data.iter().flat_map(|v| v.to_le_bytes()).collect();
-    initialiser(name, shape, element::F32, &bytes)
-}
-
-/// `[batch, channels, height, width]` or, if `flat`, `[batch, channels]`; only channels are fixed.
-fn value_info(name: &str, channels: usize, flat: bool) -> Message {
-    let named = |dim: &str| {
-        let mut d = Message::default();
-        d.text(2, dim);
-        d
-    };
-    let mut fixed = Message::default();
-    fixed.int(1, channels as i64);
-    let mut shape = Message::default();
-    shape.message(1, &named("batch"));
-    shape.message(1, &fixed);
-    if !flat {
-        shape.message(1, &named(&format!("{name}.height")));
-        shape.message(1, &named(&format!("{name}.width")));
-    }
-    let mut tensor = Message::default();
-    tensor.int(1, 1);
-    tensor.message(2, &shape);
-    let mut kind = Message::default();
-    kind.message(1, &tensor);
-    let mut info = Message::default();
-    info.text(1, name);
-    info.message(2, &kind);
-    info
 }

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use common::{every_operation, picture, unfolded, weights};
 use phiz_net::form::Form;
 use phiz_net::graph::{Act, Builder, Op};
-use phiz_net::onnx::{ExportError, export, export_as, fold};
-use phiz_net::onnx_read;
+use phiz_net::onnx::{ExportError, export, export_as, fold, read_weights};
 use phiz_net::reference::{Map, forward};
 
 fn golden(name: &str) -> PathBuf {
@@ -52,7 +51,7 @@ fn the_definition_computes_what_onnx_runtime_computes() {
     let net = every_operation();
     let mut bad = Vec::new();
     for (form, name, bytes) in forms() {
-        let weights = unfolded(&net, &onnx_read::weights(&net, &bytes).unwrap());
+        let weights = unfolded(&net, &read_weights(&net, &bytes).unwrap());
         let mut reader = csv::Reader::from_path(golden(&format!("{name}.csv"))).unwrap();
         let mut seen = 0;
         for row in reader.records() {

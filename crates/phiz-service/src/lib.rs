@@ -1,1 +1,52 @@
-//! What Phiz does with a photo.
+//! What Phiz does with a photo: find the face that is meant, judge whether it may be enrolled, enrol, identify, verify.
+//! Knows no terminal and no HTTP: the command line, a server and other programs call it and present its answers.
+//!
+//! ```no_run
+//! use phiz_service::{EnrolOptions, IdentifyOptions, Photo, Service};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = Service::new()?;
+//! let gallery = service.gallery_in_memory()?;
+//! service.enrol(&gallery, "Ada", &[Photo::from_path("ada.jpg")], &EnrolOptions::default())?;
+//! service.enrol(&gallery, "Ben", &[Photo::from_path("ben.jpg")], &EnrolOptions::default())?;
+//! let answer = service.identify(&gallery, &Photo::from_path("party.jpg"), &IdentifyOptions::default())?;
+//! for face in &answer.faces {
+//!     println!("{:?}: {}", face.face.bbox, face.person.as_deref().unwrap_or("unknown"));
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # Answers and problems
+//! Every answer is a serde type whose field names are stable: they are the `--json` of the command line and the bodies
+//! of the HTTP API. A photo that cannot be used is a [`Problem`] with a stable code, a reason and a remedy; it concerns
+//! that photo alone. What ends the work is an [`Error`].
+
+mod answer;
+mod enrol;
+mod error;
+mod identify;
+mod look;
+mod mark;
+mod parallel;
+mod photo;
+mod place;
+mod problem;
+mod service;
+mod verify;
+pub mod walk;
+
+pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
+pub use enrol::{
+    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,
+    PersonPhotos, PhotoResult,
+};
+pub use error::{Error, Result};
+pub use identify::{IdentifiedFace, IdentifyOptions, Verdict};
+pub use look::Looking;
+pub use mark::{KNOWN, Mark, NOT_KNOWN, marked};
+pub use parallel::in_order;
+pub use phiz_face::Choice;
+pub use photo::Photo;
+pub use place::Place;
+pub use problem::{Code, Problem};
+pub use service::Service;
+pub use verify::{VerifiedPair, VerifiedPerson, VerifyOptions, VerifyProblem};

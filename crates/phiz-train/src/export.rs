@@ -7,7 +7,6 @@ use half::f16;
 use phiz_net::form::{Form, quantise};
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::{self, SCALE, Weights};
-use phiz_net::onnx_read;
 use safetensors::tensor::Dtype;
 
 use crate::backend::Backend;
@@ -22,7 +21,7 @@ use crate::weights::{write_atomically, write_tensors, write_weights};
 /// # Errors
 /// Incomplete weights, or an export that does not read back.
 pub fn held(net: &Architecture, trained: &Weights, form: Form) -> Result<Weights, TrainError> {
-    let read = onnx_read::weights(net, &onnx::export_as(net, trained, form)?);
+    let read = onnx::read_weights(net, &onnx::export_as(net, trained, form)?);
     read.map_err(|e| TrainError::Form(format!("the ONNX file {e}")))
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use phiz_net::card::{Card, Decode, Order};
-use phiz_net::onnx_graph::{self, Graph, Operation};
+use phiz_onnx::{Graph, Operation};
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::{Backend, Padding};
@@ -43,7 +43,7 @@ impl<B: Backend> Teacher<B> {
             let reason = format!("is no embedder of {side}×{side} pictures in RGB, which a teacher must be");
             return Err(TrainError::file(path, &reason));
         }
-        let graph = onnx_graph::graph(&onnx).map_err(|e| TrainError::file(path, &e))?;
+        let graph = phiz_onnx::read(&onnx).map_err(|e| TrainError::file(path, &e))?;
         let mut teacher = Teacher::new(b, graph, input.mean, input.std);
         // One picture tells whether everything in the file is known.
         let trial = teacher.templates(b, &vec![128; CROP * CROP * 3], 1);
@@ -87,7 +87,7 @@ impl<B: Backend> Teacher<B> {
         b.without_gradients(|| {
             let mut values: HashMap<&str, B::Tensor> = HashMap::new();
             let pictures = b.pictures(pictures, n, CROP, CROP, self.mean, self.std);
-            values.insert(self.graph.inputs[0].as_str(), pictures);
+            values.insert(self.graph.inputs[0].name.as_str(), pictures);
             for operation in &self.graph.operations {
                 let result = self.apply(b, operation, &values).ok_or_else(|| {
                     TrainError::Form(format!(
@@ -100,7 +100,7 @@ impl<B: Backend> Teacher<B> {
                     values.insert(name, result);
                 }
             }
-            let last = values.remove(self.graph.outputs[0].as_str());
+            let last = values.remove(self.graph.outputs[0].name.as_str());
             let flat = last.and_then(|x| match b.shape(&x).len() {
                 2 => Some(x),
                 4 => Some(b.global_pool(&x)),

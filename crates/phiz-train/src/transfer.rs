@@ -8,8 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use phiz_net::graph::{Architecture, Op};
-use phiz_net::onnx::{NORM_EPSILON, Weights};
-use phiz_net::onnx_read;
+use phiz_net::onnx::{self, NORM_EPSILON, Weights};
 
 use crate::backend::Backend;
 use crate::error::TrainError;
@@ -56,7 +55,7 @@ impl Start {
     /// # Errors
     /// Bytes that are no ONNX file of this network.
     pub fn from_onnx(bytes: &[u8], net: &Architecture, path: &Path) -> Result<Start, TrainError> {
-        let read = onnx_read::weights(net, bytes);
+        let read = onnx::read_weights(net, bytes);
         read.map(Start::Folded)
             .map_err(|e| TrainError::File { path: PathBuf::from(path), reason: e.to_string() })
     }

@@ -13,9 +13,10 @@ use serde_json::json;
 use super::cut::Cutting;
 use super::list::{self, Action, Correction};
 use super::{Inputs, listed};
-use crate::Engine;
-use crate::faces::Problem;
+use crate::Analyzer;
+use crate::out::{self, note, say};
 use crate::{Done, Failure, Shared, photos};
+use phiz_service::{Code, Problem};
 
 /// Arguments of `phiz data check`.
 #[derive(Args)]
@@ -64,10 +65,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         let photo = &all[i];
         match face {
             Ok((quality, sketch, template)) => seen.push(Seen { photo, quality, sketch, template }),
-            Err(problem) if problem.kind == "model" => {
-                return Err(Failure::new(&problem.reason).hint(problem.hint));
+            Err(problem) if problem.code() == Code::Model => {
+                return Err(Failure::new(&problem).hint(problem.remedy()));
             }
-            Err(problem) => found.push(finding(photo, Action::Drop, problem.kind, "", None)),
+            Err(problem) => found.push(finding(photo, Action::Drop, problem.code().as_str(), "", None)),
         }
         Ok(())
     })?;
@@ -93,10 +94,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 /// Quality, sketch and template of the face.
-fn describe(engine: &Engine, photo: &Photo, cutting: &Cutting) -> Result<(f32, Sketch, Vec<f32>), Problem> {
+fn describe(engine: &Analyzer, photo: &Photo, cutting: &Cutting) -> Result<(f32, Sketch, Vec<f32>), Problem> {
     let cut = cutting.cut(engine, photo)?;
     let template = engine.embed_aligned(&cut.crop)?.vector().to_vec();
-    let bad = || Problem::new("not_aligned", "is no aligned face", "leave --aligned out");
+    let bad = || Problem::new(Code::NotAligned, "is no aligned face", "leave --aligned out");
     Ok((cut.quality, Sketch::new(cut.crop.pixels()).ok_or_else(bad)?, template))
 }
 
@@ -145,15 +146,15 @@ fn trial(
         *(if shuffled { &mut found } else { &mut accused }) += flagged;
     }
     if arguments.json {
-        println!(
+        say!(
             "{}",
             json!({ "trial": { "wrong": wrong, "found": found, "right": right, "accused": accused } })
         );
         return Ok(Done::Well);
     }
     let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
-    println!("{found} of {wrong} names that were shuffled are found ({:.1} %)", share(found, wrong));
-    println!(
+    say!("{found} of {wrong} names that were shuffled are found ({:.1} %)", share(found, wrong));
+    say!(
         "{accused} of {right} others are accused ({:.1} %), with those that were wrong before",
         share(accused, right)
     );
@@ -264,40 +265,38 @@ fn report(
     let done = if found.iter().all(|row| row.action == Action::Keep) { Done::Well } else { Done::Partly };
     if arguments.json {
         for row in found {
-            println!("{}", serde_json::to_string(row).unwrap_or_default());
+            out::json(row);
         }
         let summary =
             json!({ "photos": all.len(), "people": names.len(), "found": counts, "mistaken": mistaken });
-        println!("{}", json!({ "summary": summary }));
+        out::json(&json!({ "summary": summary }));
         return Ok(done);
     }
     for row in found.iter().filter(|row| row.action != Action::Keep) {
         let other = if row.other.is_empty() { String::new() } else { format!(": {}", row.other) };
         let sure = row.sure.map(|sure| format!(" ({sure:.2})")).unwrap_or_default();
         let person = if row.person.is_empty() { String::new() } else { format!(" [{}]", row.person) };
-        println!("{}{person}: {}{other}{sure}", row.path, meaning(&row.reason));
+        say!("{}{person}: {}{other}{sure}", row.path, meaning(&row.reason));
     }
-    println!("{} photos of {} people", all.len(), names.len());
+    say!("{} photos of {} people", all.len(), names.len());
     for (kind, count) in &counts {
-        println!("{count:>8}  {kind}: {}", meaning(kind));
+        say!("{count:>8}  {kind}: {}", meaning(kind));
     }
     match mistaken {
         Some(mistaken) if counts.contains_key("wrong_name") => {
-            println!("of the wrong names about {mistaken:.1} are expected to be right");
+            say!("of the wrong names about {mistaken:.1} are expected to be right");
         }
         None if !names.is_empty() => {
-            eprintln!("{NOT_JUDGED}")
+            note!("{NOT_JUDGED}")
         }
         _ => {}
     }
     match &arguments.list {
-        Some(path) => println!(
-            "{} ({}): look it over, then `phiz data prepare --apply`",
-            path.display(),
-            listed(&counts)
-        ),
+        Some(path) => {
+            say!("{} ({}): look it over, then `phiz data prepare --apply`", path.display(), listed(&counts))
+        }
         None if done == Done::Partly => {
-            eprintln!("hint: --list FILE writes a list that `phiz data prepare --apply` applies")
+            note!("hint: --list FILE writes a list that `phiz data prepare --apply` applies")
         }
         None => {}
     }

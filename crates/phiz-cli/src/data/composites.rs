@@ -7,6 +7,7 @@ use phiz_train::composite::Composer;
 use phiz_train::scenes::Scenes;
 use phiz_train::weights::write_atomically;
 
+use crate::out::say;
 use crate::{Done, Failure, Shared};
 
 /// Arguments of `phiz data composites`.
@@ -55,6 +56,6 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     bar.finish_and_clear();
     let path = out.join("composites.csv");
     write_atomically(&path, list.as_bytes())?;
-    println!("{}: {} pictures, {faces} faces", path.display(), arguments.count);
+    say!("{}: {} pictures, {faces} faces", path.display(), arguments.count);
     Ok(Done::Well)
 }

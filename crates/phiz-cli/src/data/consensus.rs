@@ -4,7 +4,7 @@
 use phiz_face::iou;
 use phiz_image::Similarity;
 
-use crate::{Detection, Engine, FaceError, Image};
+use crate::{Analyzer, Detection, FaceError, Image};
 
 /// Height of the face in pixels and side of the view. A detector's landmarks shift with the size at which it sees the
 /// face (YuNet-n's by up to 3.6 % of the eye distance); at these sizes it sees the most.
@@ -26,7 +26,7 @@ pub(crate) struct Refined {
 /// # Errors
 /// A network that fails.
 pub(crate) fn refine(
-    engine: &Engine,
+    engine: &Analyzer,
     picture: &Image,
     found: &Detection,
     floor: f32,

@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use phiz_face::{TEMPLATE_POINTS, quality};
+use phiz_face::{Choice, TEMPLATE_POINTS, quality};
 use phiz_image::Limits;
+use phiz_service::Code;
 use phiz_train::data::inputs::{Photo, Source};
 
 use super::consensus;
 use crate::faces::{self, Looking, Problem};
-use crate::{DecodeOptions, Detection, Engine, Image};
+use crate::{Analyzer, DecodeOptions, Detection, Image};
 
 /// How faces are cut out of photos.
 #[derive(Args, Clone, Debug)]
@@ -90,8 +91,25 @@ pub(crate) fn open(photo: &Photo) -> Result<Image, Problem> {
 }
 
 impl Cutting {
+    /// The text by which the way of cutting enters the identity of shards. Shards of earlier versions hold it: it must
+    /// stay as it is, whatever the fields are called.
+    pub(crate) fn identity(&self) -> String {
+        let Cutting { face, aligned, cropped, restore, careful, min_eyes, min_quality, looking } = self;
+        let face = match face {
+            Which::One => "One",
+            Which::Largest => "Largest",
+            Which::Central => "Central",
+        };
+        let restore = restore.map_or("None".into(), |Shape(w, h)| format!("Some(Shape({w:?}, {h:?}))"));
+        let looking = looking.identity();
+        format!(
+            "Cutting {{ face: {face}, aligned: {aligned}, cropped: {cropped}, restore: {restore}, careful: {careful}, \
+             min_eyes: {min_eyes:?}, min_quality: {min_quality:?}, looking: {looking} }}"
+        )
+    }
+
     /// The face that a photo shows.
-    pub(crate) fn cut(&self, engine: &Engine, photo: &Photo) -> Result<Cut, Problem> {
+    pub(crate) fn cut(&self, engine: &Analyzer, photo: &Photo) -> Result<Cut, Problem> {
         let mut picture = open(photo)?;
         if let Some(shape) = self.restore {
             picture = restored(&picture, shape);
@@ -100,7 +118,7 @@ impl Cutting {
             if (picture.width(), picture.height()) != (112, 112) {
                 let reason = format!("is {}×{}, not 112×112", picture.width(), picture.height());
                 return Err(Problem::new(
-                    "not_aligned",
+                    Code::NotAligned,
                     reason,
                     "leave --aligned out, and faces are looked for",
                 ));
@@ -143,7 +161,7 @@ impl Cutting {
         if let Some(boxed) = boxed {
             let overlap = |d: &Detection| phiz_face::iou(&d.bbox, &boxed);
             return best(&overlap).filter(|d| overlap(d) > 0.3).ok_or_else(|| {
-                Problem::new("no_face", "no face found in the box that the list gives", "check the box")
+                Problem::new(Code::NoFace, "no face found in the box that the list gives", "check the box")
             });
         }
         let middle = [picture.width() as f32 / 2.0, picture.height() as f32 / 2.0];
@@ -154,7 +172,10 @@ impl Cutting {
         };
         match (self.face, best(&central)) {
             (Which::Central, Some(face)) => Ok(face),
-            (which, _) => faces::choose(found, which == Which::Largest),
+            (which, _) => {
+                let choice = if which == Which::Largest { Choice::Largest } else { Choice::Dominant };
+                Ok(choice.of(found)?)
+            }
         }
     }
 
@@ -164,11 +185,11 @@ impl Cutting {
         let quality = quality(face, &crop);
         if eyes < self.min_eyes {
             let reason = format!("{eyes:.0} pixels between the eyes, {} are needed", self.min_eyes);
-            return Err(Problem::new("face_too_small", reason, "lower --min-eyes to take it"));
+            return Err(Problem::new(Code::FaceTooSmall, reason, "lower --min-eyes to take it"));
         }
         if quality < self.min_quality {
             let reason = format!("quality {quality:.2}, {} is needed", self.min_quality);
-            return Err(Problem::new("face_too_poor", reason, "lower --min-quality to take it"));
+            return Err(Problem::new(Code::FaceTooPoor, reason, "lower --min-quality to take it"));
         }
         Ok(Cut { crop, quality })
     }

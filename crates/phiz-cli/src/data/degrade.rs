@@ -10,9 +10,10 @@ use phiz_train::random::Random;
 
 use super::Inputs;
 use super::cut::open;
-use crate::faces::Problem;
+use crate::out::say;
 use crate::{DetectOptions, Detection};
 use crate::{Done, Failure, Shared, photos};
+use phiz_service::{Code, Problem};
 
 /// Arguments of `phiz data degrade`.
 #[derive(Args)]
@@ -56,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             d.size() / (1.0 + away / middle[0].max(1.0))
         };
         let face = found.iter().max_by(|a, b| worth(a).total_cmp(&worth(b))).ok_or_else(|| {
-            Problem::new("no_face", "no face found", "its size is needed: leave the photo out")
+            Problem::new(Code::NoFace, "no face found", "its size is needed: leave the photo out")
         })?;
         let (size, landmarks) = (face.size() * scale, face.landmarks.map(|p| p.map(|v| v * scale)));
         let mut random = Random::named(arguments.seed, photo.path.bytes());
@@ -86,12 +87,12 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 written.map_err(|e| Failure::writing(&path, &e))?;
             }
             Err(problem) => {
-                problem.warn(Path::new(&photo.path));
+                photos::warn(Path::new(&photo.path), &problem);
                 left_out += 1;
             }
         }
         Ok(())
     })?;
-    println!("{}: {} photos, {left_out} left out", arguments.out.display(), all.len() - left_out);
+    say!("{}: {} photos, {left_out} left out", arguments.out.display(), all.len() - left_out);
     Ok(if left_out == 0 { Done::Well } else { Done::Partly })
 }

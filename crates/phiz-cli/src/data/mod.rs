@@ -12,7 +12,7 @@ use phiz_train::error::TrainError;
 use sha2::{Digest as _, Sha256};
 
 use super::{Done, Failure, Shared};
-use crate::{Engine, Model};
+use crate::{Analyzer, Model};
 
 mod check;
 mod composites;
@@ -188,14 +188,14 @@ impl Wanted {
 
 /// The engine with another embedder, if one is named, and what identifies its two models. It embeds each face twice whatever
 /// `--quick` says: shards made at two times are one set.
-fn engine(shared: &Shared, teacher: Option<&Path>) -> Result<(Engine, String), Failure> {
+fn engine(shared: &Shared, teacher: Option<&Path>) -> Result<(Analyzer, String), Failure> {
     let detector = shared.detector()?;
     let embedder = match teacher {
         Some(card) => Model::open(card)?,
         None => shared.embedder()?,
     };
     let models = format!("{} {}", detector.id(), embedder.id());
-    Ok((Engine::builder().detector(detector).embedder(embedder).build()?, models))
+    Ok((Analyzer::builder().detector(detector).embedder(embedder).build()?, models))
 }
 
 /// Identifies what photos are made into: the photos as they are listed, and `how`.
@@ -203,11 +203,17 @@ fn fingerprint<'a>(how: &str, photos: impl Iterator<Item = &'a Photo>) -> String
     let mut hash = Sha256::new();
     hash.update(how);
     for photo in photos {
-        let all =
-            format!("\n{:?}", (&photo.path, &photo.person, &photo.split, &photo.boxes, photo.shows_none));
+        let all = identity(photo);
         hash.update(all);
     }
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The text by which a photo enters the identity of what is made from it. Data of earlier versions holds it: it must
+/// stay as it is.
+fn identity(photo: &Photo) -> String {
+    let Photo { path, person, split, boxes, shows_none, .. } = photo;
+    format!("\n({path:?}, {person:?}, {split:?}, {boxes:?}, {shows_none})")
 }
 
 /// `12 no_face, 3 damaged`.

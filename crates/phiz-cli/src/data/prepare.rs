@@ -13,9 +13,10 @@ use serde_json::json;
 
 use super::cut::{Cut, Cutting};
 use super::{Inputs, Set, Wanted, fingerprint, listed};
-use crate::Engine;
-use crate::faces::Problem;
+use crate::Analyzer;
+use crate::out::{self, note, say};
 use crate::{Done, Failure, Shared, photos};
+use phiz_service::{Code, Problem};
 
 /// Arguments of `phiz data prepare`.
 #[derive(Args)]
@@ -60,13 +61,13 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let mut sets = arguments.inputs.open()?;
     let unwanted = arguments.wanted.choose(&mut sets)?;
     let (engine, models) = super::engine(shared, arguments.teacher.as_deref())?;
-    let how = format!("1 {models} {:?}", arguments.cutting);
+    let how = format!("1 {models} {}", arguments.cutting.identity());
     let jobs = jobs(&sets, arguments, &how);
     let mut made = finished(&jobs, arguments)?;
     let kept = made.len();
     let open: Vec<&Job<'_>> = jobs.iter().filter(|job| !made.contains_key(&job.stem)).collect();
     if kept > 0 && !shared.quiet {
-        eprintln!("{kept} of {} shards are there already", jobs.len());
+        note!("{kept} of {} shards are there already", jobs.len());
     }
     make(&engine, &open, arguments, shared, &mut made)?;
     report(arguments, &jobs, &made, &unwanted)
@@ -136,7 +137,7 @@ fn finished(jobs: &[Job<'_>], arguments: &Arguments) -> Result<BTreeMap<PathBuf,
 
 /// Makes what is missing, each shard written as soon as its last photo is done.
 fn make(
-    engine: &Engine,
+    engine: &Analyzer,
     jobs: &[&Job<'_>],
     arguments: &Arguments,
     shared: &Shared,
@@ -158,11 +159,15 @@ fn make(
                 shard.push(cut.crop.pixels(), &template, row)?;
             }
             // What is wrong with a model is wrong with every photo.
-            Err(problem) if problem.kind == "model" => {
-                return Err(Failure::new(&problem.reason).hint(problem.hint));
+            Err(problem) if problem.code() == Code::Model => {
+                return Err(Failure::new(&problem).hint(problem.remedy()));
             }
-            Err(Problem { kind, reason, .. }) => {
-                shard.leave_out(LeftOut { path: photo.path.clone(), kind: kind.into(), reason });
+            Err(problem) => {
+                shard.leave_out(LeftOut {
+                    path: photo.path.clone(),
+                    kind: problem.code().as_str().into(),
+                    reason: problem.to_string(),
+                });
             }
         }
         seen += 1;
@@ -220,17 +225,17 @@ fn report(
                 (*split, json!({ "faces": faces, "people": people.len(), "shards": shards }))
             })
             .collect();
-        println!("{}", json!({ "out": arguments.out, "splits": splits, "left_out": counts }));
+        out::json(&json!({ "out": arguments.out, "splits": splits, "left_out": counts }));
         return Ok(done);
     }
     for (split, (faces, shards, people)) in &splits {
-        println!("{split}: {faces} faces of {} people in {shards} shards", people.len());
+        say!("{split}: {faces} faces of {} people in {shards} shards", people.len());
     }
     if !counts.is_empty() {
-        println!("left out: {} ({})", listed(&counts), list.display());
+        say!("left out: {} ({})", listed(&counts), list.display());
     }
     if !splits.contains_key("tune") && !arguments.out.join("tune").exists() {
-        eprintln!("hint: a run is judged by other people than it learns: `phiz data split` keeps some apart");
+        note!("hint: a run is judged by other people than it learns: `phiz data split` keeps some apart");
     }
     Ok(done)
 }

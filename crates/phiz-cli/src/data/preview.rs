@@ -9,6 +9,7 @@ use phiz_train::recipe::{DetectRule, Recipe};
 use phiz_train::scenes::Scenes;
 use phiz_train::shards::Faces;
 
+use crate::out::say;
 use crate::{Done, Failure};
 
 /// Arguments of `phiz data preview`.
@@ -54,6 +55,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         sheet::of_faces(&Faces::open(&folder, &split)?, &strength, columns, side(112), seed)?
     };
     sheet.save(&arguments.out).map_err(|e| Failure::new(&e).hint(e.hint()))?;
-    println!("{}", arguments.out.display());
+    say!("{}", arguments.out.display());
     Ok(Done::Well)
 }

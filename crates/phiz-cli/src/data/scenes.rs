@@ -18,9 +18,10 @@ use serde_json::json;
 use super::consensus::refine;
 use super::cut::{anew, open};
 use super::{Inputs, Wanted, fingerprint};
-use crate::faces::Problem;
-use crate::{DetectOptions, Detection, Engine, Image, Model};
+use crate::out::{self, note, say};
+use crate::{Analyzer, DetectOptions, Detection, Image, Model};
 use crate::{Done, Failure, Shared, photos};
+use phiz_service::{Code, Problem};
 
 /// Arguments of `phiz data scenes`.
 #[derive(Args)]
@@ -68,6 +69,17 @@ struct Marking {
     bodies: bool,
 }
 
+impl Marking {
+    /// The text by which the way of marking enters the identity of a set. Sets of earlier versions hold it: it must stay
+    /// as it is, whatever the fields are called.
+    fn identity(&self) -> String {
+        let Marking { side, floor, sure, min_face, bodies } = self;
+        format!(
+            "Marking {{ side: {side}, floor: {floor:?}, sure: {sure:?}, min_face: {min_face:?}, bodies: {bodies} }}"
+        )
+    }
+}
+
 /// First looks are noted as candidates from this score on.
 const CANDIDATE: f32 = 0.08;
 /// Boxes that the list gives with a side below this are not learnt: nobody could.
@@ -89,15 +101,15 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let all: Vec<Photo> = sets.into_iter().flat_map(|set| set.photos).collect();
     let (engine, models) = super::engine(shared, None)?;
     let judged = arguments.candidates.as_deref().map(Model::open).transpose()?;
-    let judged_id = judged.as_ref().map(Model::id);
-    let judged = judged.map(|model| Engine::builder().detector(model).build()).transpose()?;
-    let from = fingerprint(&format!("2 {models} {judged_id:?} {:?}", arguments.marking), all.iter());
+    let judged_id = judged.as_ref().map_or("None".into(), |model| format!("Some(\"{}\")", model.id()));
+    let judged = judged.map(|model| Analyzer::builder().detector(model).build()).transpose()?;
+    let from = fingerprint(&format!("2 {models} {judged_id} {}", arguments.marking.identity()), all.iter());
     let out = &arguments.out;
     std::fs::create_dir_all(out).map_err(|e| Failure::writing(out, &e))?;
     let mut set = SceneSet::open(out, &from, arguments.redo)?;
     let begun = set.state().photos;
     if begun > 0 && !shared.quiet {
-        eprintln!("{begun} of {} photos are there already", all.len());
+        note!("{begun} of {} photos are there already", all.len());
     }
     let rest = all.get(begun..).unwrap_or_default();
     let bar = shared.progress(rest.len());
@@ -118,11 +130,15 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                     set.add(&photo.split, &piece.path, &piece.picture, &piece.faces, &piece.candidates)?;
                 }
             }
-            Err(problem) if problem.kind == "model" => {
-                return Err(Failure::new(&problem.reason).hint(problem.hint));
+            Err(problem) if problem.code() == Code::Model => {
+                return Err(Failure::new(&problem).hint(problem.remedy()));
             }
-            Err(Problem { kind, reason, .. }) => {
-                set.leave_out(LeftOut { path: photo.path.clone(), kind: kind.into(), reason });
+            Err(problem) => {
+                set.leave_out(LeftOut {
+                    path: photo.path.clone(),
+                    kind: problem.code().as_str().into(),
+                    reason: problem.to_string(),
+                });
             }
         }
         Ok(set.photo_done()?)
@@ -131,19 +147,16 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let mut counts = std::collections::BTreeMap::new();
     for photo in &state.left_out {
         *counts.entry(photo.kind.clone()).or_default() += 1;
-        eprintln!("{}: {}", photo.path, photo.reason);
+        note!("{}: {}", photo.path, photo.reason);
     }
     if arguments.json {
-        println!("{}", json!({ "out": out, "splits": state.splits, "left_out": counts }));
+        out::json(&json!({ "out": out, "splits": state.splits, "left_out": counts }));
     } else {
         for (split, share) in &state.splits {
-            println!(
-                "{split}: {} scenes, {} faces to learn, {} unsure",
-                share.scenes, share.sure, share.unsure
-            );
+            say!("{split}: {} scenes, {} faces to learn, {} unsure", share.scenes, share.sure, share.unsure);
         }
         if !counts.is_empty() {
-            println!("left out: {}", super::listed(&counts));
+            say!("left out: {}", super::listed(&counts));
         }
     }
     // A photo without a clear face is no fault of the photo.
@@ -151,7 +164,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 impl Marking {
-    fn mark(&self, engine: &Engine, photo: &Photo) -> Result<Vec<Piece>, Problem> {
+    fn mark(&self, engine: &Analyzer, photo: &Photo) -> Result<Vec<Piece>, Problem> {
         let original = open(photo)?;
         let shrunk = (self.side as f32 / original.width().max(original.height()) as f32).min(1.0);
         let size = |length: u32| ((length as f32 * shrunk).round() as u32).max(1);
@@ -165,13 +178,12 @@ impl Marking {
             }]);
         }
         let given: Vec<[f32; 4]> = photo.boxes.iter().map(|b| b.map(|v| v * shrunk)).collect();
-        let options =
-            DetectOptions { score: Some(self.floor), min_face: self.min_face, ..DetectOptions::default() };
+        let options = DetectOptions::default().score(self.floor).min_face(self.min_face);
         let found = engine.detect(&picture, &options)?;
         let faces = self.faces(engine, &picture, &given, &found)?;
         if !faces.iter().any(|face| face.sure) {
             let hint = "use a photo with a clear face, or note `no face` in the list if it shows none";
-            return Err(Problem::new("no_face", "no face is sure enough to be learnt", hint));
+            return Err(Problem::new(Code::NoFace, "no face is sure enough to be learnt", hint));
         }
         let body = self.bodies.then(|| below(&picture, &faces)).flatten();
         let body = body.map(|picture| Piece {
@@ -188,7 +200,7 @@ impl Marking {
 
     fn faces(
         &self,
-        engine: &Engine,
+        engine: &Analyzer,
         picture: &Image,
         given: &[[f32; 4]],
         found: &[Detection],

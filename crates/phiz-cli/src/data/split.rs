@@ -8,6 +8,7 @@ use phiz_train::data::manifest::{self, Boxes, Row};
 use phiz_train::data::split::{Shares, divide};
 
 use super::Inputs;
+use crate::out::say;
 use crate::{Done, Failure};
 
 /// Arguments of `phiz data split`.
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
         names.sort_unstable();
         names.dedup();
         if photos > 0 {
-            println!("{split}: {photos} photos, {} people", names.len());
+            say!("{split}: {photos} photos, {} people", names.len());
         }
     }
     Ok(Done::Well)

@@ -19,7 +19,7 @@ fn main() -> Anything<()> {
 
     let shape = [1, 3, height, width];
     let data: Vec<f32> = (0..3 * height * width).map(|i| ((i * 7919) % 511) as f32 / 255.0 - 1.0).collect();
-    let ours = load(&std::fs::read(file)?, &LoadOptions { threads: 1 })?;
+    let ours = load(&std::fs::read(file)?, &LoadOptions::default())?;
     let image = Tensor::new(shape.to_vec(), data.clone())?;
     let theirs = tract_onnx::onnx()
         .model_for_path(file)?

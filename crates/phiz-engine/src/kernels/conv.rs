@@ -1,0 +1,340 @@
+//! Convolutions of any number of channels, tile by tile; a fully connected layer is one whose map is its kernel.
+
+use super::team::Pointer;
+use super::{Aligned, Crew, Isa, LANES, Level, Map, SHORT, plain};
+
+/// Most blocks of output channels in a tile.
+pub(super) const MOST_BLOCKS: usize = 4;
+/// Most pixels in half a tile.
+pub(super) const MOST_HALF: usize = 7;
+
+/// The properties of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ConvShape {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Lanes of an input pixel, see [`Map::lanes`].
+    pub(crate) lanes: usize,
+    /// Rows and columns of the kernel.
+    pub(crate) kernel: [usize; 2],
+    /// 1 or 2.
+    pub(crate) stride: usize,
+    /// Zeros around the map.
+    pub(crate) pad: usize,
+    /// Results are not below the first nor above the second.
+    pub(crate) clamp: [f32; 2],
+}
+
+/// What a tile is told. Distances are in bytes. Assembly reads it by offset: the order of the fields counts.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct TileArgs {
+    /// First input of the first pixel of the first half.
+    pub(super) x: *const f32,
+    /// Weights: for each input, the blocks of output channels side by side.
+    pub(super) w: *const f32,
+    /// A number for each output channel.
+    pub(super) bias: *const f32,
+    /// Where the first pixel of the first half goes.
+    pub(super) out: *mut f32,
+    /// What is added, at the first pixel of the first half; null for nothing.
+    pub(super) add: *const f32,
+    /// From the first half's first pixel to the second's, in the input, in what goes out and in what is added.
+    pub(super) x_half: usize,
+    pub(super) out_half: usize,
+    pub(super) add_half: usize,
+    /// From one block of channels to the next.
+    pub(super) x_block: usize,
+    pub(super) out_block: usize,
+    pub(super) add_block: usize,
+    /// From one row of the input to the next.
+    pub(super) x_row: usize,
+    /// Blocks of inputs.
+    pub(super) blocks: usize,
+    /// Rows of the kernel.
+    pub(super) rows: usize,
+    /// Inputs in a row of the kernel: columns times lanes, which lie one behind the other.
+    pub(super) steps: usize,
+    /// Results are not below the first nor above the second.
+    pub(super) clamp: [f32; 2],
+    /// 1 if what is added is bf16.
+    pub(super) add_short: usize,
+    /// 1 if what goes out is bf16.
+    pub(super) out_short: usize,
+}
+
+/// A convolution with its weights, packed for one set of instructions.
+#[derive(Clone, Debug)]
+pub(crate) struct Conv {
+    pub(crate) shape: ConvShape,
+    isa: Isa,
+    weights: Aligned,
+    bias: Aligned,
+    /// Blocks of output channels that are computed together: first block, their number, where their weights begin.
+    groups: Vec<[usize; 3]>,
+    /// Most pixels of half a tile, by number of blocks.
+    halves: [usize; MOST_BLOCKS + 1],
+}
+
+impl Conv {
+    /// Packs weights `[outputs, inputs, rows, columns]` and a bias for each output.
+    ///
+    /// # Panics
+    /// When the weights are not as many as the shape says.
+    pub(crate) fn new(shape: ConvShape, weights: &[f32], bias: &[f32], isa: Isa) -> Conv {
+        let [rows, columns] = shape.kernel;
+        assert_eq!(
+            weights.len(),
+            shape.outputs * shape.inputs * rows * columns,
+            "as many weights as the shape says"
+        );
+        assert_eq!(bias.len(), shape.outputs, "a bias for each output");
+        assert!(
+            matches!(shape.stride, 1 | 2) && matches!(shape.lanes, 3 | SHORT | LANES),
+            "a shape that tiles know"
+        );
+        let blocks = shape.outputs.div_ceil(LANES);
+        let bf16 = shape.lanes == SHORT;
+        assert!(!bf16 || isa.has_bf16(), "a processor with bf16");
+        let in_blocks =
+            if shape.lanes == 3 { shape.inputs.div_ceil(3) } else { shape.inputs.div_ceil(LANES) };
+        let each = in_blocks * rows * columns * shape.lanes * LANES;
+        let halves = most_halves(isa);
+        #[cfg(target_arch = "x86_64")]
+        let full = isa.0 == Level::Avx512Full;
+        #[cfg(not(target_arch = "x86_64"))]
+        let full = false;
+        let mut groups = Vec::new();
+        let mut first = 0;
+        while first < blocks {
+            // As many as possible. Where vectors of two blocks are executed in two steps, rather two and three than four
+            // and one, which would be computed alone.
+            let count = match blocks - first {
+                4 | 6.. if halves[4] > 0 => 4,
+                5 if full => 4,
+                3 if !full => 3,
+                left => left.min(2),
+            };
+            groups.push([first, count, first * each]);
+            first += count;
+        }
+        let mut packed = Aligned::zeros(blocks * each);
+        for &[first, count, offset] in &groups {
+            let mut at = offset;
+            for block in 0..in_blocks {
+                for tap in 0..rows * columns {
+                    for lane in 0..shape.lanes {
+                        for output in first * LANES..(first + count) * LANES {
+                            let weight = |input: usize| {
+                                let known = input < shape.inputs && output < shape.outputs;
+                                let index = (output * shape.inputs + input) * rows * columns + tap;
+                                if known { weights[index] } else { 0.0 }
+                            };
+                            packed[at] = if bf16 {
+                                let even = block * LANES + 2 * lane;
+                                plain::paired(weight(even), weight(even + 1))
+                            } else {
+                                weight(block * shape.lanes + lane)
+                            };
+                            at += 1;
+                        }
+                    }
+                }
+            }
+        }
+        let mut padded = Aligned::zeros(blocks * LANES);
+        padded[..bias.len()].copy_from_slice(bias);
+        Conv { shape, isa, weights: packed, bias: padded, groups, halves }
+    }
+
+    /// The map that comes out, without a border; none if the kernel is larger than the map.
+    pub(crate) fn out_map(&self, x: &Map) -> Option<Map> {
+        let side = |size: usize, kernel: usize| {
+            Some((size + 2 * self.shape.pad).checked_sub(kernel)? / self.shape.stride + 1)
+        };
+        Some(Map {
+            channels: self.shape.outputs,
+            height: side(x.height, self.shape.kernel[0])?,
+            width: side(x.width, self.shape.kernel[1])?,
+            pad: 0,
+            lanes: LANES,
+        })
+    }
+
+    /// Computes the convolution of `pictures` pictures; borders of `out` are not touched.
+    ///
+    /// # Panics
+    /// When a map does not fit the shape or a slice the map.
+    pub(crate) fn run(
+        &self,
+        (x_map, x): (&Map, &[f32]),
+        add: Option<(&Map, &[f32])>,
+        (out_map, out): (&Map, &mut [f32]),
+        pictures: usize,
+        crew: &mut Crew,
+    ) {
+        let fits = self.out_map(x_map).expect("a kernel within the map");
+        let same = |map: &Map| (map.channels, map.height, map.width);
+        let known = |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has_bf16());
+        assert!(same(out_map) == same(&fits) && known(out_map), "the map that comes out");
+        assert!(x_map.pad >= self.shape.pad, "a border as wide as the padding");
+        assert_eq!(
+            (x_map.channels, x_map.lanes),
+            (self.shape.inputs, self.shape.lanes),
+            "the map that comes in"
+        );
+        assert!(x.len() >= pictures * x_map.picture() && out.len() >= pictures * out_map.picture());
+        if let Some((map, data)) = add {
+            assert!(same(map) == same(&fits) && known(map), "the map that is added");
+            assert!(data.len() >= pictures * map.picture());
+        }
+        let job = Job { conv: self, x_map, x, add, out_map, out: Pointer(out.as_mut_ptr()) };
+        let rows = row_groups(out_map).0;
+        crew.run(self.groups.len() * pictures * rows, &|part| {
+            let (group, rest) = (part / (pictures * rows), part % (pictures * rows));
+            // SAFETY: the maps fit the convolution and the slices the maps, as was asserted; `out` is borrowed
+            // exclusively, and each part, which is given to one thread once, has rows and blocks of its own.
+            unsafe { job.rows(group, rest / rows, rest % rows) };
+        });
+    }
+}
+
+/// Most pixels of half a tile, by number of blocks; 0 where there is no such tile.
+fn most_halves(isa: Isa) -> [usize; MOST_BLOCKS + 1] {
+    match isa.0 {
+        Level::Plain => [0, 7, 7, 4, 0],
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => super::x86::AVX2_HALVES,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 | Level::Avx512Full => super::x86::AVX512_HALVES,
+    }
+}
+
+/// How many parts of rows an output map is computed in, and how many rows each has: two where rows are so short that
+/// half a tile holds one.
+fn row_groups(out: &Map) -> (usize, usize) {
+    let rows = if out.width <= MOST_HALF && out.height > 1 { 2 } else { 1 };
+    (out.height.div_ceil(rows), rows)
+}
+
+struct Job<'a> {
+    conv: &'a Conv,
+    x_map: &'a Map,
+    x: &'a [f32],
+    add: Option<(&'a Map, &'a [f32])>,
+    out_map: &'a Map,
+    out: Pointer,
+}
+
+impl Job<'_> {
+    /// Computes a group of blocks of one or two rows of a picture.
+    ///
+    /// # Safety
+    /// The maps fit the convolution (as `Conv::run` asserts), the slices hold `picture + 1` pictures, `out` may be
+    /// written at as many, and nobody else reads or writes these rows.
+    unsafe fn rows(&self, group: usize, picture: usize, part: usize) {
+        let Job { conv, x_map, x, add, out_map, out } = self;
+        let shape = &conv.shape;
+        let [first, count, offset] = conv.groups[group];
+        let (_, rows) = row_groups(out_map);
+        let row = part * rows;
+        let rows = rows.min(out_map.height - row);
+        let width = out_map.width;
+        let most = conv.halves[count];
+        let start = x_map.pad - shape.pad;
+        let pixel = shape.lanes * shape.stride;
+        let size = size_of::<f32>();
+        // Elements from the beginning of the picture.
+        let x_at = |y: usize, column: usize| {
+            picture * x_map.picture() + x_map.at(0, start + y * shape.stride, start + column * shape.stride)
+        };
+        let out_at = |map: &Map, y: usize, column: usize| {
+            picture * map.picture() + map.inner(first) + map.at(0, y, column)
+        };
+        let tile = |y: usize, column: usize, half: usize, [x_half, out_half, add_half]: [usize; 3]| {
+            let args = TileArgs {
+                x: x[x_at(y, column)..].as_ptr(),
+                w: conv.weights[offset..].as_ptr(),
+                bias: conv.bias[first * LANES..].as_ptr(),
+                // SAFETY: a pixel of the map, so within what `out` holds.
+                out: unsafe { out.get().add(out_at(out_map, y, column)) },
+                add: add.map_or(std::ptr::null(), |(map, data)| data[out_at(map, y, column)..].as_ptr()),
+                x_half: x_half * size,
+                out_half: out_half * size,
+                add_half: add_half * size,
+                x_block: x_map.plane() * size,
+                out_block: out_map.plane() * size,
+                add_block: add.map_or(0, |(map, _)| map.plane()) * size,
+                x_row: x_map.row() * size,
+                blocks: x_map.blocks(),
+                rows: shape.kernel[0],
+                steps: shape.kernel[1] * shape.lanes,
+                clamp: shape.clamp,
+                add_short: add.map_or(0, |(map, _)| usize::from(map.lanes == SHORT)),
+                out_short: usize::from(out_map.lanes == SHORT),
+            };
+            // SAFETY: the tile is one of this processor's (`Isa`), and reads and writes `half` pixels twice: pixels of
+            // the output map as `tile` is called below, whose inputs lie within the input map with its border.
+            unsafe { conv.tile(count, half, pixel, &args) };
+        };
+        let add_map = add.map(|(map, _)| map);
+        if rows == 2 && width <= most {
+            let halves = [x_map.row() * shape.stride, out_map.row(), add_map.map_or(0, Map::row)];
+            tile(row, 0, width, halves);
+            return;
+        }
+        for y in row..row + rows {
+            let mut column = 0;
+            while column < width {
+                let pixels = (width - column).min(2 * most);
+                let half = pixels.div_ceil(2);
+                // An odd number of pixels: the one in the middle is computed in both halves.
+                let second = pixels - half;
+                tile(
+                    y,
+                    column,
+                    half,
+                    [second * pixel, second * out_map.lanes, second * add_map.map_or(0, |map| map.lanes)],
+                );
+                column += pixels;
+            }
+        }
+    }
+}
+
+impl Conv {
+    /// # Safety
+    /// What [`TileArgs`] points to may be read and written, see [`plain::tile`].
+    unsafe fn tile(&self, count: usize, half: usize, pixel: usize, args: &TileArgs) {
+        let bf16 = self.shape.lanes == SHORT;
+        match self.isa.0 {
+            // SAFETY: passed on.
+            Level::Plain if bf16 => unsafe { plain::tile::<true>(count, half, pixel, args) },
+            // SAFETY: passed on.
+            Level::Plain => unsafe { plain::tile::<false>(count, half, pixel, args) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: passed on; the processor has AVX2 and FMA, else there was no such `Isa`; nothing is bf16 (`new` and
+            // `run` asked).
+            Level::Avx2 => unsafe { super::x86::avx2(count, half, pixel, args) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: passed on; the processor has AVX-512 F and VL, else there was no such `Isa`, and BF16 if anything is
+            // bf16 (`new` and `run` asked).
+            Level::Avx512 => unsafe {
+                if bf16 {
+                    super::x86::bf16::<false>(count, half, pixel, args);
+                } else {
+                    super::x86::avx512::<false>(count, half, pixel, args);
+                }
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Level::Avx512Full => unsafe {
+                if bf16 {
+                    super::x86::bf16::<true>(count, half, pixel, args);
+                } else {
+                    super::x86::avx512::<true>(count, half, pixel, args);
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What computes: the kernels of our own engine. The only module of this crate with `unsafe` code.
+//!
+//! # Layout
+//! An activation is stored in blocks of [`LANES`] channels: `[picture][block][row][column][lane]`, with a border of
+//! zeros of [`Map::pad`] pixels around each plane, so that no convolution has to look out for the edge of a picture.
+//! Channels beyond the last are zero. The picture that comes in is one block of three lanes.
+//!
+//! # Tiles
+//! A convolution is computed tile by tile ([`tile`]): up to fourteen pixels times up to three blocks of channels are
+//! held in registers while all inputs pass by. Tiles for x86 are inline assembly, because LLVM spills registers when
+//! so many are alive; [`plain`] does the same in plain Rust for every other processor, and tests hold each of the
+//! others to it.
+
+#![allow(unsafe_code, reason = "speed: everything that the compiler cannot check lies in this module")]
+
+mod aligned;
+mod conv;
+mod depthwise;
+mod normalise;
+mod plain;
+mod pointwise;
+mod team;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(crate) use aligned::Aligned;
+pub(crate) use conv::{Conv, ConvShape};
+pub(crate) use depthwise::Depthwise;
+pub(crate) use normalise::normalise;
+pub(crate) use pointwise::{Unary, add, copy, global_mean, max_pool, upsample};
+pub(crate) use team::Crew;
+
+/// Channels in a block.
+pub(crate) const LANES: usize = 8;
+
+/// Elements that hold a block of channels in bf16, the even channel of a pair in the lower half.
+pub(crate) const SHORT: usize = LANES / 2;
+
+/// The instructions that kernels use. Only [`Isa::all`] makes one other than `Plain`, after it has asked the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Isa(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Plain,
+    /// AVX2 and FMA: sixteen registers of eight lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 VL: thirty-two registers of sixteen lanes, which are executed in two steps (Zen 4).
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// The same, executed in one step.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Full,
+}
+
+impl Isa {
+    /// All that this processor has, the plainest first. The last two have the same instructions and differ in speed.
+    pub(crate) fn all() -> Vec<Isa> {
+        let mut all = vec![Isa(Level::Plain)];
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            all.push(Isa(Level::Avx2));
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+                all.push(Isa(Level::Avx512));
+                all.push(Isa(Level::Avx512Full));
+            }
+        }
+        all
+    }
+
+    /// The best that this processor has.
+    pub(crate) fn best() -> Isa {
+        let all = Isa::all();
+        #[cfg(target_arch = "x86_64")]
+        if two_steps()
+            && let Some(isa) = all.iter().find(|isa| isa.0 == Level::Avx512)
+        {
+            return *isa;
+        }
+        all.last().copied().unwrap_or(Isa(Level::Plain))
+    }
+
+    /// Whether it computes in bf16.
+    pub(crate) fn has_bf16(self) -> bool {
+        match self.0 {
+            Level::Plain => true,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => false,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Avx512Full => is_x86_feature_detected!("avx512bf16"),
+        }
+    }
+
+    /// Whether it is more than plain Rust.
+    pub(crate) fn is_vector(self) -> bool {
+        self.0 != Level::Plain
+    }
+}
+
+/// Whether the processor executes vectors of 512 bits in two steps: AMD's family 25, Zen 4.
+#[cfg(target_arch = "x86_64")]
+fn two_steps() -> bool {
+    let vendor = std::arch::x86_64::__cpuid(0);
+    let version = std::arch::x86_64::__cpuid(1).eax;
+    let family = (version >> 8 & 0xf) + (version >> 20 & 0xff);
+    vendor.ebx == u32::from_le_bytes(*b"Auth") && family == 25
+}
+
+/// An activation's shape and its border.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Map {
+    /// Channels.
+    pub(crate) channels: usize,
+    /// Rows without the border.
+    pub(crate) height: usize,
+    /// Columns without the border.
+    pub(crate) width: usize,
+    /// Pixels of zeros on each side.
+    pub(crate) pad: usize,
+    /// Elements of a pixel within a block: [`LANES`], or [`SHORT`] where each holds two channels in bf16, or 3 for the
+    /// picture that comes in.
+    pub(crate) lanes: usize,
+}
+
+impl Map {
+    pub(crate) fn blocks(&self) -> usize {
+        if self.lanes == 3 { self.channels.div_ceil(3) } else { self.channels.div_ceil(LANES) }
+    }
+
+    /// Elements from one row to the next.
+    pub(crate) fn row(&self) -> usize {
+        (self.width + 2 * self.pad) * self.lanes
+    }
+
+    /// Elements from one block to the next.
+    pub(crate) fn plane(&self) -> usize {
+        (self.height + 2 * self.pad) * self.row()
+    }
+
+    /// Elements from one picture to the next.
+    pub(crate) fn picture(&self) -> usize {
+        self.blocks() * self.plane()
+    }
+
+    /// The element at which a pixel of the map begins, the border counted: `(0, 0)` is the border's first pixel if
+    /// there is a border.
+    pub(crate) fn at(&self, block: usize, row: usize, column: usize) -> usize {
+        block * self.plane() + row * self.row() + column * self.lanes
+    }
+
+    /// Where the map without its border begins in a block.
+    pub(crate) fn inner(&self, block: usize) -> usize {
+        self.at(block, self.pad, self.pad)
+    }
+
+    /// Sets the border of a plane to zero.
+    pub(crate) fn clear_border(&self, plane: &mut [f32]) {
+        if self.pad == 0 {
+            return;
+        }
+        let (row, side) = (self.row(), self.pad * self.lanes);
+        let (top, rest) = plane.split_at_mut(self.pad * row);
+        let (middle, bottom) = rest.split_at_mut(self.height * row);
+        top.fill(0.0);
+        bottom.fill(0.0);
+        for line in middle.chunks_exact_mut(row) {
+            line[..side].fill(0.0);
+            line[row - side..].fill(0.0);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Every kernel under every set of instructions against plain definitions, on random shapes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Values from −1 to 1 that repeat late.
+fn noise(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// `[pictures, channels, height, width]` in the layout of a map, its border zero, lanes beyond the channels zero, and
+/// everything behind it no number.
+fn blocked(map: &Map, pictures: usize, values: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; pictures * map.picture() + 64];
+    out[pictures * map.picture()..].fill(f32::NAN);
+    for (i, v) in values.iter().enumerate() {
+        let (x, rest) = (i % map.width, i / map.width);
+        let (y, rest) = (rest % map.height, rest / map.height);
+        let (c, n) = (rest % map.channels, rest / map.channels);
+        let (block, lane) = (c / channels_of_block(map), c % channels_of_block(map));
+        let at = n * map.picture() + map.inner(block) + map.at(0, y, x);
+        if map.lanes == SHORT {
+            let [even, odd] = plain::pair(out[at + lane / 2]);
+            let (even, odd) = if lane % 2 == 0 { (*v, odd) } else { (even, *v) };
+            out[at + lane / 2] = plain::paired(even, odd);
+        } else {
+            out[at + lane] = *v;
+        }
+    }
+    out
+}
+
+fn channels_of_block(map: &Map) -> usize {
+    if map.lanes == 3 { 3 } else { LANES }
+}
+
+/// The nearest number in bf16.
+fn rounded(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|v| plain::pair(plain::paired(*v, 0.0))[0]).collect()
+}
+
+/// The way back.
+fn plain_order(map: &Map, pictures: usize, blocked: &[f32]) -> Vec<f32> {
+    let mut out = Vec::new();
+    for n in 0..pictures {
+        for c in 0..map.channels {
+            for y in 0..map.height {
+                for x in 0..map.width {
+                    let (block, lane) = (c / channels_of_block(map), c % channels_of_block(map));
+                    let at = n * map.picture() + map.inner(block) + map.at(0, y, x);
+                    out.push(match map.lanes {
+                        SHORT => plain::pair(blocked[at + lane / 2])[lane % 2],
+                        _ => blocked[at + lane],
+                    });
+                }
+            }
+        }
+    }
+    out
+}
+
+/// What an activation is defined to be.
+type Definition = fn(f64) -> f64;
+
+#[derive(Clone, Debug)]
+struct Case {
+    shape: ConvShape,
+    pictures: usize,
+    height: usize,
+    width: usize,
+    /// Borders beyond what is needed: of the input, the output and what is added.
+    borders: [usize; 3],
+    add: bool,
+    /// Whether what goes out, and what is added, is bf16.
+    short: [bool; 2],
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let channels = (1usize..=40, 1usize..=60);
+    let sides = (1usize..=24, 1usize..=34);
+    let kernels = prop_oneof![
+        4 => Just(([1usize, 1], 0usize)),
+        6 => Just(([3, 3], 1)),
+        1 => Just(([5, 5], 2)),
+        1 => Just(([3, 3], 0)),
+        1 => Just(([1, 3], 1)),
+        1 => Just(([7, 7], 0)),
+    ];
+    let clamp =
+        prop_oneof![Just([f32::NEG_INFINITY, f32::INFINITY]), Just([0.0, f32::INFINITY]), Just([0.0, 0.75]),];
+    let rest =
+        (1usize..=2, 1usize..=3, prop::array::uniform3(0usize..=2), any::<bool>(), 0..4, any::<[bool; 2]>());
+    (channels, sides, kernels, clamp, rest).prop_filter_map(
+        "a kernel within the map",
+        |(
+            (inputs, outputs),
+            (height, width),
+            (kernel, pad),
+            clamp,
+            (stride, pictures, borders, add, form, short),
+        )| {
+            let (inputs, lanes) = match form {
+                0 => (3, 3),
+                1 => (inputs, SHORT),
+                _ => (inputs, LANES),
+            };
+            let fits = height + 2 * pad >= kernel[0] && width + 2 * pad >= kernel[1];
+            let shape = ConvShape { inputs, outputs, lanes, kernel, stride, pad, clamp };
+            fits.then_some(Case { shape, pictures, height, width, borders, add, short })
+        },
+    )
+}
+
+/// The convolution by its definition, with the sum of all products' sizes for the tolerance.
+fn by_definition(case: &Case, x: &[f32], w: &[f32], bias: &[f32], add: Option<&[f32]>) -> Vec<(f64, f64)> {
+    let s = &case.shape;
+    let [kh, kw] = s.kernel;
+    let side = |size: usize, kernel: usize| (size + 2 * s.pad - kernel) / s.stride + 1;
+    let (height, width) = (side(case.height, kh), side(case.width, kw));
+    let mut out = Vec::new();
+    for n in 0..case.pictures {
+        for o in 0..s.outputs {
+            for (y, x_at) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                let (mut sum, mut size) = (f64::from(bias[o]), f64::from(bias[o]).abs());
+                for i in 0..s.inputs {
+                    for (ky, kx) in (0..kh).flat_map(|y| (0..kw).map(move |x| (y, x))) {
+                        let row = (y * s.stride + ky).wrapping_sub(s.pad);
+                        let column = (x_at * s.stride + kx).wrapping_sub(s.pad);
+                        if row < case.height && column < case.width {
+                            let v = x[((n * s.inputs + i) * case.height + row) * case.width + column];
+                            let product =
+                                f64::from(v) * f64::from(w[((o * s.inputs + i) * kh + ky) * kw + kx]);
+                            sum += product;
+                            size += product.abs();
+                        }
+                    }
+                }
+                if let Some(add) = add {
+                    sum += f64::from(add[out.len()]);
+                }
+                let [least, most] = s.clamp;
+                out.push((sum.max(least.into()).min(most.into()), size));
+            }
+        }
+    }
+    out
+}
+
+fn check(case: &Case, isa: Isa) {
+    let s = &case.shape;
+    let bf16 = s.lanes == SHORT;
+    if (bf16 || case.short != [false; 2]) && !isa.has_bf16() {
+        return;
+    }
+    let taps = s.kernel[0] * s.kernel[1];
+    let w = noise(s.outputs * s.inputs * taps, 1);
+    let bias = noise(s.outputs, 2);
+    let x_map = Map {
+        channels: s.inputs,
+        height: case.height,
+        width: case.width,
+        pad: s.pad + case.borders[0],
+        lanes: s.lanes,
+    };
+    let x = noise(case.pictures * s.inputs * case.height * case.width, 3);
+    let conv = Conv::new(*s, &w, &bias, isa);
+    let fits = conv.out_map(&x_map).unwrap();
+    let lanes = case.short.map(|short| if short { SHORT } else { LANES });
+    let out_map = Map { pad: case.borders[1], lanes: lanes[0], ..fits };
+    let add_map = Map { pad: case.borders[2], lanes: lanes[1], ..fits };
+    let added = noise(case.pictures * fits.channels * fits.height * fits.width, 4);
+    let (blocked_x, blocked_add) =
+        (blocked(&x_map, case.pictures, &x), blocked(&add_map, case.pictures, &added));
+    let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
+    let add = case.add.then_some((&add_map, &blocked_add[..]));
+    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, &mut Crew::default());
+    let (x, w) = if bf16 { (rounded(&x), rounded(&w)) } else { (x, w) };
+    let added = if case.short[1] { rounded(&added) } else { added };
+    let want = by_definition(case, &x, &w, &bias, case.add.then_some(&added));
+    let got = plain_order(&out_map, case.pictures, &out);
+    assert_eq!(got.len(), want.len());
+    let length = (s.inputs * taps) as f64;
+    // Half a unit in the last place of what bf16 can hold.
+    let step = if case.short[0] { 1.0 / 256.0 } else { 0.0 };
+    for (i, (got, (want, size))) in got.iter().zip(&want).enumerate() {
+        let tolerance =
+            f64::from(f32::EPSILON) * (length.sqrt() + 4.0) * (size + want.abs()) + step * want.abs() * 1.01;
+        assert!(
+            (f64::from(*got) - want).abs() <= tolerance,
+            "{isa:?} [{i}]: {got} is not {want} in {case:?}"
+        );
+    }
+    // Nothing beyond the map was touched: neither border nor what lies behind.
+    let mut border = vec![7.0; out.len()];
+    for n in 0..case.pictures {
+        for (block, y) in (0..out_map.blocks()).flat_map(|b| (0..fits.height).map(move |y| (b, y))) {
+            let at = n * out_map.picture() + out_map.inner(block) + out_map.at(0, y, 0);
+            let length = fits.width * out_map.lanes;
+            border[at..at + length].copy_from_slice(&out[at..at + length]);
+        }
+    }
+    let same = border.iter().zip(&out).all(|(a, b)| a.to_bits() == b.to_bits());
+    assert!(same, "{isa:?}: written beyond the map in {case:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 400 }))]
+
+    #[test]
+    fn convolutions_are_what_they_are_defined_to_be(case in cases()) {
+        for isa in Isa::all() {
+            check(&case, isa);
+        }
+    }
+
+    #[test]
+    fn depthwise_convolutions_are_what_they_are_defined_to_be(
+        (channels, height, width) in (1usize..=20, 1usize..=16, 1usize..=24),
+        (kernel, pad, stride) in prop_oneof![
+            Just((3usize, 1usize, 1usize)), Just((3, 1, 2)), Just((5, 2, 1)), Just((7, 3, 2)), Just((7, 0, 1)),
+        ],
+        border in 0usize..=2,
+    ) {
+        prop_assume!(height + 2 * pad >= kernel && width + 2 * pad >= kernel);
+        let x_map = Map { channels, height, width, pad: pad + border, lanes: LANES };
+        let x = noise(channels * height * width, 1);
+        let (w, bias) = (noise(channels * kernel * kernel, 2), noise(channels, 3));
+        // A depthwise convolution is a dense one with a matrix that is zero elsewhere.
+        let mut dense = vec![0.0; channels * w.len()];
+        for (c, filter) in w.chunks(kernel * kernel).enumerate() {
+            dense[(c * channels + c) * filter.len()..][..filter.len()].copy_from_slice(filter);
+        }
+        let clamp = [-0.5, 1.5];
+        let shape = ConvShape { inputs: channels, outputs: channels, lanes: LANES, kernel: [kernel; 2], stride, pad, clamp };
+        let case = Case { shape, pictures: 1, height, width, borders: [0; 3], add: false, short: [false; 2] };
+        let want = by_definition(&case, &x, &dense, &bias, None);
+        for isa in Isa::all() {
+            let depthwise = Depthwise::new([kernel; 2], stride, pad, clamp, &w, &bias, isa);
+            let out_map = Map { pad: border, ..depthwise.out_map(&x_map).unwrap() };
+            let mut out = vec![7.0; out_map.picture()];
+            let blocked_x = blocked(&x_map, 1, &x);
+            let planes = blocked_x.chunks(x_map.plane()).zip(out.chunks_mut(out_map.plane()));
+            for (block, (x, out)) in planes.enumerate() {
+                depthwise.plane(block, (&x_map, x), (&out_map, out));
+            }
+            for (got, (want, size)) in plain_order(&out_map, 1, &out).iter().zip(&want) {
+                prop_assert!((f64::from(*got) - want).abs() <= 1e-6 * (1.0 + size), "{isa:?}: {got} is not {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn activations_are_what_they_are_defined_to_be(values in prop::collection::vec(-100f32..100.0, 1..50)) {
+        for isa in Isa::all() {
+            let bounds = [-0.5, 0.25];
+            let cases: [(Unary, Definition); 5] = [
+                (Unary::Sigmoid, |x| 1.0 / (1.0 + (-x).exp())),
+                (Unary::Exp, f64::exp),
+                (Unary::Silu, |x| x / (1.0 + (-x).exp())),
+                (Unary::HardSwish, |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+                (Unary::Clamp(bounds), |x| x.clamp(-0.5, 0.25)),
+            ];
+            for (unary, definition) in cases {
+                let mut got = values.clone();
+                unary.channel(&mut got, isa);
+                for (got, x) in got.iter().zip(&values) {
+                    let want = definition(f64::from(*x));
+                    // Close to its zero at -3 a hard swish is the difference of larger numbers.
+                    let size = if unary == Unary::HardSwish { f64::from(x.abs()) } else { want.abs() };
+                    let close = (f64::from(*got) - want).abs() <= 4e-7 * size + 1e-36;
+                    prop_assert!(close || want > 3.4e38, "{unary:?} of {x}: {got} is not {want}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_part_is_done_once_whatever_the_threads() {
+    let mut crew = Crew::default();
+    for threads in [1, 2, 5, 3, 1, 4] {
+        crew.resize(threads);
+        for parts in [0, 1, 2, 7, 100, 3, 999] {
+            let mut data = vec![1.0; parts * 5 + 3];
+            crew.chunks(&mut data, 5, &|part, chunk| chunk.iter_mut().for_each(|v| *v += part as f32));
+            for (i, v) in data.iter().enumerate() {
+                let want = if i < parts * 5 { 1.0 + (i / 5) as f32 } else { 1.0 };
+                assert_eq!(*v, want, "{threads} threads, element {i} of {parts} parts");
+            }
+        }
+    }
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        crew.resize(3);
+        crew.run(50, &|part| assert_ne!(part, 20, "on purpose"));
+    }));
+    assert!(failed.is_err());
+}
+
+#[test]
+fn a_vector_path_was_tested() {
+    if cfg!(all(target_arch = "x86_64", not(miri))) && is_vector_machine() {
+        assert!(Isa::best().is_vector());
+        assert!(Isa::all().len() >= 2);
+    } else {
+        assert_eq!(Isa::all().len(), 1);
+    }
+}
+
+fn is_vector_machine() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}

@@ -1,0 +1,291 @@
+//! [`Network`] by our own engine.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::kernels::{Aligned, Crew, Isa, LANES, Map, add, copy, global_mean, max_pool, upsample};
+use crate::{
+    EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
+};
+
+use super::compile::{Kind, Outcome, Program, Step, compile};
+use super::plan::Plan;
+
+/// Pictures of a batch that are computed together: enough that weights are read once for several, few enough that
+/// activations stay in the cache.
+const TOGETHER: usize = 4;
+
+/// A network that our own engine runs.
+#[derive(Debug)]
+pub(crate) struct NativeNetwork {
+    /// Tells plans of different networks apart.
+    id: usize,
+    program: Program,
+    input: Port,
+    outputs: Vec<Port>,
+    normalisation: Normalisation,
+    precision: Precision,
+    threads: usize,
+    isa: Isa,
+}
+
+impl NativeNetwork {
+    /// Compiles an ONNX file.
+    pub(crate) fn load(onnx: &[u8], options: &LoadOptions, isa: Isa) -> Result<NativeNetwork, EngineError> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let graph = phiz_onnx::read(onnx)
+            .map_err(|error| EngineError::Load { reason: format!("no whole ONNX file: {}", error.reason) })?;
+        let lacks = |reason: String| EngineError::Unsupported { runtime: "native", reason };
+        let precision = match options.precision {
+            Precision::Auto => Precision::F32,
+            Precision::Bf16 if !isa.has_bf16() => {
+                return Err(lacks("this processor does not multiply in bf16".into()));
+            }
+            Precision::Int8 => return Err(lacks("it does not compute in int8".into())),
+            known => known,
+        };
+        let program = compile(&graph, isa, precision == Precision::Bf16).map_err(lacks)?;
+        let port = |value: &phiz_onnx::Value| Port {
+            name: value.name.clone(),
+            shape: value.shape.clone().unwrap_or_default(),
+        };
+        Ok(NativeNetwork {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            program,
+            input: port(&graph.inputs[0]),
+            outputs: graph.outputs.iter().map(port).collect(),
+            normalisation: options.normalisation,
+            precision,
+            threads: options.threads,
+            isa,
+        })
+    }
+
+    /// Milliseconds that each step takes on a picture, the least of so many rounds, with its multiplications.
+    pub(crate) fn profile(
+        &self,
+        input: &Tensor,
+        rounds: usize,
+    ) -> Result<Vec<crate::bench::StepTime>, EngineError> {
+        let input = Input::Tensor(input);
+        input.check(&self.input)?;
+        let [_, _, height, width] = input.shape();
+        let mut workspace = Workspace::default();
+        let (plan, arena, _) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
+        let steps = &self.program.steps;
+        let mut least = vec![f64::INFINITY; steps.len() + 1];
+        for _ in 0..rounds.max(1) {
+            let mut began = Instant::now();
+            let mut lap = |least: &mut f64| {
+                let now = Instant::now();
+                *least = least.min((now - began).as_secs_f64() * 1e3);
+                began = now;
+            };
+            self.feed(&input, 0, 1, &plan.maps[0], &mut arena[plan.range(0, 1)]);
+            lap(&mut least[0]);
+            for (step, least) in steps.iter().zip(&mut least[1..]) {
+                self.step(step, plan, arena, 1, &mut Crew::default())?;
+                lap(least);
+            }
+        }
+        let time = |name: String, macs: usize, milliseconds: f64| crate::bench::StepTime {
+            name,
+            macs,
+            milliseconds,
+        };
+        let mut times = vec![time("input".into(), 0, least[0])];
+        for (step, milliseconds) in steps.iter().zip(&least[1..]) {
+            let (x, out) = (&plan.maps[step.input], &plan.maps[step.output]);
+            let (name, each) = step.kind.describe();
+            let added = if step.other.is_some() { " +" } else { "" };
+            let name = format!(
+                "{name}{added} {}×{}×{} → {}×{}×{}",
+                x.channels, x.height, x.width, out.channels, out.height, out.width
+            );
+            times.push(time(name, each * out.height * out.width, *milliseconds));
+        }
+        Ok(times)
+    }
+
+    fn step(
+        &self,
+        step: &Step,
+        plan: &Plan,
+        arena: &mut Aligned,
+        pictures: usize,
+        crew: &mut Crew,
+    ) -> Result<(), EngineError> {
+        let range = |value: usize| plan.range(value, pictures);
+        let map = |value: usize| &plan.maps[value];
+        let (x_map, out_map) = (map(step.input), map(step.output));
+        let blocks = out_map.blocks();
+        if step.input == step.output {
+            if let Kind::Unary(unary) = &step.kind {
+                crew.chunks(&mut arena[range(step.input)], x_map.plane(), &|index, plane| {
+                    unary.run(x_map, plane, index % blocks, self.isa);
+                });
+            }
+            return Ok(());
+        }
+        // What is added may be the input itself.
+        let other = step.other.filter(|other| *other != step.input);
+        let ranges = [range(step.input), other.map_or(0..0, range), range(step.output)];
+        let [x, other, out] = arena
+            .get_disjoint_mut(ranges)
+            .map_err(|_| EngineError::Run { reason: "buffers overlap; this is a bug of Phiz".into() })?;
+        let (x, other) = (&*x, &*other);
+        let more = step.other.map(|value| (map(value), if value == step.input { x } else { other }));
+        crew.chunks(out, out_map.plane(), &|index, out| {
+            out_map.clear_border(out);
+            let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
+            let x = || (x_map, &x[plane(x_map)]);
+            match &step.kind {
+                Kind::Conv(_) | Kind::Whole(_) => {}
+                Kind::Depthwise(depthwise) => {
+                    depthwise.plane(index % blocks, x(), (out_map, out));
+                }
+                Kind::Unary(unary) => {
+                    copy(x(), (out_map, out));
+                    unary.run(out_map, out, index % blocks, self.isa);
+                }
+                Kind::Add(clamp) => {
+                    if let Some((map, data)) = more {
+                        let other = (map, &data[plane(map)]);
+                        add(x(), other, (out_map, out), *clamp, self.isa);
+                    }
+                }
+                Kind::Upsample(factor) => upsample(x(), (out_map, out), *factor),
+                Kind::MaxPool(window) => max_pool(x(), (out_map, out), *window),
+                Kind::GlobalMean => global_mean(x(), (out_map, out)),
+            }
+        });
+        if let Kind::Conv(conv) | Kind::Whole(conv) = &step.kind {
+            conv.run((x_map, x), more, (out_map, out), pictures, crew);
+        }
+        Ok(())
+    }
+
+    /// Writes the input's pictures from `first` on into the arena.
+    fn feed(&self, input: &Input<'_>, first: usize, pictures: usize, map: &Map, arena: &mut [f32]) {
+        for (index, picture) in arena[..pictures * map.picture()].chunks_exact_mut(map.picture()).enumerate()
+        {
+            map.clear_border(picture);
+            let (inner, row, width) = (map.inner(0), map.row(), map.width);
+            match input {
+                Input::Tensor(tensor) => {
+                    let plane = map.height * width;
+                    let values = &tensor.data[(first + index) * 3 * plane..][..3 * plane];
+                    for y in 0..map.height {
+                        let line = &mut picture[inner + y * row..][..width * 3];
+                        let channel = |c: usize| &values[c * plane + y * width..][..width];
+                        let rows = channel(0).iter().zip(channel(1)).zip(channel(2));
+                        for (pixel, ((a, b), c)) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
+                            *pixel = [*a, *b, *c];
+                        }
+                    }
+                }
+                Input::Pictures(pictures) => {
+                    let lines = pictures.rows(first + index);
+                    let swap = pictures.order != self.normalisation.order;
+                    for (y, from) in lines.enumerate() {
+                        let line = &mut picture[inner + y * row..][..width * 3];
+                        crate::kernels::normalise(from, line, &self.normalisation, swap, self.isa);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a result's pictures from `first` on.
+    fn result(&self, outcome: &Outcome, map: &Map, arena: &[f32], out: &mut [f32]) {
+        let plane = map.height * map.width;
+        for (picture, out) in
+            arena.chunks_exact(map.picture()).zip(out.chunks_exact_mut(map.channels * plane))
+        {
+            if plane == 1 && map.pad == 0 {
+                out.copy_from_slice(&picture[..map.channels]);
+            } else {
+                for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
+                    let begin = map.inner(channel / LANES) + channel % LANES;
+                    for (y, out) in out.chunks_exact_mut(map.width).enumerate() {
+                        let line = picture[begin + y * map.row()..].iter().step_by(LANES);
+                        out.iter_mut().zip(line).for_each(|(out, v)| *out = *v);
+                    }
+                }
+            }
+            if let Some(unary) = &outcome.unary {
+                unary.channel(out, self.isa);
+            }
+        }
+    }
+}
+
+impl Network for NativeNetwork {
+    fn input(&self) -> &Port {
+        &self.input
+    }
+
+    fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    fn runtime(&self) -> Runtime {
+        Runtime::Native
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    fn run_into<'w>(
+        &self,
+        input: Input<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<&'w [Tensor], EngineError> {
+        input.check(&self.input)?;
+        let [batch, _, height, width] = input.shape();
+        workspace.outputs.truncate(self.outputs.len());
+        workspace.scratch.crew.resize(self.threads);
+        let mut first = 0;
+        loop {
+            let pictures = (batch - first).min(TOGETHER);
+            // An empty batch has the shapes of one picture.
+            let planned = pictures.max(1);
+            let (plan, arena, crew) =
+                workspace.scratch.plan(&self.program, [self.id, planned, height, width])?;
+            let range = plan.range(0, pictures);
+            self.feed(&input, first, pictures, &plan.maps[0], &mut arena[range]);
+            if pictures > 0 {
+                for step in &self.program.steps {
+                    self.step(step, plan, arena, pictures, crew)?;
+                }
+            }
+            for (index, outcome) in self.program.results.iter().enumerate() {
+                let map = &plan.maps[outcome.value];
+                let each = map.channels * map.height * map.width;
+                let out = output(&mut workspace.outputs, index);
+                if first == 0 {
+                    out.shape.clear();
+                    match outcome.flat {
+                        true => out.shape.extend([batch, each]),
+                        false => out.shape.extend([batch, map.channels, map.height, map.width]),
+                    }
+                    out.data.resize(batch * each, 0.0);
+                }
+                let out = &mut out.data[first * each..][..pictures * each];
+                self.result(outcome, map, &arena[plan.range(outcome.value, pictures)], out);
+            }
+            first += pictures;
+            if first == batch {
+                return Ok(&workspace.outputs);
+            }
+        }
+    }
+}
+
+fn output(outputs: &mut Vec<Tensor>, index: usize) -> &mut Tensor {
+    if outputs.len() <= index {
+        outputs.resize_with(index + 1, Tensor::default);
+    }
+    &mut outputs[index]
+}

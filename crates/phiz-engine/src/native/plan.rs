@@ -1,0 +1,182 @@
+//! Where each activation lies in memory, for one size of input.
+
+use crate::EngineError;
+use crate::kernels::{Aligned, Crew, Map};
+use crate::tensor::MAX_ELEMENTS;
+
+use super::compile::{Kind, Program};
+
+/// Plans that a workspace keeps: networks times sizes that are used in turn.
+const MOST_PLANS: usize = 64;
+/// Elements in a cache line: where buffers begin.
+const LINE: usize = 16;
+
+/// The sizes of all activations for one size of input, and where in the arena they lie.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Network, pictures, height and width.
+    key: [usize; 4],
+    pub(super) maps: Vec<Map>,
+    pub(super) offsets: Vec<usize>,
+    len: usize,
+}
+
+/// What our own engine keeps in a workspace.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    arena: Aligned,
+    pub(super) crew: Crew,
+    plans: Vec<Plan>,
+}
+
+impl Scratch {
+    /// The plan for a size of input, an arena that is large enough for it, and the threads.
+    ///
+    /// # Errors
+    /// The network cannot run on this size.
+    pub(super) fn plan(
+        &mut self,
+        program: &Program,
+        key: [usize; 4],
+    ) -> Result<(&Plan, &mut Aligned, &mut Crew), EngineError> {
+        let found = self.plans.iter().position(|plan| plan.key == key);
+        let index = match found {
+            Some(index) => index,
+            None => {
+                let plan = Plan::new(program, key)?;
+                if self.plans.len() == MOST_PLANS {
+                    self.plans.remove(0);
+                }
+                self.plans.push(plan);
+                self.plans.len() - 1
+            }
+        };
+        let plan = &self.plans[index];
+        self.arena.grow(plan.len);
+        Ok((plan, &mut self.arena, &mut self.crew))
+    }
+}
+
+impl Plan {
+    fn new(program: &Program, key: [usize; 4]) -> Result<Plan, EngineError> {
+        let [_, pictures, height, width] = key;
+        let maps = maps(program, height, width)?;
+        let too_large = || EngineError::Run { reason: format!("{height}×{width} pixels are too many") };
+        let mut sizes = Vec::with_capacity(maps.len());
+        for map in &maps {
+            let size = size(map).and_then(|n| n.checked_mul(pictures)).filter(|n| *n <= MAX_ELEMENTS);
+            sizes.push(size.ok_or_else(too_large)?.next_multiple_of(LINE));
+        }
+        // The step after which a value is not needed any more; results are needed to the end.
+        let mut last: Vec<usize> = vec![0; maps.len()];
+        for (index, step) in program.steps.iter().enumerate() {
+            for value in [Some(step.input), step.other, Some(step.output)].into_iter().flatten() {
+                last[value] = index;
+            }
+        }
+        program.results.iter().for_each(|r| last[r.value] = usize::MAX);
+        // Buffers that are alive, by where they begin; each new one goes into the first gap that holds it.
+        let mut alive: Vec<(usize, usize, usize)> = Vec::new();
+        let mut offsets = vec![usize::MAX; maps.len()];
+        let mut len = 0;
+        let mut place = |alive: &mut Vec<(usize, usize, usize)>, value: usize| {
+            let mut begin = 0;
+            let mut index = 0;
+            while index < alive.len() && alive[index].0 < begin + sizes[value] {
+                begin = alive[index].0 + alive[index].1;
+                index += 1;
+            }
+            alive.insert(index, (begin, sizes[value], value));
+            len = len.max(begin + sizes[value]);
+            begin
+        };
+        offsets[0] = place(&mut alive, 0);
+        for (index, step) in program.steps.iter().enumerate() {
+            if offsets[step.output] == usize::MAX {
+                offsets[step.output] = place(&mut alive, step.output);
+            }
+            alive.retain(|&(_, _, value)| last[value] > index);
+        }
+        if len > MAX_ELEMENTS {
+            return Err(too_large());
+        }
+        Ok(Plan { key, maps, offsets, len })
+    }
+
+    /// Where a value lies in the arena.
+    pub(super) fn range(&self, value: usize, pictures: usize) -> std::ops::Range<usize> {
+        let begin = self.offsets[value];
+        begin..begin + pictures * self.maps[value].picture()
+    }
+}
+
+/// Elements of a picture, unless they are too many to count.
+fn size(map: &Map) -> Option<usize> {
+    let side = |n: usize| n.checked_add(2 * map.pad);
+    let pixels = side(map.height)?.checked_mul(side(map.width)?)?;
+    pixels.checked_mul(map.blocks())?.checked_mul(map.lanes)
+}
+
+/// The shapes of all values for a size of picture.
+fn maps(program: &Program, height: usize, width: usize) -> Result<Vec<Map>, EngineError> {
+    let fail = |reason: String| EngineError::Run { reason };
+    let mut maps: Vec<Map> = Vec::with_capacity(program.values.len());
+    maps.resize(program.values.len(), Map::default());
+    let shaped = |value: usize, map: Map| {
+        let v = &program.values[value];
+        Map { channels: v.channels, lanes: v.lanes, pad: v.pad, ..map }
+    };
+    maps[0] = shaped(0, Map { height, width, ..Map::default() });
+    for step in &program.steps {
+        let x = maps[step.input];
+        let small = || {
+            fail(format!("{height}×{width} pixels are too few: a map of {}×{} is left", x.height, x.width))
+        };
+        let out = match &step.kind {
+            Kind::Conv(conv) => conv.out_map(&x).ok_or_else(small)?,
+            Kind::Whole(conv) => {
+                if conv.shape.kernel != [x.height, x.width] {
+                    return Err(fail(format!(
+                        "a fully connected layer reads a map of {:?}, and {height}×{width} pixels give one of {}×{}",
+                        conv.shape.kernel, x.height, x.width
+                    )));
+                }
+                conv.out_map(&x).ok_or_else(small)?
+            }
+            Kind::Depthwise(depthwise) => depthwise.out_map(&x).ok_or_else(small)?,
+            Kind::Unary(_) | Kind::Add(_) => x,
+            Kind::Upsample(factor) => {
+                let times = |n: usize| n.checked_mul(*factor).ok_or_else(small);
+                Map { height: times(x.height)?, width: times(x.width)?, ..x }
+            }
+            Kind::MaxPool([kernel, stride, pad]) => {
+                let side = |n: usize| Some((n + 2 * pad).checked_sub(*kernel)? / stride + 1);
+                Map {
+                    height: side(x.height).ok_or_else(small)?,
+                    width: side(x.width).ok_or_else(small)?,
+                    ..x
+                }
+            }
+            Kind::GlobalMean => {
+                if x.height * x.width == 0 {
+                    return Err(small());
+                }
+                Map { height: 1, width: 1, ..x }
+            }
+        };
+        if let Some(other) = step.other {
+            let o = maps[other];
+            if (o.height, o.width) != (out.height, out.width) {
+                return Err(fail(format!(
+                    "{height}×{width} pixels do not suit it: maps of {}×{} and {}×{} are added",
+                    out.height, out.width, o.height, o.width
+                )));
+            }
+        }
+        maps[step.output] = shaped(step.output, out);
+        if out.height == 0 || out.width == 0 {
+            return Err(small());
+        }
+    }
+    Ok(maps)
+}

@@ -1,0 +1,200 @@
+//! The trait behind which networks run, and how one is loaded.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::kernels::Isa;
+use crate::native::NativeNetwork;
+use crate::{EngineError, Input, Normalisation, Port, Tensor, Workspace};
+
+/// A network that is ready to run. Implementations hold everything that they need: no file is read and
+/// nothing is fetched after loading.
+pub trait Network: Send + Sync {
+    /// The input.
+    fn input(&self) -> &Port;
+
+    /// The outputs in the order of the file.
+    fn outputs(&self) -> &[Port];
+
+    /// The runtime that computes; never [`Runtime::Auto`].
+    fn runtime(&self) -> Runtime;
+
+    /// The precision of its arithmetic; never [`Precision::Auto`].
+    fn precision(&self) -> Precision;
+
+    /// Computes all outputs for one input (which may be a batch) in the caller's workspace.
+    ///
+    /// Requires: the input's shape fits [`Network::input`]. Ensures: one tensor for each of [`Network::outputs`], in
+    /// that order; equal inputs give equal outputs, whatever the number of threads. Safe to call from many threads at
+    /// once, each with its own workspace.
+    ///
+    /// # Errors
+    /// [`EngineError::Shape`] for an input that does not fit, [`EngineError::Run`] when the runtime
+    /// fails or an output is not `f32`.
+    fn run_into<'w>(
+        &self,
+        input: Input<'_>,
+        workspace: &'w mut Workspace,
+    ) -> Result<&'w [Tensor], EngineError>;
+
+    /// Computes all outputs for one tensor in a workspace of its own: for a single run.
+    ///
+    /// # Errors
+    /// As [`Network::run_into`].
+    fn run(&self, input: &Tensor) -> Result<Vec<Tensor>, EngineError> {
+        let mut workspace = Workspace::default();
+        self.run_into(Input::Tensor(input), &mut workspace)?;
+        Ok(workspace.take_outputs())
+    }
+}
+
+/// What computes a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Runtime {
+    /// The fastest that runs the network right: our own engine where it has every operator, else rten.
+    #[default]
+    Auto,
+    /// Our own engine.
+    Native,
+    /// rten, which has more operators.
+    Rten,
+}
+
+/// In which numbers a network computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Precision {
+    /// The fastest whose accuracy is within the bounds of `docs/engine.md`.
+    #[default]
+    Auto,
+    /// Single precision.
+    F32,
+    /// Products of 16 bits, sums of single precision.
+    Bf16,
+    /// Products of eight bits, whole sums.
+    Int8,
+}
+
+/// Display and parsing by a table of names, which help texts list as well.
+macro_rules! named {
+    ($kind:ident, $what:literal, $($variant:ident = $name:literal),+) => {
+        impl $kind {
+            /// All names, as they are parsed.
+            pub const NAMES: &[&str] = &[$($name),+];
+
+            /// Its name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($kind::$variant => $name),+
+                }
+            }
+        }
+
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $kind {
+            type Err = String;
+
+            fn from_str(name: &str) -> Result<$kind, String> {
+                match name {
+                    $($name => Ok($kind::$variant),)+
+                    _ => Err(format!(concat!("{:?} is no ", $what, "; known are {}"), name, Self::NAMES.join(", "))),
+                }
+            }
+        }
+    };
+}
+
+named!(Runtime, "runtime", Auto = "auto", Native = "native", Rten = "rten");
+named!(Precision, "precision", Auto = "auto", F32 = "f32", Bf16 = "bf16", Int8 = "int8");
+
+/// How to load a network. Made from its default and changed by its methods.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// What computes. Default [`Runtime::Auto`].
+    pub runtime: Runtime,
+    /// In which numbers. Default [`Precision::Auto`].
+    pub precision: Precision,
+    /// Threads that one run computes on. Default 1.
+    pub threads: usize,
+    /// How pictures of eight bits are normalised. Default: not at all.
+    pub normalisation: Normalisation,
+}
+
+impl Default for LoadOptions {
+    fn default() -> LoadOptions {
+        LoadOptions {
+            runtime: Runtime::Auto,
+            precision: Precision::Auto,
+            threads: 1,
+            normalisation: Normalisation::default(),
+        }
+    }
+}
+
+impl LoadOptions {
+    /// Sets what computes.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Runtime) -> LoadOptions {
+        self.runtime = runtime;
+        self
+    }
+
+    /// Sets in which numbers the network computes.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> LoadOptions {
+        self.precision = precision;
+        self
+    }
+
+    /// Sets the threads that one run computes on.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> LoadOptions {
+        self.threads = threads;
+        self
+    }
+
+    /// Sets how pictures of eight bits are normalised.
+    #[must_use]
+    pub fn normalisation(mut self, normalisation: Normalisation) -> LoadOptions {
+        self.normalisation = normalisation;
+        self
+    }
+}
+
+/// Reads an ONNX model from `onnx` (the bytes of the file) and prepares it to run.
+///
+/// # Errors
+/// [`EngineError::Load`] when the bytes are not an ONNX model, use an operator that no runtime has, or describe a
+/// network without exactly one input and at least one output; [`EngineError::Unsupported`] when the runtime that was
+/// asked for lacks what the network or the precision needs; [`EngineError::Threads`] for a thread count of 0.
+pub fn load(onnx: &[u8], options: &LoadOptions) -> Result<Box<dyn Network>, EngineError> {
+    if options.threads == 0 {
+        return Err(EngineError::Threads);
+    }
+    // Without vector instructions that our own engine has kernels for, rten is faster.
+    let native = match options.runtime {
+        Runtime::Rten => false,
+        Runtime::Native => true,
+        Runtime::Auto => Isa::best().is_vector(),
+    };
+    if native {
+        match NativeNetwork::load(onnx, options, Isa::best()) {
+            Ok(network) => return Ok(Box::new(network)),
+            Err(error) if options.runtime == Runtime::Native => return Err(error),
+            Err(_) => {}
+        }
+    }
+    if !matches!(options.precision, Precision::Auto | Precision::F32) {
+        let reason = format!("it does not compute in {}", options.precision);
+        return Err(EngineError::Unsupported { runtime: Runtime::Rten.name(), reason });
+    }
+    Ok(Box::new(crate::rten_network::RtenNetwork::load(onnx, options)?))
+}

@@ -1,0 +1,254 @@
+//! Detector and embedder together: everything about the faces of a photo.
+
+use phiz_engine::{LoadOptions, Precision, Runtime};
+use phiz_image::Image;
+use phiz_net::card::Card;
+use phiz_template::{ModelId, Template};
+
+use crate::{DetectOptions, Detection, Detector, Embedder, FaceError, Model, Pose, align, pose, quality};
+
+/// A face of a photo and all that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Face {
+    /// Where it is.
+    pub detection: Detection,
+    /// How the head is turned.
+    pub pose: Pose,
+    /// How much it is worth to the embedder, from 0 to 1, see [`quality`].
+    pub quality: f32,
+    /// What identifies it.
+    pub template: Template,
+}
+
+impl Face {
+    /// Puts a face together.
+    #[must_use]
+    pub fn new(detection: Detection, pose: Pose, quality: f32, template: Template) -> Face {
+        Face { detection, pose, quality, template }
+    }
+}
+
+/// A [`Detector`] and an [`Embedder`], and what is done to a photo with both: find the faces, align, embed, and tell pose
+/// and quality of each.
+///
+/// It may be shared by threads; each call computes on the threads that [`AnalyzerBuilder::threads`] allows, and one
+/// thread per call is fastest where there are several photos.
+pub struct Analyzer {
+    detector: Detector,
+    embedder: Embedder,
+}
+
+/// Chooses models, runtime and threads of an [`Analyzer`].
+#[derive(Clone, Debug)]
+pub struct AnalyzerBuilder {
+    detector: Option<Model>,
+    embedder: Option<Model>,
+    load: LoadOptions,
+    mirror: bool,
+}
+
+impl Default for AnalyzerBuilder {
+    fn default() -> AnalyzerBuilder {
+        AnalyzerBuilder { detector: None, embedder: None, load: LoadOptions::default(), mirror: true }
+    }
+}
+
+impl AnalyzerBuilder {
+    /// Takes another detector than the bundled one.
+    #[must_use]
+    pub fn detector(mut self, model: Model) -> AnalyzerBuilder {
+        self.detector = Some(model);
+        self
+    }
+
+    /// Takes another embedder than the bundled one.
+    #[must_use]
+    pub fn embedder(mut self, model: Model) -> AnalyzerBuilder {
+        self.embedder = Some(model);
+        self
+    }
+
+    /// Sets how many threads share one run of a network. Default 1: with several photos at once, one thread per photo is
+    /// fastest.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> AnalyzerBuilder {
+        self.load = self.load.threads(threads);
+        self
+    }
+
+    /// Sets what computes the networks. Default: the fastest that can.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Runtime) -> AnalyzerBuilder {
+        self.load = self.load.runtime(runtime);
+        self
+    }
+
+    /// Sets in which numbers the networks are computed. Default: the runtime's choice.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> AnalyzerBuilder {
+        self.load = self.load.precision(precision);
+        self
+    }
+
+    /// Sets mirror augmentation of the embedder, see [`Embedder::mirror`]. Default: on.
+    #[must_use]
+    pub fn mirror(mut self, mirror: bool) -> AnalyzerBuilder {
+        self.mirror = mirror;
+        self
+    }
+
+    /// Loads the networks.
+    ///
+    /// # Errors
+    /// As [`Detector::load`] and [`Embedder::load`].
+    pub fn build(self) -> Result<Analyzer, FaceError> {
+        let detector = self.detector.map_or_else(Model::bundled_detector, Ok)?;
+        let embedder = self.embedder.map_or_else(Model::bundled_embedder, Ok)?;
+        Ok(Analyzer {
+            detector: Detector::load(&detector, &self.load)?,
+            embedder: Embedder::load(&embedder, &self.load)?.mirror(self.mirror),
+        })
+    }
+}
+
+impl Analyzer {
+    /// Loads the models inside the binary, with one thread and mirror augmentation.
+    ///
+    /// # Errors
+    /// Only if this build is broken.
+    pub fn new() -> Result<Analyzer, FaceError> {
+        AnalyzerBuilder::default().build()
+    }
+
+    /// Chooses models, runtime and threads.
+    #[must_use]
+    pub fn builder() -> AnalyzerBuilder {
+        AnalyzerBuilder::default()
+    }
+
+    /// Puts together a detector and an embedder that are loaded already.
+    #[must_use]
+    pub fn of(detector: Detector, embedder: Embedder) -> Analyzer {
+        Analyzer { detector, embedder }
+    }
+
+    /// The detector.
+    #[must_use]
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// The embedder.
+    #[must_use]
+    pub fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
+    /// All faces of a photo, largest first, found with the default options.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`] and [`Embedder::embed`].
+    pub fn analyze(&self, image: &Image) -> Result<Vec<Face>, FaceError> {
+        self.analyze_with(image, &DetectOptions::default())
+    }
+
+    /// All faces of a photo, largest first.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`] and [`Embedder::embed`].
+    pub fn analyze_with(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Face>, FaceError> {
+        self.describe_all(image, self.detector.detect(image, options)?)
+    }
+
+    /// Everything about faces that were found in a photo, in their order. They go through the embedder together.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    pub fn describe_all(&self, image: &Image, found: Vec<Detection>) -> Result<Vec<Face>, FaceError> {
+        let aligned: Vec<Image> = found.iter().map(|detection| align(image, detection)).collect();
+        let templates = self.embedder.embed(&aligned)?;
+        let faces = found.into_iter().zip(&aligned).zip(templates);
+        Ok(faces
+            .map(|((detection, aligned), template)| {
+                let quality = quality(&detection, aligned);
+                Face { pose: pose(&detection.landmarks), quality, template, detection }
+            })
+            .collect())
+    }
+
+    /// Everything about one face that was found in a photo.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    pub fn describe(&self, image: &Image, detection: Detection) -> Result<Face, FaceError> {
+        let aligned = align(image, &detection);
+        let template = self.embedder.embed_one(&aligned)?;
+        let quality = quality(&detection, &aligned);
+        Ok(Face { pose: pose(&detection.landmarks), quality, template, detection })
+    }
+}
+
+/// Short ways to what the two parts do.
+impl Analyzer {
+    /// The faces of a photo, largest first, without describing them: [`Detector::detect`].
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
+        self.detector.detect(image, options)
+    }
+
+    /// [`Detector::candidates`].
+    ///
+    /// # Errors
+    /// As [`Detector::candidates`].
+    pub fn candidates(
+        &self,
+        picture: &Image,
+        min_face: f32,
+        floor: f32,
+    ) -> Result<Vec<Detection>, FaceError> {
+        self.detector.candidates(picture, min_face, floor)
+    }
+
+    /// [`Detector::look`].
+    ///
+    /// # Errors
+    /// As [`Detector::look`].
+    pub fn look(&self, picture: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
+        self.detector.look(picture, floor)
+    }
+
+    /// The 112×112 picture that the embedder reads: [`fn@align`].
+    #[must_use]
+    pub fn align(&self, image: &Image, detection: &Detection) -> Image {
+        align(image, detection)
+    }
+
+    /// The template of an aligned face: [`Embedder::embed_one`].
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    pub fn embed_aligned(&self, aligned: &Image) -> Result<Template, FaceError> {
+        self.embedder.embed_one(aligned)
+    }
+
+    /// The embedder's card: its thresholds say what a similarity means.
+    #[must_use]
+    pub fn embedder_card(&self) -> &Card {
+        self.embedder.card()
+    }
+
+    /// The identity that templates carry: [`Embedder::model_id`].
+    #[must_use]
+    pub fn model_id(&self) -> &ModelId {
+        self.embedder.model_id()
+    }
+
+    /// Numbers in a template: [`Embedder::dim`].
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.embedder.dim()
+    }
+}

@@ -1,0 +1,346 @@
+//! Enrolment: from photos of somebody to faces in a gallery.
+
+use phiz_face::{Choice, Face};
+use phiz_gallery::{
+    Doubt, EnrollRules, Enrolled, FaceId, Gallery, NewFace, OperationId, Outcome, PersonId, Refusal, Target,
+};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::{CandidateAnswer, Code, Looking, PathName, Photo, Problem, Result, Service, in_order};
+
+/// Fewer pixels between the eyes make templates that resemble everybody.
+pub const MIN_EYE_DISTANCE: f32 = 16.0;
+/// The least quality of a face that is enrolled, see [`phiz_face::quality`].
+pub const MIN_QUALITY: f32 = 0.35;
+
+/// How to enrol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnrolOptions {
+    /// How faces are looked for.
+    pub looking: Looking,
+    /// Which face of a photo is meant.
+    pub choice: Choice,
+    /// Whether small, blurred or dark faces are taken, too.
+    pub force: bool,
+    /// Whether the aligned crop of the face is kept, so that another model can describe it later without the photo.
+    pub crop: bool,
+    /// On what ground the faces are kept, in the operator's words.
+    pub consent: Option<String>,
+}
+
+impl Default for EnrolOptions {
+    fn default() -> EnrolOptions {
+        EnrolOptions {
+            looking: Looking::default(),
+            choice: Choice::Dominant,
+            force: false,
+            crop: true,
+            consent: None,
+        }
+    }
+}
+
+/// A person to be enrolled, with their photos.
+#[derive(Clone, Debug)]
+pub struct PersonPhotos {
+    /// Whose faces they are.
+    pub target: Target,
+    /// The person's name, for reports.
+    pub name: String,
+    /// The photos; those that are known to be unreadable carry their problem.
+    pub photos: Vec<(Photo, Option<Problem>)>,
+}
+
+impl PersonPhotos {
+    /// Photos of the person of this name, who is new if nobody has it.
+    pub fn named(name: impl Into<String>, photos: impl IntoIterator<Item = Photo>) -> PersonPhotos {
+        let name = name.into();
+        let photos = photos.into_iter().map(|photo| (photo, None)).collect();
+        PersonPhotos { target: Target::Named(name.clone()), name, photos }
+    }
+}
+
+/// What [`Service::enrol_people`] tells while it works.
+#[derive(Debug)]
+pub enum EnrolEvent<'a> {
+    /// A photo was looked at.
+    Photo,
+    /// A person is done.
+    Person(&'a PersonPhotos, EnrolAnswer),
+}
+
+/// What became of one person's photos.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EnrolAnswer {
+    /// The person's name.
+    pub person: String,
+    /// The person; none if no face was enrolled and nobody had the name.
+    pub id: Option<PersonId>,
+    /// Whether the person is new in the gallery.
+    pub new: bool,
+    /// The photos in their order.
+    pub photos: Vec<EnrolledPhoto>,
+    /// What takes the enrolment back; null if nothing was written.
+    pub operation: Option<OperationId>,
+}
+
+/// What became of one photo.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EnrolledPhoto {
+    /// The photo's file, if it came from one.
+    #[serde(flatten)]
+    pub path: Option<PathName>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub result: PhotoResult,
+}
+
+/// What became of one photo's face.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum PhotoResult {
+    /// It is enrolled.
+    Enrolled {
+        /// The new face.
+        face: FaceId,
+        /// How much it resembles the person's other faces, combined; null if it is the first.
+        like_own: Option<f32>,
+        /// Other people whom it resembles more than chance would have it, the most similar first.
+        similar: Vec<CandidateAnswer>,
+        /// Why somebody should look at it; null if nothing speaks against it.
+        doubt: Option<DoubtAnswer>,
+    },
+    /// The person has this very face already, so that nothing was to be done.
+    Known {
+        /// The face that it equals.
+        known: FaceId,
+    },
+    /// It is not.
+    Refused {
+        /// Why.
+        error: Problem,
+        /// The gallery's own reason, if the gallery refused it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        details: Option<Refusal>,
+    },
+}
+
+/// Why somebody should look at a face that was enrolled.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DoubtAnswer {
+    /// It is unlike the person's other faces: perhaps it is somebody else's and should be moved. To merge the two people
+    /// would be wrong.
+    Unlike {
+        /// How much it resembles the person's other faces, combined.
+        like_own: f32,
+        /// Another person whom it resembles more, if there is one.
+        nearest: Option<CandidateAnswer>,
+    },
+    /// It fits the person, or is their first face, and resembles somebody else as well: one person enrolled twice, or
+    /// twins.
+    AlsoLike {
+        /// The most similar other person.
+        other: CandidateAnswer,
+    },
+}
+
+impl DoubtAnswer {
+    fn new(doubt: Doubt) -> Option<DoubtAnswer> {
+        match doubt {
+            Doubt::Unlike { own, nearest } => Some(DoubtAnswer::Unlike {
+                like_own: own.similarity,
+                nearest: nearest.map(CandidateAnswer::from),
+            }),
+            Doubt::AlsoLike { other } => Some(DoubtAnswer::AlsoLike { other: other.into() }),
+            _ => None,
+        }
+    }
+}
+
+impl EnrolAnswer {
+    /// How many faces were enrolled.
+    #[must_use]
+    pub fn enrolled(&self) -> usize {
+        self.photos.iter().filter(|p| matches!(p.result, PhotoResult::Enrolled { .. })).count()
+    }
+
+    /// Whether a photo was refused. One that is known already is none of those.
+    #[must_use]
+    pub fn refused_any(&self) -> bool {
+        self.photos.iter().any(|photo| matches!(photo.result, PhotoResult::Refused { .. }))
+    }
+}
+
+impl Service {
+    /// Whether a face is good enough to be kept for later comparisons.
+    ///
+    /// # Errors
+    /// [`Code::FaceTooSmall`] or [`Code::FaceTooPoor`].
+    pub fn check_enrolment(&self, face: &Face) -> std::result::Result<(), Problem> {
+        let [right, left, ..] = face.detection.landmarks;
+        let eyes = (left[0] - right[0]).hypot(left[1] - right[1]);
+        if eyes < MIN_EYE_DISTANCE {
+            return Err(Problem::new(
+                Code::FaceTooSmall,
+                format!(
+                    "the face is too small ({eyes:.0} pixels between the eyes, {MIN_EYE_DISTANCE} are needed)"
+                ),
+                "use a larger photo, or keep it all the same with --force",
+            ));
+        }
+        if face.quality < MIN_QUALITY {
+            return Err(Problem::new(
+                Code::FaceTooPoor,
+                format!(
+                    "the face is too blurred, dark or turned away (quality {:.2}, {MIN_QUALITY} is needed)",
+                    face.quality
+                ),
+                "use a sharper photo from the front, or keep it all the same with --force",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The face of a photo as a gallery takes it.
+    ///
+    /// # Errors
+    /// A photo that cannot be used, or whose face is not good enough.
+    pub fn new_face(&self, photo: &Photo, options: &EnrolOptions) -> std::result::Result<NewFace, Problem> {
+        let decode = options.looking.to_describe();
+        let bytes = photo.read(&decode)?;
+        let image = phiz_image::Image::decode(&bytes, &decode)?;
+        let face = self.face(&image, &options.looking, options.choice)?;
+        if !options.force {
+            self.check_enrolment(&face)?;
+        }
+        let crop = match options.crop {
+            true => Some(self.analyzer().align(&image, &face.detection).encode_jpeg(95)?),
+            false => None,
+        };
+        Ok(NewFace {
+            photo: Some(Sha256::digest(&bytes).into()),
+            source: Some(photo.name().into_owned()),
+            consent: options.consent.clone(),
+            crop,
+            ..NewFace::new(face.template, face.quality)
+        })
+    }
+
+    /// Enrols photos of the person of this name, who is new if nobody has it.
+    ///
+    /// # Errors
+    /// A gallery that cannot be written. A photo that cannot be used is told of in the answer.
+    pub fn enrol(
+        &self,
+        gallery: &Gallery,
+        name: &str,
+        photos: &[Photo],
+        options: &EnrolOptions,
+    ) -> Result<EnrolAnswer> {
+        let person = PersonPhotos::named(name, photos.iter().cloned());
+        let mut answer = None;
+        self.enrol_people(gallery, &[person], options, 1, |event| {
+            if let EnrolEvent::Person(_, done) = event {
+                answer = Some(done);
+            }
+        })?;
+        Ok(answer.unwrap_or_else(|| EnrolAnswer {
+            person: name.into(),
+            id: None,
+            new: false,
+            photos: Vec::new(),
+            operation: None,
+        }))
+    }
+
+    /// Describes all photos by several threads and enrols person by person, each as soon as their photos are done.
+    ///
+    /// # Errors
+    /// A gallery that cannot be written; those before are enrolled.
+    pub fn enrol_people(
+        &self,
+        gallery: &Gallery,
+        people: &[PersonPhotos],
+        options: &EnrolOptions,
+        threads: usize,
+        mut tell: impl FnMut(EnrolEvent<'_>),
+    ) -> Result<()> {
+        let photos: Vec<(usize, &(Photo, Option<Problem>))> = people
+            .iter()
+            .enumerate()
+            .flat_map(|(number, person)| person.photos.iter().map(move |photo| (number, photo)))
+            .collect();
+        let work = |(_, (photo, problem)): &(usize, &(Photo, Option<Problem>))| match problem {
+            Some(problem) => Err(problem.clone()),
+            None => self.new_face(photo, options),
+        };
+        let mut described = Vec::new();
+        in_order(&photos, threads, work, |(number, _), face| {
+            described.push(face);
+            tell(EnrolEvent::Photo);
+            let person = &people[*number];
+            if described.len() == person.photos.len() {
+                let answer = self.put_into(gallery, person, std::mem::take(&mut described))?;
+                tell(EnrolEvent::Person(person, answer));
+            }
+            Ok(())
+        })
+    }
+
+    fn put_into(
+        &self,
+        gallery: &Gallery,
+        person: &PersonPhotos,
+        described: Vec<std::result::Result<NewFace, Problem>>,
+    ) -> Result<EnrolAnswer> {
+        let faces: Vec<NewFace> = described.iter().flatten().cloned().collect();
+        let enrolled = gallery.enroll(&person.target, &faces, &EnrollRules::default())?;
+        let Enrolled { person: id, new, faces, operation } = enrolled;
+        let mut outcomes = faces.into_iter();
+        let mut photos = Vec::with_capacity(described.len());
+        for ((photo, _), face) in person.photos.iter().zip(described) {
+            let result = match face {
+                Err(error) => PhotoResult::Refused { error, details: None },
+                Ok(_) => match outcomes.next() {
+                    Some(outcome) => told(outcome),
+                    None => continue,
+                },
+            };
+            photos.push(EnrolledPhoto { path: photo.path().map(PathName::from), result });
+        }
+        Ok(EnrolAnswer { person: person.name.clone(), id, new, photos, operation })
+    }
+}
+
+fn told(outcome: Outcome) -> PhotoResult {
+    let refused = |error, details| PhotoResult::Refused { error, details };
+    match outcome {
+        Outcome::Added { face, own, similar, doubt } => PhotoResult::Enrolled {
+            face,
+            like_own: own.map(|own| own.similarity),
+            similar: similar.into_iter().map(CandidateAnswer::from).collect(),
+            doubt: doubt.and_then(DoubtAnswer::new),
+        },
+        Outcome::Known { face } => PhotoResult::Known { known: face },
+        Outcome::Refused(refusal) => {
+            refused(Problem::new(Code::Refused, refusal.to_string(), remedy(&refusal)), Some(refusal))
+        }
+        _ => refused(Problem::new(Code::Refused, "the gallery did not take it", "use another photo"), None),
+    }
+}
+
+fn remedy(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Duplicate { person, .. } => {
+            format!("`phiz people show {person}` lists the faces that are enrolled")
+        }
+        Refusal::Negative { person } => {
+            format!("`phiz people show {person}` lists what was said; `phiz people allow` takes it back")
+        }
+        _ => "use another photo".into(),
+    }
+}

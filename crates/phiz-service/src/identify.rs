@@ -1,0 +1,144 @@
+//! Identification: whose faces a photo shows, or that nobody known is.
+
+use phiz_face::Face;
+use phiz_gallery::{Decision, Filter, Gallery, Rate, Search};
+use phiz_image::Image;
+use phiz_template::Template;
+use serde::Serialize;
+
+use crate::{CandidateAnswer, FaceAnswer, Looking, Photo, PhotoAnswer, Result, Service};
+
+/// How to identify.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdentifyOptions {
+    /// How faces are looked for.
+    pub looking: Looking,
+    /// How often a stranger may be taken for somebody.
+    pub rate: Rate,
+    /// Among whom.
+    pub among: Filter,
+    /// How many candidates are listed for each face.
+    pub top: usize,
+}
+
+impl Default for IdentifyOptions {
+    fn default() -> IdentifyOptions {
+        IdentifyOptions {
+            looking: Looking::default(),
+            rate: Rate::Fpir(0.01),
+            among: Filter::default(),
+            top: 5,
+        }
+    }
+}
+
+/// Who a face is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The first candidate, within the rate that was asked for.
+    Match,
+    /// Two people or more are too alike to tell.
+    Ambiguous,
+    /// Nobody within the rate that was asked for.
+    Unknown,
+}
+
+/// A face and who it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IdentifiedFace {
+    /// Where the face is.
+    #[serde(flatten)]
+    pub face: FaceAnswer,
+    /// The person's name; null unless it is a match.
+    pub person: Option<String>,
+    /// Who it is.
+    pub decision: Verdict,
+    /// The similarity from which on somebody is accepted.
+    pub threshold: f64,
+    /// The most similar people whatever the decision, by falling similarity: not an answer.
+    pub candidates: Vec<CandidateAnswer>,
+    /// Of the candidates, how many are too alike to tell; 0 unless the decision is ambiguous.
+    #[serde(skip)]
+    pub tied: usize,
+    /// How many people were searched.
+    #[serde(skip)]
+    pub people: usize,
+    /// The smallest false match rate that was measured; below it, rates are estimates.
+    #[serde(skip)]
+    pub least_measured: f64,
+}
+
+impl Service {
+    /// Whose faces a photo shows.
+    ///
+    /// # Errors
+    /// A photo that cannot be used ([`crate::Error::Photo`]), or a gallery that cannot be read.
+    pub fn identify(
+        &self,
+        gallery: &Gallery,
+        photo: &Photo,
+        options: &IdentifyOptions,
+    ) -> Result<PhotoAnswer<IdentifiedFace>> {
+        let image = photo.decode(&options.looking.to_describe())?;
+        self.identify_in(gallery, &image, options)
+    }
+
+    /// [`Service::identify`] in a picture that is decoded already.
+    ///
+    /// # Errors
+    /// A network that fails, or a gallery that cannot be read.
+    pub fn identify_in(
+        &self,
+        gallery: &Gallery,
+        image: &Image,
+        options: &IdentifyOptions,
+    ) -> Result<PhotoAnswer<IdentifiedFace>> {
+        let faces = self.faces(image, &options.looking)?;
+        let (width, height) = image.original_size();
+        Ok(PhotoAnswer { width, height, faces: self.identify_faces(gallery, &faces, options)? })
+    }
+
+    /// Whose faces these are.
+    ///
+    /// # Errors
+    /// A gallery that cannot be read, or that belongs to another embedder.
+    pub fn identify_faces(
+        &self,
+        gallery: &Gallery,
+        faces: &[Face],
+        options: &IdentifyOptions,
+    ) -> Result<Vec<IdentifiedFace>> {
+        let search = Search {
+            rate: options.rate,
+            most: options.top,
+            among: options.among.clone(),
+            ..Search::default()
+        };
+        let templates: Vec<Template> = faces.iter().map(|face| face.template.clone()).collect();
+        let found = gallery.identify_all(&templates, &search)?;
+        let least_measured = gallery.thresholds().least_measured();
+        let mut answers = Vec::with_capacity(faces.len());
+        for (face, found) in faces.iter().zip(found) {
+            let candidates: Vec<_> = found.candidates.into_iter().map(CandidateAnswer::from).collect();
+            let (decision, tied) = match &found.decision {
+                Decision::Match(_) => (Verdict::Match, 0),
+                Decision::Ambiguous { candidates } => (Verdict::Ambiguous, candidates.len()),
+                Decision::Unknown { .. } => (Verdict::Unknown, 0),
+            };
+            let first = candidates.first().filter(|_| decision == Verdict::Match);
+            answers.push(IdentifiedFace {
+                face: FaceAnswer::new(&face.detection, face.quality),
+                person: first.map(|candidate| candidate.person.clone()),
+                decision,
+                threshold: found.threshold,
+                candidates,
+                tied,
+                people: found.people,
+                least_measured,
+            });
+        }
+        Ok(answers)
+    }
+}

@@ -1,0 +1,41 @@
+//! How faces are looked for, and at which resolution a photo must be decoded for that.
+
+use phiz_face::{DetectOptions, Rotate};
+use phiz_image::{DecodeOptions, Limits};
+
+/// Twice what the detector's overview shows, and twice the smallest face that its closest view is sure of.
+const LONG_SIDE_TO_FIND: u32 = 1280;
+const SMALLEST_TO_FIND: f32 = 28.0;
+
+/// How faces are looked for, and what a photo may cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Looking {
+    /// Smallest face, score and rotation.
+    pub detect: DetectOptions,
+    /// What a photo may cost: bytes of the file, pixels of the picture.
+    pub limits: Limits,
+}
+
+impl Looking {
+    /// Whether photos that lie on their side without saying so are turned, which takes four times as long.
+    #[must_use]
+    pub fn rotated(mut self, rotate: bool) -> Looking {
+        self.detect.rotate = if rotate { Rotate::Auto } else { Rotate::Never };
+        self
+    }
+
+    /// At full resolution, so that faces can be described.
+    pub(crate) fn to_describe(&self) -> DecodeOptions {
+        DecodeOptions { limits: self.limits, ..DecodeOptions::default() }
+    }
+
+    /// At a resolution at which such faces can be found, though not described: large JPEGs need not be decoded at their
+    /// full size for that.
+    pub(crate) fn to_find(&self) -> DecodeOptions {
+        DecodeOptions {
+            min_long_side: Some(LONG_SIDE_TO_FIND),
+            min_scale: SMALLEST_TO_FIND / self.detect.min_face,
+            ..self.to_describe()
+        }
+    }
+}

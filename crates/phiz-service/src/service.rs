@@ -1,0 +1,119 @@
+//! The models, and what they alone can do with a photo.
+
+use phiz_face::{Analyzer, Choice, Detection, Face, quality};
+use phiz_gallery::Gallery;
+use phiz_image::Image;
+use phiz_template::Thresholds;
+
+use crate::{Error, FaceAnswer, Looking, Photo, PhotoAnswer, Problem, Result};
+
+/// The loaded models. May be shared by threads; each call stays within its caller's thread.
+pub struct Service {
+    analyzer: Analyzer,
+}
+
+impl Service {
+    /// Loads the bundled models.
+    ///
+    /// # Errors
+    /// Only if this build is broken.
+    pub fn new() -> Result<Service> {
+        Ok(Service::over(Analyzer::new()?))
+    }
+
+    /// Works with models of one's own choice.
+    #[must_use]
+    pub fn over(analyzer: Analyzer) -> Service {
+        Service { analyzer }
+    }
+
+    /// The models.
+    #[must_use]
+    pub fn analyzer(&self) -> &Analyzer {
+        &self.analyzer
+    }
+
+    /// What similarities of the embedder mean.
+    ///
+    /// # Errors
+    /// [`Error::NoThresholds`] if its card does not say.
+    pub fn thresholds(&self) -> Result<&Thresholds> {
+        let card = self.analyzer.embedder_card();
+        card.thresholds.as_ref().ok_or_else(|| Error::NoThresholds { model: card.name.clone() })
+    }
+
+    /// An in-memory gallery of this embedder's templates. Nothing of it reaches the disk.
+    ///
+    /// # Errors
+    /// [`Error::NoThresholds`] if the embedder's card states none.
+    pub fn gallery_in_memory(&self) -> Result<Gallery> {
+        Ok(Gallery::in_memory(&self.gallery_model()?)?)
+    }
+
+    /// What a gallery must know of the embedder.
+    pub(crate) fn gallery_model(&self) -> Result<phiz_gallery::Model> {
+        Ok(phiz_gallery::Model {
+            id: self.analyzer.model_id().clone(),
+            dim: self.analyzer.dim(),
+            thresholds: self.thresholds()?.clone(),
+        })
+    }
+
+    /// Where the faces are, from the largest to the smallest, and how much each is worth to recognition.
+    ///
+    /// # Errors
+    /// A photo that cannot be used.
+    pub fn detect(
+        &self,
+        photo: &Photo,
+        looking: &Looking,
+    ) -> std::result::Result<PhotoAnswer<FaceAnswer>, Problem> {
+        self.detect_in(&photo.decode(&looking.to_find())?, looking)
+    }
+
+    /// [`Service::detect`] in a picture that is decoded already.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn detect_in(
+        &self,
+        image: &Image,
+        looking: &Looking,
+    ) -> std::result::Result<PhotoAnswer<FaceAnswer>, Problem> {
+        let found = self.analyzer.detect(image, &looking.detect)?;
+        let face = |d: &Detection| FaceAnswer::new(d, quality(d, &self.analyzer.align(image, d)));
+        let (width, height) = image.original_size();
+        Ok(PhotoAnswer { width, height, faces: found.iter().map(face).collect() })
+    }
+
+    /// The picture at full resolution.
+    ///
+    /// # Errors
+    /// A photo that cannot be used.
+    pub fn decode(&self, photo: &Photo, looking: &Looking) -> std::result::Result<Image, Problem> {
+        photo.decode(&looking.to_describe())
+    }
+
+    /// All faces with their templates, from the largest to the smallest.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn faces(&self, image: &Image, looking: &Looking) -> std::result::Result<Vec<Face>, Problem> {
+        Ok(self.analyzer.analyze_with(image, &looking.detect)?)
+    }
+
+    /// The face that is meant, with its template. Somebody says that there is one: where no face reaches the detector's
+    /// own score, the surest below it is taken.
+    ///
+    /// # Errors
+    /// No such face, or a network that fails.
+    pub fn face(
+        &self,
+        image: &Image,
+        looking: &Looking,
+        choice: Choice,
+    ) -> std::result::Result<Face, Problem> {
+        let found = self.analyzer.detector().detect_expected(image, &looking.detect)?.detections;
+        Ok(self.analyzer.describe(image, choice.of(&found)?.clone())?)
+    }
+}
