@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         false => vec![person_of(arguments, &mut batch)?],
     };
+    people.iter().try_for_each(PersonPhotos::check)?;
     let service = shared.service()?;
     let (gallery, made) = shared.open_or_create_gallery(&service)?;
     if made {
