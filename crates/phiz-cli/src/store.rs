@@ -1,8 +1,8 @@
 //! Where the gallery lies, as the shared options say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use phiz_gallery::Gallery;
+use phiz_gallery::{Gallery, Imported};
 use phiz_service::{Place, Service};
 use phiz_template::ModelId;
 
@@ -50,6 +50,12 @@ impl Shared {
     /// The gallery that exists, if it belongs to the service's embedder.
     pub(crate) fn open_gallery_for(&self, service: &Service) -> Result<Gallery, Failure> {
         Ok(noted(self.place()?.open_for(service)?))
+    }
+
+    /// Takes an archive into the gallery, made if there is none; says whether it was made.
+    pub(crate) fn import(&self, archive: &Path) -> Result<(Gallery, Imported, bool), Failure> {
+        let (gallery, done, made) = self.place()?.import(archive)?;
+        Ok((noted(gallery), done, made))
     }
 
     /// The gallery, made if there is none; says whether it was made.

@@ -162,6 +162,7 @@ impl Extremes {
 
 /// What all pairs of a set of photos say.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AllPairs {
     /// Error rates at every threshold.
     pub curve: Curve,

@@ -31,6 +31,27 @@ pub struct Bootstrap {
     pub confidence: f64,
 }
 
+impl Bootstrap {
+    /// So many rounds from a seed; the intervals hold this share of them.
+    ///
+    /// # Errors
+    /// No rounds; a confidence outside 0..1, or 0 or 1, which no rounds can give.
+    pub fn new(rounds: usize, seed: u64, confidence: f64) -> Result<Self> {
+        if rounds == 0 {
+            return Err(EvalError::input(
+                "rounds of the bootstrap",
+                "0",
+                "give 200 for an interval, 2,000 for a good one",
+            ));
+        }
+        if !(confidence > 0.0 && confidence < 1.0) {
+            let hint = "give a share between 0 and 1, such as 0.95";
+            return Err(EvalError::input("confidence", format!("{confidence} makes no interval"), hint));
+        }
+        Ok(Self { rounds, seed, confidence })
+    }
+}
+
 impl Default for Bootstrap {
     fn default() -> Self {
         Self { rounds: 200, seed: 1, confidence: 0.95 }
@@ -301,8 +322,12 @@ impl Resampled {
     /// What one round says.
     ///
     /// # Errors
-    /// Undefined when the round drew no pair.
+    /// Undefined when the round drew no pair, and beyond the last round.
     pub fn curve(&self, round: usize) -> Result<Curve> {
+        if round >= self.rounds {
+            let reason = format!("round {round} (from 0) of {}", self.rounds);
+            return Err(EvalError::undefined("a round of the bootstrap", reason));
+        }
         let cell = |bin: usize| bin * self.rounds + round;
         let bins = self.edges.iter().enumerate();
         let bins = bins.map(|(bin, &edge)| (edge, self.genuine[cell(bin)], self.impostors[cell(bin)]));

@@ -22,6 +22,7 @@ pub enum WhenUndefined {
 
 /// One class's counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Counts {
     /// True and predicted.
     pub true_positives: u64,
@@ -56,6 +57,7 @@ fn ratio(metric: &str, reason: &str, good: u64, bad: u64) -> Result<f64> {
 
 /// Precision, recall and F1 together, as averaged.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct Averages {
     /// Share of the predictions that are right.
     pub precision: f64,

@@ -12,29 +12,35 @@ use serde::{Deserialize, Serialize};
 
 /// The difference of two systems in one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Difference {
-    /// Second minus first, in the middle round.
-    pub median: f64,
-    /// What the middle rounds span.
+    /// Second minus first, as observed on all data.
+    pub observed: f64,
+    /// What the differences of the middle rounds span. Rounds draw some people several times and leave others out, so
+    /// their middle need not be what was observed.
     pub interval: Interval,
     /// Two-sided: how often chance alone would show such a difference. Never below 1 / (rounds + 1).
     pub p: f64,
 }
 
-/// Second minus first, round by round.
+/// How sure an observed difference (second minus first) is, by the differences round by round.
 ///
 /// # Errors
 /// Lists of different length; undefined when more than one round in twenty lacks either value.
-pub fn paired(first: &[Option<f64>], second: &[Option<f64>], confidence: f64) -> Result<Difference> {
+pub fn paired(
+    observed: f64,
+    first: &[Option<f64>],
+    second: &[Option<f64>],
+    confidence: f64,
+) -> Result<Difference> {
     same_length("rounds of the two systems", first.len(), second.len())?;
     let differences: Vec<Option<f64>> = first.iter().zip(second).map(|(a, b)| Some((*b)? - (*a)?)).collect();
     let ends = interval(&differences, confidence)?;
-    let median = interval(&differences, 0.0)?.low;
     let values: Vec<f64> = differences.into_iter().flatten().collect();
     let tail = |count: usize| (count + 1) as f64 / (values.len() + 1) as f64;
     let below = tail(values.iter().filter(|d| **d <= 0.0).count());
     let above = tail(values.iter().filter(|d| **d >= 0.0).count());
-    Ok(Difference { median, interval: ends, p: (2.0 * below.min(above)).min(1.0) })
+    Ok(Difference { observed, interval: ends, p: (2.0 * below.min(above)).min(1.0) })
 }
 
 /// McNemar's exact test on right and wrong decisions about the same trials: the two-sided chance of a
@@ -70,12 +76,12 @@ mod tests {
         let mut random = crate::random::Random::new(2);
         let first: Vec<Option<f64>> = (0..200).map(|_| Some(random.normal())).collect();
         let better = first.iter().map(|v| v.map(|v| v + 0.05 + 0.01 * random.normal())).collect::<Vec<_>>();
-        let difference = paired(&first, &better, 0.95).unwrap();
+        let difference = paired(0.05, &first, &better, 0.95).unwrap();
         assert!(difference.interval.low > 0.0 && difference.p < 0.02, "{difference:?}");
-        assert!((difference.median - 0.05).abs() < 0.01);
-        assert_eq!(paired(&first, &first, 0.95).unwrap().p, 1.0);
-        assert!(paired(&first, &first[1..], 0.95).is_err());
-        assert!(paired(&[None], &[Some(1.0)], 0.95).unwrap_err().is_undefined());
+        assert!(difference.observed == 0.05);
+        assert_eq!(paired(0.0, &first, &first, 0.95).unwrap().p, 1.0);
+        assert!(paired(0.0, &first, &first[1..], 0.95).is_err());
+        assert!(paired(0.0, &[None], &[Some(1.0)], 0.95).unwrap_err().is_undefined());
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub fn rule_of_three_bound(trials: u64) -> f64 {
 
 /// The equal error rate and the threshold where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Eer {
     /// FMR = FNMR, by linear interpolation along the ROC. Down is good.
     pub rate: f64,
@@ -71,6 +72,7 @@ pub struct Eer {
 
 /// One threshold and its two error rates.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct OperatingPoint {
     /// Pairs with this score or more are accepted.
     pub threshold: f64,
@@ -219,6 +221,12 @@ impl Curve {
             n => Ok(n as f64),
         }
     }
+    fn need_scores(&self, metric: &str) -> Result<()> {
+        if self.steps.is_empty() {
+            return Err(EvalError::undefined(metric, "no pair has a score: no face was found"));
+        }
+        Ok(())
+    }
     fn need_impostors(&self, metric: &str) -> Result<f64> {
         match self.impostors() {
             0 => Err(EvalError::undefined(metric, "there is no impostor pair (photos of two people)")),
@@ -253,7 +261,7 @@ impl Curve {
     /// Share of the accepted pairs that are genuine. Up is good. Undefined when none is accepted.
     pub fn precision(&self, threshold: f64) -> Result<f64> {
         match self.accepted(threshold) {
-            (0, 0) => Err(EvalError::undefined("precision", format!("no pair reaches {threshold}"))),
+            (0, 0) => Err(EvalError::undefined("precision", "no pair reaches the threshold")),
             (genuine, impostors) => Ok(genuine as f64 / (genuine + impostors) as f64),
         }
     }
@@ -267,6 +275,7 @@ impl Curve {
     /// # Errors
     /// Undefined unless there are genuine and impostor pairs.
     pub fn points(&self) -> Result<Vec<OperatingPoint>> {
+        self.need_scores("the ROC")?;
         let (genuine, impostors) = (self.need_genuine("the ROC")?, self.need_impostors("the ROC")?);
         let first = OperatingPoint { threshold: self.above_all(), fmr: 0.0, fnmr: 1.0 };
         let rest = self.steps.iter().map(|s| OperatingPoint {
@@ -297,6 +306,7 @@ impl Curve {
     /// # Errors
     /// Undefined unless there are genuine and impostor pairs.
     pub fn auc(&self) -> Result<f64> {
+        self.need_scores("AUC")?;
         let (genuine, impostors) = (self.need_genuine("AUC")?, self.need_impostors("AUC")?);
         let (mut twice_area, mut g, mut i) = (0u128, 0u64, 0u64);
         for step in self.walk() {
@@ -330,6 +340,7 @@ impl Curve {
     /// # Errors
     /// Undefined unless there are genuine and impostor pairs.
     pub fn eer(&self) -> Result<Eer> {
+        self.need_scores("EER")?;
         let (genuine, impostors) = (self.need_genuine("EER")?, self.need_impostors("EER")?);
         let (mut fmr0, mut fnmr0, mut threshold0) = (0.0, 1.0, self.above_all());
         for s in self.walk() {
@@ -354,10 +365,11 @@ impl Curve {
     /// enough to state it. One above every score if no observed score will do.
     ///
     /// # Errors
-    /// A rate outside 0..1; undefined without impostor pairs.
+    /// A rate outside 0..1; undefined without impostor pairs, and when no pair has a score.
     pub fn threshold_at_fmr(&self, fmr: f64) -> Result<f64> {
         check_rate("FMR", fmr)?;
         let impostors = self.need_impostors("threshold at FMR")?;
+        self.need_scores("threshold at FMR")?;
         let n = self.steps.partition_point(|s| s.impostors as f64 / impostors <= fmr);
         Ok(n.checked_sub(1).map_or_else(|| self.above_all(), |last| self.steps[last].threshold))
     }
@@ -452,11 +464,12 @@ impl Curve {
     }
 
     /// Counts of genuine and impostor pairs in `bins` equal bins from the lowest to the highest
-    /// score: `(lower edges, bin width, genuine, impostors)`. Empty without scores.
+    /// score, or around the only one. Empty without scores.
     pub fn histogram(&self, bins: usize) -> Histogram {
         let Some((high, low)) = self.range() else { return Histogram::default() };
         let bins = bins.max(1);
-        let width = if high > low { (high - low) / bins as f64 } else { 1.0 };
+        let (low, high) = if high > low { (low, high) } else { (low - 0.05, low + 0.05) };
+        let width = (high - low) / bins as f64;
         let mut histogram = Histogram { low, width, genuine: vec![0; bins], impostors: vec![0; bins] };
         let (mut g, mut i) = (0, 0);
         for s in &self.steps {
@@ -498,6 +511,7 @@ impl Curve {
 
 /// Scores in equal bins.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Histogram {
     /// Lower edge of the first bin.
     pub low: f64,

@@ -7,7 +7,6 @@
 
 use crate::Result;
 use crate::error::EvalError;
-use serde::{Deserialize, Serialize};
 
 /// A genuine pair: its score (none if a face was not found) and the quality of both photos.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,15 +20,22 @@ pub struct GenuinePair {
 }
 
 /// FNMR after discarding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ErrorVersusDiscard {
-    /// The threshold that pairs are judged at.
-    pub threshold: f64,
-    /// `[share discarded, FNMR of the rest]`, from nothing discarded up.
-    pub points: Vec<[f64; 2]>,
+    threshold: f64,
+    /// Never empty.
+    points: Vec<[f64; 2]>,
 }
 
 impl ErrorVersusDiscard {
+    /// The threshold that pairs are judged at.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+    /// `[share discarded, FNMR of the rest]`, from nothing discarded up.
+    pub fn points(&self) -> &[[f64; 2]] {
+        &self.points
+    }
     /// Discards pairs from the worst up.
     ///
     /// # Errors

@@ -1,110 +1,213 @@
-//! Templates of any other system, from files: numpy's `.npy` with a CSV list beside it, or one CSV.
+//! What a system makes of photos: templates from a network, from a cache, or from another system's file.
 //!
-//! So dlib, InsightFace or a paper's network stand beside ours in the same tables. A row of zeros or
-//! NaN (`.npy`), or without numbers (CSV), says that the system found no face in the photo.
+//! [`Embeddings`] is the one thing that an evaluation asks of the system it judges. This crate implements it for files
+//! ([`FileEmbeddings`]: numpy's `.npy` with a CSV list beside it, or one CSV), so dlib, InsightFace or a paper's network
+//! stand beside ours in the same tables; whoever runs a network implements it with that.
+//!
+//! A photo of which a system made nothing stays in the test and counts against the system; only a photo that nobody could
+//! look at leaves it. Both are named in the report.
 
 use crate::Result;
 use crate::error::EvalError;
 use crate::manifest::Manifest;
+use crate::npy;
+use crate::protocol::System;
+use crate::report::LeftOut;
 use crate::samples::Samples;
 use crate::templates::{People, Templates};
+use std::collections::HashMap;
 use std::path::Path;
 
-/// Largest file that is read, in bytes: a million templates of 1,024 numbers.
-const MOST: u64 = 4 << 30;
-
-/// A matrix of f32, row by row.
+/// What a system made of one photo.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    /// Numbers a row.
-    pub columns: usize,
-    /// All numbers.
-    pub data: Vec<f32>,
+#[non_exhaustive]
+pub enum Seen {
+    /// A face: its template, and how much it is worth to recognition (0 to 1) if the system says so.
+    Face {
+        /// The template, of any length but zero.
+        vector: Vec<f32>,
+        /// Higher is better.
+        quality: Option<f32>,
+    },
+    /// No face was found: a failure to acquire.
+    NoFace,
+    /// The system could make nothing of the photo, for this reason: counts as a failure to acquire.
+    Failed(String),
+    /// Nobody could look at the photo, for this reason: it leaves the test.
+    Absent(String),
 }
 
-/// Reads a two-dimensional `.npy` file of f16, f32 or f64, little-endian, in C order (versions 1 to 3).
-///
-/// # Errors
-/// Any other file: what it is and how to convert it.
-pub fn read_npy(bytes: &[u8], name: &Path) -> Result<Matrix> {
-    let fail = |reason: String| {
-        EvalError::file(
-            name,
-            0,
-            reason,
-            "save it with numpy.save(file, numpy.ascontiguousarray(x, dtype=numpy.float32)), x of shape [photos, numbers]",
-        )
-    };
-    if bytes.len() as u64 > MOST {
-        return Err(EvalError::Limit {
-            what: name.display().to_string(),
-            size: bytes.len() as u64,
-            limit: MOST,
-            unit: "bytes",
-        });
-    }
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| fail("this is no .npy file".into()))?;
-    let short = || fail("the file ends in its header".into());
-    let (start, length) = match rest.first() {
-        Some(1) => {
-            let size: [u8; 2] = rest.get(2..4).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
-            (4, usize::from(u16::from_le_bytes(size)))
-        }
-        Some(2 | 3) => {
-            let size: [u8; 4] = rest.get(2..6).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
-            (6, u32::from_le_bytes(size) as usize)
-        }
-        other => return Err(fail(format!("format version {other:?} is unknown"))),
-    };
-    let header = rest.get(start..usize::saturating_add(start, length)).ok_or_else(short)?;
-    let header = std::str::from_utf8(header).map_err(|e| fail(e.to_string()))?;
-    // The header is a Python dictionary written by numpy: three keys, no nesting beside the shape.
-    let value = |key: &str| {
-        let after = header.split_once(&format!("'{key}':")).map(|(_, after)| after.trim_start());
-        after.ok_or_else(|| fail(format!("the header has no `{key}`")))
-    };
-    let kind = value("descr")?.trim_start_matches('\'');
-    let kind = kind.split('\'').next().unwrap_or_default();
-    if !value("fortran_order")?.starts_with("False") {
-        return Err(fail("the matrix is stored column by column".into()));
-    }
-    let shape = value("shape")?.trim_start_matches('(').split(')').next().unwrap_or_default();
-    let shape: Option<Vec<usize>> =
-        shape.split(',').map(str::trim).filter(|s| !s.is_empty()).map(|s| s.parse().ok()).collect();
-    let Some([rows, columns]) = shape.as_deref().and_then(|s| <[usize; 2]>::try_from(s).ok()) else {
-        return Err(fail(format!("the shape is {shape:?}, not two-dimensional")));
-    };
-    let width = match kind {
-        "<f2" => 2,
-        "<f4" => 4,
-        "<f8" => 8,
-        other => return Err(fail(format!("the numbers are of type `{other}`"))),
-    };
-    let data = &rest[start + length..];
-    if columns == 0 || rows.checked_mul(columns).and_then(|n| n.checked_mul(width)) != Some(data.len()) {
-        return Err(fail(format!(
-            "{rows} × {columns} numbers of {width} bytes are not {} bytes",
-            data.len()
-        )));
-    }
-    let numbers = data.chunks_exact(width).map(|b| match *b {
-        [a, b] => half(u16::from_le_bytes([a, b])),
-        [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
-        [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]) as f32,
-        _ => f32::NAN,
-    });
-    Ok(Matrix { columns, data: numbers.collect() })
+/// Whatever turns photos into templates.
+pub trait Embeddings {
+    /// What can go wrong as a whole; a single photo's fault is a [`Seen`].
+    type Error: From<EvalError>;
+
+    /// What the system makes of each photo, in the order of the list.
+    ///
+    /// # Errors
+    /// Nothing at all could be done.
+    fn embed(&mut self, photos: &[String]) -> std::result::Result<Vec<Seen>, Self::Error>;
+
+    /// The system's name, and what is needed to repeat the run. Asked for after [`Embeddings::embed`].
+    fn system(&self) -> System;
 }
 
-/// IEEE 754 half precision.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023) / 1024.0);
-    sign * match exponent {
-        0 => fraction * 2f32.powi(-14),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        e => (1.0 + fraction) * 2f32.powi(e - 15),
+/// A list of photos with what a system made of them: what most protocols start from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Prepared {
+    /// The photos that could be looked at.
+    pub manifest: Manifest,
+    /// Their templates and people.
+    pub samples: Samples,
+    /// The system's own quality of each photo: 0 where it found no face, none where it says nothing of quality.
+    pub qualities: Vec<Option<f64>>,
+    /// The system.
+    pub system: System,
+}
+
+impl Prepared {
+    /// Asks a system for the templates of a list's photos.
+    ///
+    /// # Errors
+    /// No column `person`; no photo that could be looked at; no template; templates of different lengths.
+    pub fn new<E: Embeddings>(manifest: &Manifest, source: &mut E) -> std::result::Result<Self, E::Error> {
+        // A list without people is a fault before the work, not after it.
+        manifest.people()?;
+        let paths = manifest.paths()?;
+        let seen = source.embed(&paths)?;
+        crate::error::same_length("photos and what was made of them", paths.len(), seen.len())?;
+        let mut system = source.system();
+        let (kept, faces, qualities) = sort_out(&paths, seen, &mut system.left_out);
+        let manifest = manifest.select(&kept);
+        let samples = samples(manifest.paths()?, &manifest.people()?, &faces)?;
+        system.fact("photos", samples.photos().len());
+        system.fact("people", samples.people().count());
+        system.fact("photos without a face", samples.failures());
+        Ok(Self { manifest, samples, qualities, system })
+    }
+}
+
+type Faces = (Vec<usize>, Vec<Option<Vec<f32>>>, Vec<Option<f64>>);
+
+/// The places of the photos that stay, their templates and qualities; the rest is noted.
+pub(crate) fn sort_out(paths: &[String], seen: Vec<Seen>, left_out: &mut Vec<LeftOut>) -> Faces {
+    let (mut kept, mut faces, mut qualities) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, (path, seen)) in paths.iter().zip(seen).enumerate() {
+        let (face, quality) = match seen {
+            Seen::Absent(reason) => {
+                left_out.push(LeftOut::absent(path, reason));
+                continue;
+            }
+            Seen::Face { vector, .. } if !usable(&vector) => {
+                left_out.push(LeftOut::failed(path, NOT_FINITE));
+                (None, Some(0.0))
+            }
+            Seen::Face { vector, quality } => (Some(vector), quality.map(f64::from)),
+            Seen::NoFace => (None, Some(0.0)),
+            Seen::Failed(reason) => {
+                left_out.push(LeftOut::failed(path, reason));
+                (None, Some(0.0))
+            }
+        };
+        kept.push(place);
+        faces.push(face);
+        qualities.push(quality);
+    }
+    (kept, faces, qualities)
+}
+
+const NOT_FINITE: &str = "its template holds NaN or infinity, or has no direction";
+
+/// Has the vector a direction?
+fn usable(vector: &[f32]) -> bool {
+    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    length.is_finite() && length >= 1e-12
+}
+
+/// Templates of any system, from a file. A row of zeros (`.npy`), or without numbers (CSV), says that the system found no
+/// face in the photo; a row that holds NaN or infinity is a fault, which counts against the system and is reported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileEmbeddings {
+    file: String,
+    system: System,
+    seen: HashMap<String, Seen>,
+}
+
+impl FileEmbeddings {
+    /// From a CSV file with a column `path` and a column for each number; `name` is the system's name in tables.
+    ///
+    /// # Errors
+    /// No such columns, a field that is no number.
+    pub fn from_csv(name: &str, csv: &[u8], path: &Path) -> Result<Self> {
+        let manifest = Manifest::read(csv, path)?;
+        let vectors = columns_of(&manifest, &[])?;
+        let seen = vectors.into_iter().map(|v| v.map_or(Seen::NoFace, face));
+        Ok(Self::new(name, path, manifest.paths()?, seen))
+    }
+
+    /// From a `.npy` matrix and a CSV list with the `path` of each row, as `phiz embed --largest` writes them. Where the
+    /// list has a column `face`, its value -1 says that no face was found and that the matrix has no row for the photo.
+    ///
+    /// # Errors
+    /// Files of another kind; a list of another length than the matrix.
+    pub fn from_npy(name: &str, matrix: &[u8], path: &Path, list: &[u8], list_path: &Path) -> Result<Self> {
+        let manifest = Manifest::read(list, list_path)?;
+        let mut rows = npy::read(matrix, path)?.rows()?.into_iter();
+        let without: Vec<bool> = match manifest.has("face") {
+            true => manifest.column("face")?.iter().map(|f| *f == "-1").collect(),
+            false => vec![false; manifest.len()],
+        };
+        let found = rows.len();
+        let listed = without.iter().filter(|w| !**w).count();
+        if listed != found {
+            return Err(EvalError::file(
+                list_path,
+                0,
+                format!("lists {listed} templates, {} holds {found}", path.display()),
+                "the list has one line for each row, in the same order",
+            ));
+        }
+        let seen =
+            without.iter().map(|w| if *w { Seen::NoFace } else { rows.next().map_or(Seen::NoFace, face) });
+        Ok(Self::new(name, path, manifest.paths()?, seen))
+    }
+
+    fn new(name: &str, path: &Path, photos: Vec<String>, seen: impl Iterator<Item = Seen>) -> Self {
+        let file = path.display().to_string();
+        Self { file, system: System::new(name), seen: photos.into_iter().zip(seen).collect() }
+    }
+
+    /// Adds what is needed to repeat the run.
+    pub fn fact(&mut self, what: &str, value: impl ToString) {
+        self.system.fact(what, value);
+    }
+}
+
+/// A row as what was seen: nothing when it is all zero.
+fn face(vector: Vec<f32>) -> Seen {
+    if vector.iter().all(|x| *x == 0.0) { Seen::NoFace } else { Seen::Face { vector, quality: None } }
+}
+
+impl Embeddings for FileEmbeddings {
+    type Error = EvalError;
+
+    fn embed(&mut self, photos: &[String]) -> Result<Vec<Seen>> {
+        if let Some(first) = photos.first()
+            && !photos.iter().any(|photo| self.seen.contains_key(photo))
+        {
+            return Err(EvalError::input(
+                self.file.as_str(),
+                format!("has no template for `{first}`, nor for any other photo of the list"),
+                "paths must be written alike in both; give a row of zeros (or empty fields) where no face was found",
+            ));
+        }
+        let missing = || Seen::Failed(format!("{} has no template for it", self.file));
+        Ok(photos.iter().map(|photo| self.seen.get(photo).cloned().unwrap_or_else(missing)).collect())
+    }
+
+    fn system(&self) -> System {
+        self.system.clone()
     }
 }
 
@@ -141,12 +244,6 @@ pub fn columns_of(manifest: &Manifest, others: &[String]) -> Result<Vec<Option<V
         .collect()
 }
 
-/// Rows of a matrix, none where all is zero or something is no number.
-pub fn rows_of(matrix: &Matrix) -> Vec<Option<Vec<f32>>> {
-    let found = |row: &&[f32]| row.iter().all(|x| x.is_finite()) && row.iter().any(|x| *x != 0.0);
-    matrix.data.chunks_exact(matrix.columns).map(|row| Some(row).filter(found).map(<[f32]>::to_vec)).collect()
-}
-
 /// Photos with their people and vectors.
 ///
 /// # Errors
@@ -172,64 +269,58 @@ pub fn samples(photos: Vec<String>, people: &[String], vectors: &[Option<Vec<f32
 mod tests {
     use super::*;
 
-    /// As numpy.save writes it.
-    fn write_npy(columns: usize, data: &[f32]) -> Vec<u8> {
-        let rows = data.len() / columns;
-        let mut header =
-            format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}")
-                .into_bytes();
-        // Data begin at a multiple of 64.
-        while !(10 + header.len() + 1).is_multiple_of(64) {
-            header.push(b' ');
-        }
-        header.push(b'\n');
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((header.len() as u16).to_le_bytes());
-        bytes.extend(header);
-        bytes.extend(data.iter().flat_map(|x| x.to_le_bytes()));
-        bytes
+    fn list(text: &str) -> Manifest {
+        Manifest::read(text.as_bytes(), Path::new("list.csv")).unwrap()
     }
 
     #[test]
-    fn npy_there_and_back() {
-        let data = [1.0, -2.5, 0.0, 0.0, f32::NAN, 1.0];
-        let matrix = read_npy(&write_npy(2, &data), Path::new("x.npy")).unwrap();
-        assert_eq!((matrix.columns, matrix.data.len()), (2, 6));
-        assert_eq!(rows_of(&matrix), [Some(vec![1.0, -2.5]), None, None]);
-        assert_eq!(write_npy(2, &data).len() % 64, 24);
+    fn what_cannot_be_used_is_counted_with_its_reason() {
+        let rows = [1.0f32, 0.0, 0.0, 0.0, f32::NAN, 1.0, f32::INFINITY, 0.0, 0.6, 0.8];
+        let matrix = npy::file("<f4", &[5, 2], &rows.map(f32::to_le_bytes).concat());
+        let names = "path,face\ngood,0\nzeros,0\nnan,0\ninfinite,0\nnone,-1\nlast,0\n";
+        let mut file = FileEmbeddings::from_npy(
+            "theirs",
+            &matrix,
+            Path::new("e.npy"),
+            names.as_bytes(),
+            Path::new("l.csv"),
+        )
+        .unwrap();
+        let photos = list("path,person\ngood,a\nzeros,a\nnan,a\ninfinite,b\nnone,b\nlast,b\nunheard,c\n");
+        let prepared = Prepared::new(&photos, &mut file).unwrap();
+        let samples = &prepared.samples;
+        assert_eq!((samples.photos().len(), samples.failures(), samples.templates().len()), (7, 5, 2));
+        let told: Vec<(&str, bool)> =
+            prepared.system.left_out.iter().map(|l| (l.item.as_str(), l.counts_as_failure)).collect();
+        assert_eq!(told, [("nan", true), ("infinite", true), ("unheard", true)]);
+        let error = Prepared::new(&list("path,person\nx,a\ny,b\n"), &mut file).unwrap_err().to_string();
+        assert!(error.contains("e.npy: has no template for `x`"), "{error}");
+        let short =
+            FileEmbeddings::from_npy("t", &matrix, Path::new("e.npy"), b"path\na\n", Path::new("l.csv"));
+        assert!(short.unwrap_err().to_string().contains("lists 1 templates, e.npy holds 5"));
     }
 
     #[test]
-    fn halves() {
-        for (bits, value) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (1, 5.960_464_5e-8), (0, 0.0)]
-        {
-            assert_eq!(half(bits), value);
+    fn nobody_could_look_at_it() {
+        struct Half;
+        impl Embeddings for Half {
+            type Error = EvalError;
+            fn embed(&mut self, photos: &[String]) -> Result<Vec<Seen>> {
+                let seen = |k: usize| match k {
+                    1 => Seen::Absent("there is no such photo".into()),
+                    2 => Seen::Failed("is cut off".into()),
+                    _ => Seen::Face { vector: vec![1.0, k as f32], quality: Some(0.5) },
+                };
+                Ok((0..photos.len()).map(seen).collect())
+            }
+            fn system(&self) -> System {
+                System::new("half")
+            }
         }
-        assert!(half(0x7e00).is_nan() && half(0xfc00) == f32::NEG_INFINITY);
-    }
-
-    #[test]
-    fn other_files_say_how_to_convert_them() {
-        let good = write_npy(2, &[1.0; 4]);
-        let with = |from: &str, to: &str| {
-            let place = good.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
-            let mut bad = good.clone();
-            bad[place..place + to.len()].copy_from_slice(to.as_bytes());
-            bad
-        };
-        for (bytes, expected) in [
-            (vec![], "no .npy"),
-            (good[..9].to_vec(), "ends in its header"),
-            (good[..good.len() - 1].to_vec(), "2 × 2"),
-            (with("<f4", "<i4"), "`<i4`"),
-            (with("False", "True "), "column by column"),
-            (with("(2, 2)", "(4,)  "), "two-dimensional"),
-            (with("'shape'", "'shapx'"), "no `shape`"),
-        ] {
-            let error = read_npy(&bytes, Path::new("x.npy")).unwrap_err().to_string();
-            assert!(error.contains(expected) && error.contains("numpy.save"), "{expected}: {error}");
-        }
+        let prepared = Prepared::new(&list("path,person\n0,a\n1,a\n2,b\n3,b\n"), &mut Half).unwrap();
+        assert_eq!(prepared.manifest.paths().unwrap(), ["0", "2", "3"]);
+        assert_eq!((prepared.samples.failures(), prepared.system.left_out.len()), (1, 2));
+        assert_eq!(prepared.qualities, [Some(0.5), Some(0.0), Some(0.5)]);
     }
 
     #[test]

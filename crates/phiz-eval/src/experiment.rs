@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Experiment {
     /// One search a probe, in the order of the split.
     pub identification: Identification,

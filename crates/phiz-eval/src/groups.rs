@@ -11,8 +11,72 @@ use crate::Result;
 use crate::all_pairs::{Progress, walk};
 use crate::bootstrap::{Draws, Replicates, pair_weight};
 use crate::error::{EvalError, same_length};
+use crate::manifest::Manifest;
 use crate::samples::{Samples, pair_counts};
 use serde::{Deserialize, Serialize};
+
+/// A column of a list that tells photos apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grouping {
+    /// The column, or several with commas between them.
+    pub column: String,
+    /// The group of each photo; none where nothing is known of it.
+    pub of: Vec<Option<String>>,
+}
+
+/// The most groups that a table holds.
+const MOST: usize = 100;
+
+/// Ages as bands, children apart: below each number a band ends.
+const BANDS: [(u32, &str); 6] = [
+    (10, "0 to 9 years"),
+    (18, "10 to 17 years"),
+    (30, "18 to 29 years"),
+    (45, "30 to 44 years"),
+    (60, "45 to 59 years"),
+    (u32::MAX, "60 years and over"),
+];
+
+impl Grouping {
+    /// By the values of a list's column; `race,age` by those of two together.
+    ///
+    /// A column `age` of whole numbers is taken in bands that keep children apart (0 to 9, 10 to 17, 18 to 29, 30 to 44, 45
+    /// to 59, 60 and over): rates of single years would stand on too few people.
+    ///
+    /// # Errors
+    /// No such column; more than a hundred groups.
+    pub fn by_column(manifest: &Manifest, column: &str) -> Result<Self> {
+        let mut of: Vec<Option<String>> = vec![Some(String::new()); manifest.len()];
+        for (place, name) in column.split(',').map(str::trim).enumerate() {
+            let values = manifest.column(name)?;
+            let banded =
+                name.eq_ignore_ascii_case("age") && values.iter().all(|v| v.is_empty() || band(v).is_some());
+            for (group, value) in of.iter_mut().zip(values) {
+                let value = if banded { band(value).unwrap_or_default() } else { value };
+                *group = group.take().filter(|_| !value.is_empty()).map(|before| match place {
+                    0 => value.to_owned(),
+                    _ => format!("{before}, {value}"),
+                });
+            }
+        }
+        let distinct = of.iter().flatten().collect::<std::collections::BTreeSet<_>>().len();
+        if distinct > MOST {
+            return Err(EvalError::input(
+                format!("groups by {column}"),
+                format!("{distinct} values are too many groups"),
+                "group the values first, such as dates by year",
+            ));
+        }
+        Ok(Self { column: column.to_owned(), of })
+    }
+}
+
+/// The band of an age in whole years.
+fn band(age: &str) -> Option<&'static str> {
+    let age: u32 = age.parse().ok().filter(|a| *a <= 130)?;
+    BANDS.iter().find(|(end, _)| age < *end).map(|(_, name)| *name)
+}
 
 /// Errors out of trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,6 +96,7 @@ impl Rate {
 
 /// One group at the global threshold.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Group {
     /// The column's value.
     pub name: String,
@@ -178,11 +243,15 @@ pub fn worst_over_mean<'a>(groups: impl IntoIterator<Item = (&'a str, Rate)>) ->
                 logs += value.ln();
                 n += 1;
             }
-            _ => {
+            Some(_) => {
                 return Err(EvalError::undefined(
                     "worst over geometric mean",
                     format!("group `{name}` shows no error in {} pairs", rate.trials),
                 ));
+            }
+            None => {
+                let reason = format!("group `{name}` has no pair");
+                return Err(EvalError::undefined("worst over geometric mean", reason));
             }
         }
     }
@@ -265,5 +334,29 @@ mod tests {
         let silent = worst_over_mean([("a", rate(1)), ("b", rate(0))]).unwrap_err();
         assert!(silent.is_undefined() && silent.to_string().contains("`b` shows no error in 100"));
         assert!(worst_over_mean([("a", rate(1))]).unwrap_err().is_undefined());
+    }
+
+    #[test]
+    fn columns_become_groups_and_children_stand_apart() {
+        let list = "path,age,race,day\na,9,x,1\nb,10,y,2\nc,,x,3\nd,61,,4\n";
+        let manifest = Manifest::read(list.as_bytes(), std::path::Path::new("l.csv")).unwrap();
+        let of = |column: &str| Grouping::by_column(&manifest, column).unwrap().of;
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            of("age"),
+            [some("0 to 9 years"), some("10 to 17 years"), None, some("60 years and over")]
+        );
+        assert_eq!(of("race"), [some("x"), some("y"), some("x"), None]);
+        assert_eq!(of("race, age"), [some("x, 0 to 9 years"), some("y, 10 to 17 years"), None, None]);
+        assert_eq!(of("day")[1], some("2"));
+        assert!(Grouping::by_column(&manifest, "sex").unwrap_err().to_string().contains("no column `sex`"));
+        let many: String = (0..101).map(|k| format!("{k},{k}\n")).collect();
+        let manifest =
+            Manifest::read(format!("path,n\n{many}").as_bytes(), std::path::Path::new("l.csv")).unwrap();
+        assert!(Grouping::by_column(&manifest, "n").unwrap_err().to_string().contains("101 values"));
+        assert_eq!(
+            (band("0"), band("17"), band("18"), band("131"), band("9.5")),
+            (Some(BANDS[0].1), Some(BANDS[1].1), Some(BANDS[2].1), None, None)
+        );
     }
 }

@@ -72,6 +72,7 @@ pub struct Identification {
 
 /// FNIR at a stated FPIR.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct IdentificationPoint {
     /// Searches return people with this score or more.
     pub threshold: f64,
@@ -283,10 +284,15 @@ impl Identification {
             Err((have, needed)) => Answer::TooFew { have, needed },
         })
     }
-    /// Share of all probes in which no face was found.
-    pub fn failure_to_acquire(&self) -> f64 {
-        let failed = self.searches.iter().filter(|s| s.failed).count();
-        failed as f64 / self.searches.len().max(1) as f64
+    /// Share of all probes in which no face was found. Down is good.
+    ///
+    /// # Errors
+    /// Undefined without searches.
+    pub fn failure_to_acquire(&self) -> Result<f64> {
+        match self.searches.len() {
+            0 => Err(EvalError::undefined("failure to acquire", "there is no search")),
+            n => Ok(self.searches.iter().filter(|s| s.failed).count() as f64 / n as f64),
+        }
     }
 }
 
@@ -502,7 +508,7 @@ mod tests {
         id.searches.push(Search::failure(true, 2));
         id.searches.push(Search::failure(false, 2));
         assert_eq!((id.rank(2).unwrap(), id.fnir(-1.0, 2).unwrap(), id.fpir(-1.0).unwrap()), (0.5, 0.5, 0.0));
-        assert_eq!(id.failure_to_acquire(), 2.0 / 3.0);
+        assert_eq!(id.failure_to_acquire().unwrap(), 2.0 / 3.0);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub fn offsets(
 }
 
 /// Errors of many faces; `None` where the face was not found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Landmarks {
     /// NME of the faces found, rising.
     sorted: Vec<f64>,
@@ -83,11 +83,8 @@ impl Landmarks {
     /// From an error a face.
     ///
     /// # Errors
-    /// No face; an error that is negative or no number.
+    /// An error that is negative or no number.
     pub fn new(errors: &[Option<f64>]) -> Result<Self> {
-        if errors.is_empty() {
-            return Err(EvalError::undefined("landmark error", "there is no face"));
-        }
         let mut sorted: Vec<f64> = errors.iter().flatten().copied().collect();
         if let Some(wrong) = sorted.iter().find(|e| !(e.is_finite() && **e >= 0.0)) {
             return Err(EvalError::input("landmark error", format!("{wrong}"), "give shares of 0 or more"));
@@ -106,27 +103,40 @@ impl Landmarks {
         Ok(self.sorted.iter().sum::<f64>() / self.sorted.len() as f64)
     }
     /// Share of all faces whose NME is at most `x`. Up is good.
-    pub fn ced(&self, x: f64) -> f64 {
-        self.sorted.partition_point(|&e| e <= x) as f64 / self.faces as f64
+    ///
+    /// # Errors
+    /// Undefined without a face.
+    pub fn ced(&self, x: f64) -> Result<f64> {
+        Ok(self.sorted.partition_point(|&e| e <= x) as f64 / self.need_faces("CED")?)
     }
     /// Share of all faces not found or with an NME above `x`. Down is good.
-    pub fn failure_rate(&self, x: f64) -> f64 {
-        1.0 - self.ced(x)
+    ///
+    /// # Errors
+    /// Undefined without a face.
+    pub fn failure_rate(&self, x: f64) -> Result<f64> {
+        Ok(1.0 - self.ced(x)?)
+    }
+    fn need_faces(&self, metric: &str) -> Result<f64> {
+        match self.faces {
+            0 => Err(EvalError::undefined(metric, "there is no face to be found")),
+            n => Ok(n as f64),
+        }
     }
     /// Area under the CED from 0 to `x`, as a share of the whole (exact, not sampled). Up is good.
     ///
     /// # Errors
-    /// An `x` of 0 or less.
+    /// An `x` of 0 or less; undefined without a face.
     pub fn auc(&self, x: f64) -> Result<f64> {
         if !(x.is_finite() && x > 0.0) {
             return Err(EvalError::input("NME limit", format!("{x}"), "give a share above 0, such as 0.08"));
         }
         let inside = self.sorted.iter().take_while(|e| **e <= x);
-        Ok(inside.map(|e| (x - e) / x).sum::<f64>() / self.faces as f64)
+        Ok(inside.map(|e| (x - e) / x).sum::<f64>() / self.need_faces("AUC")?)
     }
-    /// `(x, CED)` at `n` even places from 0 to `x`, for drawing.
+    /// `(x, CED)` at `n` even places from 0 to `x`, for drawing; none without a face.
     pub fn curve(&self, x: f64, n: usize) -> Vec<[f64; 2]> {
-        (0..=n.max(1)).map(|k| x * k as f64 / n.max(1) as f64).map(|x| [x, self.ced(x)]).collect()
+        let places = (0..=n.max(1)).map(|k| x * k as f64 / n.max(1) as f64);
+        places.filter_map(|x| Some([x, self.ced(x).ok()?])).collect()
     }
     /// Faces, and those of them that were found.
     pub fn faces(&self) -> (usize, usize) {
@@ -166,7 +176,10 @@ mod tests {
     #[test]
     fn missed_faces_are_failures() {
         let l = Landmarks::new(&[Some(0.02), Some(0.04), None, Some(0.2)]).unwrap();
-        assert_eq!((l.ced(0.04), l.ced(0.0), l.failure_rate(0.1), l.faces()), (0.5, 0.0, 0.5, (4, 3)));
+        assert_eq!(
+            (l.ced(0.04).unwrap(), l.ced(0.0).unwrap(), l.failure_rate(0.1).unwrap(), l.faces()),
+            (0.5, 0.0, 0.5, (4, 3))
+        );
         assert!((l.mean().unwrap() - 0.26 / 3.0).abs() < 1e-12);
         // (0.08 − 0.02)/0.08 = 0.75, (0.08 − 0.04)/0.08 = 0.5, two nothing.
         assert!((l.auc(0.08).unwrap() - 1.25 / 4.0).abs() < 1e-12);
@@ -174,7 +187,11 @@ mod tests {
         let fine = l.curve(0.08, 8000);
         let sum: f64 = fine.windows(2).map(|w| w[0][1] * (w[1][0] - w[0][0])).sum();
         assert!((sum / 0.08 - l.auc(0.08).unwrap()).abs() < 1e-3);
-        assert!(Landmarks::new(&[]).unwrap_err().is_undefined() && l.auc(0.0).is_err());
+        let nobody = Landmarks::new(&[]).unwrap();
+        for undefined in [nobody.mean(), nobody.ced(0.1), nobody.failure_rate(0.1), nobody.auc(0.1)] {
+            assert!(undefined.unwrap_err().is_undefined());
+        }
+        assert!(nobody.curve(0.1, 9).is_empty() && l.auc(0.0).is_err());
         assert!(Landmarks::new(&[None]).unwrap().mean().unwrap_err().is_undefined());
         assert!(Landmarks::new(&[Some(-1.0)]).is_err());
     }

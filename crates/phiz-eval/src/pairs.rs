@@ -26,6 +26,7 @@ impl LfwPhoto {
 
 /// One pair of `pairs.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LfwPair {
     /// The one photo.
     pub a: LfwPhoto,
@@ -206,6 +207,7 @@ pub fn read_csv_pairs(reader: impl Read, name: &Path) -> Result<(Vec<CsvPair>, V
 
 /// Accuracy by k folds: each fold is judged at the threshold that is best on the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct KFold {
     /// Accuracy of each fold. Up is good.
     pub accuracies: Vec<f64>,

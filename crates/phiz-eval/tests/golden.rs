@@ -7,7 +7,7 @@
 use phiz_eval::classify::{Averages, Confusion, WhenUndefined};
 use phiz_eval::detection::coco::Coco;
 use phiz_eval::detection::wider::Wider;
-use phiz_eval::detection::{Found, Scene, Truth};
+use phiz_eval::detection::{Found, PhotoBoxes, Truth};
 use phiz_eval::{Curve, Result};
 use serde_json::Value;
 
@@ -135,14 +135,14 @@ fn boxes() {
     let mut check = Check::default();
     let bbox = |v: &Value| <[f64; 4]>::try_from(&numbers(v)[..4]).unwrap();
     for set in &rows("boxes.json") {
-        let scenes: Vec<Scene> = set["scenes"]
+        let scenes: Vec<PhotoBoxes> = set["scenes"]
             .as_array()
             .unwrap()
             .iter()
             .map(|s| {
                 let truths = s["truth"].as_array().unwrap().iter().zip(s["ignore"].as_array().unwrap());
                 let found = s["found"].as_array().unwrap().iter();
-                Scene {
+                PhotoBoxes {
                     photo: String::new(),
                     truths: truths
                         .map(|(b, i)| Truth { ignore: i.as_bool().unwrap(), ..Truth::new(bbox(b)) })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use phiz_gallery::{Gallery, Key, Seal};
+use phiz_gallery::{Gallery, Imported, Key, Seal};
 
 use crate::{Error, Result, Service};
 
@@ -110,6 +110,26 @@ impl Place {
         let folder = path.parent().unwrap_or(Path::new(""));
         create_private(folder).map_err(|source| Error::Folder { path: folder.into(), source })?;
         Ok((Gallery::create(&path, &service.gallery_model()?, &self.key()?)?, true))
+    }
+}
+
+impl Place {
+    /// Takes an archive into the gallery, and makes the gallery if there is none; says whether it was made.
+    ///
+    /// # Errors
+    /// The archive cannot be read, belongs to another embedder, or the gallery cannot be opened, made or written. Then
+    /// nothing was taken in.
+    pub fn import(&self, archive: &Path) -> Result<(Gallery, Imported, bool)> {
+        let path = self.gallery_path()?;
+        if path.exists() {
+            let gallery = self.open()?;
+            let done = gallery.import(archive)?;
+            return Ok((gallery, done, false));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        create_private(folder).map_err(|source| Error::Folder { path: folder.into(), source })?;
+        let (gallery, done) = Gallery::create_from_archive(&path, archive, &self.key()?)?;
+        Ok((gallery, done, true))
     }
 }
 

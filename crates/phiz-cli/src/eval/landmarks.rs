@@ -1,17 +1,14 @@
-//! Landmarks of the face in the middle of each photo against another detector's.
+//! `phiz eval landmarks`: landmarks of the face in the middle of each photo against another detector's.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use phiz_eval::landmarks::{Landmarks, Normaliser, mean_length, offsets};
-use phiz_eval::report::build::{figure, landmarks as section_of, number_of};
-use phiz_eval::report::{Better, Table, Unit};
+use phiz_eval::landmarks::{Normaliser, offsets};
+use phiz_eval::protocol::{self, CentralFace, System};
 
-use super::Choice;
-use super::report::{Draft, Output, finish};
-use super::subject::{central, models};
-use crate::faces::{self, Problem};
-use crate::verify::check_rate;
+use super::report::{Output, finish};
+use super::subject::{Problem, central, left_out, models, open};
+use super::{Choice, check_rate};
 use crate::{Analyzer, DetectOptions, Detection, Image, Model};
 use crate::{Done, Failure, Shared, photos};
 
@@ -20,11 +17,11 @@ use crate::{Done, Failure, Shared, photos};
 pub(crate) struct Arguments {
     #[command(flatten)]
     choice: Choice,
-    /// Card of the detector whose central face and landmarks are taken for true
+    /// Card of the detector whose central face and landmarks are taken as the truth
     #[arg(long, value_name = "CARD")]
     reference: PathBuf,
-    /// Take for true what the reference says on average of the photo and its mirror image, each at three sizes: a
-    /// single look of a small detector is off by several percent itself
+    /// Take as the truth what the reference says on average of the photo and its mirror image, each at three sizes. A
+    /// single run of a small detector is off by several percent itself
     #[arg(long)]
     consensus: bool,
     /// Errors above this share of the eye distance are failures
@@ -37,15 +34,19 @@ pub(crate) struct Arguments {
 /// `phiz eval landmarks`.
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     check_rate("--limit", arguments.limit)?;
-    let (manifest, root, mut facts) = arguments.choice.read()?;
+    arguments.output.check(arguments.choice.inputs())?;
+    let list = arguments.choice.read()?;
     let engine = shared.analyzer()?;
     let truth = Model::open(&arguments.reference)?;
-    facts.push(models(shared)?.remove(0));
-    facts.push(("reference".into(), format!("{}, {}", truth.card().name, truth.id())));
+    let detector = models(shared)?.remove(0);
+    let mut system = System::new(detector.1.as_str());
+    system.facts.push(detector);
+    system.fact("reference", format!("{}, {}", truth.card().name, truth.id()));
+    system.warnings.push("the truth is another detector's: errors of both are counted as ours".into());
     let reference = Analyzer::builder().detector(truth).build()?;
-    let paths = manifest.paths()?;
-    let work = |path: &String| -> Result<Option<Central>, Problem> {
-        let image = faces::open(&root.join(path))?;
+    let paths = list.manifest.paths()?;
+    let work = |path: &String| -> Result<Option<CentralFace>, Problem> {
+        let image = open(&list.root.join(path))?;
         let theirs = reference.detect(&image, &DetectOptions::default())?;
         let Some(truth) = central(&theirs, &image) else { return Ok(None) };
         let truth = match arguments.consensus {
@@ -60,81 +61,29 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         let offsets = best
             .filter(|d| overlap(d) >= 0.5)
             .and_then(|d| offsets(&points(truth), &points(d), None, Normaliser::Eyes).ok());
-        Ok(Some(Central {
-            overlap: best.map_or(0.0, overlap),
-            offsets,
-            more: ours.len() > 1 && theirs.len() == 1,
-        }))
+        let more = ours.len() > 1 && theirs.len() == 1;
+        Ok(Some(CentralFace::new(best.map_or(0.0, overlap), offsets, more)))
     };
-    let (mut judged, mut unreadable, mut none) = (Vec::new(), 0, 0);
+    let (mut faces, mut seen) = (Vec::new(), 0);
     photos::in_order(&paths, shared.threads()?, &shared.progress(paths.len()), work, |path, result| {
         match result {
-            Ok(Some(one)) => judged.push(one),
-            Ok(None) => none += 1,
-            Err(problem) => {
-                crate::photos::warn(&root.join(path), &problem);
-                unreadable += 1;
+            Ok(face) => {
+                seen += 1;
+                faces.extend(face);
             }
+            Err(problem) => system.left_out.push(left_out(path, &list.root.join(path), &problem)),
         }
         Ok(())
     })?;
-    let errors: Vec<Option<f64>> = judged.iter().map(|j| j.offsets.as_deref().map(mean_length)).collect();
-    let mut section = section_of(&Landmarks::new(&errors)?, arguments.limit);
-    section.tables.push(mean_offsets(&judged));
-    let n = judged.len() as f64;
-    let found = judged.iter().filter(|j| j.overlap >= 0.5).count() as f64;
-    section.figures.push(figure(
-        "overlap",
-        "central face found (IoU ≥ 0.5)",
-        Ok(found / n),
-        Unit::Percent,
-        Better::Up,
-    ));
-    let mean = judged.iter().map(|j| j.overlap).sum::<f64>() / n;
-    section.figures.push(figure("iou", "mean IoU", Ok(mean), Unit::Number, Better::Up));
-    let more = judged.iter().filter(|j| j.more).count() as u64;
-    section.figures.push(number_of("more", "photos with more faces than the reference's one", more));
-    section.figures.push(number_of("none", "photos in which the reference finds no face", none));
-    let draft = Draft {
-        name: facts.iter().find(|f| f.0 == "detector").map_or_else(String::new, |f| f.1.clone()),
-        question: format!("landmarks of the central face, {} photos", paths.len()),
-        facts,
-        warnings: vec!["the truth is another detector's: errors of both are counted as ours".into()],
-        bootstrap: None,
-        drawn: &[],
-        sections: vec![section],
-    };
-    finish(draft, &arguments.output, unreadable)
-}
-
-/// What became of the face in the middle of a photo.
-struct Central {
-    /// Overlap of the box that overlaps its most; 0 if none does.
-    overlap: f64,
-    /// Of our landmarks from the true ones, in shares of the eye distance; none if the face was not found.
-    offsets: Option<Vec<[f64; 2]>>,
-    /// Whether we saw more faces than the only one of the reference.
-    more: bool,
-}
-
-/// Where landmarks lie on average beside the true ones: a bias, which their mean error does not tell from scatter.
-fn mean_offsets(judged: &[Central]) -> Table {
-    let faces: Vec<&Vec<[f64; 2]>> = judged.iter().filter_map(|j| j.offsets.as_ref()).collect();
-    let mean = |k: usize, axis: usize| {
-        let share = faces.iter().map(|offsets| offsets[k][axis]).sum::<f64>() / faces.len() as f64;
-        format!("{:+.2} %", 100.0 * share)
-    };
-    let rows = LANDMARKS.iter().enumerate().map(|(k, name)| vec![(*name).into(), mean(k, 0), mean(k, 1)]);
-    Table {
-        title: "Mean offset from the reference's landmarks, in shares of the eye distance".into(),
-        head: ["the person's", "rightward", "downward"].map(str::to_owned).to_vec(),
-        rows: if faces.is_empty() { Vec::new() } else { rows.collect() },
+    if seen == 0 {
+        return Err(Failure::new("none of the photos could be used")
+            .hint("name the folder that the list's paths are in by --photos"));
     }
+    // Nothing is known of the faces in a photo that cannot be used, so it counts nowhere.
+    system.left_out.iter_mut().for_each(|item| item.counts_as_failure = false);
+    list.tell(&mut system);
+    finish(protocol::landmarks(system, seen, &faces, arguments.limit)?, &arguments.output)
 }
-
-/// The five landmarks; right and left are the person's.
-const LANDMARKS: [&str; 5] =
-    ["right eye", "left eye", "nose", "right corner of the mouth", "left corner of the mouth"];
 
 /// The mean of what a detector says of a face in the photo and its mirror image, each at three sizes.
 fn consensus(engine: &Analyzer, image: &Image, face: &Detection) -> Result<Detection, Problem> {

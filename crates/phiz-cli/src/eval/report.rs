@@ -1,93 +1,118 @@
-//! From figures to what is handed over: terminal, JSON, Markdown, a page; and several runs side by side.
+//! From a report to what is handed over: terminal, JSON, Markdown, a page; and several reports side by side.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_eval::bootstrap::Bootstrap;
-use phiz_eval::report::{FORMAT, Run, Section, html, text};
+use phiz_eval::protocol;
+use phiz_eval::report::{Report, html, text};
 
-use super::subject::hex;
-use crate::{Done, Failure};
+use crate::{Done, Failure, out, table};
 
 /// Where the answer goes besides the terminal.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct Output {
     /// Write everything as JSON, for `phiz eval compare` and other programs
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     json: Option<PathBuf>,
-    /// Write one page with curves and a movable threshold; needs no network
+    /// Write one page with curves and a movable threshold; it needs no network
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     html: Option<PathBuf>,
-    /// Write tables for papers
+    /// Write the tables as Markdown, for papers and issues
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     markdown: Option<PathBuf>,
 }
 
-/// The parts of a run that every protocol has.
-pub(crate) struct Draft<'a> {
-    pub(crate) name: String,
-    pub(crate) question: String,
-    pub(crate) facts: Vec<(String, String)>,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) bootstrap: Option<Bootstrap>,
-    /// What the rounds drew from, in order: runs over the same can be compared by pairs.
-    pub(crate) drawn: &'a [String],
-    pub(crate) sections: Vec<Section>,
-}
-
-impl Draft<'_> {
-    /// Adds what is the same for every run.
-    fn run(self) -> Run {
-        let command: Vec<String> = std::env::args().map(|a| quoted(&a)).collect();
-        let mut facts = vec![
-            ("command".to_owned(), command.join(" ")),
-            ("version".to_owned(), format!("phiz {}", env!("CARGO_PKG_VERSION"))),
-            ("date".to_owned(), today()),
+impl Output {
+    /// Refuses, before any work, a file that is read as well, one that stands twice, one whose folder does not exist, and
+    /// one that exists and is no earlier report.
+    pub(crate) fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
+        let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let mut taken: Vec<PathBuf> = inputs.into_iter().map(place).collect();
+        let targets = [
+            ("--json", &self.json, is_json_report as fn(&str) -> bool),
+            ("--html", &self.html, |text| text.to_ascii_lowercase().starts_with("<!doctype html>")),
+            ("--markdown", &self.markdown, |text| text.starts_with("### ")),
         ];
-        facts.extend(self.facts);
-        let mut basis = String::new();
-        if let Some(b) = self.bootstrap {
-            facts.push(("rounds of the bootstrap".into(), format!("{}, seed {}", b.rounds, b.seed)));
-            basis = hex(format!("{} {} {:?}", b.rounds, b.seed, self.drawn).as_bytes());
+        for (option, path, is_report) in targets {
+            let Some(path) = path else { continue };
+            let shown = path.display();
+            if taken.contains(&place(path)) {
+                return Err(Failure::new(format!("{option} {shown}: is needed for something else, too"))
+                    .hint("name a file of its own"));
+            }
+            taken.push(place(path));
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+            if folder.is_some_and(|folder| !folder.is_dir()) || path.is_dir() {
+                return Err(Failure::new(format!("{option} {shown}: cannot be written"))
+                    .hint("check that its folder exists and that it is no folder itself"));
+            }
+            if path.is_file() && !is_report(&beginning(path)?) {
+                return Err(Failure::new(format!(
+                    "{option} {shown}: exists, and is no report of an earlier run"
+                ))
+                .hint("name another file, or remove this one first"));
+            }
         }
-        Run {
-            format: FORMAT,
-            name: self.name,
-            question: self.question,
-            facts,
-            warnings: self.warnings,
-            basis,
-            confidence: self.bootstrap.unwrap_or_default().confidence,
-            sections: self.sections,
-        }
+        Ok(())
     }
 }
 
-/// Says the answer and writes what was asked for.
-pub(crate) fn finish(draft: Draft<'_>, output: &Output, unreadable: usize) -> Result<Done, Failure> {
-    let run = draft.run();
+/// The first of a file that could be told by.
+fn beginning(path: &Path) -> Result<String, Failure> {
+    let mut start = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| Failure::reading(path, &e))?;
+    file.take(200).read_to_end(&mut start).map_err(|e| Failure::reading(path, &e))?;
+    Ok(String::from_utf8_lossy(&start).into_owned())
+}
+
+fn is_json_report(text: &str) -> bool {
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    compact.starts_with("{\"format\":") || compact.is_empty()
+}
+
+/// Adds how and when the report was made, writes what was asked for and prints the rest. Exit code 1 says that something
+/// was left out.
+pub(crate) fn finish(mut report: Report, output: &Output) -> Result<Done, Failure> {
+    let command: Vec<String> = std::env::args_os().map(|a| quoted(&a.to_string_lossy())).collect();
+    let made = [
+        ("command".to_owned(), command.join(" ")),
+        ("version".to_owned(), format!("phiz {}", env!("CARGO_PKG_VERSION"))),
+        ("date".to_owned(), today()),
+    ];
+    report.facts.splice(0..0, made);
+    // Files first: whoever reads the terminal may stop reading (`phiz eval … | head`).
     if let Some(path) = &output.json {
-        write(path, &run.to_json()?)?;
+        write(path, &report.to_json()?)?;
     }
-    let title = format!("{}: {}", run.name, run.question);
-    print(&text::terminal(&run))?;
-    pages(&title, &[run], output)?;
-    Ok(if unreadable > 0 { Done::Partly } else { Done::Well })
+    let title = format!("{}: {}", report.name, report.question);
+    pages(&title, std::slice::from_ref(&report), output)?;
+    for block in text::terminal(&report) {
+        match block {
+            text::Block::Rows { head, rows } => {
+                let head: Vec<&str> = head.iter().map(String::as_str).collect();
+                table::print(&head, &rows);
+            }
+            text::Block::Line(line) => out::line(&line),
+            _ => {}
+        }
+    }
+    Ok(if report.left_out.is_empty() { Done::Well } else { Done::Partly })
 }
 
-fn pages(title: &str, runs: &[Run], output: &Output) -> Result<(), Failure> {
+fn pages(title: &str, reports: &[Report], output: &Output) -> Result<(), Failure> {
     if let Some(path) = &output.html {
-        write(path, &html::page(title, runs)?)?;
+        write(path, &html::page(title, reports)?)?;
     }
     if let Some(path) = &output.markdown {
-        write(path, &text::markdown(runs))?;
+        write(path, &text::markdown(reports))?;
     }
     Ok(())
 }
 
-fn print(text: &str) -> Result<(), Failure> {
-    crate::out::raw(text);
-    Ok(())
+/// Prints lines of text.
+pub(crate) fn print(text: &str) {
+    text.lines().for_each(out::line);
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -97,10 +122,10 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// Arguments of `phiz eval compare`.
 #[derive(Args)]
 pub(crate) struct Compare {
-    /// Runs, written by --json; differences are each other minus the first
-    #[arg(required = true, num_args = 1.., value_name = "RUN")]
-    runs: Vec<PathBuf>,
-    /// Write one page with all runs
+    /// Reports that --json wrote. With two of them the difference is the second minus the first
+    #[arg(required = true, num_args = 1.., value_name = "REPORT")]
+    reports: Vec<PathBuf>,
+    /// Write one page with all reports
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Heading of the page
@@ -108,31 +133,32 @@ pub(crate) struct Compare {
     title: String,
 }
 
-/// Puts runs side by side: Markdown on stdout.
+/// Puts reports side by side: Markdown on stdout. A file that is no report is told of; the others are compared.
 pub(crate) fn compare(arguments: &Compare) -> Result<Done, Failure> {
-    let mut runs: Vec<Run> = Vec::new();
-    for path in &arguments.runs {
-        let text = std::fs::read_to_string(path).map_err(|e| Failure::reading(path, &e))?;
-        let mut run = Run::from_json(&text, path)?;
-        if runs.iter().any(|r| r.name == run.name) {
-            run.name = format!("{} ({})", run.name, path.display());
-        }
-        runs.push(run);
-    }
-    if let [first, others @ ..] = &runs[..] {
-        for other in others.iter().filter(|o| o.basis != first.basis || o.basis.is_empty()) {
-            crate::out::note!(
-                "warning: {} and {} stand on other people or draws: no paired test\n  hint: make both with the same list, \
-                 --seed and --rounds",
-                first.name,
-                other.name
-            );
+    let output = Output { html: arguments.html.clone(), ..Output::default() };
+    output.check(arguments.reports.iter().map(PathBuf::as_path))?;
+    let (mut reports, mut failures) = (Vec::new(), Vec::new());
+    for path in &arguments.reports {
+        let text = std::fs::read_to_string(path).map_err(|e| Failure::reading(path, &e));
+        match text.and_then(|text| Ok(Report::from_json(&text, path)?)) {
+            Ok(report) => reports.push((path.display().to_string(), report)),
+            Err(failure) => failures.push(failure),
         }
     }
-    print(&text::markdown(&runs))?;
-    let output = Output { json: None, html: arguments.html.clone(), markdown: None };
-    pages(&arguments.title, &runs, &output)?;
-    Ok(Done::Well)
+    if reports.is_empty() && !failures.is_empty() {
+        return Err(failures.swap_remove(0));
+    }
+    for failure in &failures {
+        crate::out::note!("error: {}", failure.message);
+        if let Some(hint) = &failure.hint {
+            crate::out::note!("  hint: {hint}");
+        }
+    }
+    let comparison = protocol::compare(reports)?;
+    comparison.warnings.iter().for_each(|warning| crate::out::note!("warning: {warning}"));
+    pages(&arguments.title, &comparison.reports, &output)?;
+    print(&text::markdown(&comparison.reports));
+    Ok(if failures.is_empty() { Done::Well } else { Done::Partly })
 }
 
 /// An argument as a shell takes it.

@@ -1,14 +1,12 @@
-//! Identification: a gallery and probes drawn from a list, people outside the gallery among them.
+//! `phiz eval identify`: a gallery and probes drawn from a list, people who are not enrolled among them.
 
 use clap::Args;
-use phiz_eval::experiment::experiment;
 use phiz_eval::identification::SplitOptions;
-use phiz_eval::report::build::identification;
+use phiz_eval::protocol;
 
-use super::report::{Draft, Output, finish};
-use super::subject::{Source, Subject};
-use super::verification::{draws, with_bar};
-use super::{Choice, Sureness};
+use super::report::{Output, finish};
+use super::subject::Source;
+use super::{Bar, Choice, Sureness, check_rate};
 use crate::{Done, Failure, Shared};
 
 /// Arguments of `phiz eval identify`.
@@ -16,13 +14,13 @@ use crate::{Done, Failure, Shared};
 pub(crate) struct Identify {
     #[command(flatten)]
     choice: Choice,
-    /// Photos enrolled of each person
+    /// How many photos of each person are enrolled
     #[arg(long, value_name = "N", default_value_t = 1)]
     enroll: usize,
-    /// Share of the people who stay outside the gallery; 0 for a closed set
+    /// Share of the people who are not enrolled; 0 for a closed set
     #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     outside: f64,
-    /// Enrol people with too few photos to be searched for, too: they make the gallery larger
+    /// Also enrol people who have too few photos to be searched for. They make the gallery larger
     #[arg(long)]
     distractors: bool,
     #[command(flatten)]
@@ -35,38 +33,18 @@ pub(crate) struct Identify {
 
 /// `phiz eval identify`.
 pub(crate) fn identify(arguments: &Identify, shared: &Shared) -> Result<Done, Failure> {
-    let bootstrap = arguments.sureness.bootstrap()?;
-    let options = SplitOptions {
+    check_rate("--outside", arguments.outside)?;
+    let options = arguments.sureness.options()?;
+    arguments.output.check(arguments.choice.inputs().chain(arguments.source.inputs()))?;
+    let split = SplitOptions {
         enroll: arguments.enroll,
         outside: arguments.outside,
         distractors: arguments.distractors,
         seed: arguments.sureness.seed,
     };
-    let Subject { samples, described, mut facts, .. } =
-        Subject::new(&arguments.choice, &arguments.source, shared)?;
-    let result = with_bar(shared, "searching", |bar| experiment(&samples, &options, bar))?;
-    facts.push((
-        "split".into(),
-        format!(
-            "{} photos enrolled a person, {} of the people outside, seed {}",
-            options.enroll, options.outside, options.seed
-        ),
-    ));
-    let draws = draws(&samples, bootstrap)?;
-    let confidence = arguments.sureness.confidence;
-    let section = identification(&result, samples.people().names(), draws.as_ref(), confidence)?;
-    let draft = Draft {
-        name: described.name,
-        question: format!(
-            "identification, {} people enrolled, {} searches",
-            result.enrolled.0,
-            result.identification.searches.len()
-        ),
-        facts,
-        warnings: Vec::new(),
-        bootstrap: draws.as_ref().and(bootstrap),
-        drawn: samples.people().names(),
-        sections: vec![section],
-    };
-    finish(draft, &arguments.output, described.unreadable)
+    let (prepared, _) = arguments.choice.prepare(&arguments.source, shared)?;
+    let bar = Bar::new(shared);
+    let report = protocol::identification(&prepared, &split, &options, &bar)?;
+    bar.finish();
+    finish(report, &arguments.output)
 }

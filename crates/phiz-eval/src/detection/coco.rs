@@ -5,7 +5,7 @@
 //! ten overlaps 0.50, 0.55 … 0.95. Small is below 32², large from 96² pixels of area; boxes outside
 //! of a size class are ignored on both sides. At most 100 boxes a photo count.
 
-use super::{Found, Scene, Truth, check, overlap};
+use super::{Found, PhotoBoxes, Truth, check, overlap};
 use crate::Result;
 use crate::error::EvalError;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,7 @@ impl Size {
 
 /// The twelve figures of COCO, of which those that the data do not define are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Coco {
     /// Mean AP over the overlaps 0.50 to 0.95. Up is good.
     pub ap: Option<f64>,
@@ -65,7 +66,7 @@ impl Coco {
     ///
     /// # Errors
     /// Boxes that cannot be; undefined without a true box that counts.
-    pub fn new(scenes: &[Scene]) -> Result<Self> {
+    pub fn new(scenes: &[PhotoBoxes]) -> Result<Self> {
         check(scenes)?;
         let mean = |values: &[Option<(f64, f64)>; 10], pick: fn((f64, f64)) -> f64| {
             let values: Option<Vec<f64>> = values.iter().map(|v| v.map(pick)).collect();
@@ -86,7 +87,7 @@ impl Coco {
 }
 
 /// `(AP, highest recall)` at each overlap; `None` without a true box in the size class.
-fn accumulate(scenes: &[Scene], size: Size, most: usize) -> [Option<(f64, f64)>; 10] {
+fn accumulate(scenes: &[PhotoBoxes], size: Size, most: usize) -> [Option<(f64, f64)>; 10] {
     let overlaps = overlaps();
     let mut truths = 0u64;
     // (score, hit at each overlap, counts at each overlap)
@@ -138,7 +139,7 @@ struct Judged {
     found: Vec<(f64, [Judgement; 10])>,
 }
 
-fn judge(scene: &Scene, size: Size, most: usize, wanted: &[f64; 10]) -> Judged {
+fn judge(scene: &PhotoBoxes, size: Size, most: usize, wanted: &[f64; 10]) -> Judged {
     let (low, high) = size.range();
     let outside = |area: f64| area < low || area > high;
     let mut truths: Vec<(&Truth, bool)> =
@@ -230,6 +231,7 @@ struct ResultRow {
 
 /// What an annotation file says.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Annotations {
     /// True boxes by photo, in the file's order.
     pub photos: Vec<(String, Vec<Truth>)>,

@@ -47,7 +47,7 @@ pub struct Found {
 
 /// A photo with its true and its found boxes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scene {
+pub struct PhotoBoxes {
     /// The photo's name.
     pub photo: String,
     /// All faces in it.
@@ -56,7 +56,7 @@ pub struct Scene {
     pub found: Vec<Found>,
 }
 
-impl Scene {
+impl PhotoBoxes {
     /// Marks true boxes whose shorter side is below `pixels` as ignored.
     pub fn ignore_under(&mut self, pixels: f64) {
         for truth in &mut self.truths {
@@ -84,6 +84,7 @@ pub(crate) fn overlap(a: &[f64; 4], b: &[f64; 4], border: f64) -> f64 {
 
 /// Precision and recall at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PrPoint {
     /// Boxes with this score or more count.
     pub threshold: f64,
@@ -104,7 +105,7 @@ pub(crate) fn monotone_area(points: &[(f64, f64)]) -> f64 {
     area + right * ceiling
 }
 
-pub(crate) fn check(scenes: &[Scene]) -> Result<()> {
+pub(crate) fn check(scenes: &[PhotoBoxes]) -> Result<()> {
     for scene in scenes {
         let numbers = scene.found.iter().flat_map(|f| f.bbox.into_iter().chain([f.score]));
         let numbers = numbers.chain(scene.truths.iter().flat_map(|t| t.bbox));
@@ -137,7 +138,7 @@ pub(crate) fn check(scenes: &[Scene]) -> Result<()> {
 pub fn join(
     truths: Vec<(String, Vec<Truth>)>,
     found: Vec<(String, Vec<Found>)>,
-) -> Result<(Vec<Scene>, Vec<String>)> {
+) -> Result<(Vec<PhotoBoxes>, Vec<String>)> {
     use std::collections::HashMap;
     let mut found_in: HashMap<String, Vec<Found>> = HashMap::with_capacity(found.len());
     for (photo, boxes) in found {
@@ -156,7 +157,7 @@ pub fn join(
             without += 1;
             Vec::new()
         });
-        scenes.push(Scene { photo, truths, found });
+        scenes.push(PhotoBoxes { photo, truths, found });
     }
     if let Some(stray) = found_in.keys().min() {
         return Err(EvalError::input(
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn impossible_boxes_are_refused() {
-        let scene = |t: [f64; 4], f: [f64; 4]| Scene {
+        let scene = |t: [f64; 4], f: [f64; 4]| PhotoBoxes {
             photo: "p".into(),
             truths: vec![Truth::new(t)],
             found: vec![Found { bbox: f, score: 0.5 }],

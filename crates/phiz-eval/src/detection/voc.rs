@@ -6,7 +6,7 @@
 //! that box is ignored, nothing. AP is the area under precision over recall after precision was made
 //! monotone, without thresholds or sampling.
 
-use super::{PrPoint, Scene, check, iou, monotone_area};
+use super::{PhotoBoxes, PrPoint, check, iou, monotone_area};
 use crate::Result;
 use crate::error::EvalError;
 
@@ -32,7 +32,7 @@ impl Voc {
     ///
     /// # Errors
     /// Boxes that cannot be; undefined without a true box that counts.
-    pub fn new(scenes: &[Scene], min_iou: f64, small: f64) -> Result<Self> {
+    pub fn new(scenes: &[PhotoBoxes], min_iou: f64, small: f64) -> Result<Self> {
         crate::error::check_rate("IoU", min_iou)?;
         check(scenes)?;
         let mut judged = Vec::new();
@@ -124,8 +124,8 @@ mod tests {
     use super::super::{Found, Truth};
     use super::*;
 
-    fn scene(truths: &[[f64; 4]], found: &[([f64; 4], f64)]) -> Scene {
-        Scene {
+    fn scene(truths: &[[f64; 4]], found: &[([f64; 4], f64)]) -> PhotoBoxes {
+        PhotoBoxes {
             photo: String::new(),
             truths: truths.iter().map(|&b| Truth::new(b)).collect(),
             found: found.iter().map(|&(bbox, score)| Found { bbox, score }).collect(),

@@ -11,7 +11,7 @@
 //! The easy, medium and hard sets of the benchmark are lists that come with it, not properties of the
 //! annotation text: mark what is outside of a set as `ignore` to get its figure.
 
-use super::{Found, PrPoint, Scene, Truth, check, monotone_area, overlap};
+use super::{Found, PhotoBoxes, PrPoint, Truth, check, monotone_area, overlap};
 use crate::Result;
 use crate::error::EvalError;
 use std::collections::{HashMap, HashSet};
@@ -32,7 +32,7 @@ impl Wider {
     ///
     /// # Errors
     /// Boxes that cannot be; undefined without a true box that counts or without any finding.
-    pub fn new(scenes: &[Scene], min_iou: f64) -> Result<Self> {
+    pub fn new(scenes: &[PhotoBoxes], min_iou: f64) -> Result<Self> {
         crate::error::check_rate("IoU", min_iou)?;
         check(scenes)?;
         let scores = || scenes.iter().flat_map(|s| s.found.iter().map(|f| f.score));
@@ -43,7 +43,7 @@ impl Wider {
                 "it stretches scores to 0..1, and there are no two different scores",
             ));
         }
-        let judge = |scene: &Scene| {
+        let judge = |scene: &PhotoBoxes| {
             if scene.truths.is_empty() || scene.found.is_empty() {
                 return Vec::new();
             }
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn one_score_for_all_is_undefined() {
         let bbox = [0.0, 0.0, 9.0, 9.0];
-        let scene = |found| Scene { photo: "a".into(), truths: vec![Truth::new(bbox)], found };
+        let scene = |found| PhotoBoxes { photo: "a".into(), truths: vec![Truth::new(bbox)], found };
         assert!(Wider::new(&[scene(vec![Found { bbox, score: 1.0 }])], 0.5).unwrap_err().is_undefined());
         assert!(Wider::new(&[scene(vec![])], 0.5).unwrap_err().is_undefined());
     }
