@@ -1,9 +1,9 @@
 //! Which photos are meant by paths and folders: one rule for everything that takes photos.
 //!
 //! - A file that is named itself is taken, whatever it is called; its format is told by its content.
-//! - A folder is searched with all folders in it, in the order of names. Files whose ending
-//!   [`phiz_image::formats`] reads are taken. Files and folders whose names begin with a dot are passed over. Links to files are followed, links to
-//!   folders are not: they may lead back up.
+//! - A folder is searched with all folders in it, in the order of names. Files whose ending is one that
+//!   [`phiz_image::formats`] reads are taken. Files and folders whose names begin with a dot are passed over. Links to
+//!   files are followed, links to folders are not: they may lead back up.
 //! - Nothing is left out in silence: [`Walk::left_out`] counts what was seen and not taken, by reason. A path that cannot
 //!   be read is an item with its problem, and the others are done.
 
