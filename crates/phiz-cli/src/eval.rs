@@ -131,7 +131,8 @@ impl Watch for Bar {
 /// Which photos of a list.
 #[derive(Args, Clone)]
 pub(crate) struct Choice {
-    /// CSV files (path,person[,…]), or a folder that holds one folder of photos for each person
+    /// Lists of photos: CSV files with a column `path` and what the command needs beside it (person, boxes), or a folder
+    /// that holds one folder of photos for each person
     #[arg(required = true, value_name = "LIST")]
     lists: Vec<PathBuf>,
     /// Folder that the paths in the lists begin at [default: the first list's own]

@@ -101,10 +101,16 @@ impl AnalyzerBuilder {
     /// Loads the networks.
     ///
     /// # Errors
-    /// As [`Detector::load`] and [`Embedder::load`].
+    /// As [`Detector::load`] and [`Embedder::load`]; [`FaceError::NoModel`] for a model that was not chosen where the library
+    /// is built without the feature `bundled`.
     pub fn build(self) -> Result<Analyzer, FaceError> {
-        let detector = self.detector.map_or_else(Model::bundled_detector, Ok)?;
-        let embedder = self.embedder.map_or_else(Model::bundled_embedder, Ok)?;
+        #[cfg(feature = "bundled")]
+        let (detector, embedder) = (Model::bundled_detector, Model::bundled_embedder);
+        #[cfg(not(feature = "bundled"))]
+        let (detector, embedder) =
+            (|| Err(FaceError::NoModel("detector")), || Err(FaceError::NoModel("embedder")));
+        let detector = self.detector.map_or_else(detector, Ok)?;
+        let embedder = self.embedder.map_or_else(embedder, Ok)?;
         Ok(Analyzer {
             detector: Detector::load(&detector, &self.load)?,
             embedder: Embedder::load(&embedder, &self.load)?.mirror(self.mirror),
@@ -117,6 +123,7 @@ impl Analyzer {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn new() -> Result<Analyzer, FaceError> {
         AnalyzerBuilder::default().build()
     }

@@ -199,6 +199,7 @@ impl Detector {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn bundled() -> Result<Detector, FaceError> {
         Detector::load(&Model::bundled_detector()?, &LoadOptions::default())
     }

@@ -61,6 +61,7 @@ impl Embedder {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn bundled() -> Result<Embedder, FaceError> {
         Embedder::load(&Model::bundled_embedder()?, &LoadOptions::default())
     }

@@ -35,6 +35,9 @@ pub enum FaceError {
         /// Both sizes.
         reason: String,
     },
+    /// No model was chosen, and the library is built without the bundled ones.
+    #[error("no {0} was chosen, and this build holds no models: open one by its card")]
+    NoModel(&'static str),
     /// A picture that should be an aligned face has another size, given in pixels.
     #[error("an aligned face is {ALIGNED_SIZE}×{ALIGNED_SIZE} pixels, not {0}×{1}")]
     NotAligned(u32, u32),

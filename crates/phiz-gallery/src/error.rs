@@ -54,22 +54,22 @@ pub enum Cause {
     },
     /// The person has no face to compare with.
     NoFaceOfPerson {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// There is no such face.
     NoFace {
-        /// Which.
+        /// The face.
         face: FaceId,
     },
     /// There is no such negative.
     NoNegative {
-        /// Which.
+        /// The negative.
         negative: NegativeId,
     },
     /// There is no such operation, or none at all.
     NoOperation {
-        /// Which.
+        /// The operation.
         operation: Option<OperationId>,
     },
     /// Several people have the name that was given.
@@ -81,17 +81,17 @@ pub enum Cause {
     NobodyOnList,
     /// A person cannot be merged into themselves.
     SamePerson {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// One command names a person twice, and the second time they would no longer be there.
     NamedTwice {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// One command names a face twice, and the second time it would no longer be there.
     FaceNamedTwice {
-        /// Which.
+        /// The face.
         face: FaceId,
     },
     /// It was said that the face is not the person.

@@ -59,7 +59,7 @@ pub struct Details {
     /// Need not be unique. Empty for somebody whose name nobody knows; see [`clean_name`](crate::clean_name) for what a
     /// name may hold.
     pub name: String,
-    /// Free-form.
+    /// Free text by free names, such as `team` and `red`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// Watch lists that the person is on.
@@ -78,7 +78,7 @@ impl Details {
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Person {
-    /// Which.
+    /// Its id.
     pub id: PersonId,
     /// What is said of them.
     #[serde(flatten)]
@@ -124,9 +124,9 @@ impl NewFace {
 /// An enrolled face.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Face {
-    /// Which.
+    /// Its id.
     pub id: FaceId,
-    /// Whose.
+    /// Whose face it is.
     pub person: PersonId,
     /// Worth of the face, 0 to 1.
     pub quality: f32,
@@ -148,7 +148,7 @@ pub struct Face {
 /// "This face is not that person."
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Negative {
-    /// Which.
+    /// Its id.
     pub id: NegativeId,
     /// Who it is not.
     pub person: PersonId,

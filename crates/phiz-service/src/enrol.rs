@@ -53,6 +53,17 @@ pub struct PersonPhotos {
 }
 
 impl PersonPhotos {
+    /// Checks what can be known before any photo is looked at and any gallery made: that the name can be a person's.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gallery`] for a name that cannot be one.
+    pub fn check(&self) -> Result<()> {
+        if let Target::Named(name) = &self.target {
+            phiz_gallery::clean_name(name)?;
+        }
+        Ok(())
+    }
+
     /// Photos of the person of this name, who is new if nobody has it.
     pub fn named(name: impl Into<String>, photos: impl IntoIterator<Item = Photo>) -> PersonPhotos {
         let name = name.into();

@@ -17,6 +17,7 @@ impl Service {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn new() -> Result<Service> {
         Ok(Service::over(Analyzer::new()?))
     }

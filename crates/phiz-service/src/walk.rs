@@ -187,7 +187,14 @@ pub fn people(folder: &Path) -> Result<PeopleWalk, Problem> {
                 let empty = || Problem::new(Code::Unreadable, "holds no photo", remedy);
                 found.nobody.push((path, problem.unwrap_or_else(empty)));
             }
-            (Some(name), true) => found.people.push((name, walk)),
+            (Some(name), true) => match phiz_gallery::clean_name(&name) {
+                Ok(_) => found.people.push((name, walk)),
+                Err(error) => {
+                    let problem =
+                        Problem::new(Code::Unusable, format!("is nobody's: {error}"), "rename the folder");
+                    found.nobody.push((path, problem));
+                }
+            },
         }
     }
     Ok(found)

@@ -32,14 +32,14 @@ pub enum Edit {
     },
     /// See [`Gallery::move_face`].
     MoveFace {
-        /// Which.
+        /// The face.
         face: FaceId,
         /// Whose it is.
         to: PersonId,
     },
     /// See [`Gallery::rename`].
     Rename {
-        /// Who.
+        /// The person.
         person: PersonId,
         /// The new name.
         name: String,
@@ -307,7 +307,7 @@ impl Gallery {
     ///
     /// # Errors
     /// There is no such person, a text that was changed cannot be kept ([`Cause::Name`]), or the gallery cannot be
-    /// written. So throughout.
+    /// written. The other operations fail for the same reasons.
     pub fn update(&self, person: PersonId, edit: impl Fn(&mut Details)) -> Result<OperationId> {
         let done = self.change(|change| {
             let mut body = change.body(person)?;

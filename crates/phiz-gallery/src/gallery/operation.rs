@@ -29,24 +29,24 @@ pub enum OperationKind {
     },
     /// Name, attributes or watch lists of a person were changed.
     Update {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// A person was given another name.
     Rename {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// A person was removed with all their faces.
     RemovePerson {
-        /// Who.
+        /// The person.
         person: PersonId,
         /// How many faces went with them.
         faces: usize,
     },
     /// A face was removed.
     RemoveFace {
-        /// Which.
+        /// The face.
         face: FaceId,
         /// Whose it was.
         person: PersonId,
@@ -69,7 +69,7 @@ pub enum OperationKind {
     },
     /// A face was given to another person.
     MoveFace {
-        /// Which.
+        /// The face.
         face: FaceId,
         /// Whose it was.
         from: PersonId,
@@ -135,7 +135,7 @@ impl std::fmt::Display for OperationKind {
 /// An operation that can be undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Which.
+    /// Its id.
     pub id: OperationId,
     /// When, in seconds since 1970.
     pub at: i64,

@@ -80,7 +80,7 @@ pub trait Rows {
     /// The current state.
     ///
     /// # Errors
-    /// The store cannot be read. So throughout.
+    /// The store cannot be read. The other methods fail for the same reason.
     fn mark(&self) -> Result<Mark>;
     /// A value by name, for what belongs to the gallery as a whole.
     ///
@@ -158,7 +158,7 @@ pub trait RowsMut: Rows {
     /// Sets or removes a value by name.
     ///
     /// # Errors
-    /// The store cannot be written. So throughout.
+    /// The store cannot be written. The other methods fail for the same reason.
     fn set_meta(&mut self, name: &str, value: Option<&[u8]>) -> Result<()>;
     /// An id that no row of this kind ever had.
     ///
