@@ -219,12 +219,12 @@ impl Analyzer {
         self.detector.candidates(picture, min_face, floor)
     }
 
-    /// [`Detector::look`].
+    /// [`Detector::infer`].
     ///
     /// # Errors
-    /// As [`Detector::look`].
+    /// As [`Detector::infer`].
     pub fn look(&self, picture: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
-        self.detector.look(picture, floor)
+        self.detector.infer(picture, floor)
     }
 
     /// The 112×112 picture that the embedder reads: [`fn@align`].
