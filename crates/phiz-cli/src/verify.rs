@@ -45,11 +45,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 .hint("give a second photo, or a person with --as"));
         }
     };
-    answer.or_else(|VerifyProblem { photo, problem, .. }| {
+    answer.map_err(|VerifyProblem { photo, problem, .. }| {
         if arguments.json {
             out::json(&json!({ "path": photo, "error": problem }));
         }
-        Err(Failure::new(format!("{photo}: {problem}")).hint(problem.remedy()))
+        Failure::new(format!("{photo}: {problem}")).hint(problem.remedy())
     })
 }
 

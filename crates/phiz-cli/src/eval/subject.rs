@@ -312,7 +312,7 @@ impl Network<'_> {
 /// A photo that could not be used: told of on stderr, and kept for the report. One that cannot be read at all leaves the
 /// test; one that cannot be decoded counts as a failure of the system.
 pub(crate) fn unusable(path: &Path, problem: &Problem) -> Seen {
-    crate::photos::warn(path, &problem);
+    crate::photos::warn(path, problem);
     match is_absent(problem) {
         true if !path.exists() => Seen::Absent("there is no such photo".into()),
         true => Seen::Absent(problem.to_string()),

@@ -52,6 +52,9 @@ impl Of {
     }
 }
 
+/// A figure as a function of what a round of the bootstrap draws.
+type InRounds = Box<dyn Fn(&Curve, &Mix) -> Result<f64> + Sync>;
+
 /// A metric of a curve, as a table row.
 struct Row {
     id: String,
@@ -61,7 +64,7 @@ struct Row {
     share_of: Of,
     of: Box<dyn Fn(&Curve) -> Value + Sync>,
     /// What it is in a round of the bootstrap, if it hangs on how many pairs are genuine.
-    in_rounds: Option<Box<dyn Fn(&Curve, &Mix) -> Result<f64> + Sync>>,
+    in_rounds: Option<InRounds>,
 }
 
 impl Row {
