@@ -92,7 +92,7 @@ pub(crate) struct Shared {
     /// less accurate
     #[arg(long, global = true, help_heading = MODELS)]
     quick: bool,
-    /// The numbers in which the networks compute: f32, bf16, or auto for the fastest that this processor has. Templates of
+    /// The numbers in which the networks compute: f32, bf16 (faster, on some processors) or auto (f32 for now). Templates of
     /// both can be compared
     #[arg(long, global = true, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
     precision: Precision,
