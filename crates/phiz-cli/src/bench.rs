@@ -14,13 +14,13 @@ use super::{Done, Failure, Shared, table};
 /// Arguments of `phiz bench`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  phiz bench                                           f32 and bf16, and rten beside them
+  phiz bench                                             f32 and bf16, and rten beside them
   taskset -c 1 phiz bench --onnxruntime venv/bin/python  also ONNX Runtime, all on one core")]
 pub(crate) struct Arguments {
-    /// Also measure ONNX Runtime: a Python that has the packages onnxruntime and numpy
+    /// Also measure ONNX Runtime, with this Python, which has the packages onnxruntime and numpy
     #[arg(long, value_name = "PYTHON")]
     onnxruntime: Option<PathBuf>,
-    /// Number of rounds; in each of them every runtime and precision has its turn
+    /// The number of rounds, in each of which every runtime and precision takes its turn
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: u32,
     /// Print one JSON object per network, one per line

@@ -92,7 +92,8 @@ pub(crate) struct Shared {
     /// less accurate
     #[arg(long, global = true, help_heading = MODELS)]
     quick: bool,
-    /// Numbers in which the networks compute: auto, f32 or bf16. Templates of either may be compared
+    /// The numbers in which the networks compute: f32, bf16 (faster, on some processors) or auto (f32 for now). Templates of
+    /// both can be compared
     #[arg(long, global = true, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
     precision: Precision,
     /// Number of photos to work on at the same time [default: one per processor]
