@@ -238,15 +238,19 @@ impl GalleryError {
         }
         match self.kind {
             ErrorKind::Io => "check that the file exists and may be read and written",
-            ErrorKind::Damaged => "restore the gallery from a copy or an export; `check` lists all damage",
+            ErrorKind::Damaged => {
+                "restore the gallery from a backup copy or an archive; `phiz gallery check` lists all damage"
+            }
             ErrorKind::WrongKey => "give the key file or passphrase that the gallery was made with",
             ErrorKind::OtherModel => "use the model that the gallery was made with, or make another gallery",
             ErrorKind::OtherVersion => "use the version of Phiz that wrote it, or a newer one",
-            ErrorKind::NotFound => "list what there is, and check the spelling",
-            ErrorKind::Conflict => "look at what the gallery holds, and ask again",
+            ErrorKind::NotFound => {
+                "check the spelling; `phiz people` lists everybody, and `phiz people show PERSON` their faces"
+            }
+            ErrorKind::Conflict => "look at what the gallery holds (`phiz people`), and try again",
             ErrorKind::Busy => "somebody else is using the gallery: try again when they have finished",
-            ErrorKind::Full => "make room on the disk; nothing that was acknowledged is lost",
-            ErrorKind::ReadOnly => "make the file and its folder writable, or only read",
+            ErrorKind::Full => "free some space on the disk; nothing that was reported as done is lost",
+            ErrorKind::ReadOnly => "make the file and its folder writable",
             ErrorKind::Caller => "check the values that were given",
         }
     }

@@ -169,7 +169,7 @@ pub fn people(folder: &Path) -> Result<PeopleWalk, Problem> {
         let has_photos = walk.photos().next().is_some();
         match (name, has_photos) {
             (None, _) => {
-                let reason = "its name is no valid UTF-8, so it can be no person's name";
+                let reason = "its name is not valid UTF-8, so it cannot be a person's name";
                 found.nobody.push((path, Problem::new(Code::Unreadable, reason, "rename the folder")));
             }
             (Some(_), false) => {
