@@ -171,7 +171,7 @@ impl Analyzer {
     /// Everything about faces that were found in a photo, in their order. They go through the embedder together.
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn describe_all(&self, image: &Image, found: Vec<Detection>) -> Result<Vec<Face>, FaceError> {
         let aligned: Vec<Image> = found.iter().map(|detection| align(image, detection)).collect();
         let templates = self.embedder.embed(&aligned)?;
@@ -187,7 +187,7 @@ impl Analyzer {
     /// Everything about one face that was found in a photo.
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn describe(&self, image: &Image, detection: Detection) -> Result<Face, FaceError> {
         let aligned = align(image, &detection);
         let template = self.embedder.embed_one(&aligned)?;
@@ -201,7 +201,7 @@ impl Analyzer {
     /// The faces of a photo, largest first, without describing them: [`Detector::detect`].
     ///
     /// # Errors
-    /// As [`Detector::detect`].
+    /// The same errors as [`Detector::detect`].
     pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
         self.detector.detect(image, options)
     }
@@ -209,7 +209,7 @@ impl Analyzer {
     /// [`Detector::candidates`].
     ///
     /// # Errors
-    /// As [`Detector::candidates`].
+    /// The same errors as [`Detector::candidates`].
     pub fn candidates(
         &self,
         picture: &Image,
@@ -222,7 +222,7 @@ impl Analyzer {
     /// [`Detector::infer`].
     ///
     /// # Errors
-    /// As [`Detector::infer`].
+    /// The same errors as [`Detector::infer`].
     pub fn look(&self, picture: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
         self.detector.infer(picture, floor)
     }
@@ -236,7 +236,7 @@ impl Analyzer {
     /// The template of an aligned face: [`Embedder::embed_one`].
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn embed_aligned(&self, aligned: &Image) -> Result<Template, FaceError> {
         self.embedder.embed_one(aligned)
     }
