@@ -7,17 +7,17 @@ use phiz_template::{ModelId, Template};
 
 use crate::{DetectOptions, Detection, Detector, Embedder, FaceError, Model, Pose, align, pose, quality};
 
-/// A face of a photo and all that is known of it.
+/// A face of a photo with its box, landmarks, pose, quality and template.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Face {
-    /// Where it is.
+    /// Its box, score and landmarks.
     pub detection: Detection,
     /// How the head is turned.
     pub pose: Pose,
-    /// How much it is worth to the embedder, from 0 to 1, see [`quality`].
+    /// How useful it is for recognition, from 0 to 1, see [`quality`].
     pub quality: f32,
-    /// What identifies it.
+    /// Its template, by which it is compared with other faces.
     pub template: Template,
 }
 
@@ -77,14 +77,14 @@ impl AnalyzerBuilder {
         self
     }
 
-    /// Sets what computes the networks. Default: the fastest that can.
+    /// Sets the runtime that computes the networks. Default: the fastest that can.
     #[must_use]
     pub fn runtime(mut self, runtime: Runtime) -> AnalyzerBuilder {
         self.load = self.load.runtime(runtime);
         self
     }
 
-    /// Sets in which numbers the networks are computed. Default: the runtime's choice.
+    /// Sets the precision in which the networks are computed. Default: the runtime's choice.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> AnalyzerBuilder {
         self.load = self.load.precision(precision);
@@ -206,7 +206,7 @@ impl Analyzer {
         self.detector.detect(image, options)
     }
 
-    /// [`Detector::candidates`].
+    /// What the first stage alone takes for faces, see [`Detector::candidates`].
     ///
     /// # Errors
     /// The same errors as [`Detector::candidates`].
@@ -219,7 +219,7 @@ impl Analyzer {
         self.detector.candidates(picture, min_face, floor)
     }
 
-    /// [`Detector::infer`].
+    /// What the detector's network says of a picture as it is, see [`Detector::infer`].
     ///
     /// # Errors
     /// The same errors as [`Detector::infer`].
