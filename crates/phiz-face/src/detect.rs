@@ -231,7 +231,7 @@ impl Detector {
     /// that one holds and nothing below it is returned.
     ///
     /// # Errors
-    /// As [`Detector::detect`].
+    /// The same errors as [`Detector::detect`].
     pub fn detect_expected(&self, image: &Image, options: &DetectOptions) -> Result<Expected, FaceError> {
         let asked = self.asked(options);
         let low = Output { score: UNSURE_SCORE.min(asked.score), hysteresis: None, ..asked };

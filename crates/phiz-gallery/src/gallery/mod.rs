@@ -233,7 +233,7 @@ impl Gallery {
     /// Opens a gallery by the key that `choose` gives for what seals it.
     ///
     /// # Errors
-    /// See [`Gallery::open`].
+    /// The same errors as [`Gallery::open`].
     #[cfg(feature = "sqlite")]
     pub fn open_with(path: &Path, choose: impl FnOnce(&Seal) -> Key) -> Result<Gallery> {
         let (store, read_only) = match SqliteStore::open(path, false) {
@@ -265,7 +265,7 @@ impl Gallery {
     /// Opens a gallery only to read it; what would change it is refused.
     ///
     /// # Errors
-    /// See [`Gallery::open`].
+    /// The same errors as [`Gallery::open`].
     #[cfg(feature = "sqlite")]
     pub fn open_read_only(path: &Path, key: &Key) -> Result<Gallery> {
         let store = SqliteStore::open_read_only(path)?;

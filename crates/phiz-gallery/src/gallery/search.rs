@@ -290,7 +290,7 @@ impl Gallery {
     /// Who are these? Many faces share a pass over the gallery, which is far faster than one by one.
     ///
     /// # Errors
-    /// See [`Gallery::identify`].
+    /// The same errors as [`Gallery::identify`].
     pub fn identify_all(&self, templates: &[Template], search: &Search) -> Result<Vec<Identified>> {
         templates.iter().try_for_each(|template| self.check_template(template))?;
         search.rate.fmr(1.0)?;

@@ -95,7 +95,7 @@ impl SqliteStore {
     /// Opens a file only to read, as on media that cannot be written.
     ///
     /// # Errors
-    /// See [`SqliteStore::open`].
+    /// The same errors as [`SqliteStore::open`].
     pub fn open_read_only(path: &Path) -> Result<SqliteStore> {
         if !path.exists() {
             return Err(GalleryError::new(ErrorKind::NotFound, "no such gallery").at(path));
