@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use phiz_train::data::inputs::{self, Photo};
+use phiz_train::data::naming;
 use phiz_train::error::TrainError;
 use sha2::{Digest as _, Sha256};
 
@@ -153,21 +154,40 @@ impl Wanted {
         let corrections = self.apply.as_deref().map(list::read).transpose()?.unwrap_or_default();
         let (mut unwanted, mut used) = (Unwanted::new(), 0);
         for set in sets.iter_mut() {
+            // A list made from a folder and one that lies beside it call the same photo differently.
+            let known: Vec<String> = set.photos.iter().map(|photo| photo.path.clone()).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let refused: Vec<&str> = paths.iter().map(String::as_str).collect();
+            let refused: BTreeSet<usize> = naming::meant(&refused, &known).into_iter().flatten().collect();
+            let listed: Vec<&str> = corrections.keys().map(String::as_str).collect();
+            let mut corrected: BTreeMap<usize, &list::Correction> = BTreeMap::new();
+            for (name, meant) in listed.iter().zip(naming::meant(&listed, &known)) {
+                let all: BTreeSet<&str> = meant.iter().map(|&i| known[i]).collect();
+                if all.len() > 1 {
+                    let all: Vec<&str> = all.into_iter().collect();
+                    return Err(Failure::new(format!("{name}: may mean any of {}", all.join(", "))).hint(
+                        "give the same input to `phiz data check` and here, so that they call photos alike",
+                    ));
+                }
+                corrected.extend(meant.into_iter().map(|i| (i, &corrections[*name])));
+            }
+            let mut number = 0..;
             set.photos.retain_mut(|photo| {
+                let number = number.next().unwrap_or_default();
                 let split = if photo.split.is_empty() { "train" } else { photo.split.as_str() };
                 let Some(split) = splits.get(split) else {
                     *unwanted.entry("other_split").or_default() += 1;
                     return false;
                 };
                 photo.split = (*split).to_owned();
-                if let Some(correction) = corrections.get(&photo.path) {
+                if let Some(correction) = corrected.get(&number) {
                     used += 1;
                     if !correction.apply(photo) {
                         *unwanted.entry("dropped").or_default() += 1;
                         return false;
                     }
                 }
-                let refused = paths.contains(&photo.path) || people.contains(&photo.person);
+                let refused = refused.contains(&number) || people.contains(&photo.person);
                 *unwanted.entry("refused").or_default() += usize::from(refused);
                 !refused
             });
