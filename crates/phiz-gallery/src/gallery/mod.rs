@@ -42,6 +42,7 @@ pub use upkeep::Statistics;
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::faults::Note;
 use crate::index::Index;
+use crate::remains::OpenFiles;
 use crate::rows::Codec;
 #[cfg(feature = "sqlite")]
 use crate::seal::Seal;
@@ -150,6 +151,8 @@ pub struct Gallery {
     read_only: bool,
     settings: RwLock<Settings>,
     notes: Mutex<Vec<Note>>,
+    /// The gallery's files that a proof has searched. They are closed after the store, which comes first.
+    searched: Mutex<OpenFiles>,
 }
 
 impl std::fmt::Debug for Gallery {
@@ -348,6 +351,7 @@ impl Gallery {
             read_only: false,
             settings: RwLock::new(settings),
             notes: Mutex::new(notes),
+            searched: Mutex::default(),
         })
     }
 }
