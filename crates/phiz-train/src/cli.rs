@@ -121,7 +121,7 @@ struct RunArgs {
     /// Steps between checkpoints
     #[arg(long, default_value_t = 500)]
     save_every: u64,
-    /// Print plain lines even on a terminal
+    /// Plain lines even on a terminal
     #[arg(long)]
     plain: bool,
 }
