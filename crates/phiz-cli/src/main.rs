@@ -316,7 +316,9 @@ impl From<phiz_service::Error> for Failure {
             Error::Folder { .. } => {
                 failure.hint("check that the folder above it exists, may be written to and has free space")
             }
-            Error::Models(_) => failure.hint("check the model cards, or leave --detector and --embedder out"),
+            Error::Models(_) => {
+                failure.hint("check the cards that --detector and --embedder name, or leave them out")
+            }
             _ => failure,
         }
     }

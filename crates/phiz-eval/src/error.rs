@@ -102,5 +102,5 @@ pub(crate) fn check_rate(what: &str, rate: f64) -> Result<(), EvalError> {
     if (0.0..=1.0).contains(&rate) {
         return Ok(());
     }
-    Err(EvalError::input(what, format!("{rate} is no rate"), "give a number from 0 to 1, such as 0.001"))
+    Err(EvalError::input(what, format!("{rate} is not a rate"), "give a number from 0 to 1, such as 0.001"))
 }

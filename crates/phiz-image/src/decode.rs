@@ -22,11 +22,11 @@ use crate::{ErrorKind, Image, ImageError, formats, tiff};
 /// How to decode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecodeOptions {
-    /// What a picture may cost.
+    /// Limits on the file and the picture.
     pub limits: Limits,
-    /// If set, a JPEG may be decoded at 1/2, 1/4 or 1/8 as long as its longer side keeps so many pixels.
+    /// If set, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its longer side keeps this many pixels.
     pub min_long_side: Option<u32>,
-    /// And only down to this part of its size.
+    /// The smallest part of its size at which a JPEG may be decoded; it holds together with `min_long_side`.
     pub min_scale: f32,
     /// Whether the EXIF orientation is applied.
     pub upright: bool,
@@ -38,12 +38,12 @@ impl Default for DecodeOptions {
     }
 }
 
-/// What a picture may cost.
+/// Limits on the file and the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the file.
+    /// The most bytes that the file may have.
     pub max_bytes: u64,
-    /// Pixels of the picture.
+    /// The most pixels that the picture may have.
     pub max_pixels: u64,
 }
 

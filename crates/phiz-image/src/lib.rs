@@ -87,7 +87,7 @@ impl Image {
         self.width as f32 / self.original.0 as f32
     }
 
-    /// A rectangle of it, as a picture of its own.
+    /// A rectangle of the picture, as a new picture.
     ///
     /// # Errors
     /// A rectangle that is empty or reaches outside.
@@ -105,7 +105,7 @@ impl Image {
         Image::from_rgb(w, h, (0..h).flat_map(row).copied().collect())
     }
 
-    /// Its mirror image: left and right change places.
+    /// The mirror image: left and right change places.
     #[must_use]
     pub fn mirrored(&self) -> Image {
         let mut mirror = self.clone();
@@ -118,7 +118,7 @@ impl Image {
         mirror
     }
 
-    /// Turned clockwise by so many quarter turns.
+    /// The picture turned clockwise by this number of quarter turns.
     #[must_use]
     pub fn rotate90(&self, quarter_turns_clockwise: u8) -> Image {
         let (w, h) = (self.width as usize, self.height as usize);

@@ -48,6 +48,6 @@ pub enum TemplateError {
     )]
     Thresholds,
     /// The number is not a rate.
-    #[error("{0} is no rate between 0 and 1: ask for one such as 0.001 or 1e-5")]
+    #[error("{0} is not a rate between 0 and 1: ask for one such as 0.001 or 1e-5")]
     Rate(f64),
 }

@@ -391,7 +391,7 @@ fn a_result_has_a_card_with_thresholds_of_the_held_out_people() {
     assert_eq!(card.name, "tiny.card");
     assert_eq!(onnx, fs::read(options.folder.join("model.onnx")).unwrap());
     let thresholds = card.thresholds.expect("thresholds");
-    assert!(thresholds.measured_on.contains("90 held-out faces of 30 people"), "{}", thresholds.measured_on);
+    assert!(thresholds.measured_on().contains("90 held-out faces of 30 people"), "{}", thresholds.measured_on());
     // 90 faces make 3,915 pairs of different people: thirty of them are less than a hundredth.
     assert_eq!(thresholds.least_measured(), 0.01);
     // What the thresholds say is what the pairs do.
@@ -409,7 +409,7 @@ fn a_result_has_a_card_with_thresholds_of_the_held_out_people() {
         .filter(|(i, j)| i / 3 != j / 3)
         .map(|(i, j)| cosine(i, j))
         .collect();
-    for [rate, similarity] in &thresholds.quantiles {
+    for [rate, similarity] in thresholds.quantiles() {
         let share = pairs.iter().filter(|s| **s > similarity - 1e-3).count() as f64 / pairs.len() as f64;
         assert!(
             (share - rate).abs() < 0.2 * rate + 0.02,
