@@ -43,11 +43,13 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let batch = arguments.photos.find()?;
     let out = Target::new("--out", &arguments.out, batch.paths(), arguments.force)?;
     let list = Target::new("--list", &arguments.list, batch.paths(), arguments.force)?;
-    if out.path() == list.path() {
+    if out.is(&list) {
         return Err(Failure::new("--list: is the same file as --out").hint("name two files"));
     }
     let service = shared.service()?;
-    let mut templates = NpyWriter::create(out.path()).map_err(|e| Failure::writing(out.path(), &e))?;
+    let workshop = out.workshop().map_err(|e| Failure::writing(out.path(), &e))?;
+    let growing = workshop.path().join("templates.npy");
+    let mut templates = NpyWriter::create(&growing).map_err(|e| Failure::writing(out.path(), &e))?;
     let failed = |e: csv::Error| Failure::writing(&arguments.list, &e.into());
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["path", "face", "x", "y", "w", "h", "score"]).map_err(failed)?;
@@ -82,6 +84,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     })?;
     templates.finish(service.analyzer().dim()).map_err(|e| Failure::writing(out.path(), &e))?;
     let rows_of_list = table.into_inner().map_err(|e| Failure::writing(list.path(), e.error()))?;
+    out.take(&growing).map_err(|e| Failure::writing(out.path(), &e))?;
     list.write(&rows_of_list).map_err(|e| Failure::writing(list.path(), &e))?;
     note!("{rows} templates of {} photos, {without} without a face", batch.items.len());
     batch.summarise(refused, shared);

@@ -52,7 +52,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let mut done = Done::Well;
     let people = match arguments.photos.is_empty() {
         true => {
-            let (people, all) = people_of(Path::new(&arguments.name), arguments.json)?;
+            if arguments.id.is_some() {
+                return Err(Failure::new("--id: names one person, and no photo of theirs is named")
+                    .hint("name the photos: phiz enroll NAME PHOTO… --id ID"));
+            }
+            let (people, all) = people_of(Path::new(&arguments.name), arguments.json, &mut batch)?;
             if !all {
                 done = Done::Partly;
             }
@@ -100,6 +104,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 
 /// The one person who is named, with their photos.
 fn person_of(arguments: &Arguments, batch: &mut Batch) -> Result<PersonPhotos, Failure> {
+    if arguments.id.is_none() {
+        // Before a gallery is made for them.
+        phiz_gallery::clean_name(&arguments.name)?;
+    }
+    photos::check_stdin(&arguments.photos)?;
     let mut all: Vec<(Photo, Option<phiz_service::Problem>)> = Vec::new();
     for path in &arguments.photos {
         if path.as_os_str() == "-" {
@@ -117,11 +126,15 @@ fn person_of(arguments: &Arguments, batch: &mut Batch) -> Result<PersonPhotos, F
     Ok(PersonPhotos { target, name: arguments.name.clone(), photos: all })
 }
 
-/// The people of a folder; says whether all of its folders are people's.
+/// The people of a folder; says whether all of its folders are people's. What is left out of them is added to `batch`.
 ///
 /// # Errors
 /// No such folder, or none within it.
-pub(crate) fn people_of(folder: &Path, as_json: bool) -> Result<(Vec<PersonPhotos>, bool), Failure> {
+pub(crate) fn people_of(
+    folder: &Path,
+    as_json: bool,
+    batch: &mut Batch,
+) -> Result<(Vec<PersonPhotos>, bool), Failure> {
     if !folder.is_dir() {
         let reason = format!("{}: is not a folder of people, and no photo is named", folder.display());
         return Err(Failure::new(reason).hint("enrol a person with: phiz enroll NAME PHOTO…"));
@@ -131,12 +144,14 @@ pub(crate) fn people_of(folder: &Path, as_json: bool) -> Result<(Vec<PersonPhoto
     for (path, problem) in &found.nobody {
         photos::report(path, problem, as_json);
     }
-    let people = found.people.into_iter().map(|(name, walk)| PersonPhotos {
-        target: Target::Named(name.clone()),
-        name,
-        photos: walk.items.into_iter().map(|item| (Photo::from_path(item.path), item.problem)).collect(),
-    });
-    Ok((people.collect(), found.nobody.is_empty()))
+    let mut people = Vec::with_capacity(found.people.len());
+    for (name, mut walk) in found.people {
+        let items = std::mem::take(&mut walk.items).into_iter();
+        let photos = items.map(|item| (Photo::from_path(item.path), item.problem)).collect();
+        people.push(PersonPhotos { target: Target::Named(name.clone()), name, photos });
+        batch.add(walk);
+    }
+    Ok((people, found.nobody.is_empty()))
 }
 
 fn print(person: &PersonPhotos, answer: &EnrolAnswer) {

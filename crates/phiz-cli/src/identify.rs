@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use phiz_gallery::{Filter, Gallery, Rate};
 use phiz_service::{
-    EnrolEvent, EnrolOptions, IdentifiedFace, IdentifyOptions, KNOWN, Mark, NOT_KNOWN, PhotoAnswer,
-    PhotoResult, Service, Verdict, marked,
+    CandidateAnswer, EnrolEvent, EnrolOptions, IdentifiedFace, IdentifyOptions, KNOWN, Mark, NOT_KNOWN,
+    PhotoAnswer, PhotoResult, Service, Verdict, marked,
 };
 use unicode_width::UnicodeWidthStr as _;
 
@@ -111,6 +111,9 @@ fn phiz_service_result<T>(
 
 /// A search among nobody would call everybody unknown.
 fn check_list(gallery: &Gallery, list: &str) -> Result<(), Failure> {
+    if list.trim().is_empty() {
+        return Err(Failure::new("--list: names no watch list").hint("give its name, or leave --list out"));
+    }
     if gallery.people(&Filter::list(list), None, 1)?.is_empty() {
         return Err(Failure::new(format!("--list {list}: nobody is on this watch list"))
             .hint(format!("put people on it with: phiz people set PERSON --list {list}")));
@@ -126,7 +129,8 @@ fn learn(
     shared: &Shared,
 ) -> Result<Gallery, Failure> {
     let gallery = service.gallery_in_memory()?;
-    let (people, _) = enroll::people_of(folder, false)?;
+    let mut rest = photos::Batch::default();
+    let (people, _) = enroll::people_of(folder, false, &mut rest)?;
     let options =
         EnrolOptions { looking: arguments.looking.service(), crop: false, ..EnrolOptions::default() };
     let bar = shared.progress(people.iter().map(|person| person.photos.len()).sum());
@@ -141,6 +145,7 @@ fn learn(
         }),
     })?;
     bar.finish_and_clear();
+    rest.summarise(0, shared);
     if gallery.is_empty()? {
         return Err(Failure::new(format!("--people {}: no face of anybody could be used", folder.display()))
             .hint("the reason for each photo stands above"));
@@ -151,14 +156,20 @@ fn learn(
 /// What a face is called.
 fn label(face: &IdentifiedFace) -> String {
     match (face.decision, &face.person) {
-        (Verdict::Match, Some(person)) => person.clone(),
+        (Verdict::Match, Some(person)) if !person.is_empty() => person.clone(),
+        // Somebody who was split off and has no name yet.
+        (Verdict::Match, _) => face.candidates.first().map(called).unwrap_or_default(),
         (Verdict::Ambiguous, _) => {
-            let names: Vec<&str> =
-                face.candidates.iter().take(face.tied).map(|c| c.person.as_str()).collect();
+            let names: Vec<String> = face.candidates.iter().take(face.tied).map(called).collect();
             names.join(" or ") + "?"
         }
         _ => "unknown".into(),
     }
+}
+
+/// A candidate's name, or the id of one who has none.
+fn called(candidate: &CandidateAnswer) -> String {
+    if candidate.person.is_empty() { candidate.id.to_string() } else { candidate.person.clone() }
 }
 
 fn colour(face: &IdentifiedFace) -> [u8; 3] {

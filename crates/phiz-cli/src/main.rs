@@ -233,9 +233,38 @@ fn main() -> ExitCode {
 
 /// Arguments that ask for help or the version, or cannot be understood.
 fn ended(error: &clap::Error) -> ExitCode {
-    // Where it cannot be printed, there is nobody to tell.
-    _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    // Without styles, and so without the escape sequences that arguments may bring along.
+    let text = error.render().to_string();
+    let empty_home = std::env::var_os("PHIZ_HOME").is_some_and(|home| home.is_empty());
+    if empty_home && code != 0 && text.contains("'--home") {
+        note!("error: PHIZ_HOME: is empty");
+        note!("hint: set it to a folder, or unset it to use the user's data folder");
+        return ExitCode::from(2);
+    }
+    let terminal = if error.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    if terminal && arguments_are_harmless() {
+        // In colour. Where it cannot be printed, there is nobody to tell.
+        _ = error.print();
+        return ExitCode::from(code);
+    }
+    let say = if error.use_stderr() { out::error_line } else { out::line };
+    text.trim_end().split('\n').for_each(say);
+    match out::failure() {
+        Some(error) => {
+            note!("error: standard output: cannot be written ({error})");
+            ExitCode::from(2)
+        }
+        None => ExitCode::from(code),
+    }
+}
+
+/// Whether no argument holds what acts on a terminal.
+fn arguments_are_harmless() -> bool {
+    std::env::args_os().all(|argument| {
+        let argument = argument.to_string_lossy();
+        out::clean(&argument) == argument
+    })
 }
 
 /// How a command ended that could do its work.
@@ -312,6 +341,9 @@ impl From<phiz_service::Error> for Failure {
             }
             Error::OtherModel { gallery, .. } => failure.hint(store::option_for(gallery)),
             Error::NoGallery(_) => failure.hint("enrol somebody first: phiz enroll NAME PHOTO…"),
+            Error::GalleryIsFolder(_) => {
+                failure.hint("name the file, or the folder that holds it with --home")
+            }
             Error::NoHome => failure.hint("set PHIZ_HOME to a folder, or name the file with --gallery"),
             Error::Folder { .. } => {
                 failure.hint("check that the folder above it exists, may be written to and has free space")

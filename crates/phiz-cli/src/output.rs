@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use phiz_image::Image;
 use phiz_service::walk::Item;
@@ -30,8 +31,46 @@ impl Target {
         force: bool,
     ) -> Result<Target, Failure> {
         let target = Target::planned(option, path, &identities(inputs), force)?;
-        probe(option, folder_of(path))?;
+        if !is_device(path) {
+            probe(option, folder_of(path))?;
+        }
         Ok(target)
+    }
+
+    /// Whether two targets are one file, however they are spelt.
+    pub(crate) fn is(&self, other: &Target) -> bool {
+        let place = |path: &Path| {
+            let folder = std::fs::canonicalize(folder_of(path)).unwrap_or_else(|_| folder_of(path).into());
+            path.file_name().map(|name| folder.join(name))
+        };
+        self.path == other.path || place(&self.path) == place(&other.path)
+    }
+
+    /// A folder for the file while it grows, beside its place where that is a file's: pass it on to [`Target::take`].
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn workshop(&self) -> std::io::Result<tempfile::TempDir> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".phiz-");
+        if is_device(&self.path) { builder.tempdir() } else { builder.tempdir_in(folder_of(&self.path)) }
+    }
+
+    /// Moves a finished file to its place.
+    ///
+    /// # Errors
+    /// It cannot be written, or another process has made a file there meanwhile.
+    pub(crate) fn take(&self, finished: &Path) -> std::io::Result<()> {
+        if is_device(&self.path) {
+            let mut device = std::fs::OpenOptions::new().write(true).open(&self.path)?;
+            return std::io::copy(&mut std::fs::File::open(finished)?, &mut device).map(|_| ());
+        }
+        let finished = tempfile::TempPath::try_from_path(finished)?;
+        let persisted = match self.force {
+            true => finished.persist(&self.path),
+            false => finished.persist_noclobber(&self.path),
+        };
+        persisted.map_err(|e| e.error)
     }
 
     fn planned(
@@ -53,6 +92,35 @@ impl Target {
             return wrong("exists already", "name another file, or overwrite it with --force");
         }
         Ok(Target { path: path.into(), force })
+    }
+
+    /// [`Target::new`] for a picture, whose format follows from the name.
+    ///
+    /// # Errors
+    /// Also if the name is no picture's.
+    pub(crate) fn picture<'a>(
+        option: &str,
+        path: &Path,
+        inputs: impl IntoIterator<Item = &'a Path>,
+        force: bool,
+    ) -> Result<Target, Failure> {
+        if !is_picture(path) {
+            return Err(Failure::new(format!("{option} {}: is no picture file", path.display()))
+                .hint("let it end in .jpg or .png"));
+        }
+        Target::new(option, path, inputs, force)
+    }
+
+    /// Writes a picture in the format that the name asks for.
+    ///
+    /// # Errors
+    /// As [`Target::write`].
+    pub(crate) fn write_picture(&self, picture: &Image) -> std::io::Result<()> {
+        let bytes = match ending(&self.path).as_str() {
+            "png" => picture.encode_png(),
+            _ => picture.encode_jpeg(92),
+        };
+        self.write(&bytes.map_err(std::io::Error::other)?)
     }
 
     /// The file.
@@ -131,6 +199,8 @@ fn identities<'a>(paths: impl IntoIterator<Item = &'a Path>) -> BTreeSet<Identit
 #[derive(Debug, Default)]
 pub(crate) struct Marked {
     targets: BTreeMap<PathBuf, Target>,
+    /// Photos whose copy is written: one that is named twice has one copy.
+    written: Mutex<BTreeSet<PathBuf>>,
 }
 
 const OPTION: &str = "--annotate";
@@ -162,6 +232,9 @@ impl Marked {
         }
         let mut taken = BTreeSet::new();
         for item in items.iter().filter(|item| item.problem.is_none()) {
+            if marked.targets.contains_key(&item.path) {
+                continue;
+            }
             let relative = match item.path.strip_prefix(&item.root) {
                 Ok(relative) if !relative.as_os_str().is_empty() => relative,
                 _ => Path::new(item.path.file_name().unwrap_or(item.path.as_os_str())),
@@ -184,6 +257,9 @@ impl Marked {
     /// [`Code::Unwritable`].
     pub(crate) fn write(&self, photo: &Path, marked: &Image) -> Result<(), Problem> {
         let Some(target) = self.targets.get(photo) else { return Ok(()) };
+        if !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(photo.into()) {
+            return Ok(());
+        }
         let bytes = match ending(target.path()).as_str() {
             "png" => marked.encode_png(),
             _ => marked.encode_jpeg(92),

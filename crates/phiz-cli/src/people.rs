@@ -1,7 +1,7 @@
 //! `phiz people`: looks at the people in the gallery, puts right what is wrong, takes that back.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use phiz_gallery::{
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::faces::{Looking, Selection};
 use super::out::{self, note, say};
+use super::output::Target;
 use super::{Done, Failure, Shared, photos, table};
 
 /// Arguments of `phiz people`.
@@ -46,6 +47,12 @@ enum Action {
     Show {
         /// The person, by id or name
         person: String,
+        /// Also write a picture of the faces with their ids, as .jpg or .png
+        #[arg(long, value_name = "FILE")]
+        sheet: Option<PathBuf>,
+        /// Let --sheet overwrite a file that exists
+        #[arg(long, requires = "sheet")]
+        force: bool,
     },
     /// Give a person another name
     Rename {
@@ -165,7 +172,13 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             };
             list_people(&gallery, &filter, json)
         }
-        Action::Show { person } => show(&gallery, &who(person)?, json),
+        Action::Show { person, sheet, force } => {
+            let person = who(person)?;
+            if let Some(path) = sheet {
+                contact_sheet(&gallery, &person, path, *force)?;
+            }
+            show(&gallery, &person, json)
+        }
         Action::Rename { person, name } => {
             let person = who(person)?;
             let what = format!("{} is called {name:?} now", label(&person));
@@ -174,6 +187,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         Action::Set { person, attributes, list, unlist } => {
             if attributes.is_empty() && list.is_empty() && unlist.is_empty() {
                 return Err(Failure::new("nothing to set").hint("give KEY=VALUE, --list or --unlist"));
+            }
+            if let Some(both) = list.iter().find(|name| unlist.contains(name)) {
+                let reason = format!("--list {both} and --unlist {both}: is it on this list, or not?");
+                return Err(Failure::new(reason).hint("give one of the two"));
             }
             let person = who(person)?;
             let operation = gallery.update(person.id, |details| {
@@ -200,7 +217,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         Action::Split { person, faces, name } => {
             let person = who(person)?;
-            let (new, operation) = gallery.split(person.id, faces, &Details::named(name))?;
+            let faces: Vec<FaceId> = faces.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+            let (new, operation) = gallery.split(person.id, &faces, &Details::named(name))?;
             let faces = table::count(faces.len(), "face", "faces");
             said(operation, format!("{faces} of {} became {new}'s", label(&person)))
         }
@@ -303,6 +321,33 @@ fn show(gallery: &Gallery, person: &Person, json: bool) -> Result<Done, Failure>
     Ok(Done::Well)
 }
 
+/// Writes a picture of a person's faces with their ids.
+fn contact_sheet(gallery: &Gallery, person: &Person, path: &Path, force: bool) -> Result<(), Failure> {
+    let files = gallery.files();
+    let target = Target::picture("--sheet", path, files.iter().map(PathBuf::as_path), force)?;
+    let mut crops = Vec::new();
+    let mut without = 0;
+    for face in gallery.faces(person.id)? {
+        match gallery.crop(face.id)? {
+            Some(crop) => crops.push((face.id.to_string(), crop)),
+            None => without += 1,
+        }
+    }
+    if crops.is_empty() {
+        let reason = format!("--sheet {}: no picture of {}'s faces is kept", path.display(), label(person));
+        return Err(
+            Failure::new(reason).hint("faces are enrolled with their picture unless --no-crop is given")
+        );
+    }
+    let sheet = phiz_service::contact_sheet(&crops)
+        .map_err(|p| Failure::new(format!("--sheet {}: {p}", path.display())).hint(p.remedy()))?;
+    target.write_picture(&sheet).map_err(|e| Failure::writing(path, &e))?;
+    if without > 0 {
+        note!("note: of {} no picture is kept", table::count(without, "face", "faces"));
+    }
+    Ok(())
+}
+
 fn own_face(gallery: &Gallery, person: &Person, face: FaceId) -> Result<(NegativeId, OperationId), Failure> {
     let owner = gallery.face(face)?.person;
     if owner != person.id {
@@ -336,26 +381,28 @@ fn seen(
 fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool) -> Result<Done, Failure> {
     // All are found before anything is removed.
     let mut people: BTreeMap<PersonId, Person> = BTreeMap::new();
-    let mut faces = Vec::new();
+    let mut faces: BTreeMap<FaceId, PersonId> = BTreeMap::new();
     for text in whom {
         match text.parse::<FaceId>() {
-            Ok(face) => faces.push(gallery.face(face)?.id),
+            Ok(face) => _ = faces.insert(face, gallery.face(face)?.person),
             Err(_) => {
                 let person = gallery.resolve(text)?;
                 people.insert(person.id, person);
             }
         }
     }
+    // A face goes with its person.
+    faces.retain(|_, owner| !people.contains_key(owner));
     let mut parts: Vec<String> = people
         .values()
         .map(|person| format!("{} with {}", label(person), table::count(person.faces, "face", "faces")))
         .collect();
-    parts.extend(faces.iter().map(|face| format!("face {face}")));
+    parts.extend(faces.keys().map(|face| format!("face {face}")));
     let what = parts.join(", ");
     let how = if purge { " and destroy all that was ever removed" } else { "" };
     table::confirm(&format!("remove {what}{how}?"), yes)?;
     let mut edits: Vec<Edit> = people.keys().map(|person| Edit::RemovePerson(*person)).collect();
-    edits.extend(faces.iter().map(|face| Edit::RemoveFace(*face)));
+    edits.extend(faces.keys().map(|face| Edit::RemoveFace(*face)));
     if purge {
         return super::gallery::report_purge(&gallery.apply_and_purge(&edits, true)?, json);
     }

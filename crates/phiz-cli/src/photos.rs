@@ -37,14 +37,25 @@ impl PhotoArguments {
         if let Some(list) = &self.files_from {
             paths.extend(listed(list, self.null)?);
         }
-        let stdin = paths.iter().filter(|path| is_stdin(path)).count();
-        let listed = usize::from(self.files_from.as_deref().is_some_and(is_stdin));
-        if stdin + listed > 1 {
-            return Err(Failure::new("-: standard input can be read only once")
-                .hint("give one `-`, and name the other photos by their paths"));
+        match self.files_from.as_deref().filter(|list| is_stdin(list)) {
+            Some(list) => check_stdin(paths.iter().map(PathBuf::as_path).chain([list]))?,
+            None => check_stdin(paths.iter().map(PathBuf::as_path))?,
+        }
+        if let (true, Some(list)) = (paths.is_empty(), &self.files_from) {
+            return Err(Failure::new(format!("--files-from {}: lists no photo", list.display()))
+                .hint("let it hold one path per line"));
         }
         Batch::of(&paths)
     }
+}
+
+/// Fails if standard input is asked for twice.
+pub(crate) fn check_stdin(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<(), Failure> {
+    if paths.into_iter().filter(|path| is_stdin(path.as_ref())).count() > 1 {
+        return Err(Failure::new("-: standard input can be read only once")
+            .hint("give one `-`, and name the other photos by their paths"));
+    }
+    Ok(())
 }
 
 fn is_stdin(path: &Path) -> bool {

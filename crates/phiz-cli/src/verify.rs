@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use phiz_service::{Error, Service, VerifyOptions, VerifyProblem};
-use serde_json::json;
 
 use super::faces::{Looking, Selection};
 use super::out::{self, note, say};
@@ -45,9 +44,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 .hint("give a second photo, or a person with --as"));
         }
     };
-    answer.map_err(|VerifyProblem { photo, problem, .. }| {
+    answer.map_err(|VerifyProblem { photo, problem, index }| {
         if arguments.json {
-            out::json(&json!({ "path": photo, "error": problem }));
+            let path = if index == 0 { Some(&arguments.a) } else { arguments.b.as_ref() };
+            photos::report(path.unwrap_or(&arguments.a), &problem, true);
         }
         Failure::new(format!("{photo}: {problem}")).hint(problem.remedy())
     })
@@ -109,13 +109,12 @@ fn with_person(arguments: &Arguments, shared: &Shared, service: &Service, person
     } else {
         let verdict = if found.same { "this is" } else { "this is not" };
         let reached = one_in(found.fmr, found.least_measured, "pairs of different people");
+        let who = match found.person.as_str() {
+            "" => found.id.to_string(),
+            name => format!("{name} ({})", found.id),
+        };
         let denied = if found.denied { "; it was said that a face like this is not this person" } else { "" };
-        say!(
-            "{verdict} {} ({}): similarity {:.3}, reached by {reached}{denied}",
-            found.person,
-            found.id,
-            found.similarity
-        );
+        say!("{verdict} {who}: similarity {:.3}, reached by {reached}{denied}", found.similarity);
     }
     Ok(Ok(if found.same { Done::Well } else { Done::Partly }))
 }

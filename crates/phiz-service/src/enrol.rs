@@ -323,7 +323,12 @@ impl Service {
             };
             photos.push(EnrolledPhoto { path: photo.path().map(PathName::from), result });
         }
-        Ok(EnrolAnswer { person: person.name.clone(), id, new, photos, operation })
+        // Who is meant by an id has a name of their own, whatever the caller calls them.
+        let name = match person.target {
+            Target::Person(id) => gallery.person(id)?.details.name,
+            _ => person.name.clone(),
+        };
+        Ok(EnrolAnswer { person: name, id, new, photos, operation })
     }
 }
 

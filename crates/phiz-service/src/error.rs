@@ -49,6 +49,9 @@ pub enum Error {
     /// There is no gallery yet.
     #[error("{}: there is no gallery yet", .0.display())]
     NoGallery(PathBuf),
+    /// The gallery's path is a folder's.
+    #[error("{}: is a folder, not a gallery's file", .0.display())]
+    GalleryIsFolder(PathBuf),
     /// There is no folder in which a gallery could be kept.
     #[error("there is no home folder to keep the gallery in")]
     NoHome,

@@ -31,6 +31,7 @@ mod photo;
 mod place;
 mod problem;
 mod service;
+mod sheet;
 mod verify;
 pub mod walk;
 
@@ -49,4 +50,5 @@ pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};
 pub use service::Service;
+pub use sheet::contact_sheet;
 pub use verify::{VerifiedPair, VerifiedPerson, VerifyOptions, VerifyProblem};

@@ -67,12 +67,18 @@ impl Place {
         home.ok_or(Error::NoHome)
     }
 
+    /// The gallery's file, which is no folder.
+    fn file(&self) -> Result<PathBuf> {
+        let path = self.gallery_path()?;
+        if path.is_dir() { Err(Error::GalleryIsFolder(path)) } else { Ok(path) }
+    }
+
     /// Opens the gallery that exists.
     ///
     /// # Errors
     /// [`Error::NoGallery`] if there is none, [`Error::Gallery`] if it cannot be opened.
     pub fn open(&self) -> Result<Gallery> {
-        let path = self.gallery_path()?;
+        let path = self.file()?;
         if !path.exists() {
             return Err(Error::NoGallery(path));
         }
@@ -103,7 +109,7 @@ impl Place {
     /// # Errors
     /// As [`Place::open_for`], or the gallery cannot be made.
     pub fn open_or_create(&self, service: &Service) -> Result<(Gallery, bool)> {
-        let path = self.gallery_path()?;
+        let path = self.file()?;
         if path.exists() {
             return Ok((self.open_for(service)?, false));
         }
@@ -120,7 +126,7 @@ impl Place {
     /// The archive cannot be read, belongs to another embedder, or the gallery cannot be opened, made or written. Then
     /// nothing was taken in.
     pub fn import(&self, archive: &Path) -> Result<(Gallery, Imported, bool)> {
-        let path = self.gallery_path()?;
+        let path = self.file()?;
         if path.exists() {
             let gallery = self.open()?;
             let done = gallery.import(archive)?;

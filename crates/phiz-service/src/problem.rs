@@ -182,8 +182,11 @@ impl From<FaceError> for Problem {
             return Problem::new(Code::TooLarge, error.to_string(), remedy);
         }
         if let FaceError::NotAligned(..) = error {
-            let remedy = "give aligned faces of that size, or leave --aligned out";
+            let remedy = "leave --aligned out to have the face found, or cut it out first";
             return Problem::new(Code::NotAligned, error.to_string(), remedy);
+        }
+        if let FaceError::TooLarge { .. } = error {
+            return Problem::new(Code::TooLarge, error.to_string(), "make the picture smaller");
         }
         let remedy = "check the cards that --detector and --embedder name, or leave them out";
         Problem::new(Code::Model, error.to_string(), remedy)

@@ -180,9 +180,8 @@ pub fn people(folder: &Path) -> Result<PeopleWalk, Problem> {
             (Some(name), true) => match phiz_gallery::clean_name(&name) {
                 Ok(_) => found.people.push((name, walk)),
                 Err(error) => {
-                    let problem =
-                        Problem::new(Code::Unusable, format!("is nobody's: {error}"), "rename the folder");
-                    found.nobody.push((path, problem));
+                    let reason = format!("can be no person's folder: {}", error.reason());
+                    found.nobody.push((path, Problem::new(Code::Unusable, reason, "rename the folder")));
                 }
             },
         }

@@ -391,7 +391,11 @@ fn a_result_has_a_card_with_thresholds_of_the_held_out_people() {
     assert_eq!(card.name, "tiny.card");
     assert_eq!(onnx, fs::read(options.folder.join("model.onnx")).unwrap());
     let thresholds = card.thresholds.expect("thresholds");
-    assert!(thresholds.measured_on().contains("90 held-out faces of 30 people"), "{}", thresholds.measured_on());
+    assert!(
+        thresholds.measured_on().contains("90 held-out faces of 30 people"),
+        "{}",
+        thresholds.measured_on()
+    );
     // 90 faces make 3,915 pairs of different people: thirty of them are less than a hundredth.
     assert_eq!(thresholds.least_measured(), 0.01);
     // What the thresholds say is what the pairs do.
