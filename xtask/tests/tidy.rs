@@ -72,9 +72,9 @@ fn only_weights_are_large() {
 
 /// Which crate uses which, as docs/architecture.md draws it: lines `crate → crates` and their continuations.
 fn drawn() -> BTreeMap<String, BTreeSet<String>> {
-    let text = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    let (_, section) = text.split_once("## Which crate may use which?").unwrap();
-    let block = section.split("```").nth(1).unwrap();
+    let text = std::fs::read_to_string(root().join("docs/architecture.md")).expect("is there");
+    let (_, section) = text.split_once("## Which crate may use which?").expect("has the section");
+    let block = section.split("```").nth(1).expect("has the drawing");
     let names = |part: &str| -> Vec<String> {
         let words = part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
         words.filter(|word| *word == "phiz" || word.starts_with("phiz-")).map(str::to_owned).collect()

@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model};
+use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model, Precision};
 use phiz_image::{DecodeOptions, Image};
 use phiz_service::Service;
 
+mod bench;
 mod completions;
 #[cfg(feature = "train")]
 mod data;
@@ -91,6 +92,10 @@ pub(crate) struct Shared {
     /// less accurate
     #[arg(long, global = true, help_heading = MODELS)]
     quick: bool,
+    /// The numbers in which the networks compute: f32, bf16 (faster, on some processors) or auto (f32 for now). Templates of
+    /// both can be compared
+    #[arg(long, global = true, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
+    precision: Precision,
     /// Number of photos to work on at the same time [default: one per processor]
     #[arg(long, global = true, value_name = "N", help_heading = WORK)]
     threads: Option<usize>,
@@ -125,6 +130,8 @@ enum Command {
     Model(model::Arguments),
     /// Print a script that completes commands and options in your shell, or write manual pages
     Completions(completions::Arguments),
+    /// Measure how fast the bundled networks run on this machine
+    Bench(bench::Arguments),
     /// Prepare your own photos for training: check, split, align, preview
     #[cfg(feature = "train")]
     Data(data::Arguments),
@@ -152,7 +159,8 @@ struct Unbuilt {
 
 impl Command {
     /// Groups of shared options that have no meaning for a command, by the command's name: its help does not list them.
-    const WITHOUT: [(&str, &[&str]); 7] = [
+    const WITHOUT: [(&str, &[&str]); 8] = [
+        ("bench", &[GALLERY, MODELS]),
         ("people", &[]),
         ("gallery", &[MODELS]),
         ("detect", &[GALLERY]),
@@ -197,6 +205,7 @@ fn main() -> ExitCode {
         Command::Embed(arguments) => embed::run(&arguments, &shared),
         Command::Eval(arguments) => eval::run(&arguments, &shared),
         Command::Model(arguments) => model::run(&arguments, &shared),
+        Command::Bench(arguments) => bench::run(&arguments, &shared),
         Command::Completions(arguments) => completions::run(&arguments),
         #[cfg(feature = "train")]
         Command::Data(arguments) => data::run(&arguments, &shared),
@@ -327,7 +336,7 @@ impl Shared {
 
     /// The models that were asked for, ready to work.
     pub(crate) fn analyzer(&self) -> Result<Analyzer, Failure> {
-        let builder = Analyzer::builder().mirror(!self.quick);
+        let builder = Analyzer::builder().mirror(!self.quick).precision(self.precision);
         Ok(builder.detector(self.detector()?).embedder(self.embedder()?).build()?)
     }
 

@@ -40,7 +40,7 @@ pub trait Network: Send + Sync {
     /// Computes all outputs for one tensor in a workspace of its own: for a single run.
     ///
     /// # Errors
-    /// As [`Network::run_into`].
+    /// The same errors as [`Network::run_into`].
     fn run(&self, input: &Tensor) -> Result<Vec<Tensor>, EngineError> {
         let mut workspace = Workspace::default();
         self.run_into(Input::Tensor(input), &mut workspace)?;

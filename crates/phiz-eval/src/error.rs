@@ -47,9 +47,7 @@ pub enum EvalError {
         source: std::io::Error,
     },
     /// The input is larger than the caller's limits allow.
-    #[error(
-        "{what}: {size} {unit} is more than the limit of {limit}\nhint: raise the limit if you trust this input"
-    )]
+    #[error("{what}: {size} {unit} is more than the limit of {limit}\nhint: split the file")]
     Limit {
         /// What was being read.
         what: String,

@@ -129,7 +129,7 @@ impl Embedder {
     /// The template of one aligned face.
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn embed_one(&self, aligned: &Image) -> Result<Template, FaceError> {
         let templates = self.embed(std::slice::from_ref(aligned))?;
         templates.into_iter().next().ok_or_else(|| self.network.unlike("gave no template"))

@@ -61,8 +61,8 @@ pub enum FaceError {
     },
     /// Faces as small as asked for need more tiles of a photo than [`crate::DetectOptions::max_tiles`] allows.
     #[error(
-        "faces of {min_face} pixels need {needed} tiles of this photo, and {allowed} are allowed: look for faces of \
-         {fitting:.0} pixels or more, or allow more tiles"
+        "faces of {min_face} pixels need {needed} tiles of this photo, and {allowed} are allowed (faces of {fitting:.0} \
+         pixels or more need no more than that)"
     )]
     TooManyTiles {
         /// Tiles that would be looked at.

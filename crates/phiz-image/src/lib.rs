@@ -16,15 +16,18 @@ mod decode;
 pub mod draw;
 mod encode;
 mod error;
+pub mod formats;
 mod geometry;
 mod jpeg;
 mod orientation;
 mod tiff;
+mod view;
 mod warp;
 
 pub use decode::{DecodeOptions, Limits};
 pub use error::{ErrorKind, ImageError, Limit};
 pub use geometry::Similarity;
+pub use view::{ImageView, PixelFormat, ViewError};
 
 /// An upright 8-bit RGB picture.
 #[derive(Clone, Debug, PartialEq)]

@@ -40,51 +40,51 @@ pub struct Train {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train an embedder on prepared shards (a folder with `train` and `tune` in it)
+    /// Train an embedder on shards that `phiz data prepare` made
     Embedder(RunArgs),
-    /// Train a detector, or its second look, on prepared scenes (a folder with `train` and `tune` in it)
+    /// Train a detector, or its refinement stage, on scenes that `phiz data scenes` made
     Detector(RunArgs),
-    /// Teach an embedder your own people: 2 to 30 photos each, judged before and after
+    /// Teach an embedder your own people from 2 to 30 photos each, and judge it before and after
     Tune {
-        /// Prepared shards: `train` shows the people to learn, `tune` others to judge by
+        /// A folder of prepared shards: `train` contains the people to learn, `tune` others to judge by
         #[arg(long)]
         data: PathBuf,
-        /// Folder for the result
+        /// The folder for the result
         #[arg(long)]
         run: PathBuf,
-        /// The embedder to begin from: `bundled`, or a .onnx or .safetensors file of one of our networks
+        /// The embedder to begin from: `bundled`, or a .onnx or .safetensors file of a network that `phiz model info` lists
         #[arg(long, default_value = "bundled")]
         from: String,
-        /// Keep a result that is worse than before
+        /// Keep the result even if it is worse than before
         #[arg(long)]
         force: bool,
-        /// What computes
+        /// The back end that computes
         #[arg(long, value_enum, default_value_t)]
         backend: BackendChoice,
     },
-    /// Compare runs: a table of their last figures, and their curves in one page
+    /// Compare runs in a table of their last figures, and their curves on one page
     Compare {
-        /// Folders of runs
+        /// The folders of the runs
         #[arg(required = true)]
         runs: Vec<PathBuf>,
         /// Write the curves to this HTML file
         #[arg(long)]
         html: Option<PathBuf>,
     },
-    /// Write trained weights in another form, checked against the trained one
+    /// Write trained weights as ONNX or in fewer bits, and compare the result with the trained weights
     Export {
-        /// Weights of a run (its model.safetensors)
+        /// The weights of a run (its model.safetensors)
         weights: PathBuf,
-        /// Their network by name
+        /// The name of their network (`phiz model info` lists all)
         #[arg(long)]
         network: String,
         /// The file to write: .onnx or .safetensors
         #[arg(long)]
         out: PathBuf,
-        /// In which numbers
+        /// The numbers in which the weights are written
         #[arg(long, value_name = "FORM", default_value = Form::NAMES[0], value_parser = forms())]
         form: Form,
-        /// Prepared data, on whose `tune` part the held-out figures are compared
+        /// Prepared data, on whose `tune` part the held-out figures are computed and compared
         #[arg(long)]
         data: Option<PathBuf>,
     },
@@ -92,27 +92,27 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// What to do: a TOML recipe
+    /// The recipe, a TOML file (docs/guide/training.md)
     recipe: PathBuf,
-    /// Prepared data
+    /// A folder of prepared data that contains `train` and `tune`
     #[arg(long)]
     data: PathBuf,
-    /// Folder of the run; resumed if it holds a checkpoint
+    /// The folder of the run, which is continued if the folder contains a checkpoint
     #[arg(long)]
     run: PathBuf,
-    /// Weights (safetensors) to begin from
+    /// Weights to begin from, .safetensors or .onnx
     #[arg(long)]
     from: Option<PathBuf>,
-    /// Model card of an embedder that is asked about blends of faces (`embed.blend` of the recipe)
+    /// The model card of an embedder that describes blends of faces during the run (`embed.blend` in the recipe)
     #[arg(long, value_name = "CARD")]
     teacher: Option<PathBuf>,
-    /// What computes
+    /// The back end that computes
     #[arg(long, value_enum, default_value_t)]
     backend: BackendChoice,
-    /// On what
+    /// The device that computes
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
-    /// In which numbers
+    /// The precision of convolutions
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
     /// Steps between held-out figures
@@ -121,7 +121,7 @@ struct RunArgs {
     /// Steps between checkpoints
     #[arg(long, default_value_t = 500)]
     save_every: u64,
-    /// Plain lines even on a terminal
+    /// Print plain lines even on a terminal
     #[arg(long)]
     plain: bool,
 }

@@ -247,7 +247,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             part.iter().map(|(n, (shape, data))| (n.clone(), b.constant(data, shape))).collect()
         };
         average.tensors.extend(tensors(&saved.average));
-        let mut optimiser = Optimiser::new(recipe.optimiser, recipe.decay, recipe.clip);
+        let mut optimiser = Optimiser::new(recipe.optimiser, recipe.decay, recipe.clip, net);
         optimiser.first = tensors(&saved.first);
         optimiser.second = tensors(&saved.second);
         optimiser.steps = saved.updates;

@@ -290,7 +290,7 @@ impl Gallery {
     /// Who are these? Many faces share a pass over the gallery, which is far faster than one by one.
     ///
     /// # Errors
-    /// See [`Gallery::identify`].
+    /// The same errors as [`Gallery::identify`].
     pub fn identify_all(&self, templates: &[Template], search: &Search) -> Result<Vec<Identified>> {
         templates.iter().try_for_each(|template| self.check_template(template))?;
         search.rate.fmr(1.0)?;
@@ -408,8 +408,9 @@ fn rank(
     floor: f32,
 ) -> Result<Ranked> {
     let mut ranked = Ranked { exact: Vec::new(), denied: Vec::new(), complete: false };
-    // Mostly the first few decide; if not, twice as many are read the next time.
-    let (mut rest, mut together) = (hits, search.most.max(2) + 2);
+    // Mostly the first few decide. Then a few more are read at a time, since each that is read in vain costs as much as one
+    // that decides, and more and more, so that there are few queries.
+    let (mut rest, mut together, mut next) = (hits, search.most.max(2) + 2, 4);
     while !rest.is_empty() && !ranked.settles(&rest[0], search, floor) {
         let (now, later) = rest.split_at(together.min(rest.len()));
         let ids: Vec<u64> = now.iter().map(|hit| hit.id).collect();
@@ -428,7 +429,7 @@ fn rank(
                 None => {}
             }
         }
-        (rest, together) = (later, together * 2);
+        (rest, together, next) = (later, next, next + next / 2);
     }
     Ok(ranked)
 }
