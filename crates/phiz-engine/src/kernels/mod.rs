@@ -11,6 +11,7 @@
 //! so many are alive; [`plain`] does the same in plain Rust for every other processor, and tests hold each of the
 //! others to it.
 
+#![warn(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
 #![allow(unsafe_code, reason = "speed: everything that the compiler cannot check lies in this module")]
 
 mod aligned;

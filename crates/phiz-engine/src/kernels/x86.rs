@@ -813,12 +813,14 @@ wide!(bf16_wide_2x7, "vdpbf16ps", 2, [0 1 2 3 4 5 6]);
 macro_rules! by_pixel {
     ($pixel:expr, $tile:ident, $args:expr) => {
         // SAFETY: the caller's promise.
-        match $pixel {
-            8 => unsafe { $tile::<32>($args) },
-            16 => unsafe { $tile::<64>($args) },
-            3 => unsafe { $tile::<12>($args) },
-            6 => unsafe { $tile::<24>($args) },
-            _ => unreachable!("inputs lie 8, 16, 3 or 6 elements apart"),
+        unsafe {
+            match $pixel {
+                8 => $tile::<32>($args),
+                16 => $tile::<64>($args),
+                3 => $tile::<12>($args),
+                6 => $tile::<24>($args),
+                _ => unreachable!("inputs lie 8, 16, 3 or 6 elements apart"),
+            }
         }
     };
 }
@@ -827,10 +829,12 @@ macro_rules! by_pixel {
 macro_rules! by_pixel_16 {
     ($pixel:expr, $tile:ident, $args:expr) => {
         // SAFETY: the caller's promise.
-        match $pixel {
-            4 => unsafe { $tile::<16>($args) },
-            8 => unsafe { $tile::<32>($args) },
-            _ => unreachable!("inputs lie 4 or 8 elements apart"),
+        unsafe {
+            match $pixel {
+                4 => $tile::<16>($args),
+                8 => $tile::<32>($args),
+                _ => unreachable!("inputs lie 4 or 8 elements apart"),
+            }
         }
     };
 }
