@@ -107,7 +107,7 @@ enum Action {
         person: String,
         /// A face that was enrolled for the person (f12), or a photo
         #[arg(value_name = "FACE|PHOTO")]
-        face: String,
+        face: PathBuf,
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
@@ -228,10 +228,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         Action::Not { person, face, selection, looking } => {
             let person = who(person)?;
-            let (negative, operation) = match face.parse::<FaceId>() {
-                Ok(face) if !Path::new(&face.to_string()).exists() => own_face(&gallery, &person, face)?,
-                _ => gallery
-                    .add_negative(person.id, &seen(&gallery, face.as_ref(), looking, selection, shared)?)?,
+            // A name that is no text is a photo's.
+            let id = face.to_str().and_then(|text| text.parse::<FaceId>().ok());
+            let (negative, operation) = match id {
+                Some(id) if !face.exists() => own_face(&gallery, &person, id)?,
+                _ => gallery.add_negative(person.id, &seen(&gallery, face, looking, selection, shared)?)?,
             };
             said(operation, format!("noted ({negative}): this is not {}", label(&person)))
         }
