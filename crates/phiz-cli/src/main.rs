@@ -94,7 +94,8 @@ pub(crate) struct Shared {
     quick: bool,
     /// The numbers in which the networks compute: f32, bf16 (faster, on some processors) or auto (f32 for now). Templates of
     /// both can be compared
-    #[arg(long, global = true, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
+    // Not global: the trainer has an option of that name for its own arithmetic.
+    #[arg(long, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
     precision: Precision,
     /// Number of photos to work on at the same time [default: one per processor]
     #[arg(long, global = true, value_name = "N", help_heading = WORK)]
@@ -169,6 +170,9 @@ impl Command {
         ("data", &[GALLERY]),
         ("completions", &[GALLERY, MODELS, WORK]),
     ];
+
+    /// Commands that take `--precision` behind their names, too.
+    const WITH_PRECISION: [&str; 7] = ["detect", "embed", "enroll", "eval", "identify", "people", "verify"];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -183,7 +187,21 @@ fn command() -> clap::Command {
             cli = cli.mut_subcommand(name, |command| command.args(hidden));
         }
     }
+    let precision = cli.get_arguments().find(|arg| arg.get_id() == PRECISION).cloned();
+    for name in Command::WITH_PRECISION {
+        cli = cli.mut_subcommand(name, |command| command.args(precision.clone().map(|arg| arg.global(true))));
+    }
     cli
+}
+
+const PRECISION: &str = "precision";
+
+/// What was given for `--precision` behind the command's name.
+fn precision_of(matches: &clap::ArgMatches) -> Option<Precision> {
+    let (name, of_command) = matches.subcommand()?;
+    let given = Command::WITH_PRECISION.contains(&name)
+        && of_command.value_source(PRECISION) == Some(clap::parser::ValueSource::CommandLine);
+    given.then(|| of_command.get_one::<Precision>(PRECISION).copied())?
 }
 
 fn main() -> ExitCode {
@@ -191,10 +209,13 @@ fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return ended(&error),
     };
-    let Cli { command, shared } = match Cli::from_arg_matches(&matches) {
+    let Cli { command, mut shared } = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => return ended(&error),
     };
+    if let Some(precision) = precision_of(&matches) {
+        shared.precision = precision;
+    }
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
