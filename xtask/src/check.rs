@@ -30,6 +30,8 @@ enum Check {
     Deny,
     /// Clippy on all targets, warnings are errors
     Clippy,
+    /// Crates without their default features and with each feature alone
+    Features,
     /// Documentation, warnings are errors
     Docs,
     /// Examples in the documentation, then all other tests
@@ -61,6 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
                         &[],
                     )?;
                 }
+                Check::Features => features()?,
                 Check::Docs => {
                     let flags = [("RUSTDOCFLAGS", "-D warnings")];
                     cargo(&["doc", "--workspace", EVERYTHING, "--no-deps", "--locked"], &flags)?;
@@ -70,6 +73,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Builds that nobody makes on the way: what is left out must not be needed, and each feature must stand alone.
+const BUILDS: [(&str, &[&str]); 7] = [
+    ("phiz", &["--no-default-features"]),
+    ("phiz", &["--no-default-features", "--features=bundled"]),
+    ("phiz", &["--no-default-features", "--features=gallery"]),
+    ("phiz-gallery", &["--no-default-features"]),
+    ("phiz-gallery", &["--no-default-features", "--features=keyring"]),
+    ("phiz-cli", &[]),
+    ("phiz-cli", &["--features=keyring"]),
+];
+
+fn features() -> Result<(), String> {
+    BUILDS.iter().try_for_each(|(package, flags)| {
+        let arguments =
+            [&["clippy", "--locked", "--package", *package][..], flags, &["--", "-D", "warnings"]];
+        cargo(&arguments.concat(), &[])
+    })
 }
 
 fn deny() -> Result<(), String> {

@@ -14,10 +14,10 @@ use super::{Done, Failure, out};
   phiz completions fish > ~/.config/fish/completions/phiz.fish
   phiz completions --man ~/.local/share/man/man1")]
 pub(crate) struct Arguments {
-    /// The shell
+    /// The shell that the script is for
     #[arg(value_enum, required_unless_present = "man")]
     shell: Option<clap_complete::Shell>,
-    /// Instead: write a manual page for each command into this folder
+    /// Write one manual page per command to this folder instead
     #[arg(long, value_name = "DIR", conflicts_with = "shell")]
     man: Option<PathBuf>,
     /// Let --man overwrite pages that exist

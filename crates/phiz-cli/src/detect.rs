@@ -28,10 +28,10 @@ pub(crate) struct Arguments {
 /// Marked copies of photos.
 #[derive(Args)]
 pub(crate) struct AnnotateArguments {
-    /// Write a copy of the photo with its faces marked, as .jpg or .png; a folder if there are several photos
+    /// Write a copy of the photo with its faces marked to this .jpg or .png file, or, for several photos, to this folder
     #[arg(long, value_name = "FILE")]
     pub(crate) annotate: Option<PathBuf>,
-    /// Let --annotate overwrite files that exist; photos that are looked at are never overwritten
+    /// Let --annotate overwrite files that exist (but never the photos that are being read)
     #[arg(long, requires = "annotate")]
     pub(crate) force: bool,
 }

@@ -18,17 +18,17 @@ use super::{Done, Failure, Shared};
 pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
-    /// Write the templates into this .npy file: float32 [n, dim], rows of length 1
+    /// Write the templates to this .npy file (float32 [n, dim], with rows of length 1)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Write whose they are into this CSV file (path,face,x,y,w,h,score): one row per template, and face = -1 for a photo
-    /// without one
+    /// Write where each template comes from to this CSV file (path,face,x,y,w,h,score). A photo without a face has a row
+    /// with face = -1
     #[arg(long, value_name = "FILE")]
     list: PathBuf,
-    /// Overwrite --out and --list if they exist; photos are never overwritten
+    /// Overwrite --out and --list if they exist (but never the photos that are being read)
     #[arg(long)]
     force: bool,
-    /// Take the photos as they are: aligned faces of 112×112 pixels
+    /// Take each photo as it is, as an aligned face of 112×112 pixels
     #[arg(long, conflicts_with_all = ["largest", "number", "at"])]
     aligned: bool,
     #[command(flatten)]

@@ -17,10 +17,10 @@ use super::{Done, Failure, Shared, table};
 #[derive(Args)]
 #[command(after_help = "Examples:
   phiz enroll Ada ada-1.jpg ada-2.jpg    one person, from one or more photos
-  phiz enroll people/                    a folder of people: people/Ada/*.jpg, people/Ben/*.jpg, …
+  phiz enroll people/                    many people: people/Ada/*.jpg, people/Ben/*.jpg, …
   phiz enroll Ada party.jpg --face 2     the second of the faces that `phiz detect party.jpg` lists")]
 pub(crate) struct Arguments {
-    /// The person's name, or a folder that holds one folder per person
+    /// The person's name, or a folder that contains one folder per person
     #[arg(value_name = "NAME|FOLDER")]
     name: String,
     /// Photos of the person, or folders of such photos; `-` reads a photo from standard input
@@ -32,10 +32,10 @@ pub(crate) struct Arguments {
     /// Also take small, blurred or dark faces
     #[arg(long)]
     force: bool,
-    /// Note on what ground the faces are kept, in your words
+    /// Store with each face, in your own words, on what ground you keep it
     #[arg(long, value_name = "TEXT")]
     consent: Option<String>,
-    /// Keep no picture of the face (then another model cannot be adopted later without the photos)
+    /// Store no picture of the face. Without it, a later model cannot describe the face unless you still have the photo
     #[arg(long)]
     no_crop: bool,
     /// Print one JSON object per person, one per line
@@ -64,6 +64,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         false => vec![person_of(arguments, &mut batch)?],
     };
+    people.iter().try_for_each(PersonPhotos::check)?;
     let service = shared.service()?;
     let (gallery, made) = shared.open_or_create_gallery(&service)?;
     if made {
@@ -95,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     batch.summarise(0, shared);
     if known == 0 {
         return Err(
-            Failure::new("nobody was enrolled").hint("every photo was refused; the reasons stand above")
+            Failure::new("nobody was enrolled").hint("every photo was refused, for the reasons above")
         );
     }
     Ok(done)
@@ -135,7 +136,7 @@ pub(crate) fn people_of(
     batch: &mut Batch,
 ) -> Result<(Vec<PersonPhotos>, bool), Failure> {
     if !folder.is_dir() {
-        let reason = format!("{}: is no folder of people, and no photo is named", folder.display());
+        let reason = format!("{}: is not a folder of people, and no photo is named", folder.display());
         return Err(Failure::new(reason).hint("enrol a person with: phiz enroll NAME PHOTO…"));
     }
     let found = walk::people(folder)

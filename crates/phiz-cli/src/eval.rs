@@ -30,23 +30,23 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Verification on a list of pairs: LFW's pairs.txt, or a CSV file (a,b,same[,score,fold,person_a,person_b])
+    /// Measure verification on a list of pairs
     Pairs(verification::Pairs),
-    /// Verification of every photo against every other, from a list or a folder of people; also error rates by group
+    /// Measure verification of every photo against every other, also for groups of people
     AllPairs(verification::AllPairs),
-    /// Identification: search a gallery, also for people who are not in it
+    /// Measure identification: searches in a gallery, also for people who are not in it
     Identify(search::Identify),
-    /// Detection against true boxes: a list (path,boxes[,…] with boxes `x y w h;x y w h`), WIDER FACE's text, or COCO's JSON
+    /// Measure detection: found boxes against true boxes
     Detect(boxes::Detect),
-    /// Landmarks of the central face against another detector's
+    /// Compare the landmarks of the central face with those of another detector
     Landmarks(landmarks::Arguments),
-    /// Whether the quality score predicts which photos fail
+    /// Measure whether the quality score predicts which photos fail
     Quality(verification::Quality),
-    /// The people in your gallery: who looks alike, which photos are suspicious, which threshold gives which error rate
+    /// Look for people in your gallery who look alike and for suspicious photos, and print the threshold for an error rate
     Gallery(gallery::Arguments),
-    /// The similarities for false match rates, for a model card's [thresholds]
+    /// Measure the [thresholds] of a model card: which similarity stands for which false match rate
     Thresholds(verification::Thresholds),
-    /// Compare several reports that --json wrote, with paired tests where they stand on the same people
+    /// Compare reports that --json wrote, with paired tests if they are about the same people
     Compare(report::Compare),
 }
 
@@ -68,13 +68,13 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 /// How sure we want to be.
 #[derive(Args, Clone)]
 pub(crate) struct Sureness {
-    /// Rounds of the bootstrap that gives the intervals; 0 for no intervals
+    /// Number of bootstrap rounds from which the intervals are taken; 0 for no intervals
     #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Intervals")]
     rounds: usize,
-    /// Seed of everything that is drawn at random
+    /// Seed of the random numbers; the same seed gives the same figures
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Intervals")]
     seed: u64,
-    /// Confidence of the intervals
+    /// Confidence of the intervals, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, help_heading = "Intervals")]
     confidence: f64,
 }
@@ -85,7 +85,7 @@ impl Sureness {
         check_rate("--confidence", self.confidence)?;
         if self.rounds > 20_000 {
             return Err(Failure::new(format!("--rounds: {} is more than 20,000", self.rounds))
-                .hint("200 rounds give an interval, 2,000 a good one"));
+                .hint("200 rounds give an interval, and 2,000 a precise one"));
         }
         let mut options = Options::default();
         if self.rounds > 0 {
@@ -100,7 +100,8 @@ fn check_rate(option: &str, rate: f64) -> Result<(), Failure> {
     if (0.0..=1.0).contains(&rate) {
         return Ok(());
     }
-    Err(Failure::new(format!("{option}: {rate} is no rate")).hint("give a number from 0 to 1, such as 0.001"))
+    Err(Failure::new(format!("{option}: {rate} is not a rate"))
+        .hint("give a number from 0 to 1, such as 0.001"))
 }
 
 /// Shows how far long work is.
@@ -131,19 +132,20 @@ impl Watch for Bar {
 /// Which photos of a list.
 #[derive(Args, Clone)]
 pub(crate) struct Choice {
-    /// CSV files (path,person[,…]), or a folder that holds one folder of photos for each person
+    /// Lists of photos: CSV files with a column `path` and what the command needs beside it (person, boxes), or a folder
+    /// that contains one folder of photos per person
     #[arg(required = true, value_name = "LIST")]
     lists: Vec<PathBuf>,
-    /// Folder that the paths in the lists begin at [default: the first list's own]
+    /// The folder in which the paths of the lists begin [default: the first list's own]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
-    /// Take only photos whose column has this value. May be given several times
+    /// Take only photos whose column has this value. You can give this option several times
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     filters: Vec<String>,
     /// Of photos that have the same file name in several folders, take only the first
     #[arg(long)]
     distinct_names: bool,
-    /// Take only every n-th photo, for a first impression
+    /// Take only every N-th photo, for a first impression
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
 }

@@ -9,13 +9,14 @@ pub(crate) use phiz_service::Problem;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Finding faces")]
 pub(crate) struct Looking {
-    /// Smallest face worth finding, in pixels of the photo; a larger number is faster
+    /// Smallest face worth finding, in pixels of the photo; larger numbers are faster
     #[arg(long, value_name = "PIXELS", default_value_t = 20.0, value_parser = pixels)]
     min_face: f32,
     /// Lowest detection score that counts as a face, from 0 to 1 [default: the detector's own]
     #[arg(long, value_name = "SCORE", value_parser = score)]
     score: Option<f32>,
-    /// `auto` also finds faces in photos that lie on their side without saying so; takes four times as long
+    /// `auto` also finds faces in photos that lie on their side although their EXIF data do not say so; this takes four
+    /// times as long
     #[arg(long, value_enum, default_value = "never")]
     rotate: RotateArgument,
     /// Largest photo that is read, in millions of pixels
@@ -78,10 +79,10 @@ pub(crate) struct Selection {
     /// Take the largest of several faces
     #[arg(long)]
     largest: bool,
-    /// Take the face of this number, as `phiz detect` lists them
+    /// Take the face with this number in the list that `phiz detect` prints
     #[arg(long = "face", value_name = "N")]
     number: Option<usize>,
-    /// Take the face at this place of the photo, in pixels
+    /// Take the face at this point of the photo, in pixels from the top left corner
     #[arg(long, value_name = "X,Y", value_parser = point)]
     at: Option<[f32; 2]>,
 }

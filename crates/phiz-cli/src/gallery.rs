@@ -14,56 +14,56 @@ use super::{Done, Failure, Shared, table};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// JSON instead of text
+    /// Print JSON instead of text
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// The gallery in figures
+    /// Print how many people and faces the gallery holds, its key, model and files
     Stats,
-    /// Read everything and say what is damaged
+    /// Read everything in the gallery and report what is damaged
     Check,
-    /// Give unused space back and overwrite what deleted rows have left
+    /// Give unused space back to the disk, and overwrite what deleted rows have left
     Compact,
-    /// Destroy what was removed, so that it cannot be undone
+    /// Destroy everything that was removed, so that it cannot be undone
     Purge {
-        /// Only what was removed so many days ago or more
+        /// Only what was removed at least this many days ago
         #[arg(long, value_name = "DAYS")]
         older_than: Option<u32>,
-        /// Afterwards search the gallery's files for what was destroyed
+        /// Then search every byte of the gallery's files for what was destroyed, and fail if any of it is found
         #[arg(long)]
         verify: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
-    /// Set for how many days what is removed can be undone (0: it is destroyed at once)
+    /// Set for how many days a change can be undone (with 0, what is removed is destroyed at once)
     UndoDays {
-        /// Days
+        /// The number of days
         days: u32,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
-    /// Write everything into a new folder, NOT sealed
+    /// Write everything to a new folder as an archive, which is NOT encrypted
     Export {
-        /// The new folder
+        /// The new folder for the archive
         folder: PathBuf,
     },
-    /// Take in the people of an exported folder
+    /// Take in the people of an archive; people and faces that the gallery has already are recognised
     Import {
-        /// The folder
+        /// The folder of the archive
         folder: PathBuf,
     },
-    /// Measure on your own people which similarity stands for which error rate, and decide by that
+    /// Measure on your own people which similarity stands for which error rate, and decide by that from now on
     Calibrate {
-        /// Go back to the model's own thresholds
+        /// Forget what was measured, and decide by the model's own thresholds again
         #[arg(long)]
         forget: bool,
     },
-    /// Change the key
+    /// Change the key that the gallery is encrypted with
     Key {
         #[command(subcommand)]
         action: KeyAction,
@@ -72,15 +72,16 @@ enum Action {
 
 #[derive(Subcommand)]
 enum KeyAction {
-    /// Seal everything anew by a fresh key: for when the old one may have been seen
+    /// Encrypt everything anew with a new key. Use this if somebody may have seen the old key
     Rotate {
         #[command(flatten)]
         to: NewKey,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
-    /// Put another key in the old one's place, at once; old copies still open by the old one
+    /// Put another key in place of the old one, without encrypting anew. Old copies of the gallery still open with the old
+    /// key
     Exchange {
         #[command(flatten)]
         to: NewKey,
@@ -90,16 +91,16 @@ enum KeyAction {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct NewKey {
-    /// A key file; made if there is none
+    /// Use this key file, which is made if it does not exist
     #[arg(long, value_name = "FILE")]
     to_file: Option<PathBuf>,
-    /// The passphrase in PHIZ_NEW_PASSPHRASE
+    /// Use the passphrase in the environment variable PHIZ_NEW_PASSPHRASE
     #[arg(long)]
     to_passphrase: bool,
-    /// A new key in the operating system's keyring
+    /// Use a new key in the operating system's keyring
     #[arg(long)]
     to_keyring: bool,
-    /// No key: the gallery lies open
+    /// Use no key: the gallery is not encrypted any more
     #[arg(long)]
     to_nothing: bool,
 }
@@ -279,7 +280,7 @@ fn check(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
         say!("all is well");
     } else {
         faults.iter().for_each(|fault| say!("{fault}"));
-        note!("hint: restore the gallery from a copy or an archive");
+        note!("hint: restore the gallery from a backup copy or an archive");
     }
     Ok(if faults.is_empty() { Done::Well } else { Done::Partly })
 }

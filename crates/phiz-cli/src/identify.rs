@@ -24,20 +24,20 @@ use super::{Done, Failure, Shared, enroll, table};
 pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
-    /// Compare with the people in this folder instead of the gallery; it holds one folder per person, and nothing is
+    /// Compare with the people in this folder instead of the gallery. It contains one folder per person, and nothing is
     /// stored
     #[arg(long, value_name = "FOLDER")]
     people: Option<PathBuf>,
-    /// Name at most this share of unknown people (false positive identification rate)
+    /// The share of people who are not enrolled that may be given a name (false positive identification rate)
     #[arg(long, value_name = "RATE", default_value_t = 0.01)]
     fpir: f64,
-    /// Instead of --fpir: let at most this share of single comparisons of different people match (false match rate)
+    /// Instead of --fpir: the share of comparisons of two different people that may match (false match rate)
     #[arg(long, value_name = "RATE", conflicts_with = "fpir")]
     fmr: Option<f64>,
     /// Compare only with the people on this watch list
     #[arg(long, value_name = "LIST", conflicts_with = "people")]
     list: Option<String>,
-    /// Number of candidates to list for each face in --json
+    /// Number of candidates that --json lists for each face
     #[arg(long, value_name = "N", default_value = "5")]
     top: NonZeroUsize,
     /// Print one JSON object per photo, one per line

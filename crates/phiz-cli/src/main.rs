@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model};
+use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model, Precision};
 use phiz_image::{DecodeOptions, Image};
 use phiz_service::Service;
 
+mod bench;
 mod completions;
 #[cfg(feature = "train")]
 mod data;
@@ -45,6 +46,14 @@ use out::note;
 /// Finds the faces in photos and says whose they are. Works offline, with its own models inside.
 #[derive(Parser)]
 #[command(name = "phiz", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  phiz enroll Ada ada-1.jpg ada-2.jpg      learn a person from photos
+  phiz identify party.jpg                  say who is in a photo
+  phiz verify passport.jpg selfie.jpg      say whether two photos show the same person
+  phiz detect party.jpg --annotate out.jpg find the faces, and mark them in a copy
+
+Exit codes: 0 everything was done, and the answer is yes; 1 the answer is no, or some photos could not be
+used; 2 nothing could be done, or the answer could not be written.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -56,35 +65,42 @@ struct Cli {
 /// that mean something to it.
 #[derive(Args)]
 pub(crate) struct Shared {
-    /// Gallery file [default: gallery.phiz in the home folder]
+    /// The gallery's file [default: gallery.phiz in the home folder]
     #[arg(long, global = true, value_name = "FILE", help_heading = GALLERY)]
     gallery: Option<PathBuf>,
-    /// Key file of the gallery [default: beside the gallery; or a passphrase in PHIZ_PASSPHRASE]
+    /// The gallery's key file [default: the passphrase in PHIZ_PASSPHRASE if it is set, else the file beside the gallery
+    /// that ends in .key]
     #[arg(long, global = true, value_name = "FILE", help_heading = GALLERY)]
     key: Option<PathBuf>,
-    /// Keep the key of a new gallery in the operating system's keyring
+    /// Keep the key of a new gallery in the operating system's keyring instead of a file
     #[arg(long, global = true, conflicts_with = "key", help_heading = GALLERY)]
     keyring: bool,
-    /// Home folder: where the gallery and its key lie [default: phiz in the user's data folder]
+    /// The folder in which the gallery and its key are kept [default: phiz in the user's data folder]
     #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", help_heading = GALLERY)]
     home: Option<PathBuf>,
-    /// Use another detector than the bundled one: its model card (TOML)
+    /// Use another detector than the bundled one, by its model card (a TOML file)
     #[arg(long, global = true, value_name = "CARD", help_heading = MODELS)]
     detector: Option<PathBuf>,
-    /// Use another embedder than the bundled one: its model card (TOML)
+    /// Use another embedder than the bundled one, by its model card (a TOML file)
     #[arg(long, global = true, value_name = "CARD", help_heading = MODELS)]
     embedder: Option<PathBuf>,
-    /// Use the small bundled models: less exact, a third to half of the time. A gallery belongs to the models that it was
-    /// made with
+    /// Use the small bundled models, which take a third to a half of the time and recognise fewer people. A gallery can be
+    /// used only with the models that it was made with
     #[arg(long, global = true, help_heading = MODELS)]
     small: bool,
-    /// Embed each face once and not also its mirror image: half the time per face, a little less exact
+    /// Describe each face only once, and not its mirror image as well. This takes half the time per face and is slightly
+    /// less accurate
     #[arg(long, global = true, help_heading = MODELS)]
     quick: bool,
-    /// Number of photos that are worked on at the same time [default: one per processor]
+    /// The numbers in which the networks compute: f32, bf16 (faster, on some processors) or auto (f32 for now). Templates of
+    /// both can be compared
+    // Not global: the trainer has an option of that name for its own arithmetic.
+    #[arg(long, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
+    precision: Precision,
+    /// Number of photos to work on at the same time [default: one per processor]
     #[arg(long, global = true, value_name = "N", help_heading = WORK)]
     threads: Option<usize>,
-    /// Show no progress bar and no summary
+    /// Show no progress bar and no summary (what was left out of folders is still reported)
     #[arg(long, short, global = true, help_heading = WORK)]
     quiet: bool,
 }
@@ -97,31 +113,33 @@ const WORK: &str = "Work";
 enum Command {
     /// Learn people from their photos
     Enroll(enroll::Arguments),
-    /// Say who is in photos, or that nobody known is
+    /// Say who is in photos, or that it is nobody you have enrolled
     Identify(identify::Arguments),
-    /// Look at the people in the gallery, put right what is wrong, undo
+    /// Show and correct the people in the gallery, and undo changes
     People(people::Arguments),
-    /// The gallery as a whole: figures, check, purge, archives, calibration, keys
+    /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
     Gallery(gallery::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
-    /// Say whether two photos show the same person, or a photo somebody known
+    /// Say whether two photos show the same person, or whether a photo shows a person in the gallery
     Verify(verify::Arguments),
-    /// Write the templates of faces to a file, for other programs
+    /// Write the templates of faces (the numbers that describe them) to a file, for other programs
     Embed(embed::Arguments),
-    /// Measure how good it is on your own photos, and how sure that is
+    /// Measure error rates on your own photos, and how certain they are
     Eval(eval::Arguments),
-    /// Look at the networks that Phiz knows
+    /// List the networks that Phiz knows, and what they cost
     Model(model::Arguments),
-    /// Print a script that completes commands and options in your shell, or the manual pages
+    /// Print a script that completes commands and options in your shell, or write manual pages
     Completions(completions::Arguments),
-    /// Bring your own photos to training: check, split, prepare, preview
+    /// Measure how fast the bundled networks run on this machine
+    Bench(bench::Arguments),
+    /// Prepare your own photos for training: check, split, align, preview
     #[cfg(feature = "train")]
     Data(data::Arguments),
     /// Train face detectors and embedders from recipes
     #[cfg(feature = "train")]
     Train(phiz_train::cli::Train),
-    /// Bring your own photos to training (not in this build)
+    /// Prepare your own photos for training (not in this build)
     #[cfg(not(feature = "train"))]
     #[command(hide = true)]
     Data(Unbuilt),
@@ -131,7 +149,7 @@ enum Command {
     Train(Unbuilt),
 }
 
-/// Whatever is asked of a command that this build does not have.
+/// The arguments of a command that this build does not have, whatever they are.
 #[cfg(not(feature = "train"))]
 #[derive(Args)]
 #[command(disable_help_flag = true)]
@@ -141,8 +159,9 @@ struct Unbuilt {
 }
 
 impl Command {
-    /// Groups of shared options that mean nothing to a command, by the command's name: its help does not list them.
-    const WITHOUT: [(&str, &[&str]); 7] = [
+    /// Groups of shared options that have no meaning for a command, by the command's name: its help does not list them.
+    const WITHOUT: [(&str, &[&str]); 8] = [
+        ("bench", &[GALLERY, MODELS]),
         ("people", &[]),
         ("gallery", &[MODELS]),
         ("detect", &[GALLERY]),
@@ -151,6 +170,9 @@ impl Command {
         ("data", &[GALLERY]),
         ("completions", &[GALLERY, MODELS, WORK]),
     ];
+
+    /// Commands that take `--precision` behind their names, too.
+    const WITH_PRECISION: [&str; 7] = ["detect", "embed", "enroll", "eval", "identify", "people", "verify"];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -165,7 +187,21 @@ fn command() -> clap::Command {
             cli = cli.mut_subcommand(name, |command| command.args(hidden));
         }
     }
+    let precision = cli.get_arguments().find(|arg| arg.get_id() == PRECISION).cloned();
+    for name in Command::WITH_PRECISION {
+        cli = cli.mut_subcommand(name, |command| command.args(precision.clone().map(|arg| arg.global(true))));
+    }
     cli
+}
+
+const PRECISION: &str = "precision";
+
+/// What was given for `--precision` behind the command's name.
+fn precision_of(matches: &clap::ArgMatches) -> Option<Precision> {
+    let (name, of_command) = matches.subcommand()?;
+    let given = Command::WITH_PRECISION.contains(&name)
+        && of_command.value_source(PRECISION) == Some(clap::parser::ValueSource::CommandLine);
+    given.then(|| of_command.get_one::<Precision>(PRECISION).copied())?
 }
 
 fn main() -> ExitCode {
@@ -173,10 +209,13 @@ fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return ended(&error),
     };
-    let Cli { command, shared } = match Cli::from_arg_matches(&matches) {
+    let Cli { command, mut shared } = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => return ended(&error),
     };
+    if let Some(precision) = precision_of(&matches) {
+        shared.precision = precision;
+    }
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
@@ -187,6 +226,7 @@ fn main() -> ExitCode {
         Command::Embed(arguments) => embed::run(&arguments, &shared),
         Command::Eval(arguments) => eval::run(&arguments, &shared),
         Command::Model(arguments) => model::run(&arguments, &shared),
+        Command::Bench(arguments) => bench::run(&arguments, &shared),
         Command::Completions(arguments) => completions::run(&arguments),
         #[cfg(feature = "train")]
         Command::Data(arguments) => data::run(&arguments, &shared),
@@ -198,7 +238,7 @@ fn main() -> ExitCode {
     };
     let unwritten = out::failure().map(|error| {
         Failure::new(format!("standard output: cannot be written ({error})"))
-            .hint("the work is done, but its answer is lost: make room, or print elsewhere")
+            .hint("the work is done, but its answer is lost: free some space, or send the output elsewhere")
     });
     match (result, unwritten) {
         (Ok(done), None) => done.into(),
@@ -299,7 +339,7 @@ impl Failure {
     /// A file that cannot be written.
     pub(crate) fn writing(path: &Path, error: &io::Error) -> Failure {
         Failure::new(format!("{}: cannot be written ({error})", path.display()))
-            .hint("check that its folder exists, may be written and has room")
+            .hint("check that its folder exists, may be written to and has free space")
     }
 
     /// A file that cannot be read.
@@ -327,9 +367,11 @@ impl From<phiz_service::Error> for Failure {
             }
             Error::NoHome => failure.hint("set PHIZ_HOME to a folder, or name the file with --gallery"),
             Error::Folder { .. } => {
-                failure.hint("check that the folder above it exists, may be written and has room")
+                failure.hint("check that the folder above it exists, may be written to and has free space")
             }
-            Error::Models(_) => failure.hint("check the model cards, or leave --detector and --embedder out"),
+            Error::Models(_) => {
+                failure.hint("check the cards that --detector and --embedder name, or leave them out")
+            }
             _ => failure,
         }
     }
@@ -349,7 +391,7 @@ impl Shared {
 
     /// The models that were asked for, ready to work.
     pub(crate) fn analyzer(&self) -> Result<Analyzer, Failure> {
-        let builder = Analyzer::builder().mirror(!self.quick);
+        let builder = Analyzer::builder().mirror(!self.quick).precision(self.precision);
         Ok(builder.detector(self.detector()?).embedder(self.embedder()?).build()?)
     }
 

@@ -21,13 +21,13 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List networks with their parameters, multiply-accumulates and, if asked, milliseconds; and the models of
-    /// --detector and --embedder beside them
+    /// List the networks with their parameters and multiply-accumulates (MMAC: millions of them), and, with --measure, the
+    /// time of one picture. The models of --detector and --embedder are listed with them
     Info {
-        /// Networks by name [default: all]
+        /// The networks to list [default: all]
         names: Vec<String>,
-        /// Measure the time of one picture on this machine: the least of many rounds, in each of which all have their
-        /// turn
+        /// Measure how many milliseconds one picture takes on this machine: the least of 30 rounds, in each of which every
+        /// network takes its turn
         #[arg(long)]
         measure: bool,
     },

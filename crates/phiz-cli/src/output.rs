@@ -207,7 +207,7 @@ const OPTION: &str = "--annotate";
 
 impl Marked {
     /// Plans a marked copy of each photo: in the file that is named, or in the folder that is named, where sub-folders and
-    /// whole names are kept (`2019/06.01.png` becomes `2019/06.01.png.jpg`).
+    /// whole names are kept (`2019/06.01.png` stays `2019/06.01.png`, and `a.webp` becomes `a.webp.jpg`).
     ///
     /// # Errors
     /// A target that is an input, exists and `force` is not given, or cannot be written.
@@ -218,8 +218,8 @@ impl Marked {
         let one = items.len() <= 1 && items.iter().all(|item| item.path == item.root) && !target.is_dir();
         if one {
             if !is_picture(target) {
-                let reason = format!("{OPTION} {}: is no picture file", target.display());
-                return Err(Failure::new(reason).hint("let it end in .jpg or .png"));
+                let reason = format!("{OPTION} {}: is not a picture file", target.display());
+                return Err(Failure::new(reason).hint("name a file that ends in .jpg or .png"));
             }
             let planned = Target::planned(OPTION, target, &inputs, force)?;
             probe(OPTION, folder_of(target))?;
@@ -267,7 +267,11 @@ impl Marked {
         let written = std::fs::create_dir_all(folder_of(target.path())).and_then(|()| target.write(&bytes));
         written.map_err(|error| {
             let reason = format!("its marked copy {} cannot be written ({error})", target.path().display());
-            Problem::new(Code::Unwritable, reason, "check that the folder may be written and has room")
+            Problem::new(
+                Code::Unwritable,
+                reason,
+                "check that its folder may be written to and has free space",
+            )
         })
     }
 }

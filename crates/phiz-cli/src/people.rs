@@ -18,34 +18,34 @@ use super::{Done, Failure, Shared, photos, table};
 /// Arguments of `phiz people`.
 #[derive(Args)]
 #[command(
-    after_help = "A person is named by id (p12) or by a name that only one has. Whatever is changed can be undone \
-    with `phiz people undo`, until it is purged (`phiz gallery purge`) or too long ago (30 days)."
+    after_help = "You name a person by id (p12), or by a name that only one person has. Every change can be undone with \
+    `phiz people undo`, until it is purged (`phiz gallery purge`) or older than 30 days (`phiz gallery undo-days`)."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
-    /// JSON instead of tables
+    /// Print JSON instead of tables, one object per line
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// List people (also without saying so)
+    /// List the people in the gallery (the default)
     List {
-        /// With this in their name
+        /// Only people whose name contains this text
         #[arg(value_name = "TEXT")]
         text: Option<String>,
-        /// On this watch list
+        /// Only people on this watch list
         #[arg(long, value_name = "LIST")]
         list: Option<String>,
-        /// With this attribute
+        /// Only people with this attribute
         #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
         with: Vec<(String, String)>,
     },
     /// Show a person and their faces
     Show {
-        /// Id or name
+        /// The person, by id or name
         person: String,
         /// Also write a picture of the faces with their ids, as .jpg or .png
         #[arg(long, value_name = "FILE")]
@@ -56,38 +56,38 @@ enum Action {
     },
     /// Give a person another name
     Rename {
-        /// Id or name
+        /// The person, by id or name
         person: String,
         /// The new name
         name: String,
     },
-    /// Say something of a person: attributes, watch lists
+    /// Set the attributes and watch lists of a person
     Set {
-        /// Id or name
+        /// The person, by id or name
         person: String,
-        /// Attributes to set; with nothing after the = one is taken away
+        /// Attributes to set; KEY= with nothing after it removes an attribute
         #[arg(value_name = "KEY=VALUE", value_parser = pair)]
         attributes: Vec<(String, String)>,
-        /// Put on a watch list
+        /// Put the person on this watch list
         #[arg(long, value_name = "LIST")]
         list: Vec<String>,
-        /// Take off a watch list
+        /// Take the person off this watch list
         #[arg(long, value_name = "LIST")]
         unlist: Vec<String>,
     },
-    /// Two people are one: the second's faces become the first's
+    /// Join people who are one person: the faces of the others become the first's
     Merge {
-        /// Id or name of who stays
+        /// The person who stays, by id or name
         into: String,
-        /// Ids or names of who become them
+        /// The people who become that person, by id or name
         #[arg(required = true)]
         from: Vec<String>,
     },
-    /// One person is two: some faces become a new person's
+    /// Divide a person who is two people: some faces become a new person's
     Split {
-        /// Id or name
+        /// The person, by id or name
         person: String,
-        /// Faces of the new person (see `phiz people show`)
+        /// The faces of the new person, by id (see `phiz people show`)
         #[arg(required = true, value_name = "FACE")]
         faces: Vec<FaceId>,
         /// The new person's name
@@ -96,16 +96,16 @@ enum Action {
     },
     /// Give a face to another person
     Move {
-        /// The face
+        /// The face, by id (f12)
         face: FaceId,
-        /// Id or name of who it is
+        /// The person whose face it is, by id or name
         to: String,
     },
-    /// "This is not that person": never take this face for them again
+    /// Say that a face is not this person, so that it is never taken for them again
     Not {
-        /// Id or name of who it is not
+        /// The person who it is not, by id or name
         person: String,
-        /// A face of theirs (f12), or a photo
+        /// A face that was enrolled for the person (f12), or a photo
         #[arg(value_name = "FACE|PHOTO")]
         face: PathBuf,
         #[command(flatten)]
@@ -113,34 +113,34 @@ enum Action {
         #[command(flatten)]
         looking: Looking,
     },
-    /// Take back that a face is not a person
+    /// Take back the statement that a face is not a person
     Allow {
-        /// What was said (n12, see `phiz people show`)
+        /// The statement, by id (n12, see `phiz people show`)
         negative: NegativeId,
     },
-    /// Remove people or single faces; can be undone
+    /// Remove people or single faces (this can be undone)
     Remove {
-        /// Ids or names of people, or faces (f12)
+        /// People, by id or name, or faces, by id (f12)
         #[arg(required = true, value_name = "PERSON|FACE")]
         whom: Vec<String>,
-        /// Destroy at once all that was ever removed: cannot be undone
+        /// Also destroy everything that was ever removed, so that it cannot be undone
         #[arg(long)]
         purge: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
-    /// Take a change back, the latest if none is named
+    /// Undo a change, or the latest change if none is named
     Undo {
-        /// Which (o12, see `phiz people history`)
+        /// The change, by id (o12, see `phiz people history`)
         operation: Option<OperationId>,
     },
-    /// List what can be undone
+    /// List the changes that can be undone
     History,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("an attribute reads KEY=VALUE")?;
+    let (key, value) = text.split_once('=').ok_or("give an attribute as KEY=VALUE")?;
     if key.is_empty() {
         return Err("an attribute needs a name before the =".into());
     }
@@ -416,7 +416,7 @@ fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool
     for operation in operations {
         say!("undo with: phiz people undo {operation}");
     }
-    note!("note: still on the disk so that it can be undone; destroy it with: phiz gallery purge --verify");
+    note!("note: still on the disk, so that it can be undone; destroy it with: phiz gallery purge --verify");
     Ok(Done::Well)
 }
 

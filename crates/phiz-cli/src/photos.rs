@@ -16,7 +16,7 @@ use super::{Done, Failure, Shared, table};
 /// The photos that a command works on.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PhotoArguments {
-    /// Photos, or folders of photos; `-` reads a photo from standard input
+    /// Photos, or folders that contain photos; `-` reads a photo from standard input
     #[arg(value_name = "PHOTO", required_unless_present = "files_from")]
     photos: Vec<PathBuf>,
     /// Also take the paths that this file lists, one per line; `-` reads the list from standard input

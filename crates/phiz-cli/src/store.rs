@@ -21,7 +21,8 @@ impl Shared {
         let passphrase = match std::env::var_os("PHIZ_PASSPHRASE") {
             None => None,
             Some(text) => Some(text.into_string().map_err(|_| {
-                Failure::new("PHIZ_PASSPHRASE: is no text").hint("use a passphrase that is valid UTF-8")
+                Failure::new("PHIZ_PASSPHRASE: is not valid text")
+                    .hint("set it to a passphrase that is valid UTF-8")
             })?),
         };
         if passphrase.as_ref().is_some_and(String::is_empty) {
@@ -76,10 +77,10 @@ fn noted(gallery: Gallery) -> Gallery {
 pub(crate) fn option_for(gallery: &ModelId) -> &'static str {
     let is = |model: Result<crate::Model, _>| model.is_ok_and(|model| model.id() == *gallery);
     if is(crate::Model::small_embedder()) {
-        "add --small: the gallery was made so"
+        "add --small: the gallery was made with the small models"
     } else if is(crate::Model::bundled_embedder()) {
-        "leave out --small and --embedder: the gallery was made so"
+        "leave out --small and --embedder: the gallery was made with the bundled models"
     } else {
-        "name the embedder that the gallery was made with (--embedder CARD), or make another gallery (--gallery FILE)"
+        "name the embedder that the gallery was made with (--embedder CARD), or use another gallery (--gallery FILE)"
     }
 }

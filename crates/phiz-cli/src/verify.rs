@@ -12,17 +12,16 @@ use super::{Done, Failure, Shared, photos};
 /// Arguments of `phiz verify`.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// A photo; `-` reads it from standard input
+    /// The photo; `-` reads it from standard input
     #[arg(value_name = "PHOTO")]
     a: PathBuf,
-    /// Another photo
+    /// The photo to compare it with
     #[arg(value_name = "PHOTO", required_unless_present = "person", conflicts_with = "person")]
     b: Option<PathBuf>,
-    /// Instead of another photo: a person in the gallery, by id or by a name that only one person has
+    /// Compare with this person in the gallery instead of another photo. Give an id, or a name that only one person has
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<String>,
-    /// Answer "the same" only where at most this share of pairs of different people would be called the same (false match
-    /// rate)
+    /// The false match rate that is acceptable: the share of pairs of different people that would be called the same
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     fmr: f64,
     /// Print one JSON object
@@ -41,7 +40,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         (Some(person), _) => with_person(arguments, shared, &service, person)?,
         (None, Some(b)) => with_photo(arguments, &service, b)?,
         (None, None) => {
-            return Err(Failure::new("nothing to compare the photo with").hint("give another, or --as"));
+            return Err(Failure::new("nothing to compare the photo with")
+                .hint("give a second photo, or a person with --as"));
         }
     };
     answer.map_err(|VerifyProblem { photo, problem, index }| {
@@ -81,7 +81,9 @@ fn with_photo(arguments: &Arguments, service: &Service, b: &Path) -> Answer {
         if !arguments.json {
             say!("similarity {:.3}", found.similarity);
         }
-        note!("note: the embedder's card states no thresholds, so that nothing follows from the similarity");
+        note!(
+            "note: the embedder's card states no thresholds, so Phiz cannot say what this similarity means"
+        );
         return Ok(Ok(Done::Well));
     };
     if !arguments.json {
@@ -111,7 +113,7 @@ fn with_person(arguments: &Arguments, shared: &Shared, service: &Service, person
             "" => found.id.to_string(),
             name => format!("{name} ({})", found.id),
         };
-        let denied = if found.denied { "; it was said that a face like this is not them" } else { "" };
+        let denied = if found.denied { "; it was said that a face like this is not this person" } else { "" };
         say!("{verdict} {who}: similarity {:.3}, reached by {reached}{denied}", found.similarity);
     }
     Ok(Ok(if found.same { Done::Well } else { Done::Partly }))
@@ -120,7 +122,7 @@ fn with_person(arguments: &Arguments, shared: &Shared, service: &Service, person
 pub(crate) fn check_rate(field: &str, rate: f64) -> Result<(), Failure> {
     match rate > 0.0 && rate < 1.0 {
         true => Ok(()),
-        false => Err(Failure::new(format!("{field}: {rate} is no rate"))
+        false => Err(Failure::new(format!("{field}: {rate} is not a rate"))
             .hint("give a number between 0 and 1, such as 0.001 for one in a thousand")),
     }
 }

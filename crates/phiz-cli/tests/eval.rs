@@ -148,14 +148,14 @@ fn wrong_input_says_what_is_wrong_and_what_to_do() {
             files: &[("list.csv", "path,person\na,p\nb,q\n"), ("e.csv", numbers)],
             arguments: &["all-pairs", "list.csv", "--embeddings", "e.csv", "--json", "list.csv"],
             code: 2,
-            says: &["--json list.csv: is needed for something else, too", "hint:"],
+            says: &["--json list.csv: is used for something else as well", "hint:"],
         },
         Case {
             name: "a file of somebody's that would be overwritten",
             files: &[("list.csv", "path,person\na,p\nb,q\n"), ("e.csv", numbers), ("notes.md", "mine")],
             arguments: &["all-pairs", "list.csv", "--embeddings", "e.csv", "--markdown", "notes.md"],
             code: 2,
-            says: &["--markdown notes.md: exists, and is no report of an earlier run"],
+            says: &["--markdown notes.md: exists, and is not the report of an earlier run"],
         },
         Case {
             name: "a report into a folder that is not there",
@@ -225,7 +225,7 @@ fn wrong_input_says_what_is_wrong_and_what_to_do() {
             files: &[("p.csv", "a,b,same,score\nx,y,1,0.9\nx,z,0,0.2\n")],
             arguments: &["pairs", "p.csv", "--fmr", "7"],
             code: 2,
-            says: &["--fmr: 7 is no rate", "0.001"],
+            says: &["--fmr: 7 is not a rate", "0.001"],
         },
         Case {
             name: "thresholds of scores that are all alike",

@@ -73,6 +73,7 @@ const COMMANDS: &[Row] = &[
     row("eval compare", &["one.json", "two.json"], 0),
     row("model info", &["phiz-detect"], 0),
     row("completions", &["bash"], 0),
+    row("bench", &["--rounds", "1"], 0),
 ];
 
 /// Commands of the trainer, which its own tests run.

@@ -1,59 +1,64 @@
-//! Milliseconds of networks in our engine (f32 and bf16) and in rten, in turn, and how far their results are from rten's.
+//! Milliseconds of networks in our engine and in rten, in turn, and in ONNX Runtime if a Python is named.
 //!
-//! `cargo run --release -p phiz-engine --example engine_bench -- 40 models/phiz-embed.onnx:112 models/phiz-detect.onnx:320`
+//! ```console
+//! $ cargo run --release -p phiz-engine --example engine_bench -- 40 models/phiz-embed.onnx:112 models/phiz-detect.onnx:320
+//! ```
 //!
-//! With `STEPS=1` in the environment also the time of each step.
+//! In the environment: `PYTHON` names a Python with the packages onnxruntime and numpy, `THREADS` the threads of a run
+//! (1), `STEPS=1` asks for the time of each step, `BATCH` for so many pictures at once (1).
 
-use std::time::Instant;
+use std::env;
+use std::path::Path;
 
-use phiz_engine::{Input, LoadOptions, Precision, Runtime, Tensor, Workspace, load};
+use phiz_engine::bench::{Bench, OnnxRuntime, peak, picture, steps};
+use phiz_engine::{LoadOptions, Precision, Runtime};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = env::args().skip(1);
     let rounds: usize = arguments.next().map_or(Ok(40), |n| n.parse())?;
+    let number = |name: &str| env::var(name).map_or(Ok(1), |n| n.parse::<usize>());
+    let (threads, batch) = (number("THREADS")?, number("BATCH")?);
+    for precision in [Precision::F32, Precision::Bf16] {
+        if let Some(peak) = peak(precision) {
+            println!("peak of a core in {precision}: {:.0} GFLOP/s", 2.0 * peak);
+        }
+    }
     for argument in arguments {
         let (file, side) = argument.split_once(':').ok_or("say FILE.onnx:SIDE")?;
         let side: usize = side.parse()?;
         let onnx = std::fs::read(file)?;
-        let data = (0..3 * side * side).map(|i| ((i * 7919) % 511) as f32 / 255.0 - 1.0).collect();
-        let image = Tensor::new(vec![1, 3, side, side], data)?;
-        let subjects = [
-            ("rten", Runtime::Rten, Precision::F32),
-            ("native f32", Runtime::Native, Precision::F32),
-            ("native bf16", Runtime::Native, Precision::Bf16),
-        ];
-        let mut networks = Vec::new();
-        for (name, runtime, precision) in subjects {
-            let options = LoadOptions::default().runtime(runtime).precision(precision);
-            if std::env::var_os("STEPS").is_some() && runtime == Runtime::Native {
-                for step in phiz_engine::bench::steps(&onnx, &options, &image, rounds)? {
+        let image = picture(vec![batch, 3, side, side])?;
+        let mut bench = Bench::new(image.clone());
+        for (runtime, precision) in [
+            (Runtime::Rten, Precision::F32),
+            (Runtime::Native, Precision::F32),
+            (Runtime::Native, Precision::Bf16),
+        ] {
+            let options = LoadOptions::default().runtime(runtime).precision(precision).threads(threads);
+            if env::var_os("STEPS").is_some() && runtime == Runtime::Native {
+                for step in steps(&onnx, &options, &image, rounds)? {
                     let rate = 2e-6 * step.macs as f64 / step.milliseconds;
                     println!("{:8.4} ms {rate:7.1} GFLOP/s  {}", step.milliseconds, step.name);
                 }
             }
-            match load(&onnx, &options) {
-                Ok(network) => networks.push((name, network, Vec::new(), Vec::new())),
-                Err(error) => println!("{file}: {name}: {error}"),
+            if let Err(error) = bench.subject(&onnx, &options) {
+                println!("{file}: {error}");
             }
         }
-        let mut workspace = Workspace::default();
-        for _ in 0..=rounds {
-            for (_, network, times, result) in &mut networks {
-                network.run_into(Input::Tensor(&image), &mut workspace)?;
-                let began = Instant::now();
-                let outputs = network.run_into(Input::Tensor(&image), &mut workspace)?;
-                times.push(began.elapsed().as_secs_f64() * 1e3);
-                *result = outputs.to_vec();
-            }
+        if let Some(python) = env::var_os("PYTHON") {
+            bench.peer(OnnxRuntime::start(&python, Path::new(file), &image.shape, threads)?);
         }
-        let reference = networks.first().map(|n| n.3.clone()).unwrap_or_default();
-        for (name, _, mut times, result) in networks {
-            times.sort_by(f64::total_cmp);
-            let off = result.iter().zip(&reference).flat_map(|(a, b)| a.data.iter().zip(&b.data));
-            let off = off.fold(0f32, |most, (a, b)| most.max((a - b).abs()));
-            let (least, median) = (times[0], times[times.len() / 2]);
+        let timings = bench.run(rounds)?;
+        let other = timings.iter().find(|t| t.name == "onnxruntime").map(|t| (t.least, t.median));
+        for t in timings {
+            let load = t.load.map_or(String::new(), |ms| format!(", loaded in {ms:.1} ms"));
+            let off = t.difference.map_or(String::new(), |off| format!(", difference {off:.1e}"));
+            let ratio = other.map_or(String::new(), |(least, median)| {
+                format!(", {:.2} and {:.2} of ONNX Runtime", t.least / least, t.median / median)
+            });
             println!(
-                "{file}:{side} {name}: least {least:.3} ms, median {median:.3} ms, difference {off:.1e}"
+                "{file}:{side} {}: least {:.3} ms, median {:.3} ms{ratio}{load}{off}",
+                t.name, t.least, t.median
             );
         }
     }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The model cannot be loaded: the file is the matter.
+    /// The model cannot be loaded: something is wrong with the file.
     #[error(
         "cannot load the network: {reason}; is it a complete ONNX file, exported with standard operators?"
     )]
@@ -20,7 +20,7 @@ pub enum EngineError {
         /// What it lacks: an operator and its node, or a precision.
         reason: String,
     },
-    /// A tensor or picture does not fit: the caller, or a card that describes another network, is the matter.
+    /// A tensor or picture does not fit: the caller made a mistake, or the card describes another network.
     #[error("{port}: wrong shape: {reason}; check the input size in the model card")]
     Shape {
         /// Name of the input or output, or `tensor`.

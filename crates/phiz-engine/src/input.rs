@@ -12,14 +12,14 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// How a network wants pictures of eight bits: `(value − mean) / std` on 0 to 255, channel by channel.
+/// How pictures of eight bits are normalised for a network: `(value − mean) / std` on 0 to 255, channel by channel.
 ///
 /// The default feeds the values as they are, red first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalisation {
-    /// Subtracted, in the order of the channels as fed.
+    /// The mean to subtract, in the order in which the channels are fed.
     pub mean: [f32; 3],
-    /// Divided by, in the order of the channels as fed.
+    /// The standard deviation to divide by, in the order in which the channels are fed.
     pub std: [f32; 3],
     /// The order in which channels are fed.
     pub order: ChannelOrder,
@@ -116,7 +116,7 @@ impl<'a> Pictures<'a> {
     }
 }
 
-/// What a network is fed.
+/// The input of a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Input<'a> {
     /// Values that are normalised already, of the shape that the network's input declares.

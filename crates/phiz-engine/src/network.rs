@@ -40,7 +40,7 @@ pub trait Network: Send + Sync {
     /// Computes all outputs for one tensor in a workspace of its own: for a single run.
     ///
     /// # Errors
-    /// As [`Network::run_into`].
+    /// The same errors as [`Network::run_into`].
     fn run(&self, input: &Tensor) -> Result<Vec<Tensor>, EngineError> {
         let mut workspace = Workspace::default();
         self.run_into(Input::Tensor(input), &mut workspace)?;
@@ -48,11 +48,11 @@ pub trait Network: Send + Sync {
     }
 }
 
-/// What computes a network.
+/// The runtime that computes a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Runtime {
-    /// The fastest that runs the network right: our own engine where it has every operator, else rten.
+    /// The fastest that can run the network: our own engine where it has every operator, else rten.
     #[default]
     Auto,
     /// Our own engine.
@@ -61,7 +61,7 @@ pub enum Runtime {
     Rten,
 }
 
-/// In which numbers a network computes.
+/// The precision in which a network computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Precision {
@@ -72,7 +72,7 @@ pub enum Precision {
     F32,
     /// Products of 16 bits, sums of single precision.
     Bf16,
-    /// Products of eight bits, whole sums.
+    /// Products of eight bits, integer sums.
     Int8,
 }
 
@@ -118,9 +118,9 @@ named!(Precision, "precision", Auto = "auto", F32 = "f32", Bf16 = "bf16", Int8 =
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// What computes. Default [`Runtime::Auto`].
+    /// The runtime. Default: [`Runtime::Auto`].
     pub runtime: Runtime,
-    /// In which numbers. Default [`Precision::Auto`].
+    /// The precision. Default: [`Precision::Auto`].
     pub precision: Precision,
     /// Threads that one run computes on. Default 1.
     pub threads: usize,
@@ -140,14 +140,14 @@ impl Default for LoadOptions {
 }
 
 impl LoadOptions {
-    /// Sets what computes.
+    /// Sets the runtime.
     #[must_use]
     pub fn runtime(mut self, runtime: Runtime) -> LoadOptions {
         self.runtime = runtime;
         self
     }
 
-    /// Sets in which numbers the network computes.
+    /// Sets the precision.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> LoadOptions {
         self.precision = precision;

@@ -261,7 +261,7 @@ impl Curve {
     /// Share of the accepted pairs that are genuine. Up is good. Undefined when none is accepted.
     pub fn precision(&self, threshold: f64) -> Result<f64> {
         match self.accepted(threshold) {
-            (0, 0) => Err(EvalError::undefined("precision", format!("no pair reaches {threshold}"))),
+            (0, 0) => Err(EvalError::undefined("precision", "no pair reaches the threshold")),
             (genuine, impostors) => Ok(genuine as f64 / (genuine + impostors) as f64),
         }
     }

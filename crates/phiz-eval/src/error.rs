@@ -47,9 +47,7 @@ pub enum EvalError {
         source: std::io::Error,
     },
     /// The input is larger than the caller's limits allow.
-    #[error(
-        "{what}: {size} {unit} is more than the limit of {limit}\nhint: raise the limit if you trust this input"
-    )]
+    #[error("{what}: {size} {unit} is more than the limit of {limit}\nhint: split the file")]
     Limit {
         /// What was being read.
         what: String,
@@ -104,5 +102,5 @@ pub(crate) fn check_rate(what: &str, rate: f64) -> Result<(), EvalError> {
     if (0.0..=1.0).contains(&rate) {
         return Ok(());
     }
-    Err(EvalError::input(what, format!("{rate} is no rate"), "give a number from 0 to 1, such as 0.001"))
+    Err(EvalError::input(what, format!("{rate} is not a rate"), "give a number from 0 to 1, such as 0.001"))
 }

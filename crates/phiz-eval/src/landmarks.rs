@@ -21,7 +21,7 @@ pub enum Normaliser {
 /// The NME of one face, in shares of the normaliser (0.05 is 5 %).
 ///
 /// # Errors
-/// As [`offsets`].
+/// The same errors as [`offsets`].
 pub fn nme(
     truth: &[[f64; 2]],
     found: &[[f64; 2]],

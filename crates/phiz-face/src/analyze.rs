@@ -7,17 +7,17 @@ use phiz_template::{ModelId, Template};
 
 use crate::{DetectOptions, Detection, Detector, Embedder, FaceError, Model, Pose, align, pose, quality};
 
-/// A face of a photo and all that is known of it.
+/// A face of a photo with its box, landmarks, pose, quality and template.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Face {
-    /// Where it is.
+    /// Its box, score and landmarks.
     pub detection: Detection,
     /// How the head is turned.
     pub pose: Pose,
-    /// How much it is worth to the embedder, from 0 to 1, see [`quality`].
+    /// How useful it is for recognition, from 0 to 1, see [`quality`].
     pub quality: f32,
-    /// What identifies it.
+    /// Its template, by which it is compared with other faces.
     pub template: Template,
 }
 
@@ -77,14 +77,14 @@ impl AnalyzerBuilder {
         self
     }
 
-    /// Sets what computes the networks. Default: the fastest that can.
+    /// Sets the runtime that computes the networks. Default: the fastest that can.
     #[must_use]
     pub fn runtime(mut self, runtime: Runtime) -> AnalyzerBuilder {
         self.load = self.load.runtime(runtime);
         self
     }
 
-    /// Sets in which numbers the networks are computed. Default: the runtime's choice.
+    /// Sets the precision in which the networks are computed. Default: the runtime's choice.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> AnalyzerBuilder {
         self.load = self.load.precision(precision);
@@ -101,10 +101,16 @@ impl AnalyzerBuilder {
     /// Loads the networks.
     ///
     /// # Errors
-    /// As [`Detector::load`] and [`Embedder::load`].
+    /// As [`Detector::load`] and [`Embedder::load`]; [`FaceError::NoModel`] for a model that was not chosen where the library
+    /// is built without the feature `bundled`.
     pub fn build(self) -> Result<Analyzer, FaceError> {
-        let detector = self.detector.map_or_else(Model::bundled_detector, Ok)?;
-        let embedder = self.embedder.map_or_else(Model::bundled_embedder, Ok)?;
+        #[cfg(feature = "bundled")]
+        let (detector, embedder) = (Model::bundled_detector, Model::bundled_embedder);
+        #[cfg(not(feature = "bundled"))]
+        let (detector, embedder) =
+            (|| Err(FaceError::NoModel("detector")), || Err(FaceError::NoModel("embedder")));
+        let detector = self.detector.map_or_else(detector, Ok)?;
+        let embedder = self.embedder.map_or_else(embedder, Ok)?;
         Ok(Analyzer {
             detector: Detector::load(&detector, &self.load)?,
             embedder: Embedder::load(&embedder, &self.load)?.mirror(self.mirror),
@@ -117,6 +123,7 @@ impl Analyzer {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn new() -> Result<Analyzer, FaceError> {
         AnalyzerBuilder::default().build()
     }
@@ -164,7 +171,7 @@ impl Analyzer {
     /// Everything about faces that were found in a photo, in their order. They go through the embedder together.
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn describe_all(&self, image: &Image, found: Vec<Detection>) -> Result<Vec<Face>, FaceError> {
         let aligned: Vec<Image> = found.iter().map(|detection| align(image, detection)).collect();
         let templates = self.embedder.embed(&aligned)?;
@@ -180,7 +187,7 @@ impl Analyzer {
     /// Everything about one face that was found in a photo.
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn describe(&self, image: &Image, detection: Detection) -> Result<Face, FaceError> {
         let aligned = align(image, &detection);
         let template = self.embedder.embed_one(&aligned)?;
@@ -194,15 +201,15 @@ impl Analyzer {
     /// The faces of a photo, largest first, without describing them: [`Detector::detect`].
     ///
     /// # Errors
-    /// As [`Detector::detect`].
+    /// The same errors as [`Detector::detect`].
     pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
         self.detector.detect(image, options)
     }
 
-    /// [`Detector::candidates`].
+    /// What the first stage alone takes for faces, see [`Detector::candidates`].
     ///
     /// # Errors
-    /// As [`Detector::candidates`].
+    /// The same errors as [`Detector::candidates`].
     pub fn candidates(
         &self,
         picture: &Image,
@@ -212,12 +219,12 @@ impl Analyzer {
         self.detector.candidates(picture, min_face, floor)
     }
 
-    /// [`Detector::look`].
+    /// What the detector's network says of a picture as it is, see [`Detector::infer`].
     ///
     /// # Errors
-    /// As [`Detector::look`].
+    /// The same errors as [`Detector::infer`].
     pub fn look(&self, picture: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
-        self.detector.look(picture, floor)
+        self.detector.infer(picture, floor)
     }
 
     /// The 112×112 picture that the embedder reads: [`fn@align`].
@@ -229,7 +236,7 @@ impl Analyzer {
     /// The template of an aligned face: [`Embedder::embed_one`].
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn embed_aligned(&self, aligned: &Image) -> Result<Template, FaceError> {
         self.embedder.embed_one(aligned)
     }

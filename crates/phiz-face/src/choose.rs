@@ -69,7 +69,7 @@ impl Choice {
     /// The face that is meant.
     ///
     /// # Errors
-    /// As [`Choice::index`].
+    /// The same errors as [`Choice::index`].
     pub fn of(self, found: &[Detection]) -> Result<&Detection, ChoiceError> {
         self.index(found).map(|index| &found[index])
     }

@@ -188,7 +188,7 @@ impl Detector {
         let (width, height) = fixed.unwrap_or((STRIDE, STRIDE));
         let nothing = vec![0; width as usize * height as usize * 3];
         let nothing = Image::from_rgb(width, height, nothing);
-        detector.look(&nothing.map_err(|error| detector.network.unlike(error.to_string()))?, 1.0)?;
+        detector.infer(&nothing.map_err(|error| detector.network.unlike(error.to_string()))?, 1.0)?;
         if let Some(network) = &detector.refinement {
             refine::check(network.outputs()).map_err(|reason| network.unlike(reason))?;
         }
@@ -199,6 +199,7 @@ impl Detector {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn bundled() -> Result<Detector, FaceError> {
         Detector::load(&Model::bundled_detector()?, &LoadOptions::default())
     }
@@ -230,7 +231,7 @@ impl Detector {
     /// that one holds and nothing below it is returned.
     ///
     /// # Errors
-    /// As [`Detector::detect`].
+    /// The same errors as [`Detector::detect`].
     pub fn detect_expected(&self, image: &Image, options: &DetectOptions) -> Result<Expected, FaceError> {
         let asked = self.asked(options);
         let low = Output { score: UNSURE_SCORE.min(asked.score), hysteresis: None, ..asked };
@@ -318,7 +319,7 @@ impl Detector {
         let mut found = Vec::new();
         for view in self.frame.views(plan, size, options.min_face) {
             let (shown, factors) = view.picture(picture, self.frame);
-            let seen = self.look(&shown, floor)?.into_iter().filter(|d| d.size() >= view.at_least);
+            let seen = self.infer(&shown, floor)?.into_iter().filter(|d| d.size() >= view.at_least);
             found.extend(seen.map(|d| d.map(|p| view.to_original(p, factors, picture.scale()))));
         }
         Ok(suppress(found, self.card.output.iou))
@@ -356,7 +357,7 @@ impl Detector {
     ///
     /// # Errors
     /// [`FaceError::TooLarge`] for a picture larger than the only size that the network takes; a network that fails.
-    pub fn look(&self, picture: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
+    pub fn infer(&self, picture: &Image, floor: f32) -> Result<Vec<Detection>, FaceError> {
         let got = (picture.width(), picture.height());
         let takes = self.frame.around(got.0, got.1);
         if got.0 > takes.0 || got.1 > takes.1 {
@@ -395,8 +396,8 @@ impl Detector {
                     let close_up = CloseUp::of(face, picture.scale(), shown);
                     let view = close_up.view(picture);
                     let mirrored = view.mirrored();
-                    let seen = self.look(&view, refine::LEAST)?;
-                    let in_mirror = self.look(&mirrored, refine::LEAST)?;
+                    let seen = self.infer(&view, refine::LEAST)?;
+                    let in_mirror = self.infer(&mirrored, refine::LEAST)?;
                     let back = |d: Detection| d.mirrored(mirrored.width() as f32);
                     close_up.combine(face, [seen, in_mirror.into_iter().map(back).collect()]);
                 }

@@ -61,6 +61,7 @@ impl Embedder {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn bundled() -> Result<Embedder, FaceError> {
         Embedder::load(&Model::bundled_embedder()?, &LoadOptions::default())
     }
@@ -128,7 +129,7 @@ impl Embedder {
     /// The template of one aligned face.
     ///
     /// # Errors
-    /// As [`Embedder::embed`].
+    /// The same errors as [`Embedder::embed`].
     pub fn embed_one(&self, aligned: &Image) -> Result<Template, FaceError> {
         let templates = self.embed(std::slice::from_ref(aligned))?;
         templates.into_iter().next().ok_or_else(|| self.network.unlike("gave no template"))

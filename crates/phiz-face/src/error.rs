@@ -35,6 +35,9 @@ pub enum FaceError {
         /// Both sizes.
         reason: String,
     },
+    /// No model was chosen, and the library is built without the bundled ones.
+    #[error("no {0} was chosen, and this build holds no models: open one by its card")]
+    NoModel(&'static str),
     /// A picture that should be an aligned face has another size, given in pixels.
     #[error("an aligned face is {ALIGNED_SIZE}×{ALIGNED_SIZE} pixels, not {0}×{1}")]
     NotAligned(u32, u32),
@@ -58,8 +61,8 @@ pub enum FaceError {
     },
     /// Faces as small as asked for need more tiles of a photo than [`crate::DetectOptions::max_tiles`] allows.
     #[error(
-        "faces of {min_face} pixels need {needed} tiles of this photo, and {allowed} are allowed: look for faces of \
-         {fitting:.0} pixels or more, or allow more tiles"
+        "faces of {min_face} pixels need {needed} tiles of this photo, and {allowed} are allowed (faces of {fitting:.0} \
+         pixels or more need no more than that)"
     )]
     TooManyTiles {
         /// Tiles that would be looked at.

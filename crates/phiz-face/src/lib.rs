@@ -51,10 +51,3 @@ pub use phiz_engine::{LoadOptions, Precision, Runtime};
 pub use phiz_template::{ModelId, Template, TemplateError};
 pub use plan::Plan;
 pub use quality::{Pose, pose, quality};
-
-/// The former name of [`Analyzer`].
-#[doc(hidden)]
-pub type Engine = Analyzer;
-/// The former name of [`AnalyzerBuilder`].
-#[doc(hidden)]
-pub type EngineBuilder = AnalyzerBuilder;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+#[cfg(feature = "bundled")]
 use phiz_net::bundled;
 use phiz_net::card::Card;
 use phiz_template::ModelId;
@@ -43,7 +44,11 @@ impl Model {
         }
         Ok(Model { card, onnx: onnx.into(), refinement: refinement.map(Cow::from) })
     }
+}
 
+/// The models inside the binary.
+#[cfg(feature = "bundled")]
+impl Model {
     /// The detector inside the binary.
     ///
     /// # Errors
@@ -84,7 +89,9 @@ impl Model {
         let refinement = refinement.map(Cow::Borrowed);
         Ok(Model { card: Card::from_toml(card)?, onnx: Cow::Borrowed(onnx), refinement })
     }
+}
 
+impl Model {
     /// The card.
     #[must_use]
     pub fn card(&self) -> &Card {

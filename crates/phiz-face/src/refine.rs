@@ -178,7 +178,7 @@ mod tests {
         Detection { bbox: [105.0, 205.0, 20.0, 28.0], score: 0.5, landmarks }
     }
 
-    /// The face as the second look shows it.
+    /// The face as the refinement stage sees it.
     fn shown(look: &CloseUp, score: f32) -> Detection {
         let there = |[x, y]: [f32; 2]| [x * look.scale + look.shift[0], y * look.scale + look.shift[1]];
         Detection { score, ..face().map(there) }

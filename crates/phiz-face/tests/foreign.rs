@@ -145,9 +145,9 @@ fn a_detector_of_one_size_is_fed_that_size() {
 #[test]
 fn a_picture_larger_than_the_only_size_is_not_cut_off() {
     let detector = load(card(640, 480, ""), made(YUNET)).unwrap();
-    let seen = detector.look(&photo(320, 240, &[[32, 32, 32]]), 0.9).unwrap();
+    let seen = detector.infer(&photo(320, 240, &[[32, 32, 32]]), 0.9).unwrap();
     assert!(!seen.is_empty());
-    let error = detector.look(&photo(641, 100, &[]), 0.9).unwrap_err();
+    let error = detector.infer(&photo(641, 100, &[]), 0.9).unwrap_err();
     assert!(matches!(error, FaceError::TooLarge { got: (641, 100), takes: (640, 480) }), "{error}");
 }
 

@@ -3,6 +3,7 @@
 //! ```console
 //! $ cargo run --release -p phiz-gallery --example measure -- fill FOLDER PEOPLE [DIM]   # makes and times a gallery
 //! $ cargo run --release -p phiz-gallery --example measure -- search FOLDER              # times searches in it
+//! $ cargo run --release -p phiz-gallery --example measure -- beside FOLDER              # searches beside other work
 //! $ cargo run --release -p phiz-gallery --example measure -- serve FOLDER               # answers peers.py
 //! $ cargo run --release -p phiz-gallery --example measure -- kernels                    # times each kernel
 //! ```
@@ -12,12 +13,13 @@
 
 use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use phiz_eval::random::Random;
 use phiz_gallery::{
-    Decision, Details, EnrollRules, Gallery, Key, Model, ModelId, NewFace, Rate, Search, Target, Template,
-    Thresholds, scan,
+    Decision, Details, EnrollRules, Gallery, Key, Model, ModelId, NewFace, PersonId, Rate, Search, Target,
+    Template, Thresholds, scan,
 };
 
 type Anything<T> = Result<T, Box<dyn std::error::Error>>;
@@ -31,12 +33,15 @@ fn main() -> Anything<()> {
         ["fill", folder, people] => fill(Path::new(folder), people.parse()?, 512),
         ["fill", folder, people, dim] => fill(Path::new(folder), people.parse()?, dim.parse()?),
         ["search", folder] => search(Path::new(folder)),
+        ["beside", folder] => beside(Path::new(folder)),
         ["serve", folder] => serve(Path::new(folder)),
         ["kernels"] => {
             kernels();
             Ok(())
         }
-        _ => Err("say fill FOLDER PEOPLE [DIM], search FOLDER, serve FOLDER or kernels".into()),
+        _ => {
+            Err("say fill FOLDER PEOPLE [DIM], search FOLDER, beside FOLDER, serve FOLDER or kernels".into())
+        }
     }
 }
 
@@ -334,6 +339,72 @@ fn search(folder: &Path) -> Anything<()> {
     let truth = best_of_all(&templates, &probes);
     let right = found.iter().zip(truth).filter(|(found, row)| first(&found.decision) == *row as u64 + 1);
     println!("recall@1 {:.4} on {} probes", right.count() as f64 / probes.len() as f64, probes.len());
+    Ok(())
+}
+
+/// What runs beside searches: done again and again until told to stop.
+type Beside<'a> = Box<dyn Fn(&AtomicBool) -> Anything<()> + Sync + 'a>;
+
+/// Times single searches while another thread exports, checks, or removes and renames people, each in turn with an idle
+/// gallery. The last two people of the gallery are changed.
+fn beside(folder: &Path) -> Anything<()> {
+    let (probes, dim) = read_npy(&folder.join("probes.npy"))?;
+    let probes: Vec<Template> = probes.chunks_exact(dim).map(bound).collect();
+    let gallery = open(folder)?;
+    gallery.identify(&probes[0], &Search::default())?;
+    println!("{} people", gallery.len()?);
+    let out = folder.join("beside");
+    let people = gallery.len()? as u64;
+    let export: Beside<'_> = Box::new(|stop| {
+        while !stop.load(Ordering::Relaxed) {
+            let _ = std::fs::remove_dir_all(&out);
+            gallery.export(&out)?;
+        }
+        Ok(std::fs::remove_dir_all(&out)?)
+    });
+    let check: Beside<'_> = Box::new(|stop| {
+        while !stop.load(Ordering::Relaxed) {
+            if let Some(fault) = gallery.check()?.first() {
+                return Err(fault.to_string().into());
+            }
+        }
+        Ok(())
+    });
+    let changes: Beside<'_> = Box::new(|stop| {
+        while !stop.load(Ordering::Relaxed) {
+            gallery.rename(PersonId(people), "somebody else")?;
+            let removed = gallery.remove_person(PersonId(people - 1))?;
+            gallery.undo(Some(removed))?;
+        }
+        Ok(())
+    });
+    let mut failed = 0;
+    let mut search = |many: usize| {
+        let mut times = Vec::new();
+        for probe in probes.iter().cycle().take(many) {
+            let start = Instant::now();
+            failed += usize::from(gallery.identify(probe, &Search::default()).is_err());
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        times
+    };
+    for (name, work) in [("an export", export), ("a check", check), ("changes", changes)] {
+        let (mut idle, mut busy) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            idle.extend(search(150));
+            let stop = AtomicBool::new(false);
+            std::thread::scope(|scope| -> Anything<()> {
+                let other = scope.spawn(|| work(&stop).map_err(|e| e.to_string()));
+                std::thread::sleep(Duration::from_millis(50));
+                busy.extend(search(150));
+                stop.store(true, Ordering::Relaxed);
+                Ok(other.join().map_err(|_| "it panicked")??)
+            })?;
+        }
+        let (idle, busy) = (median(idle), median(busy));
+        println!("beside {name}: {busy:.2} ms a search, idle {idle:.2} ms: {:.2} times", busy / idle);
+    }
+    println!("{failed} searches failed");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::model::{FaceId, NegativeId, OperationId, PersonId};
 use crate::names::NameFault;
 
-/// Who must act.
+/// Kind of an error: it says who must act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -23,17 +23,17 @@ pub enum ErrorKind {
     OtherModel,
     /// The gallery was written by another version of Phiz.
     OtherVersion,
-    /// No such gallery, person, face, operation.
+    /// There is no such gallery, person, face or operation.
     NotFound,
-    /// What was asked for is at odds with what the gallery holds.
+    /// The request contradicts what the gallery holds.
     Conflict,
-    /// Somebody else holds the gallery for too long.
+    /// Another process keeps the gallery locked for too long.
     Busy,
-    /// No room on the disk.
+    /// The disk is full.
     Full,
     /// The gallery may not be written to.
     ReadOnly,
-    /// The caller asked for what cannot be.
+    /// The caller asked for something impossible.
     Caller,
 }
 
@@ -44,7 +44,7 @@ pub enum ErrorKind {
 pub enum Cause {
     /// A text cannot be a name.
     Name {
-        /// Why not.
+        /// What is wrong with the text.
         fault: NameFault,
     },
     /// There is no such person.
@@ -54,22 +54,22 @@ pub enum Cause {
     },
     /// The person has no face to compare with.
     NoFaceOfPerson {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// There is no such face.
     NoFace {
-        /// Which.
+        /// The face.
         face: FaceId,
     },
     /// There is no such negative.
     NoNegative {
-        /// Which.
+        /// The negative.
         negative: NegativeId,
     },
     /// There is no such operation, or none at all.
     NoOperation {
-        /// Which.
+        /// The operation.
         operation: Option<OperationId>,
     },
     /// Several people have the name that was given.
@@ -81,33 +81,33 @@ pub enum Cause {
     NobodyOnList,
     /// A person cannot be merged into themselves.
     SamePerson {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// One command names a person twice, and the second time they would no longer be there.
     NamedTwice {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// One command names a face twice, and the second time it would no longer be there.
     FaceNamedTwice {
-        /// Which.
+        /// The face.
         face: FaceId,
     },
     /// It was said that the face is not the person.
     SaidNotToBe {
-        /// Where that was said.
+        /// The negative that says so.
         negative: NegativeId,
         /// The face.
         face: FaceId,
-        /// Who it is not.
+        /// The person who the face is not.
         person: PersonId,
     },
     /// The face belongs to somebody else.
     FaceOfAnother {
         /// The face.
         face: FaceId,
-        /// Whose it is.
+        /// The person whose face it is.
         person: PersonId,
     },
     /// What the operation left was changed by a later one, which must be undone first.
@@ -121,7 +121,7 @@ pub enum Cause {
     KeyChanged,
 }
 
-/// Why a gallery could not do it: what it is about, the reason, a remedy. Never holds a name or a template.
+/// Why a gallery could not do something: the file, the reason and a remedy. It never contains a name or a template.
 #[derive(Debug)]
 pub struct GalleryError {
     kind: ErrorKind,
@@ -131,7 +131,7 @@ pub struct GalleryError {
     hint: Option<String>,
 }
 
-/// What this crate's functions return.
+/// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, GalleryError>;
 
 impl GalleryError {
@@ -206,7 +206,7 @@ impl GalleryError {
             .because(Cause::SeveralPeople { people })
     }
 
-    /// Who must act.
+    /// The kind, which says who must act.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -238,15 +238,19 @@ impl GalleryError {
         }
         match self.kind {
             ErrorKind::Io => "check that the file exists and may be read and written",
-            ErrorKind::Damaged => "restore the gallery from a copy or an export; `check` lists all damage",
+            ErrorKind::Damaged => {
+                "restore the gallery from a backup copy or an archive; `phiz gallery check` lists all damage"
+            }
             ErrorKind::WrongKey => "give the key file or passphrase that the gallery was made with",
             ErrorKind::OtherModel => "use the model that the gallery was made with, or make another gallery",
             ErrorKind::OtherVersion => "use the version of Phiz that wrote it, or a newer one",
-            ErrorKind::NotFound => "list what there is, and check the spelling",
-            ErrorKind::Conflict => "look at what the gallery holds, and ask again",
+            ErrorKind::NotFound => {
+                "check the spelling; `phiz people` lists everybody, and `phiz people show PERSON` their faces"
+            }
+            ErrorKind::Conflict => "look at what the gallery holds (`phiz people`), and try again",
             ErrorKind::Busy => "somebody else is using the gallery: try again when they have finished",
-            ErrorKind::Full => "make room on the disk; nothing that was acknowledged is lost",
-            ErrorKind::ReadOnly => "make the file and its folder writable, or only read",
+            ErrorKind::Full => "free some space on the disk; nothing that was reported as done is lost",
+            ErrorKind::ReadOnly => "make the file and its folder writable",
             ErrorKind::Caller => "check the values that were given",
         }
     }

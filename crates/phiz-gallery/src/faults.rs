@@ -84,7 +84,7 @@ pub enum Fault {
     },
     /// A template is not of unit length.
     NotUnit {
-        /// Which.
+        /// What it is.
         part: Part,
     },
     /// The index file cannot be used; it will be built anew.
@@ -101,12 +101,12 @@ pub enum Fault {
     },
     /// The index holds another template of a person than the gallery.
     IndexDiffers {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// The index holds a person who is not in the gallery.
     IndexStray {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
 }

@@ -52,14 +52,14 @@ id!(FaceId, "f", "a face");
 id!(NegativeId, "n", "a negative");
 id!(OperationId, "o", "an operation");
 
-/// What is said of a person.
+/// Name, attributes and watch lists of a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
-    /// Need not be unique. Empty for somebody whose name nobody knows; see [`clean_name`](crate::clean_name) for what a
+    /// The name. Several people may have the same one, and it is empty if nobody knows it; see [`clean_name`](crate::clean_name) for what a
     /// name may hold.
     pub name: String,
-    /// Free-form.
+    /// Attributes: any text under any key, such as `red` under `team`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// Watch lists that the person is on.
@@ -68,7 +68,7 @@ pub struct Details {
 }
 
 impl Details {
-    /// With a name and nothing else.
+    /// Details with a name and nothing else.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Details {
         Details { name: name.into(), ..Details::default() }
@@ -78,16 +78,16 @@ impl Details {
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Person {
-    /// Which.
+    /// Its id.
     pub id: PersonId,
-    /// What is said of them.
+    /// Name, attributes and watch lists.
     #[serde(flatten)]
     pub details: Details,
     /// When they were enrolled, in seconds since 1970.
     pub created: i64,
     /// How many faces they have.
     pub faces: usize,
-    /// How many faces are said not to be them.
+    /// How many faces are said not to be this person.
     pub negatives: usize,
 }
 
@@ -97,9 +97,9 @@ pub type PhotoHash = [u8; 32];
 /// A face to be enrolled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewFace {
-    /// By the gallery's model.
+    /// The template, made by the gallery's model.
     pub template: Template,
-    /// Worth of the face, 0 to 1: how much it counts among its person's.
+    /// Quality of the face, from 0 to 1: how much it counts among the person's faces.
     pub quality: f32,
     /// The photo that it comes from.
     pub photo: Option<PhotoHash>,
@@ -124,11 +124,11 @@ impl NewFace {
 /// An enrolled face.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Face {
-    /// Which.
+    /// Its id.
     pub id: FaceId,
-    /// Whose.
+    /// The person whose face it is.
     pub person: PersonId,
-    /// Worth of the face, 0 to 1.
+    /// Quality of the face, from 0 to 1.
     pub quality: f32,
     /// The photo that it comes from.
     #[serde(serialize_with = "hash")]
@@ -141,16 +141,16 @@ pub struct Face {
     pub source: Option<String>,
     /// On what ground it is kept.
     pub consent: Option<String>,
-    /// Whether its crop is kept.
+    /// Whether the gallery keeps its crop.
     pub crop: bool,
 }
 
 /// "This face is not that person."
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Negative {
-    /// Which.
+    /// Its id.
     pub id: NegativeId,
-    /// Who it is not.
+    /// The person who the face is not.
     pub person: PersonId,
     /// The photo that the face comes from.
     #[serde(serialize_with = "hash")]

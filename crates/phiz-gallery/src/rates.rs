@@ -9,7 +9,7 @@ use crate::model::PersonId;
 /// Somebody who a face may be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// Who.
+    /// The person.
     pub person: PersonId,
     /// What they were called when the decision was made; empty if nobody knows.
     pub name: String,

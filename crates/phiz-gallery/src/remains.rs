@@ -1,7 +1,8 @@
 //! Searching files for bytes that must be gone.
 
-use std::collections::HashMap;
-use std::io::Read;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -20,6 +21,9 @@ pub struct Proof {
     /// Where one was found: must be empty.
     pub found: Vec<(PathBuf, u64)>,
 }
+
+/// Files that were searched, and stay open.
+pub(crate) type OpenFiles = BTreeMap<PathBuf, File>;
 
 /// Pieces to look for, [`LEAST`] bytes or more each.
 #[derive(Default)]
@@ -67,18 +71,42 @@ impl Pieces {
         finder
     }
 
-    /// Searches files from end to end.
-    pub(crate) fn search(&self, files: &[PathBuf]) -> Result<Proof> {
+    /// Searches files from end to end, and leaves them open in `open`: closing a file gives up all locks that this
+    /// process has on it (POSIX), those of a database connection too.
+    pub(crate) fn search(&self, files: &[PathBuf], open: &mut OpenFiles) -> Result<Proof> {
         let finder = self.finder();
         let longest = self.pieces.iter().map(Vec::len).max().unwrap_or(0);
         let mut proof = Proof { pieces: self.len(), ..Proof::default() };
         for path in files {
-            proof.bytes += search_file(path, &finder, longest, |at| proof.found.push((path.clone(), at)))?;
+            let io = |e: std::io::Error| GalleryError::io(path, &e);
+            if !open.get(path).is_some_and(|file| is_at(file, path)) {
+                open.insert(path.clone(), File::open(path).map_err(io)?);
+            }
+            let Some(file) = open.get_mut(path) else { continue };
+            file.rewind().map_err(io)?;
+            let found = |at| proof.found.push((path.clone(), at));
+            proof.bytes += search_file(file, &finder, longest, found).map_err(io)?;
             proof.files.push(path.clone());
         }
         proof.found.sort();
         proof.found.dedup();
         Ok(proof)
+    }
+}
+
+/// Whether a path still leads to an open file: another may have been written under its name since.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let same = |a: std::fs::Metadata, b: std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        file.metadata().is_ok_and(|own| std::fs::metadata(path).is_ok_and(|there| same(own, there)))
+    }
+    #[cfg(not(unix))]
+    {
+        // Other systems' locks are not given up with a file that somebody else has closed.
+        let _ = (file, path);
+        false
     }
 }
 
@@ -110,12 +138,15 @@ impl Finder {
 }
 
 /// In blocks that overlap by the longest piece; says how long the file is.
-fn search_file(path: &Path, finder: &Finder, longest: usize, mut found: impl FnMut(u64)) -> Result<u64> {
-    let io = |e: std::io::Error| GalleryError::io(path, &e);
-    let mut file = std::fs::File::open(path).map_err(io)?;
+fn search_file(
+    file: &mut File,
+    finder: &Finder,
+    longest: usize,
+    mut found: impl FnMut(u64),
+) -> std::io::Result<u64> {
     let (mut block, mut start) = (Vec::new(), 0u64);
     loop {
-        let read = file.by_ref().take(1 << 20).read_to_end(&mut block).map_err(io)?;
+        let read = file.by_ref().take(1 << 20).read_to_end(&mut block)?;
         if read == 0 {
             return Ok(start + block.len() as u64);
         }
@@ -130,6 +161,10 @@ fn search_file(path: &Path, finder: &Finder, longest: usize, mut found: impl FnM
 mod tests {
     use super::*;
 
+    fn search(pieces: &Pieces, path: &Path) -> Proof {
+        pieces.search(&[path.into()], &mut OpenFiles::new()).unwrap()
+    }
+
     #[test]
     fn pieces_are_found_wherever_they_lie() {
         let folder = tempfile::tempdir().unwrap();
@@ -143,13 +178,13 @@ mod tests {
         pieces.add(b"a secret template");
         pieces.add(b"another thing");
         std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(pieces.search(std::slice::from_ref(&path)).unwrap().found, []);
+        assert_eq!(search(&pieces, &path).found, []);
         // At the start, across the border of blocks, at the end.
         for at in [0, (1 << 20) - 5, bytes.len() - 17] {
             let mut with = bytes.clone();
             with[at..at + 17].copy_from_slice(b"a secret template");
             std::fs::write(&path, &with).unwrap();
-            let proof = pieces.search(std::slice::from_ref(&path)).unwrap();
+            let proof = search(&pieces, &path);
             assert_eq!(proof.found, [(path.clone(), at as u64)]);
             assert_eq!((proof.bytes, proof.pieces), (3_000_000, 2));
         }
@@ -157,6 +192,6 @@ mod tests {
         let finder = pieces.finder();
         pieces.forgive(&finder, &bytes);
         std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(pieces.search(&[path]).unwrap().found, [], "forgiven");
+        assert_eq!(search(&pieces, &path).found, [], "forgiven");
     }
 }

@@ -41,6 +41,11 @@ pub(crate) struct Weighted {
     pub(crate) template: Vec<f32>,
 }
 
+/// A person's faces.
+pub(crate) type Faces = Vec<(FaceId, Weighted)>;
+/// What is said not to be a person.
+pub(crate) type Negatives = Vec<(Negative, Vec<f32>)>;
+
 impl Codec<'_> {
     pub(crate) fn open(&self, kind: Kind, id: u64, row: &Row) -> Result<Vec<u8>> {
         let value = self.sealer.open(&place(kind, id, row.owner), &row.body);
@@ -251,20 +256,16 @@ impl Codec<'_> {
     }
 
     /// All of a person's templates. A template that another person's face claims does not open, and is an error.
-    pub(crate) fn templates(&self, rows: &dyn Rows, person: PersonId) -> Result<Vec<(FaceId, Weighted)>> {
+    pub(crate) fn templates(&self, rows: &dyn Rows, person: PersonId) -> Result<Faces> {
         Ok(self.templates_of(rows, &[person.0])?.remove(&person.0).unwrap_or_default())
     }
 
     /// All templates of some people: two queries, however many people and faces there are. Who has no face is left out.
-    pub(crate) fn templates_of(
-        &self,
-        rows: &dyn Rows,
-        people: &[u64],
-    ) -> Result<BTreeMap<u64, Vec<(FaceId, Weighted)>>> {
+    pub(crate) fn templates_of(&self, rows: &dyn Rows, people: &[u64]) -> Result<BTreeMap<u64, Faces>> {
         let owned = rows.owned_many(Kind::Face, people)?;
         let ids: Vec<u64> = owned.iter().map(|(_, id)| *id).collect();
         let templates: BTreeMap<u64, Row> = rows.get_many(Kind::Template, &ids)?.into_iter().collect();
-        let mut found: BTreeMap<u64, Vec<(FaceId, Weighted)>> = BTreeMap::new();
+        let mut found: BTreeMap<u64, Faces> = BTreeMap::new();
         for (owner, id) in owned {
             let row = templates.get(&id).filter(|row| row.owner == owner);
             let row = row.ok_or_else(|| GalleryError::damaged(Part::Template(FaceId(id))))?;
@@ -304,18 +305,14 @@ impl Codec<'_> {
         rows.put(Kind::Negative, id.0, &self.row(Kind::Negative, id.0, person.0, Vec::new(), &bytes)?)
     }
 
-    pub(crate) fn negatives(&self, rows: &dyn Rows, person: PersonId) -> Result<Vec<(Negative, Vec<f32>)>> {
+    pub(crate) fn negatives(&self, rows: &dyn Rows, person: PersonId) -> Result<Negatives> {
         Ok(self.negatives_of(rows, &[person.0])?.remove(&person.0).unwrap_or_default())
     }
 
     /// All negatives of some people, by two queries; who has none is left out.
-    pub(crate) fn negatives_of(
-        &self,
-        rows: &dyn Rows,
-        people: &[u64],
-    ) -> Result<BTreeMap<u64, Vec<(Negative, Vec<f32>)>>> {
+    pub(crate) fn negatives_of(&self, rows: &dyn Rows, people: &[u64]) -> Result<BTreeMap<u64, Negatives>> {
         let owned = rows.owned_many(Kind::Negative, people)?;
-        let mut found: BTreeMap<u64, Vec<(Negative, Vec<f32>)>> = BTreeMap::new();
+        let mut found: BTreeMap<u64, Negatives> = BTreeMap::new();
         if owned.is_empty() {
             return Ok(found);
         }

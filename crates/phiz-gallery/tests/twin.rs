@@ -319,7 +319,11 @@ fn refusals() {
     let rules = EnrollRules { least_quality: 0.5, ..EnrollRules::default() };
     let mut photo = face(vector.clone());
     photo.photo = Some([7; 32]);
-    let ana = gallery.enroll(&Target::Named("Ana".into()), &[photo.clone()], &rules).unwrap().person.unwrap();
+    let ana = gallery
+        .enroll(&Target::Named("Ana".into()), std::slice::from_ref(&photo), &rules)
+        .unwrap()
+        .person
+        .unwrap();
     // The same photo again, for anybody: refused. For a new person nothing is written at all.
     let again = gallery.enroll(&Target::Named("Eva".into()), &[photo], &rules).unwrap();
     assert!(matches!(again.faces[0], Outcome::Refused(Refusal::Duplicate { person, .. }) if person == ana));
@@ -357,7 +361,10 @@ fn refusals() {
         assert_eq!(gallery.identify(&bad, &Search::default()).unwrap_err().kind(), kind);
         assert_eq!(gallery.verify(&bad, ana, Rate::Fmr(0.01)).unwrap_err().kind(), kind);
         let bad = NewFace::new(bad, 0.5);
-        assert_eq!(gallery.enroll(&Target::Person(ana), &[bad.clone()], &rules).unwrap_err().kind(), kind);
+        assert_eq!(
+            gallery.enroll(&Target::Person(ana), std::slice::from_ref(&bad), &rules).unwrap_err().kind(),
+            kind
+        );
         assert_eq!(gallery.add_negative(ana, &bad).unwrap_err().kind(), kind);
     }
     assert_eq!(gallery.expect_model(&other).unwrap_err().kind(), ErrorKind::OtherModel);

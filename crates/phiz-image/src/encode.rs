@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use crate::{ErrorKind, Image, ImageError};
 
 impl Image {
-    /// As a JPEG of quality 1 to 100.
+    /// The bytes of a JPEG file of this quality, from 1 to 100.
     ///
     /// # Errors
     /// A side beyond the 65,535 pixels of the format.
@@ -21,7 +21,7 @@ impl Image {
         Ok(bytes)
     }
 
-    /// As a PNG, without loss.
+    /// The bytes of a PNG file, which is without loss.
     ///
     /// # Errors
     /// A side beyond what the format can hold.

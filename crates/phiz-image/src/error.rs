@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Who must act.
+/// Kind of an error: it says who must act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -18,7 +18,7 @@ pub enum ErrorKind {
     Unsupported,
     /// The picture needs more than the caller's limits allow; [`ImageError::limit`] says which.
     TooLarge,
-    /// The caller asked for what cannot be.
+    /// The caller asked for something impossible.
     Caller,
 }
 
@@ -61,7 +61,7 @@ pub enum Limit {
     Scans,
 }
 
-/// Why a picture could not be had: the file (if there is one), the reason and a remedy.
+/// Why a picture could not be read or written: the file (if there is one), the reason and a remedy.
 #[derive(Debug)]
 pub struct ImageError {
     kind: ErrorKind,
@@ -91,7 +91,7 @@ impl ImageError {
         self
     }
 
-    /// Who must act.
+    /// The kind, which says who must act.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -141,7 +141,7 @@ impl fmt::Display for ImageError {
 
 impl std::error::Error for ImageError {}
 
-/// So many zeros, if the machine has room for them: sizes that a file tells may be more.
+/// This many zeros, if the machine has room for them: a size that a file states may be too large.
 pub(crate) fn zeros<T: Clone>(zero: T, length: usize) -> Result<Vec<T>, ImageError> {
     // Asked for and given back first: a vector of zeros comes from the system without being written to, but ends the
     // program where there is no memory.

@@ -16,15 +16,18 @@ mod decode;
 pub mod draw;
 mod encode;
 mod error;
+pub mod formats;
 mod geometry;
 mod jpeg;
 mod orientation;
 mod tiff;
+mod view;
 mod warp;
 
 pub use decode::{DecodeOptions, Limits};
 pub use error::{ErrorKind, ImageError, Limit};
 pub use geometry::Similarity;
+pub use view::{ImageView, PixelFormat, ViewError};
 
 /// An upright 8-bit RGB picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +87,7 @@ impl Image {
         self.width as f32 / self.original.0 as f32
     }
 
-    /// A rectangle of it, as a picture of its own.
+    /// A rectangle of the picture, as a new picture.
     ///
     /// # Errors
     /// A rectangle that is empty or reaches outside.
@@ -102,7 +105,7 @@ impl Image {
         Image::from_rgb(w, h, (0..h).flat_map(row).copied().collect())
     }
 
-    /// Its mirror image: left and right change places.
+    /// The mirror image: left and right change places.
     #[must_use]
     pub fn mirrored(&self) -> Image {
         let mut mirror = self.clone();
@@ -115,7 +118,7 @@ impl Image {
         mirror
     }
 
-    /// Turned clockwise by so many quarter turns.
+    /// The picture turned clockwise by this number of quarter turns.
     #[must_use]
     pub fn rotate90(&self, quarter_turns_clockwise: u8) -> Image {
         let (w, h) = (self.width as usize, self.height as usize);

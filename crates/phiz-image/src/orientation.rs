@@ -6,7 +6,6 @@
 
 use std::io::Read;
 
-use image::ImageFormat;
 use image::metadata::Orientation;
 
 use crate::tiff::Directory;
@@ -31,19 +30,26 @@ impl Found {
     }
 }
 
+/// Formats that keep it in ways of their own; a TIFF has it in its directory.
+pub(crate) enum Source {
+    Jpeg,
+    Png,
+    WebP,
+    Gif,
+}
+
 /// How to turn a picture upright. [`Orientation::NoTransforms`] if its file does not say.
-pub(crate) fn orientation(bytes: &[u8], format: ImageFormat) -> Orientation {
+pub(crate) fn orientation(bytes: &[u8], source: Source) -> Orientation {
     let mut found = Found::default();
-    match format {
-        ImageFormat::Jpeg => jpeg(bytes, &mut found),
-        ImageFormat::Png => drop(png(bytes, &mut found)),
-        ImageFormat::WebP => drop(webp(bytes, &mut found)),
-        ImageFormat::Gif => {
+    match source {
+        Source::Jpeg => jpeg(bytes, &mut found),
+        Source::Png => drop(png(bytes, &mut found)),
+        Source::WebP => drop(webp(bytes, &mut found)),
+        Source::Gif => {
             if let Some(at) = bytes.windows(11).position(|window| window == b"XMP DataXMP") {
                 found.xmp(&bytes[at..]);
             }
         }
-        _ => {}
     }
     turn(found.exif.or(found.xmp))
 }

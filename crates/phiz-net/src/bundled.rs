@@ -4,7 +4,7 @@
 pub const DETECTOR: (&str, &[u8]) =
     (include_str!("../../../models/phiz-detect.toml"), include_bytes!("../../../models/phiz-detect.onnx"));
 
-/// ONNX bytes of the bundled detector's second look.
+/// ONNX bytes of the bundled detector's refinement stage.
 pub const SECOND: &[u8] = include_bytes!("../../../models/phiz-second.onnx");
 
 /// Card and ONNX bytes of the bundled embedder.
@@ -17,7 +17,7 @@ pub const SMALL_DETECTOR: (&str, &[u8]) = (
     include_bytes!("../../../models/phiz-detect-small.onnx"),
 );
 
-/// ONNX bytes of the small detector's second look.
+/// ONNX bytes of the small detector's refinement stage.
 pub const SMALL_SECOND: &[u8] = include_bytes!("../../../models/phiz-second-small.onnx");
 
 /// Card and ONNX bytes of the small embedder.

@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
-    /// Name for people.
+    /// The name by which errors and reports call the model.
     pub name: String,
     /// The ONNX file, beside the card.
     pub file: PathBuf,
@@ -41,7 +41,7 @@ pub struct Card {
     pub licence: String,
     /// How pictures are fed.
     pub input: Input,
-    /// How answers are read.
+    /// How outputs are read.
     pub output: Output,
     /// For a detector that is read as [`Decode::Phiz`]: the ONNX file, beside the card, of the network of its refinement
     /// stage ([`crate::zoo::second`]), which looks at each face again. Without one the detector itself looks again.
@@ -67,9 +67,9 @@ pub struct Input {
     pub height: u32,
     /// Order of the channels.
     pub order: Order,
-    /// Subtracted, in the order of the channels as fed.
+    /// The mean to subtract, in the order in which the channels are fed.
     pub mean: [f32; 3],
-    /// Divided by, in the order of the channels as fed; positive.
+    /// The standard deviation to divide by, in the order in which the channels are fed; positive.
     pub std: [f32; 3],
 }
 
@@ -83,11 +83,11 @@ pub enum Order {
     Bgr,
 }
 
-/// How answers are read.
+/// How outputs are read.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenOutput", into = "WrittenOutput")]
 pub struct Output {
-    /// Which reading.
+    /// The kind of output.
     pub decode: Decode,
     /// For a detector: the lowest score of a face, from 0 to 1.
     pub score: f32,
@@ -151,7 +151,7 @@ impl Output {
     const DEFAULT_IOU: f32 = 0.4;
 }
 
-/// Known readings of networks' answers.
+/// Kinds of output that Phiz can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decode {

@@ -9,7 +9,7 @@
 
 use std::str::FromStr;
 
-/// In which numbers weights are written.
+/// The numbers in which weights are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// Single precision.

@@ -205,7 +205,7 @@ impl Architecture {
     /// All parameters in the order of the nodes: with normalisation apart (`training`) or folded into a bias.
     ///
     /// # Errors
-    /// As [`Architecture::channels`].
+    /// The same errors as [`Architecture::channels`].
     pub fn parameters(&self, training: bool) -> Result<Vec<Parameter>, GraphError> {
         let channels = self.channels()?;
         let mut all = Vec::new();

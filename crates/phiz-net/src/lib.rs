@@ -5,6 +5,7 @@
 //! which a file holds weights, [`mod@reference`] what such a network computes by definition, [`card`] what must be known
 //! to use a file, and [`bundled`] the networks inside the binary.
 
+#[cfg(feature = "bundled")]
 pub mod bundled;
 pub mod card;
 pub mod form;

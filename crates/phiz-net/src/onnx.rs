@@ -96,7 +96,7 @@ pub fn fold(net: &Architecture, weights: &Weights) -> Result<Weights, ExportErro
 /// The ONNX file of a network in single precision, see [`export_as`].
 ///
 /// # Errors
-/// As [`fold`].
+/// The same errors as [`fold`].
 pub fn export(net: &Architecture, weights: &Weights) -> Result<Vec<u8>, ExportError> {
     export_as(net, weights, Form::F32)
 }

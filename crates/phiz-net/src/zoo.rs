@@ -159,7 +159,7 @@ pub const SECOND_FACE: f32 = 60.0;
 /// Pixels in which [`second`] measures.
 pub const SECOND_UNIT: f32 = 32.0;
 
-/// A detector's second look: one face of about [`SECOND_FACE`] pixels, or what was taken for one, in the middle of
+/// The refinement stage of a detector: one face of about [`SECOND_FACE`] pixels, or what was taken for one, in the middle of
 /// [`SECOND_SIDE`]² pixels.
 ///
 /// Outputs: `score` `[n, 1]` after the sigmoid; `box` `[n, 4]`, the distances left, top, right, bottom of the picture's
@@ -170,7 +170,7 @@ pub fn second() -> Architecture {
     Second { stem: 16, widths: [32, 48, 80], mix: 96 }.build("phiz-second")
 }
 
-/// The widths of a network for the second look.
+/// The widths of a network for the refinement stage.
 #[derive(Clone, Copy, Debug)]
 pub struct Second {
     /// Channels at stride 2.

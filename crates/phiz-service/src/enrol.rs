@@ -28,7 +28,7 @@ pub struct EnrolOptions {
     pub force: bool,
     /// Whether the aligned crop of the face is kept, so that another model can describe it later without the photo.
     pub crop: bool,
-    /// On what ground the faces are kept, in the operator's words.
+    /// On what ground the faces are kept, in the words of whoever enrols them.
     pub consent: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Default for EnrolOptions {
 /// A person to be enrolled, with their photos.
 #[derive(Clone, Debug)]
 pub struct PersonPhotos {
-    /// Whose faces they are.
+    /// The person to whom the faces are added.
     pub target: Target,
     /// The person's name, for reports.
     pub name: String,
@@ -56,6 +56,17 @@ pub struct PersonPhotos {
 }
 
 impl PersonPhotos {
+    /// Checks what can be known before any photo is looked at and any gallery made: that the name can be a person's.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gallery`] for a name that cannot be one.
+    pub fn check(&self) -> Result<()> {
+        if let Target::Named(name) = &self.target {
+            phiz_gallery::clean_name(name)?;
+        }
+        Ok(())
+    }
+
     /// Photos of the person of this name, who is new if nobody has it.
     pub fn named(name: impl Into<String>, photos: impl IntoIterator<Item = Photo>) -> PersonPhotos {
         let name = name.into();
@@ -73,56 +84,56 @@ pub enum EnrolEvent<'a> {
     Person(&'a PersonPhotos, EnrolAnswer),
 }
 
-/// What became of one person's photos.
+/// Result of enrolling one person.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EnrolAnswer {
     /// The person's name.
     pub person: String,
-    /// The person; none if no face was enrolled and nobody had the name.
+    /// The person's id; null if no face was enrolled and nobody had the name.
     pub id: Option<PersonId>,
     /// Whether the person is new in the gallery.
     pub new: bool,
     /// The photos in their order.
     pub photos: Vec<EnrolledPhoto>,
-    /// What takes the enrolment back; null if nothing was written.
+    /// The operation to undo; null if nothing was stored.
     pub operation: Option<OperationId>,
 }
 
-/// What became of one photo.
+/// Result of enrolling one photo.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EnrolledPhoto {
     /// The photo's file, if it came from one.
     #[serde(flatten)]
     pub path: Option<PathName>,
-    /// What became of it.
+    /// The result.
     #[serde(flatten)]
     pub result: PhotoResult,
 }
 
-/// What became of one photo's face.
+/// Result of enrolling the face in one photo.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum PhotoResult {
-    /// It is enrolled.
+    /// The face was enrolled.
     Enrolled {
         /// The new face.
         face: FaceId,
         /// How much it resembles the person's other faces, combined; null if it is the first.
         like_own: Option<f32>,
-        /// Other people whom it resembles more than chance would have it, the most similar first.
+        /// Other people whom the face resembles more than by chance, the most similar first.
         similar: Vec<CandidateAnswer>,
-        /// Why somebody should look at it; null if nothing speaks against it.
+        /// Why somebody should look at the face; null if nothing is suspicious.
         doubt: Option<DoubtAnswer>,
     },
-    /// The person has this very face already, so that nothing was to be done.
+    /// The person has this very face already, so there was nothing to do.
     Known {
         /// The face that it equals.
         known: FaceId,
     },
-    /// It is not.
+    /// The face was not enrolled.
     Refused {
-        /// Why.
+        /// Why not.
         error: Problem,
         /// The gallery's own reason, if the gallery refused it.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -249,7 +260,7 @@ impl Service {
     /// Enrols photos of the person of this name, who is new if nobody has it.
     ///
     /// # Errors
-    /// A gallery that cannot be written. A photo that cannot be used is told of in the answer.
+    /// The gallery cannot be written. A photo that cannot be used is reported in the answer.
     pub fn enrol(
         &self,
         gallery: &Gallery,

@@ -8,7 +8,7 @@ use phiz_template::{ModelId, TemplateError};
 
 use crate::{Problem, VerifyProblem};
 
-/// What this crate's functions return.
+/// Result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why something could not be done.
@@ -60,7 +60,7 @@ pub enum Error {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The reason that the operating system gave.
         source: std::io::Error,
     },
 }
@@ -72,7 +72,7 @@ impl From<Problem> for Error {
 }
 
 impl Error {
-    /// The problem, if only a photo is the matter.
+    /// The problem, if the error concerns one photo.
     #[must_use]
     pub fn photo(&self) -> Option<&Problem> {
         match self {

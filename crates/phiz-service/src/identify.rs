@@ -13,9 +13,9 @@ use crate::{CandidateAnswer, FaceAnswer, Looking, Photo, PhotoAnswer, Result, Se
 pub struct IdentifyOptions {
     /// How faces are looked for.
     pub looking: Looking,
-    /// How often a stranger may be taken for somebody.
+    /// How often a stranger may be named.
     pub rate: Rate,
-    /// Among whom.
+    /// The people who are searched.
     pub among: Filter,
     /// How many candidates are listed for each face.
     pub top: usize,
@@ -32,16 +32,16 @@ impl Default for IdentifyOptions {
     }
 }
 
-/// Who a face is.
+/// Kind of decision about a face.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The first candidate, within the rate that was asked for.
+    /// The first candidate is similar enough for the rate that was asked for.
     Match,
-    /// Two people or more are too alike to tell.
+    /// Several people are too alike to choose between.
     Ambiguous,
-    /// Nobody within the rate that was asked for.
+    /// Nobody is similar enough for the rate that was asked for.
     Unknown,
 }
 
@@ -53,9 +53,9 @@ pub struct IdentifiedFace {
     pub face: FaceAnswer,
     /// The person's name; null unless it is a match.
     pub person: Option<String>,
-    /// Who it is.
+    /// The kind of decision.
     pub decision: Verdict,
-    /// The similarity from which on somebody is accepted.
+    /// The similarity that a match needs.
     pub threshold: f64,
     /// The most similar people whatever the decision, by falling similarity: not an answer.
     pub candidates: Vec<CandidateAnswer>,
@@ -71,7 +71,7 @@ pub struct IdentifiedFace {
 }
 
 impl Service {
-    /// Whose faces a photo shows.
+    /// Identifies the faces in a photo.
     ///
     /// # Errors
     /// A photo that cannot be used ([`crate::Error::Photo`]), or a gallery that cannot be read.
@@ -85,7 +85,7 @@ impl Service {
         self.identify_in(gallery, &image, options)
     }
 
-    /// [`Service::identify`] in a picture that is decoded already.
+    /// Identifies the faces in a picture that is decoded already.
     ///
     /// # Errors
     /// A network that fails, or a gallery that cannot be read.
@@ -100,7 +100,7 @@ impl Service {
         Ok(PhotoAnswer { width, height, faces: self.identify_faces(gallery, &faces, options)? })
     }
 
-    /// Whose faces these are.
+    /// Identifies faces that were found already.
     ///
     /// # Errors
     /// A gallery that cannot be read, or that belongs to another embedder.

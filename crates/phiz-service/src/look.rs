@@ -7,12 +7,12 @@ use phiz_image::{DecodeOptions, Limits};
 const LONG_SIDE_TO_FIND: u32 = 1280;
 const SMALLEST_TO_FIND: f32 = 28.0;
 
-/// How faces are looked for, and what a photo may cost.
+/// How faces are looked for, and the limits on a photo.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Looking {
     /// Smallest face, score and rotation.
     pub detect: DetectOptions,
-    /// What a photo may cost: bytes of the file, pixels of the picture.
+    /// Limits on a photo: bytes of the file, pixels of the picture.
     pub limits: Limits,
 }
 

@@ -4,18 +4,18 @@ use phiz_image::{Image, draw};
 
 use crate::FaceAnswer;
 
-/// Colour of a face that was found, or of somebody who was recognised.
+/// Colour of a face that was detected, or of a person who was recognised.
 pub const KNOWN: [u8; 3] = [64, 224, 128];
-/// Colour of somebody who is not known.
+/// Colour of a face that was not recognised.
 pub const NOT_KNOWN: [u8; 3] = [255, 196, 64];
 const INK: [u8; 3] = [16, 32, 24];
 
 /// A face to be marked in a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark<'a> {
-    /// Where it is.
+    /// The face, which says where it is.
     pub face: &'a FaceAnswer,
-    /// What is written beside it.
+    /// The text beside it.
     pub label: String,
     /// Its colour.
     pub colour: [u8; 3],

@@ -160,14 +160,16 @@ impl From<ChoiceError> for Problem {
         let (code, remedy) = match error {
             ChoiceError::NoFace => (
                 Code::NoFace,
-                "use a photo with a visible face; --score 0.3 finds unclear ones, --rotate auto turned ones",
+                "use a photo with a visible face; --score 0.3 finds unclear faces, --rotate auto turned ones",
             ),
             ChoiceError::SeveralFaces { .. } => (
                 Code::SeveralFaces,
                 "say which one is meant: --face 2 takes the second of those that `phiz detect` lists, --at X,Y the one at \
-                 that place, --largest the largest",
+                 that point, --largest the largest",
             ),
-            _ => (Code::NoSuchFace, "`phiz detect` lists the photo's faces with their numbers and places"),
+            _ => {
+                (Code::NoSuchFace, "`phiz detect` lists the faces of the photo with their numbers and places")
+            }
         };
         Problem::new(code, error.to_string(), remedy)
     }
@@ -186,7 +188,7 @@ impl From<FaceError> for Problem {
         if let FaceError::TooLarge { .. } = error {
             return Problem::new(Code::TooLarge, error.to_string(), "make the picture smaller");
         }
-        let remedy = "check the model cards, or use the bundled models";
+        let remedy = "check the cards that --detector and --embedder name, or leave them out";
         Problem::new(Code::Model, error.to_string(), remedy)
     }
 }

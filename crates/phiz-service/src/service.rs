@@ -7,7 +7,8 @@ use phiz_template::Thresholds;
 
 use crate::{Error, FaceAnswer, Looking, Photo, PhotoAnswer, Problem, Result};
 
-/// The loaded models. May be shared by threads; each call stays within its caller's thread.
+/// The loaded models, and everything that Phiz does with a photo. Threads may share it; each call computes in its
+/// caller's thread.
 pub struct Service {
     analyzer: Analyzer,
 }
@@ -17,11 +18,12 @@ impl Service {
     ///
     /// # Errors
     /// Only if this build is broken.
+    #[cfg(feature = "bundled")]
     pub fn new() -> Result<Service> {
         Ok(Service::over(Analyzer::new()?))
     }
 
-    /// Works with models of one's own choice.
+    /// Works with the models of this analyzer.
     #[must_use]
     pub fn over(analyzer: Analyzer) -> Service {
         Service { analyzer }
@@ -33,16 +35,16 @@ impl Service {
         &self.analyzer
     }
 
-    /// What similarities of the embedder mean.
+    /// The thresholds of the embedder: which similarity stands for which false match rate.
     ///
     /// # Errors
-    /// [`Error::NoThresholds`] if its card does not say.
+    /// [`Error::NoThresholds`] if its card states none.
     pub fn thresholds(&self) -> Result<&Thresholds> {
         let card = self.analyzer.embedder_card();
         card.thresholds.as_ref().ok_or_else(|| Error::NoThresholds { model: card.name.clone() })
     }
 
-    /// An in-memory gallery of this embedder's templates. Nothing of it reaches the disk.
+    /// An in-memory gallery for templates of this embedder. Nothing of it reaches the disk.
     ///
     /// # Errors
     /// [`Error::NoThresholds`] if the embedder's card states none.
@@ -59,7 +61,7 @@ impl Service {
         })
     }
 
-    /// Where the faces are, from the largest to the smallest, and how much each is worth to recognition.
+    /// Finds the faces in a photo, from the largest to the smallest, and judges their quality.
     ///
     /// # Errors
     /// A photo that cannot be used.
@@ -71,7 +73,7 @@ impl Service {
         self.detect_in(&photo.decode(&looking.to_find())?, looking)
     }
 
-    /// [`Service::detect`] in a picture that is decoded already.
+    /// Finds the faces in a picture that is decoded already.
     ///
     /// # Errors
     /// A network that fails.
@@ -86,7 +88,7 @@ impl Service {
         Ok(PhotoAnswer { width, height, faces: found.iter().map(face).collect() })
     }
 
-    /// The picture at full resolution.
+    /// Decodes a photo at full resolution.
     ///
     /// # Errors
     /// A photo that cannot be used.
@@ -94,7 +96,7 @@ impl Service {
         photo.decode(&looking.to_describe())
     }
 
-    /// All faces with their templates, from the largest to the smallest.
+    /// Finds all faces, from the largest to the smallest, with their templates.
     ///
     /// # Errors
     /// A network that fails.
@@ -102,11 +104,11 @@ impl Service {
         Ok(self.analyzer.analyze_with(image, &looking.detect)?)
     }
 
-    /// The face that is meant, with its template. Somebody says that there is one: where no face reaches the detector's
-    /// own score, the surest below it is taken.
+    /// Finds the face that is meant, with its template. The caller says that there is one, so if no face reaches the
+    /// detector's own score, the one with the highest score below it is taken.
     ///
     /// # Errors
-    /// No such face, or a network that fails.
+    /// There is no such face, or a network fails.
     pub fn face(
         &self,
         image: &Image,

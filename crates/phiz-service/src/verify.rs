@@ -23,7 +23,7 @@ impl Default for VerifyOptions {
     }
 }
 
-/// Which of the photos cannot be used, and why.
+/// A photo that cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{photo}: {problem}")]
 pub struct VerifyProblem {
@@ -31,7 +31,7 @@ pub struct VerifyProblem {
     pub photo: String,
     /// 0 for the first photo, 1 for the second.
     pub index: usize,
-    /// Why.
+    /// Why it cannot be used.
     pub problem: Problem,
 }
 
@@ -43,7 +43,7 @@ pub struct VerifiedPair {
     /// False match rate: the share of pairs of different people that are as similar or more; null if the embedder's card
     /// does not say.
     pub fmr: Option<f64>,
-    /// Whether that is at most what was asked for; null if it is not known.
+    /// Whether that rate is at most the one that was asked for; null if it is not known.
     pub same: Option<bool>,
     /// The smallest false match rate that was measured.
     #[serde(skip)]
@@ -57,13 +57,13 @@ pub struct VerifiedPerson {
     pub similarity: f32,
     /// False match rate of that similarity.
     pub fmr: f64,
-    /// Whether that is at most what was asked for, and it was not said that such a face is not the person.
+    /// Whether that rate is at most the one that was asked for, and nobody said that such a face is not the person.
     pub same: bool,
     /// The person's name.
     pub person: String,
-    /// The person.
+    /// The person's id.
     pub id: PersonId,
-    /// It was said that a face like this is not the person.
+    /// Whether somebody said that a face like this is not the person.
     pub denied: bool,
     /// The smallest false match rate that was measured.
     #[serde(skip)]

@@ -1,28 +1,19 @@
 //! Which photos are meant by paths and folders: one rule for everything that takes photos.
 //!
 //! - A file that is named itself is taken, whatever it is called; its format is told by its content.
-//! - A folder is searched with all folders in it, in the order of names. Files whose ending is one of [`READ`] are
-//!   taken. Files and folders whose names begin with a dot are passed over. Links to files are followed, links to
-//!   folders are not: they may lead back up.
+//! - A folder is searched with all folders in it, in the order of names. Files whose ending is one that
+//!   [`phiz_image::formats`] reads are taken. Files and folders whose names begin with a dot are passed over. Links to
+//!   files are followed, links to folders are not: they may lead back up.
 //! - Nothing is left out in silence: [`Walk::left_out`] counts what was seen and not taken, by reason. A path that cannot
 //!   be read is an item with its problem, and the others are done.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use phiz_image::formats::{self, Naming};
 use serde::Serialize;
 
 use crate::{Code, Problem};
-
-/// Endings of the files that are taken from folders.
-pub const READ: [&str; 11] =
-    ["jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "gif", "bmp", "tif", "tiff"];
-
-/// Endings of pictures that Phiz does not read: they are counted apart, for somebody may miss them.
-const NOT_READ: [&str; 26] = [
-    "heic", "heif", "hif", "avif", "jxl", "jp2", "j2k", "jpx", "dng", "cr2", "cr3", "crw", "nef", "nrw",
-    "arw", "srf", "sr2", "orf", "raf", "rw2", "pef", "srw", "x3f", "psd", "svg", "exr",
-];
 
 /// Endings of videos.
 const VIDEO: [&str; 9] = ["mp4", "mov", "avi", "mkv", "webm", "m4v", "mts", "m2ts", "3gp"];
@@ -80,7 +71,10 @@ impl Walk {
                     walk.search(path, path);
                     if walk.items.len() == before {
                         let reason = "holds no photo";
-                        let remedy = format!("photos in folders are files that end in .{}", READ.join(", ."));
+                        let remedy = format!(
+                            "photos in folders are files that end in .{}",
+                            formats::extensions().collect::<Vec<_>>().join(", .")
+                        );
                         walk.add(path, path, Some(Problem::new(Code::Unreadable, reason, remedy)));
                     }
                 }
@@ -131,19 +125,15 @@ impl Walk {
                 }
                 continue;
             }
-            let ending = ending(&path);
-            if READ.contains(&ending.as_str()) {
-                match meta.is_file() {
-                    true => self.add(&path, root, None),
-                    false => self.leave_out(LeftOut::Special),
+            match formats::by_name(&path) {
+                Naming::Read(_) if meta.is_file() => self.add(&path, root, None),
+                Naming::Known(_) => {
+                    self.leave_out(LeftOut::UnreadFormat);
+                    *self.unread_endings.entry(ending(&path)).or_default() += 1;
                 }
-            } else if NOT_READ.contains(&ending.as_str()) {
-                self.leave_out(LeftOut::UnreadFormat);
-                *self.unread_endings.entry(ending).or_default() += 1;
-            } else if VIDEO.contains(&ending.as_str()) {
-                self.leave_out(LeftOut::Video);
-            } else {
-                self.leave_out(if meta.is_file() { LeftOut::NoPicture } else { LeftOut::Special });
+                _ if !meta.is_file() => self.leave_out(LeftOut::Special),
+                _ if VIDEO.contains(&ending(&path).as_str()) => self.leave_out(LeftOut::Video),
+                _ => self.leave_out(LeftOut::NoPicture),
             }
         }
     }
@@ -179,7 +169,7 @@ pub fn people(folder: &Path) -> Result<PeopleWalk, Problem> {
         let has_photos = walk.photos().next().is_some();
         match (name, has_photos) {
             (None, _) => {
-                let reason = "its name is no valid UTF-8, so it can be no person's name";
+                let reason = "its name is not valid UTF-8, so it cannot be a person's name";
                 found.nobody.push((path, Problem::new(Code::Unreadable, reason, "rename the folder")));
             }
             (Some(_), false) => {
@@ -191,7 +181,7 @@ pub fn people(folder: &Path) -> Result<PeopleWalk, Problem> {
                 Ok(_) => found.people.push((name, walk)),
                 Err(error) => {
                     let reason = format!("can be no person's folder: {}", error.reason());
-                    found.nobody.push((path, Problem::new(Code::Unreadable, reason, "rename the folder")));
+                    found.nobody.push((path, Problem::new(Code::Unusable, reason, "rename the folder")));
                 }
             },
         }

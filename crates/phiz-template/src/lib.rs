@@ -29,25 +29,25 @@ pub use thresholds::Thresholds;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// The values are no unit vector.
+    /// The values are not a vector of length 1.
     #[error("a template must be a vector of length 1: {reason}")]
     NotUnit {
         /// What is wrong with them.
         reason: String,
     },
-    /// Two models made the templates.
+    /// The templates were made by two models.
     #[error("templates of two models cannot be compared: one is of {0}, the other of {1}")]
     OtherModel(ModelId, ModelId),
     /// The text cannot be the identity of a model.
     #[error("{0:?} is no identity of a model: it must be 1 to 64 visible ASCII characters")]
     ModelId(String),
-    /// The quantiles tell no rates.
+    /// The quantiles do not define rates.
     #[error(
         "thresholds need two or more pairs [false match rate, similarity], with falling rates in (0, 1] and rising \
          similarities in [-1, 1]"
     )]
     Thresholds,
-    /// The number is no rate.
-    #[error("{0} is no rate between 0 and 1: ask for one such as 0.001 or 1e-5")]
+    /// The number is not a rate.
+    #[error("{0} is not a rate between 0 and 1: ask for one such as 0.001 or 1e-5")]
     Rate(f64),
 }

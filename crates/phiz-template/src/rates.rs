@@ -11,7 +11,7 @@
 
 use crate::TemplateError;
 
-/// How often a stranger may be taken for somebody.
+/// How often a stranger may be taken for a person in the gallery.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
     /// False match rate: in each comparison of two faces.

@@ -14,7 +14,7 @@ pub struct Thresholds {
     measured_on: String,
 }
 
-/// As files hold them.
+/// The fields as files hold them, before they are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

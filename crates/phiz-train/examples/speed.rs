@@ -29,7 +29,7 @@ impl Job for Speed {
         let dim = net.channels().expect("a network")[net.outputs[0].node];
         let mut random = Random::new(1);
         let mut model = Model::new(b, &net, &mut random).expect("a model");
-        let mut optimiser = Optimiser::new(Rule::default(), 0.05, 5.0);
+        let mut optimiser = Optimiser::new(Rule::default(), 0.05, 5.0, &net);
         let bytes: Vec<u8> =
             (0..self.batch * self.size * self.size * 3).map(|_| random.bits() as u8).collect();
         let target: Vec<f32> = (0..self.batch * dim).map(|_| random.normal()).collect();

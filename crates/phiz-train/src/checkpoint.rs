@@ -1,7 +1,7 @@
 //! Everything that a run needs to go on as if it had never stopped.
 //!
 //! One safetensors file: `now.*` the weights, `average.*` their average, `m.*` and `v.*` the optimiser's moments,
-//! `step` and `updates` as two numbers each, `sums.*` the parts of the report that was being gathered, `best.*`
+//! `step`, `updates` and `skipped` as two numbers each, `sums.*` the parts of the report that was being gathered, `best.*`
 //! the weights of the best evaluation and `stopping` what early stopping knows. A checkpoint of an older version
 //! lacks some of these and is read all the same.
 
@@ -20,6 +20,8 @@ pub struct Checkpoint {
     pub step: u64,
     /// Steps that changed the weights: all but those whose loss was not finite.
     pub updates: u64,
+    /// Steps whose loss was no number.
+    pub skipped: u64,
     /// Weights, the heads' included.
     pub now: Weights,
     /// Their average.
@@ -73,6 +75,7 @@ impl Checkpoint {
         }
         all.insert("step".into(), split(self.step));
         all.insert("updates".into(), split(self.updates));
+        all.insert("skipped".into(), split(self.skipped));
         if let Some((figure, since)) = self.best {
             let [high, low] = halves(figure);
             all.insert("stopping".into(), (vec![3], vec![high, low, since as f32]));
@@ -105,6 +108,7 @@ impl Checkpoint {
         Ok(Checkpoint {
             step,
             updates: number("updates").unwrap_or(step),
+            skipped: number("skipped").unwrap_or(0),
             now: part("now."),
             average: part("average."),
             first: part("m."),
@@ -128,6 +132,7 @@ mod tests {
         let checkpoint = Checkpoint {
             step: (1 << 33) + 12_345,
             updates: 1 << 30,
+            skipped: 3,
             now: weights(1.0),
             average: weights(2.0),
             first: weights(3.0),

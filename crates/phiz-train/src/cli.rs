@@ -9,9 +9,10 @@ use phiz_net::graph::Architecture;
 use phiz_net::onnx::Weights;
 
 use crate::backend::Backend;
+use crate::card;
 use crate::dashboard::Dashboard;
 use crate::detect::DetectTask;
-use crate::embed::EmbedTask;
+use crate::embed::{self, EmbedTask};
 use crate::error::TrainError;
 use crate::export;
 use crate::flex::Flex;
@@ -40,51 +41,51 @@ pub struct Train {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train an embedder on prepared shards (a folder with `train` and `tune` in it)
+    /// Train an embedder on shards that `phiz data prepare` made
     Embedder(RunArgs),
-    /// Train a detector, or its second look, on prepared scenes (a folder with `train` and `tune` in it)
+    /// Train a detector, or its refinement stage, on scenes that `phiz data scenes` made
     Detector(RunArgs),
-    /// Teach an embedder your own people: 2 to 30 photos each, judged before and after
+    /// Teach an embedder your own people from 2 to 30 photos each, and judge it before and after
     Tune {
-        /// Prepared shards: `train` shows the people to learn, `tune` others to judge by
+        /// A folder of prepared shards: `train` contains the people to learn, `tune` others to judge by
         #[arg(long)]
         data: PathBuf,
-        /// Folder for the result
+        /// The folder for the result
         #[arg(long)]
         run: PathBuf,
-        /// The embedder to begin from: `bundled`, or a .onnx or .safetensors file of one of our networks
+        /// The embedder to begin from: `bundled`, or a .onnx or .safetensors file of a network that `phiz model info` lists
         #[arg(long, default_value = "bundled")]
         from: String,
-        /// Keep a result that is worse than before
+        /// Keep the result even if it is worse than before
         #[arg(long)]
         force: bool,
-        /// What computes
+        /// The back end that computes
         #[arg(long, value_enum, default_value_t)]
         backend: BackendChoice,
     },
-    /// Compare runs: a table of their last figures, and their curves in one page
+    /// Compare runs in a table of their last figures, and their curves on one page
     Compare {
-        /// Folders of runs
+        /// The folders of the runs
         #[arg(required = true)]
         runs: Vec<PathBuf>,
         /// Write the curves to this HTML file
         #[arg(long)]
         html: Option<PathBuf>,
     },
-    /// Write trained weights in another form, checked against the trained one
+    /// Write trained weights as ONNX or in fewer bits, and compare the result with the trained weights
     Export {
-        /// Weights of a run (its model.safetensors)
+        /// The weights of a run (its model.safetensors)
         weights: PathBuf,
-        /// Their network by name
+        /// The name of their network (`phiz model info` lists all)
         #[arg(long)]
         network: String,
         /// The file to write: .onnx or .safetensors
         #[arg(long)]
         out: PathBuf,
-        /// In which numbers
+        /// The numbers in which the weights are written
         #[arg(long, value_name = "FORM", default_value = Form::NAMES[0], value_parser = forms())]
         form: Form,
-        /// Prepared data, on whose `tune` part the held-out figures are compared
+        /// Prepared data, on whose `tune` part the held-out figures are computed and compared
         #[arg(long)]
         data: Option<PathBuf>,
     },
@@ -92,27 +93,27 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// What to do: a TOML recipe
+    /// The recipe, a TOML file (docs/guide/training.md)
     recipe: PathBuf,
-    /// Prepared data
+    /// A folder of prepared data that contains `train` and `tune`
     #[arg(long)]
     data: PathBuf,
-    /// Folder of the run; resumed if it holds a checkpoint
+    /// The folder of the run, which is continued if the folder contains a checkpoint
     #[arg(long)]
     run: PathBuf,
-    /// Weights (safetensors) to begin from
+    /// Weights to begin from, .safetensors or .onnx
     #[arg(long)]
     from: Option<PathBuf>,
-    /// Model card of an embedder that is asked about blends of faces (`embed.blend` of the recipe)
+    /// The model card of an embedder that describes blends of faces during the run (`embed.blend` in the recipe)
     #[arg(long, value_name = "CARD")]
     teacher: Option<PathBuf>,
-    /// What computes
+    /// The back end that computes
     #[arg(long, value_enum, default_value_t)]
     backend: BackendChoice,
-    /// On what
+    /// The device that computes
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
-    /// In which numbers
+    /// The precision of convolutions
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
     /// Steps between held-out figures
@@ -121,7 +122,10 @@ struct RunArgs {
     /// Steps between checkpoints
     #[arg(long, default_value_t = 500)]
     save_every: u64,
-    /// Plain lines even on a terminal
+    /// Go on with a run although its recipe or data have changed since it stopped; the record says so
+    #[arg(long)]
+    amend: bool,
+    /// Print plain lines even on a terminal
     #[arg(long)]
     plain: bool,
 }
@@ -201,6 +205,7 @@ fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
     let wish = Wish { backend: args.backend, device: args.device, precision: args.precision, threads };
     let (chosen, why) = select::choose(wish)?;
     let mut options = RunOptions::new(args.run.clone());
+    options.amend = args.amend;
     options.save_every = args.save_every.max(1);
     options.evaluate_every = args.evaluate_every.max(1);
     options.from = args.from.as_deref().map(|path| transfer::Start::open(path, &net)).transpose()?;
@@ -226,14 +231,19 @@ impl Job for Start<'_> {
             ));
             let dim = self.net.channels()?[self.net.outputs[0].node];
             let teacher = self.args.teacher.as_deref().map(|card| Teacher::open(b, card)).transpose()?;
+            let warnings = [ends_small(&self.recipe), shows_nothing(&tune)];
+            warnings.into_iter().flatten().for_each(|warning| watch.note(&warning));
             let mut options = self.options;
+            options.data = Some(format!("{}; held out {}", train.fingerprint(), tune.fingerprint()));
             options.teacher = teacher.as_ref().map(|teacher| teacher.fingerprint().to_owned());
             let task = EmbedTask::new(&train, &tune, &self.recipe, dim, teacher)?;
             run::run(b, &self.net, &self.recipe, &task, &options, watch.as_mut())
         } else {
             let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
             watch.note(&format!("{} scenes; {} held out", train.len(), tune.len()));
-            let (net, recipe, options) = (&self.net, &self.recipe, &self.options);
+            let (net, recipe) = (&self.net, &self.recipe);
+            let data = Some(format!("{}; held out {}", train.fingerprint(), tune.fingerprint()));
+            let options = &RunOptions { data, ..self.options };
             if Kind::of(net) == Kind::SecondLook {
                 let task = SecondTask::new(&train, &tune, recipe);
                 run::run(b, net, recipe, &task, options, watch.as_mut())
@@ -248,12 +258,31 @@ impl Job for Start<'_> {
             Ending::Early { step } => {
                 println!("ended at step {step}, no better for a while: {folder}/model.onnx holds the best");
             }
-            Ending::Interrupted { step } => {
-                println!("stopped at step {step}; the same command goes on from there");
-            }
+            Ending::Interrupted { step } => return Err(TrainError::Interrupted(step)),
         }
         Ok(())
     }
+}
+
+/// What to know of a recipe that ends at another size than that at which Phiz uses the network.
+fn ends_small(recipe: &Recipe) -> Option<String> {
+    let size = recipe.stages.last().map(|stage| stage.size).filter(|size| *size != CROP)?;
+    Some(format!(
+        "warning: the recipe ends at {size} px, but Phiz embeds faces of {CROP} px, and what was learnt at another size \
+         is worth much less there. Held-out figures are measured at {CROP} px; let the last stage have size = {CROP}"
+    ))
+}
+
+/// What to know of held-out people by whom nothing can be judged.
+fn shows_nothing(held_out: &Faces) -> Option<String> {
+    let mut photos = vec![0; held_out.names().len()];
+    (0..held_out.len()).filter_map(|face| held_out.person(face)).for_each(|person| photos[person] += 1);
+    let enough = photos.len() >= 2 && photos.iter().any(|count| *count >= 2);
+    (!enough).then(|| {
+        "warning: nothing can be judged by the held-out people: it takes two, one of them with two photos. `phiz data split` \
+         with a larger --tune keeps more apart"
+            .into()
+    })
 }
 
 /// Lets a signal to end the program end the run with a checkpoint instead.
@@ -286,8 +315,8 @@ fn embedder(from: &str) -> Result<(Architecture, transfer::Start), TrainError> {
     Err(TrainError::file(path, &format!("is none of our networks, which are {known}")))
 }
 
-/// What [`Tune`] writes: weights for training on, and the result.
-const TUNED: [&str; 2] = ["model.safetensors", "tuned.onnx"];
+/// What [`Tune`] writes: weights for training on, the result, and its card.
+const TUNED: [&str; 3] = ["model.safetensors", "tuned.onnx", "tuned.toml"];
 
 struct Tune {
     net: Architecture,
@@ -314,10 +343,14 @@ impl Job for Tune {
             println!("warning: {fault}; kept, as --force says");
         }
         std::fs::create_dir_all(&self.run).map_err(|e| TrainError::file(&self.run, &e))?;
-        let [weights, out] = TUNED.map(|name| self.run.join(name));
+        let [weights, out, card] = TUNED.map(|name| self.run.join(name));
         export::write(&weights, &self.net, &outcome.weights, Form::F32)?;
         export::write(&out, &self.net, &outcome.weights, Form::F32)?;
-        println!("done: {}", out.display());
+        let (net, model) = (&self.net, Model::from_weights(b, &self.net, &outcome.weights));
+        let (name, dim) = (format!("{}.tuned", net.name), net.channels()?[net.outputs[0].node]);
+        let text = b.without_gradients(|| embed::card(b, &model, &name, TUNED[1], &others, dim));
+        card::write(&card, &text)?;
+        println!("done: {}, {}", out.display(), card.display());
         Ok(())
     }
 }
@@ -378,7 +411,44 @@ fn export(
     }
     export::write(out, net, &weights, form)?;
     println!("{}", out.display());
+    if let Some(card) = exported_card(&b, path, net, out, &other, data)? {
+        println!("{}", card.display());
+    }
     Ok(())
+}
+
+/// Writes the card of an exported ONNX file beside it, unless a card is there: with thresholds measured on the data, where some is
+/// given, else with those of the card beside the trained weights.
+fn exported_card<B: Backend>(
+    b: &B,
+    from: &Path,
+    net: &Architecture,
+    out: &Path,
+    weights: &Weights,
+    data: Option<&Path>,
+) -> Result<Option<PathBuf>, TrainError> {
+    let path = out.with_extension("toml");
+    let onnx = out.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    if !onnx || path.exists() || Kind::of(net) == Kind::SecondLook {
+        return Ok(None);
+    }
+    let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let (name, file) = (part(out.file_stem()), part(out.file_name()));
+    let card = match data {
+        Some(data) if Kind::of(net) == Kind::Embedder => {
+            let faces = Faces::open(&data.join("tune"), "tune")?;
+            let (model, dim) = (Model::from_weights(b, net, weights), net.channels()?[net.outputs[0].node]);
+            b.without_gradients(|| embed::card(b, &model, &name, &file, &faces, dim))
+        }
+        _ => {
+            let beside = from.with_extension("toml");
+            let known = std::fs::read_to_string(beside).ok();
+            let known = known.and_then(|text| phiz_net::card::Card::from_toml(&text).ok());
+            card::of(net, &name, &file, known.and_then(|card| card.thresholds))
+        }
+    };
+    card::write(&path, &card)?;
+    Ok(Some(path))
 }
 
 fn compare(folders: &[PathBuf], html: Option<&Path>) -> Result<(), TrainError> {

@@ -64,10 +64,11 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board) {
     let gauge = Gauge::default().block(Block::bordered().title(" phiz train "));
     frame.render_widget(gauge.ratio(ratio.clamp(0.0, 1.0)).label(label).gauge_style(Color::Blue), top);
     if let Some(p) = &board.progress {
+        let skipped = if p.skipped > 0 { format!("   {} steps skipped", p.skipped) } else { String::new() };
         let lines = vec![
             Line::from(listed(&p.losses)),
             Line::from(format!(
-                "{} px   learning rate {:.2e}   gradient {:.2}   {:.1} images/s",
+                "{} px   learning rate {:.2e}   gradient {:.2}   {:.1} images/s{skipped}",
                 p.size, p.rate, p.gradient, p.images_per_second
             )),
         ];
@@ -209,6 +210,7 @@ mod tests {
                 rate: 1e-3,
                 losses: vec![("loss".into(), 1.0 / step as f32)],
                 gradient: 0.5,
+                skipped: 0,
                 images_per_second: 81.25,
                 left: Duration::from_secs(3700),
             });

@@ -4,9 +4,11 @@
 //! there to the cells near its centre (Tian et al. 2019, FCOS with centre sampling); where faces overlap, to the
 //! smaller one. The score of a cell learns the overlap that its own box reaches (Li et al. 2020), or its root.
 
+use phiz_net::card::Card;
 use phiz_net::onnx::Weights;
 
 use crate::backend::Backend;
+use crate::card;
 use crate::error::TrainError;
 use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
@@ -183,6 +185,10 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         }
         let sums = sums.unwrap_or_else(|| [0; 3].map(|_| b.constant(&[0.0], &[1])));
         Ok(weighed(b, &sums, positives, with_points))
+    }
+
+    fn card(&self, _: &B, model: &Model<B>, name: &str, file: &str) -> Option<Card> {
+        Some(card::of(model.network(), name, file, None))
     }
 
     /// On composed pictures: the share of faces that some cell above 0.5 covers with IoU ≥ 0.5, the mean landmark

@@ -6,10 +6,12 @@
 //! A part of each batch may be blends of two faces. They are nobody, so only a teacher that looks at the blend itself
 //! can say what they are: [`Teacher`].
 
+use phiz_net::card::Card;
 use phiz_net::onnx::Weights;
 
 use crate::augment::{Strength, augment};
 use crate::backend::Backend;
+use crate::card;
 use crate::error::TrainError;
 use crate::held_out;
 use crate::loss;
@@ -18,7 +20,7 @@ use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::{HeadRecipe, Recipe};
 use crate::run::{Figures, Load, Loss, Task};
-use crate::shards::Faces;
+use crate::shards::{CROP, CROP_BYTES, Faces};
 use crate::teacher::Teacher;
 
 /// Preprocessing of all our embedders: `(x − 127.5) / 127.5`.
@@ -135,6 +137,8 @@ pub struct EmbedBatch {
     pictures: Vec<u8>,
     size: usize,
     targets: Vec<f32>,
+    /// The same pictures at the teacher's size, where the network sees smaller ones and a teacher looks at them.
+    full: Vec<u8>,
     /// So many samples at the beginning are blends, without target and label.
     blends: usize,
     /// By head, then by sample.
@@ -174,12 +178,13 @@ impl<'a, B: Backend> EmbedTask<'a, B> {
                     .into(),
             ));
         }
-        if losses.blend > 0.0 && (!taught || teacher.is_none()) {
-            return Err(TrainError::Recipe(
-                "embed.blend: only a teacher knows what blends are: give its card with --teacher, and leave \
-                 embed.distil or embed.relations on"
-                    .into(),
-            ));
+        for (field, wanted) in [("blend", losses.blend > 0.0), ("live_teacher", losses.live_teacher)] {
+            if wanted && (!taught || teacher.is_none()) {
+                return Err(TrainError::Recipe(format!(
+                    "embed.{field}: only a teacher that looks knows what these pictures are: give its card with \
+                     --teacher, and leave embed.distil or embed.relations on"
+                )));
+            }
         }
         if let Some(said) = teacher.as_ref().map(Teacher::dim).filter(|said| *said != faces.dim()) {
             return Err(TrainError::Recipe(format!(
@@ -257,21 +262,25 @@ impl Load for Lessons<'_> {
         let mut batch = EmbedBatch {
             pictures: Vec::with_capacity(n * size * size * 3),
             size,
+            full: Vec::new(),
             targets: vec![0.0; n * self.dim],
             blends: (self.recipe.embed.blend * n as f64).round() as usize,
             labels: vec![Vec::with_capacity(n); self.heads.len()],
         };
-        let mut second = Vec::with_capacity(size * size * 3);
+        // A teacher looks at pictures of its own size; the network then sees the same ones, shrunk.
+        let embed = &self.recipe.embed;
+        let drawn = if embed.blend > 0.0 || embed.live_teacher { CROP } else { size };
+        let mut second = Vec::with_capacity(drawn * drawn * 3);
         let per_epoch = (self.faces.len() / n).max(1) as u64;
         let (epoch, within) = (number / per_epoch, (number % per_epoch) as usize);
         for sample in 0..n {
             let mut random = Random::for_sample(self.recipe.seed, number, sample as u64);
             let face = shuffled(within * n + sample, self.faces.len(), self.recipe.seed ^ epoch);
-            augment(self.faces.crop(face), size, &self.recipe.augment, &mut random, &mut batch.pictures);
+            augment(self.faces.crop(face), drawn, &self.recipe.augment, &mut random, &mut batch.pictures);
             if sample < batch.blends {
                 let other = random.below(self.faces.len());
                 second.clear();
-                augment(self.faces.crop(other), size, &self.recipe.augment, &mut random, &mut second);
+                augment(self.faces.crop(other), drawn, &self.recipe.augment, &mut random, &mut second);
                 let first = batch.pictures.len() - second.len();
                 blend(&mut batch.pictures[first..], &second, random.unit());
                 batch.labels.iter_mut().for_each(|labels| labels.push(None));
@@ -282,6 +291,12 @@ impl Load for Lessons<'_> {
                 labels.push(head.labels[face]);
             }
         }
+        if drawn != size {
+            batch.full = std::mem::take(&mut batch.pictures);
+            for picture in batch.full.chunks_exact(drawn * drawn * 3) {
+                augment(picture, size, &Strength::NONE, &mut Random::new(0), &mut batch.pictures);
+            }
+        }
         batch
     }
 }
@@ -289,10 +304,10 @@ impl Load for Lessons<'_> {
 impl<B: Backend> EmbedTask<'_, B> {
     /// What the teacher says of the first `n` pictures of a batch, placed into our dimensions.
     fn asked(&self, b: &B, batch: &EmbedBatch, n: usize) -> Result<B::Tensor, TrainError> {
-        let none = || TrainError::Recipe("a blend without a teacher".into());
+        let none = || TrainError::Recipe("a picture to be judged without a teacher".into());
         let teacher = self.teacher.as_ref().ok_or_else(none)?;
-        let side = batch.size * batch.size * 3;
-        let said = teacher.templates(b, &batch.pictures[..n * side], n)?;
+        let pictures = if batch.full.is_empty() { &batch.pictures } else { &batch.full };
+        let said = teacher.templates(b, &pictures[..n * CROP_BYTES], n)?;
         let placement = b.constant(
             &self.lessons.placement,
             &[self.lessons.dim, self.lessons.placement.len() / self.lessons.dim],
@@ -338,13 +353,19 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
             }
         };
         let blends = batch.blends;
-        if blends > 0 {
-            follow("blend_", &b.narrow(&x, 0, 0, blends), &self.asked(b, batch, blends)?);
+        // What the teacher says of the first pictures, or of all of them.
+        let looked = if weights.live_teacher { n } else { blends };
+        let asked = if looked > 0 { Some(self.asked(b, batch, looked)?) } else { None };
+        if let Some(asked) = asked.as_ref().filter(|_| blends > 0) {
+            follow("blend_", &b.narrow(&x, 0, 0, blends), &b.narrow(asked, 0, 0, blends));
         }
         if blends < n {
-            let target = b.constant(&batch.targets, &[n, self.lessons.dim]);
             let rest = |t: &B::Tensor| b.narrow(t, 0, blends, n - blends);
-            follow("", &rest(&x), &rest(&target));
+            let target = match &asked {
+                Some(asked) if looked == n => rest(asked),
+                _ => rest(&b.constant(&batch.targets, &[n, self.lessons.dim])),
+            };
+            follow("", &rest(&x), &target);
         }
         for (head, labels) in self.lessons.heads.iter().zip(&batch.labels) {
             let name = if head.name == "centres" { "margin".into() } else { format!("head_{}", head.name) };
@@ -355,20 +376,45 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
         Ok((total, parts.into_iter().map(|(name, _, part)| (name, part)).collect()))
     }
 
-    fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures {
-        let faces = self.held_out;
-        let mut templates: Vec<f32> = Vec::new();
-        for first in (0..faces.len()).step_by(64) {
-            let mut pictures = Vec::new();
-            let last = (first + 64).min(faces.len());
-            for face in first..last {
-                augment(faces.crop(face), size, &Strength::NONE, &mut Random::new(0), &mut pictures);
-            }
-            let x = b.pictures(&pictures, last - first, size, size, MEAN, STD);
-            templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));
-        }
-        held_out::curve(faces, &templates, self.lessons.dim).map_or_else(Vec::new, |c| held_out::figures(&c))
+    /// Whatever the size at which a stage learns: people are embedded at [`CROP`] pixels, so that is what is judged.
+    fn evaluate(&self, b: &B, model: &Model<B>, _: usize) -> Figures {
+        let templates = templates(b, model, self.held_out);
+        let curve = held_out::curve(self.held_out, &templates, self.lessons.dim);
+        curve.map_or_else(Vec::new, |curve| held_out::figures(&curve))
     }
+
+    fn card(&self, b: &B, model: &Model<B>, name: &str, file: &str) -> Option<Card> {
+        Some(card(b, model, name, file, self.held_out, self.lessons.dim))
+    }
+}
+
+/// The card of an embedder with templates of `dim` numbers, with thresholds from people that it did not learn.
+pub(crate) fn card<B: Backend>(
+    b: &B,
+    model: &Model<B>,
+    name: &str,
+    file: &str,
+    held_out: &Faces,
+    dim: usize,
+) -> Card {
+    let people = held_out.names().len();
+    let people = if people == 1 { "one person".into() } else { format!("{people} people") };
+    let measured_on = format!("{} held-out faces of {people}, one look each", held_out.len());
+    let curve = held_out::curve(held_out, &templates(b, model, held_out), dim);
+    let known = curve.and_then(|curve| card::thresholds(&curve, &measured_on));
+    card::of(model.network(), name, file, known)
+}
+
+/// Unit templates of all faces as they are, one row each.
+pub(crate) fn templates<B: Backend>(b: &B, model: &Model<B>, faces: &Faces) -> Vec<f32> {
+    let mut templates: Vec<f32> = Vec::new();
+    for first in (0..faces.len()).step_by(64) {
+        let last = (first + 64).min(faces.len());
+        let pictures: Vec<u8> = (first..last).flat_map(|face| faces.crop(face)).copied().collect();
+        let x = b.pictures(&pictures, last - first, CROP, CROP, MEAN, STD);
+        templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));
+    }
+    templates
 }
 
 /// `first`, with the share `other` of a second picture over it.

@@ -21,11 +21,24 @@ pub enum TrainError {
     #[error("device: {0}")]
     Device(String),
     /// The loss is no number any more.
-    #[error(
-        "the loss was not finite in {0} steps in a row; \
-         the last checkpoint is kept: lower the learning rate and resume"
-    )]
-    Diverged(u32),
+    #[error("the loss was not finite in {steps} steps in a row; {advice}", advice = after_divergence(*.kept))]
+    Diverged {
+        /// Steps in a row.
+        steps: u32,
+        /// The step of the last checkpoint, if there is one.
+        kept: Option<u64>,
+    },
+    /// Weights that are no numbers any more, noticed before they would have replaced good ones.
+    #[error("{name} holds what is no number; {advice}", advice = after_divergence(*.kept))]
+    Ruined {
+        /// A parameter.
+        name: String,
+        /// The step of the last checkpoint, if there is one.
+        kept: Option<u64>,
+    },
+    /// Somebody ended the run before its last step; no fault, but no result either.
+    #[error("stopped at step {0}: the same command goes on from there")]
+    Interrupted(u64),
     /// The network or its weights do not fit.
     #[error(transparent)]
     Graph(#[from] phiz_net::graph::GraphError),
@@ -38,6 +51,16 @@ pub enum TrainError {
     /// The network could not be exported.
     #[error(transparent)]
     Export(#[from] phiz_net::onnx::ExportError),
+}
+
+/// What helps after a loss that was no number.
+fn after_divergence(kept: Option<u64>) -> String {
+    let lower =
+        "lower the learning rate (`rate` of the recipe's stages) or `clip`, and give the same command:";
+    match kept {
+        Some(step) => format!("the checkpoint of step {step} is kept: {lower} it goes on from there"),
+        None => format!("nothing was saved: {lower} it begins anew"),
+    }
 }
 
 impl TrainError {

@@ -9,6 +9,7 @@
 
 pub mod augment;
 pub mod backend;
+pub mod card;
 pub mod checkpoint;
 pub mod cli;
 pub mod composite;

@@ -76,6 +76,12 @@ impl<B: Backend> Model<B> {
         Model { net: net.clone(), tensors, shapes }
     }
 
+    /// The network's description.
+    #[must_use]
+    pub fn network(&self) -> &Architecture {
+        &self.net
+    }
+
     /// All values, for checkpoints and export.
     #[must_use]
     pub fn weights(&self, backend: &B) -> Weights {

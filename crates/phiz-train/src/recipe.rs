@@ -3,6 +3,7 @@
 //! Fields are only ever added, with defaults that mean what was meant without them: a recipe of yesterday still
 //! describes yesterday's run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,6 @@ use crate::loss::detector::{Quality, ScoreRule};
 use crate::loss::margin::{Kind, Margin};
 use crate::optim::Rule;
 use crate::schedule::Schedule;
-use crate::shards::CROP;
 
 /// A run's recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +94,9 @@ pub struct EmbedLosses {
     pub relations: f64,
     /// Share of each batch that is blends of two faces, of which a teacher is asked while the network learns.
     pub blend: f64,
+    /// Whether a teacher looks at every picture that the network sees, changed as it is, instead of the prepared templates
+    /// of the unchanged one.
+    pub live_teacher: bool,
     /// Whether the centres of people begin at their teacher's templates, so that a margin loss joins a network that has
     /// learnt without a shock.
     pub imprint: bool,
@@ -116,6 +119,7 @@ impl Default for EmbedLosses {
             distil: 1.0,
             relations: 0.0,
             blend: 0.0,
+            live_teacher: false,
             imprint: false,
             margin_loss: 0.0,
             margin: 0.35,
@@ -209,6 +213,54 @@ impl DetectRule {
     }
 }
 
+/// A field in which two recipes differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name, as `stages[0].schedule.rate`.
+    pub field: String,
+    /// What it was.
+    pub before: String,
+    /// What it is.
+    pub now: String,
+}
+
+impl Difference {
+    /// Whether a run may go on with the field changed: how fast and how long it learns may be decided while it learns. What it
+    /// learns may not: that would be another run.
+    #[must_use]
+    pub fn is_pace(&self) -> bool {
+        self.field.contains("].schedule.")
+            || ["clip", "decay"].contains(&self.field.as_str())
+            || self.field.starts_with("stop")
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} from {} to {}", self.field, self.before, self.now)
+    }
+}
+
+/// The leaves of a value by their names.
+fn flatten(value: &toml::Value, name: String, fields: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                flatten(value, name, fields);
+            }
+        }
+        toml::Value::Array(values) => {
+            for (i, value) in values.iter().enumerate() {
+                flatten(value, format!("{name}[{i}]"), fields);
+            }
+        }
+        leaf => {
+            fields.insert(name, leaf.to_string());
+        }
+    }
+}
+
 impl Recipe {
     fn default_accumulate() -> usize {
         1
@@ -275,6 +327,9 @@ impl Recipe {
         {
             return wrong("clip must be positive, average in [0, 1) and decay not negative".into());
         }
+        if let Some(fault) = self.optimiser.fault() {
+            return wrong(fault);
+        }
         if self.stages.is_empty() {
             return wrong("stages: needs at least one".into());
         }
@@ -296,11 +351,6 @@ impl Recipe {
         if !(0.0..=1.0).contains(&self.embed.blend) {
             return wrong("embed.blend is a share, 0 to 1".into());
         }
-        if self.embed.blend > 0.0 && self.stages.iter().any(|stage| stage.size != CROP) {
-            return wrong(format!(
-                "embed.blend: teachers look at {CROP} pixels, so every stage must have that size"
-            ));
-        }
         if let Some(fault) = self.augment.fault() {
             return wrong(fault);
         }
@@ -317,6 +367,27 @@ impl Recipe {
             }
         }
         None
+    }
+
+    /// The fields in which two recipes differ.
+    #[must_use]
+    pub fn differences(before: &Recipe, now: &Recipe) -> Vec<Difference> {
+        let [before, now] = [before, now].map(|recipe| {
+            let mut fields = BTreeMap::new();
+            if let Ok(value) = toml::Value::try_from(recipe) {
+                flatten(&value, String::new(), &mut fields);
+            }
+            fields
+        });
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let get = |fields: &BTreeMap<String, String>, name: &String| {
+            fields.get(name).cloned().unwrap_or_else(|| "nothing".into())
+        };
+        names
+            .into_iter()
+            .map(|name| Difference { field: name.clone(), before: get(&before, name), now: get(&now, name) })
+            .filter(|difference| difference.before != difference.now)
+            .collect()
     }
 
     /// Steps of all stages.
@@ -378,7 +449,6 @@ mod tests {
             ("stop = { figure = \"x\", patience = 2, better = 1 }", "better"),
             ("embed = { heads = [{ people = \"a:\", weight = 0.0 }] }", "weight"),
             ("embed = { blend = 1.5 }", "embed.blend"),
-            ("embed = { blend = 0.5 }", "112 pixels"),
             ("detect = { background = 0.0 }", "detect.background"),
             ("detect = { empty = 1.0 }", "detect.empty"),
             ("detect = { quality = \"iou\" }", "overlap"),

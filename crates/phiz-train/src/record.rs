@@ -13,11 +13,121 @@ use phiz_net::graph::Architecture;
 use serde_json::{Value, json};
 
 use crate::error::TrainError;
-use crate::recipe::Recipe;
+use crate::recipe::{Difference, Recipe};
 use crate::report;
 use crate::run::Figures;
 use crate::watch::Progress;
 use crate::weights::write_atomically;
+
+const RECIPE: &str = "recipe.toml";
+const NETWORK: &str = "network.json";
+const ENVIRONMENT: &str = "environment.json";
+
+/// What a run computes with and learns from, beside its recipe.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source<'a> {
+    /// The back end's name and precision.
+    pub backend: &'a str,
+    /// The network that is asked about pictures.
+    pub teacher: Option<&'a str>,
+    /// A fingerprint of the data.
+    pub data: Option<&'a str>,
+    /// Whether a run goes on although its recipe or data have changed.
+    pub amend: bool,
+}
+
+/// What has changed since a run stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// In words, one sentence each.
+    pub notes: Vec<String>,
+    /// In the recipe.
+    pub recipe: Vec<Difference>,
+}
+
+impl Changes {
+    /// What has changed in a run's folder since it stopped at a step. Nothing is written.
+    ///
+    /// # Errors
+    /// A folder that holds another run: of another recipe (but for its pace), network, teacher or data. `amend` takes the change
+    /// of a recipe or of data.
+    pub fn since(
+        step: u64,
+        folder: &Path,
+        net: &Architecture,
+        recipe: &Recipe,
+        source: &Source<'_>,
+    ) -> Result<Changes, TrainError> {
+        let mut changes = Changes::default();
+        let path = folder.join(RECIPE);
+        if path.exists() {
+            changes.compare_recipes(&path, recipe, source.amend)?;
+        }
+        let path = folder.join(NETWORK);
+        let before = fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Architecture>(&b).ok());
+        if before.is_some_and(|before| before != *net) {
+            let reason = "the run in this folder trains another network of this name: give another --run folder, \
+                          or begin from its weights with --from";
+            return Err(TrainError::file(&path, &reason));
+        }
+        let path = folder.join(ENVIRONMENT);
+        let before = fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Value>(&b).ok());
+        changes.compare_sources(&path, &before.unwrap_or_default(), source)?;
+        for note in &mut changes.notes {
+            *note = format!("from step {step} on: {note}");
+        }
+        Ok(changes)
+    }
+
+    fn compare_recipes(&mut self, path: &Path, recipe: &Recipe, amend: bool) -> Result<(), TrainError> {
+        self.recipe = Recipe::differences(&Recipe::open(path)?, recipe);
+        let grave: Vec<String> =
+            self.recipe.iter().filter(|d| !d.is_pace()).map(ToString::to_string).collect();
+        if !grave.is_empty() && !amend {
+            let reason = format!(
+                "the run in this folder follows another recipe, which changes {}: give another --run folder, or \
+                 begin from its weights with --from, or go on with the changed recipe by --amend",
+                grave.join(", ")
+            );
+            return Err(TrainError::file(path, &reason));
+        }
+        self.notes.extend(self.recipe.iter().map(|d| format!("the recipe changes {d}")));
+        Ok(())
+    }
+
+    fn compare_sources(&mut self, path: &Path, before: &Value, now: &Source<'_>) -> Result<(), TrainError> {
+        if before.is_object() && before["teacher"].as_str() != now.teacher {
+            let reason =
+                "the run in this folder learns from another teacher: give that one, or another --run folder";
+            return Err(TrainError::file(path, &reason));
+        }
+        if let (Some(before), Some(data)) = (before["data"].as_str(), now.data)
+            && before != data
+        {
+            if !now.amend {
+                let reason = format!(
+                    "the run in this folder learns from other data ({before}; now {data}): give that data, or another \
+                     --run folder and begin from its weights with --from, or go on with the changed data by --amend"
+                );
+                return Err(TrainError::file(path, &reason));
+            }
+            self.notes.push(format!("the data is {data}, no longer {before}"));
+        }
+        // The number of threads changes nothing.
+        let plain = |backend: &str| {
+            let words = backend.split(' ').filter(|word| word.parse::<u32>().is_err());
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let other = |before: &&str| plain(before) != plain(now.backend);
+        if let Some(before) = before["back end"].as_str().filter(other) {
+            self.notes.push(format!(
+                "computed by {}, no longer by {before}: not to the bit what it would have been",
+                now.backend
+            ));
+        }
+        Ok(())
+    }
+}
 
 /// The record of a run that goes on.
 #[derive(Debug)]
@@ -32,42 +142,26 @@ fn metrics_path(folder: &Path) -> PathBuf {
 
 impl Record {
     /// Begins a record, or goes on with one after `resumed` steps: what was recorded beyond is forgotten, since
-    /// those steps will be done again.
+    /// those steps will be done again. `notes` say what has changed since the run stopped, see [`Changes::since`].
     ///
     /// # Errors
-    /// A folder that cannot be written, or that holds a run of another recipe or teacher.
+    /// A folder that cannot be written.
     pub fn open(
         folder: &Path,
         net: &Architecture,
         recipe: &Recipe,
-        backend: &str,
-        teacher: Option<&str>,
+        source: &Source<'_>,
         resumed: Option<u64>,
+        notes: &[String],
     ) -> Result<Record, TrainError> {
         fs::create_dir_all(folder).map_err(|e| TrainError::file(folder, &e))?;
-        let path = folder.join("recipe.toml");
+        let path = folder.join(RECIPE);
         let text = toml::to_string(recipe).map_err(|e| TrainError::file(&path, &e))?;
-        if resumed.is_some() && path.exists() {
-            let before = Recipe::open(&path)?;
-            if before != *recipe {
-                let reason = "the run in this folder follows another recipe: give another --run folder, \
-                              or begin from its weights with --from";
-                return Err(TrainError::file(&path, &reason));
-            }
-        } else {
-            write_atomically(&path, text.as_bytes())?;
-            let network = serde_json::to_string_pretty(net).unwrap_or_default();
-            write_atomically(&folder.join("network.json"), network.as_bytes())?;
-        }
-        let path = folder.join("environment.json");
-        let before = resumed.and_then(|_| serde_json::from_slice::<Value>(&fs::read(&path).ok()?).ok());
-        if before.is_some_and(|before| before["teacher"].as_str() != teacher) {
-            let reason =
-                "the run in this folder learns from another teacher: give that one, or another --run folder";
-            return Err(TrainError::file(&path, &reason));
-        }
-        let environment = format!("{:#}\n", environment(backend, teacher));
-        write_atomically(&path, environment.as_bytes())?;
+        write_atomically(&path, text.as_bytes())?;
+        let text = serde_json::to_string_pretty(net).unwrap_or_default();
+        write_atomically(&folder.join(NETWORK), text.as_bytes())?;
+        let environment = format!("{:#}\n", environment(source));
+        write_atomically(&folder.join(ENVIRONMENT), environment.as_bytes())?;
         let path = metrics_path(folder);
         let kept: String = read_lines(&path)
             .into_iter()
@@ -76,7 +170,11 @@ impl Record {
             .collect();
         write_atomically(&path, kept.as_bytes())?;
         let metrics = File::options().append(true).open(&path).map_err(|e| TrainError::file(&path, &e))?;
-        Ok(Record { folder: folder.into(), metrics })
+        let mut record = Record { folder: folder.into(), metrics };
+        for note in notes {
+            record.write(&json!({ "step": resumed, "note": note }))?;
+        }
+        Ok(record)
     }
 
     /// Records a report.
@@ -92,6 +190,9 @@ impl Record {
             "images_per_second": p.images_per_second,
             "seconds": elapsed.as_secs_f64(),
         });
+        if p.skipped > 0 {
+            line["skipped"] = p.skipped.into();
+        }
         for (name, value) in &p.losses {
             line[name] = (*value).into();
         }
@@ -139,13 +240,14 @@ impl Record {
 }
 
 /// Where a run took place.
-fn environment(backend: &str, teacher: Option<&str>) -> Value {
+fn environment(source: &Source<'_>) -> Value {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     json!({
         "phiz": env!("CARGO_PKG_VERSION"),
         "commit": commit(),
-        "back end": backend,
-        "teacher": teacher,
+        "back end": source.backend,
+        "teacher": source.teacher,
+        "data": source.data,
         "system": std::env::consts::OS,
         "processor": std::env::consts::ARCH,
         "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
@@ -217,7 +319,7 @@ impl Run {
         let mut names: Vec<String> = Vec::new();
         for line in self.metrics.iter().filter(|m| m.get("rate").is_none() == held_out) {
             for name in line.as_object().into_iter().flat_map(|o| o.keys()) {
-                if !["step", "seconds", "size"].contains(&name.as_str()) && !names.contains(name) {
+                if !["step", "seconds", "size", "note"].contains(&name.as_str()) && !names.contains(name) {
                     names.push(name.clone());
                 }
             }

@@ -1,23 +1,25 @@
 //! The loop that all tasks share: load ahead, step, report, judge, checkpoint, resume.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use phiz_net::card::Card;
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::{self, Weights};
 
 use crate::backend::Backend;
+use crate::card;
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
 use crate::model::{Model, learns};
 use crate::optim::{self, Average, Optimiser};
 use crate::random::Random;
 use crate::recipe::{Recipe, Stage, Stop};
-use crate::record::Record;
+use crate::record::{Changes, Record, Source};
 use crate::transfer::Start;
 use crate::watch::{Progress, Watch};
 use crate::weights::{write_atomically, write_weights};
@@ -56,6 +58,10 @@ pub trait Task<B: Backend> {
     fn loss(&self, b: &B, model: &Model<B>, batch: &Batch<B, Self>) -> Result<Loss<B::Tensor>, TrainError>;
     /// Figures on held-out people or scenes at an input size.
     fn evaluate(&self, b: &B, model: &Model<B>, size: usize) -> Figures;
+    /// The model card of a trained network, for an ONNX file beside it; none for a network that is no model by itself.
+    fn card(&self, _b: &B, _model: &Model<B>, _name: &str, _file: &str) -> Option<Card> {
+        None
+    }
 }
 
 /// Where a run lives and how often it speaks.
@@ -67,6 +73,10 @@ pub struct RunOptions {
     pub from: Option<Start>,
     /// The network that is asked about pictures, as it is to be recorded; a run goes on with the same one only.
     pub teacher: Option<String>,
+    /// A fingerprint of the data; a run goes on with the same only.
+    pub data: Option<String>,
+    /// Whether a run goes on although its recipe or data have changed.
+    pub amend: bool,
     /// Steps between checkpoints.
     pub save_every: u64,
     /// A checkpoint is also written when so much time has passed since the last.
@@ -87,6 +97,8 @@ impl RunOptions {
             folder,
             from: None,
             teacher: None,
+            data: None,
+            amend: false,
             save_every: 500,
             save_after: Duration::from_secs(300),
             evaluate_every: 1000,
@@ -113,12 +125,16 @@ pub enum Ending {
     },
 }
 
+const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The checkpoint before the last.
+const PREVIOUS: &str = "checkpoint.previous.safetensors";
 const REPORT_EVERY: u64 = 20;
 const LOADED_AHEAD: usize = 4;
 const MAX_BAD_STEPS: u32 = 20;
 
 /// Trains to the recipe's end, or on from the folder's checkpoint. The averaged weights (of the best evaluation,
-/// if the recipe stops early) stand in `model.safetensors` and `model.onnx` of the folder.
+/// if the recipe stops early) stand in `model.safetensors` and `model.onnx` of the folder, and the model's card beside them in
+/// `model.toml`.
 ///
 /// # Errors
 /// Files that cannot be read or written, weights of another network, or a loss that stays not finite.
@@ -130,10 +146,14 @@ pub fn run<B: Backend, T: Task<B>>(
     options: &RunOptions,
     watch: &mut dyn Watch,
 ) -> Result<Ending, TrainError> {
-    let mut trainer = Trainer::new(b, net, recipe, task, options)?;
+    let (mut trainer, changes) = Trainer::new(b, net, recipe, task, options)?;
     if let Some(step) = trainer.resumed {
         watch.note(&format!("resumed at step {step} from {}", options.folder.display()));
+        if options.from.is_some() {
+            watch.note("the run goes on from its own checkpoint: the weights of --from are not used");
+        }
     }
+    changes.iter().for_each(|note| watch.note(note));
     let cost = net.cost(recipe.stages[0].size, recipe.stages[0].size);
     watch.note(&format!(
         "{}: {} parameters, {} MMAC at {} px, {}",
@@ -169,6 +189,10 @@ pub fn run<B: Backend, T: Task<B>>(
         };
         trainer.train(&mut next, watch)
     })?;
+    if let Some(warning) = trainer.skipped_warning() {
+        watch.note(&warning);
+    }
+    trainer.export_card()?;
     trainer.record.finish()?;
     Ok(ending)
 }
@@ -195,7 +219,11 @@ struct Trainer<'a, B: Backend, T: Task<B>> {
     best_weights: Weights,
     step: u64,
     resumed: Option<u64>,
+    /// The step of the last checkpoint.
+    kept: Option<u64>,
+    /// Steps in a row whose loss was no number, and all such steps since the run began.
     bad_steps: u32,
+    skipped: u64,
 }
 
 impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
@@ -205,12 +233,18 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         recipe: &'a Recipe,
         task: &'a T,
         options: &'a RunOptions,
-    ) -> Result<Trainer<'a, B, T>, TrainError> {
-        let path = options.folder.join("checkpoint.safetensors");
+    ) -> Result<(Trainer<'a, B, T>, Vec<String>), TrainError> {
+        let path = options.folder.join(CHECKPOINT);
         let saved = if path.exists() { Some(Checkpoint::read(&path)?) } else { None };
         let resumed = saved.as_ref().map(|s| s.step);
-        let teacher = options.teacher.as_deref();
-        let record = Record::open(&options.folder, net, recipe, &b.describe(), teacher, resumed)?;
+        let source = Source {
+            backend: &b.describe(),
+            teacher: options.teacher.as_deref(),
+            data: options.data.as_deref(),
+            amend: options.amend,
+        };
+        let since = resumed.map(|step| Changes::since(step, &options.folder, net, recipe, &source));
+        let changes = since.transpose()?.unwrap_or_default();
         let mut random = Random::new(recipe.seed);
         let mut weights = Model::new(b, net, &mut random)?.weights(b);
         weights.extend(task.extras(&mut random));
@@ -247,11 +281,19 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             part.iter().map(|(n, (shape, data))| (n.clone(), b.constant(data, shape))).collect()
         };
         average.tensors.extend(tensors(&saved.average));
-        let mut optimiser = Optimiser::new(recipe.optimiser, recipe.decay, recipe.clip);
-        optimiser.first = tensors(&saved.first);
-        optimiser.second = tensors(&saved.second);
-        optimiser.steps = saved.updates;
-        Ok(Trainer {
+        let mut optimiser = Optimiser::new(recipe.optimiser, recipe.decay, recipe.clip, net);
+        // What one optimiser remembers means nothing to another.
+        if !changes.recipe.iter().any(|difference| difference.field == "optimiser.kind") {
+            optimiser.first = tensors(&saved.first);
+            optimiser.second = tensors(&saved.second);
+            optimiser.steps = saved.updates;
+        }
+        // All that could be refused has been looked at: from here on the folder is changed.
+        let notes = &changes.notes;
+        let record = Record::open(&options.folder, net, recipe, &source, resumed, notes)?;
+        // The card is of the weights that stood here before.
+        remove(&options.folder.join("model.toml"))?;
+        let trainer = Trainer {
             b,
             net,
             recipe,
@@ -266,8 +308,11 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             best_weights: saved.best_weights,
             step: saved.step,
             resumed,
+            kept: resumed,
             bad_steps: 0,
-        })
+            skipped: saved.skipped,
+        };
+        Ok((trainer, changes.notes))
     }
 
     fn train(
@@ -278,7 +323,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         let total = self.recipe.steps();
         let (began, start) = (Instant::now(), self.step);
         let mut recent = VecDeque::from([(began, start)]);
-        let mut saved = Instant::now();
+        let (mut saved, mut due) = (Instant::now(), false);
         if self.step >= total {
             self.export()?;
         }
@@ -312,6 +357,7 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
                     rate,
                     losses: self.take_means(),
                     gradient: norm,
+                    skipped: self.skipped,
                     images_per_second: speed * (self.recipe.batch * self.recipe.accumulate) as f64,
                     left: Duration::from_secs_f64((total - done) as f64 / speed.max(1e-9)),
                 };
@@ -327,9 +373,11 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             }
             let asked = self.options.stop.load(Ordering::Relaxed) || watch.wants_to_stop();
             let late = saved.elapsed() >= self.options.save_after;
-            if done.is_multiple_of(self.options.save_every) || last || early || asked || late {
+            due |= done.is_multiple_of(self.options.save_every) || last || early || asked || late;
+            // While losses are no numbers the last step before them may have been the ruinous one: what stands stays.
+            if due && (self.bad_steps == 0 || last || early || asked) {
                 self.save()?;
-                saved = Instant::now();
+                (saved, due) = (Instant::now(), false);
             }
             if early {
                 return Ok(Ending::Early { step: done });
@@ -373,10 +421,46 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         }
         self.heal();
         self.bad_steps += 1;
+        self.skipped += 1;
         if self.bad_steps >= MAX_BAD_STEPS {
-            return Err(TrainError::Diverged(self.bad_steps));
+            self.forget_ruined()?;
+            return Err(TrainError::Diverged { steps: self.bad_steps, kept: self.kept });
         }
         Ok(norm)
+    }
+
+    /// Puts the checkpoint before the last one back, if the last one holds the very weights whose loss is no number: skipped
+    /// steps change nothing, so going on from it could only come to the same end.
+    fn forget_ruined(&mut self) -> Result<(), TrainError> {
+        let begin = self.step + 1 - u64::from(self.bad_steps);
+        if self.kept.is_none_or(|step| step < begin) {
+            return Ok(());
+        }
+        let (path, previous) = (self.checkpoint(), self.options.folder.join(PREVIOUS));
+        self.kept = None;
+        if let Ok(before) = Checkpoint::read(&previous)
+            && before.step < begin
+        {
+            std::fs::rename(&previous, &path).map_err(|e| TrainError::file(&path, &e))?;
+            self.kept = Some(before.step);
+            return Ok(());
+        }
+        remove(&path)
+    }
+
+    fn checkpoint(&self) -> PathBuf {
+        self.options.folder.join(CHECKPOINT)
+    }
+
+    /// What somebody should know of steps that changed nothing.
+    fn skipped_warning(&self) -> Option<String> {
+        (self.skipped > 0).then(|| {
+            format!(
+                "warning: {} of {} steps changed nothing, because their loss was no number: lower `rate` or `clip`, or \
+                 look at the data",
+                self.skipped, self.step
+            )
+        })
     }
 
     /// Puts running statistics that are no numbers any more back to their averages: they change while a batch is
@@ -445,10 +529,11 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         self.values(&self.average.tensors)
     }
 
-    fn save(&self) -> Result<(), TrainError> {
+    fn save(&mut self) -> Result<(), TrainError> {
         let checkpoint = Checkpoint {
             step: self.step,
             updates: self.optimiser.steps,
+            skipped: self.skipped,
             now: self.model.weights(self.b),
             average: self.averaged(),
             first: self.values(&self.optimiser.first),
@@ -459,15 +544,63 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         };
         // What the record says of these steps must last before the checkpoint says that they are done.
         self.record.make_last()?;
-        checkpoint.write(&self.options.folder.join("checkpoint.safetensors"))?;
+        if let Some(name) = no_number(&checkpoint.now) {
+            return Err(TrainError::Ruined { name, kept: self.kept });
+        }
+        let path = self.checkpoint();
+        keep(&path, &self.options.folder.join(PREVIOUS))?;
+        checkpoint.write(&path)?;
+        self.kept = Some(self.step);
         self.export()
     }
 
+    /// The result's weights: those of the best evaluation, if the recipe stops early, else their average.
+    fn result(&self) -> Weights {
+        if self.best_weights.is_empty() { self.averaged() } else { self.best_weights.clone() }
+    }
+
+    /// Writes the card of the result beside it, with thresholds from the held-out people.
+    fn export_card(&self) -> Result<(), TrainError> {
+        let folder = &self.options.folder;
+        let run =
+            folder.canonicalize().ok().and_then(|f| Some(f.file_name()?.to_string_lossy().into_owned()));
+        let name = format!("{}.{}", self.net.name, run.unwrap_or_else(|| "run".into()));
+        let model = Model::from_weights(self.b, self.net, &self.result());
+        let card = self.b.without_gradients(|| self.task.card(self.b, &model, &name, "model.onnx"));
+        card.map_or(Ok(()), |card| card::write(&folder.join("model.toml"), &card))
+    }
+
     fn export(&self) -> Result<(), TrainError> {
-        let weights = if self.best_weights.is_empty() { self.averaged() } else { self.best_weights.clone() };
+        let weights = self.result();
         let folder = &self.options.folder;
         write_weights(&folder.join("model.safetensors"), &weights)?;
         write_atomically(&folder.join("model.onnx"), &onnx::export(self.net, &weights)?)
+    }
+}
+
+/// The first parameter that holds something that is no number.
+fn no_number(weights: &Weights) -> Option<String> {
+    let bad = |(_, (_, data)): &(&String, &(Vec<usize>, Vec<f32>))| data.iter().any(|v| !v.is_finite());
+    weights.iter().find(bad).map(|(name, _)| name.clone())
+}
+
+/// Lets a file be known under a second name, too, or copies it where the disk knows no second names. Whenever the machine stops, the
+/// file itself is whole.
+fn keep(path: &Path, second: &Path) -> Result<(), TrainError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    remove(second)?;
+    if std::fs::hard_link(path, second).is_err() {
+        std::fs::copy(path, second).map_err(|e| TrainError::file(second, &e))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<(), TrainError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::file(path, &e)),
+        _ => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::TrainError;
 use crate::weights::write_atomically;
@@ -59,9 +60,11 @@ impl Faces {
                 return Err(TrainError::file(&templates, &format!("has shape {wide:?}, unlike its crops")));
             }
             faces.dim = wide[1];
+            let first = faces.templates.len();
             faces
                 .templates
                 .extend(values.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])));
+            let mut read = faces.templates[first..].chunks_exact_mut(faces.dim.max(1));
             let mut reader = csv::Reader::from_path(&list).map_err(|e| TrainError::file(&list, &e))?;
             let before = faces.at.len();
             for row in reader.records() {
@@ -72,6 +75,11 @@ impl Faces {
                 if found != split {
                     let reason = format!("row {path:?} is of split {found:?}, not {split:?}: refused");
                     return Err(TrainError::file(&list, &reason));
+                }
+                if let Some(fault) = read.next().and_then(straighten) {
+                    let reason =
+                        format!("the template of {path:?}, row {}, {fault}", faces.at.len() - before);
+                    return Err(TrainError::file(&templates, &format!("{reason}: prepare the data again")));
                 }
                 let next = numbers.len();
                 let number = (!person.is_empty()).then(|| *numbers.entry(person.into()).or_insert(next));
@@ -108,6 +116,24 @@ impl Faces {
     pub fn teach(&mut self, templates: Vec<f32>, dim: usize) {
         self.templates = templates;
         self.dim = dim;
+    }
+
+    /// What tells these faces from others: their number, their people's, and a hash of names, templates and some pixels.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for name in &self.names {
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
+        }
+        for face in 0..self.len() {
+            hash.update(self.persons[face].map_or(u64::MAX, |p| p as u64).to_le_bytes());
+            self.template(face).iter().for_each(|v| hash.update(v.to_le_bytes()));
+            // The middle row: all pixels of all faces would take minutes.
+            hash.update(&self.crop(face)[CROP_BYTES / 2..][..CROP * 3]);
+        }
+        let hash: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("{} faces of {} people, {hash}", self.len(), self.names.len())
     }
 
     /// Number of faces.
@@ -152,6 +178,23 @@ impl Faces {
     pub fn person(&self, face: usize) -> Option<usize> {
         self.persons[face]
     }
+}
+
+/// Brings a template to unit length, if it is not; says what is wrong with one that has no direction.
+fn straighten(template: &mut [f32]) -> Option<&'static str> {
+    let square: f32 = template.iter().map(|v| v * v).sum();
+    if template.iter().any(|v| !v.is_finite()) {
+        return Some("holds what is no number");
+    }
+    if square == 0.0 || !square.is_finite() {
+        return Some("has no direction");
+    }
+    // What is of unit length but for rounding stays as it is, to the bit.
+    if (square - 1.0).abs() > 1e-3 {
+        let length = square.sqrt();
+        template.iter_mut().for_each(|v| *v /= length);
+    }
+    None
 }
 
 /// Faces on their way into a shard.
@@ -320,7 +363,7 @@ mod tests {
     use super::*;
 
     fn face(level: u8) -> (Vec<u8>, Vec<f32>) {
-        (vec![level; CROP_BYTES], vec![f32::from(level), 0.5])
+        (vec![level; CROP_BYTES], vec![f32::from(level - 1), 1.0 - f32::from(level - 1)])
     }
 
     fn row(path: &str, person: &str) -> [String; 3] {
@@ -347,8 +390,37 @@ mod tests {
         let faces = Faces::open(folder.path(), "train").expect("opens");
         assert_eq!((faces.len(), faces.dim(), faces.names()), (4, 2, &["Ada".to_string(), "Ben".into()][..]));
         assert_eq!((faces.person(1), faces.person(2), faces.person(3)), (Some(1), Some(1), None));
-        assert_eq!((faces.crop(3)[5], faces.template(3)), (2, &[2.0, 0.5][..]));
+        assert_eq!((faces.crop(3)[5], faces.template(3)), (2, &[1.0, 0.0][..]));
         assert!(Faces::open(folder.path(), "tune").expect_err("refused").to_string().contains("refused"));
+    }
+
+    #[test]
+    fn templates_without_a_direction_are_named_and_long_ones_brought_to_unit_length() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = |bad: [f32; 2]| {
+            let mut shard = Shard::default();
+            for (path, template) in [("a.jpg", [0.6, 0.8]), ("b.jpg", bad)] {
+                shard.push(&face(1).0, &template, row(path, "Ada")).expect("a face");
+            }
+            shard.write(&folder.path().join("s"), "s").expect("writes");
+            Faces::open(folder.path(), "train")
+        };
+        for (bad, says) in [
+            ([f32::NAN, 0.0], "no number"),
+            ([1.0, f32::INFINITY], "no number"),
+            ([0.0, 0.0], "no direction"),
+        ] {
+            let error = open(bad).expect_err(says).to_string();
+            let named =
+                ["s.templates.npy", "\"b.jpg\"", "row 1", says].iter().all(|word| error.contains(word));
+            assert!(named, "{bad:?}: {error}");
+        }
+        let faces = open([3.0, 4.0]).expect("opens");
+        assert_eq!(faces.template(0), [0.6, 0.8]);
+        assert_eq!(faces.template(1), [0.6, 0.8]);
+        let before = faces.fingerprint();
+        assert_eq!(open([3.0, 4.0]).expect("opens").fingerprint(), before);
+        assert_ne!(open([4.0, 3.0]).expect("opens").fingerprint(), before);
     }
 
     #[test]

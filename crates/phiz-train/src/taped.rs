@@ -298,6 +298,12 @@ impl<K: Kernels> Backend for Taped<K> {
         let b = <Tape<K::Tensors>>::float_swap_dims(self.read(b), 0, 1);
         hold(<Tape<K::Tensors>>::float_matmul(self.read(a), b))
     }
+    fn transposed(&self, x: &Self::Tensor) -> Self::Tensor {
+        hold(<Tape<K::Tensors>>::float_swap_dims(self.read(x), 0, 1))
+    }
+    fn reshape(&self, x: &Self::Tensor, shape: &[usize]) -> Self::Tensor {
+        hold(<Tape<K::Tensors>>::float_reshape(self.read(x), Shape::from(shape.to_vec())))
+    }
     fn sum_axis(&self, x: &Self::Tensor, axis: usize) -> Self::Tensor {
         hold(<Tape<K::Tensors>>::float_sum_dim(self.read(x), axis))
     }

@@ -6,7 +6,9 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::backend::{AdamwStep, Backend, NORM_MOMENTUM, Padding, Remembered};
+use crate::backend::{
+    AdamwStep, Backend, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, NORM_MOMENTUM, Padding, Remembered,
+};
 
 /// LibTorch on one device.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +135,23 @@ impl Backend for Torch {
             Remembered { value: value.into(), first: Some(first.into()), second: Some(second.into()) }
         })
     }
+    fn orthogonal(&self, x: &TorchTensor) -> TorchTensor {
+        // Nothing is fetched from the device, and products are in bf16 where convolutions are.
+        tch::no_grad(|| {
+            let tall = x.0.size()[0] > x.0.size()[1];
+            let wide = if tall { x.0.tr() } else { x.0.shallow_clone() };
+            let scaled = &wide / wide.abs().max().clamp_min(f64::from(f32::MIN_POSITIVE));
+            let norm = scaled.square().sum(Kind::Float).sqrt() + 1e-7;
+            let mut x = self.fast(&(scaled / norm));
+            let [a, b, c] = NEWTON_SCHULZ;
+            for _ in 0..NEWTON_SCHULZ_STEPS {
+                let gram = x.matmul(&x.tr());
+                let mixed = &gram * b + gram.matmul(&gram) * c;
+                x = &x * a + mixed.matmul(&x);
+            }
+            full(&if tall { x.tr() } else { x }).into()
+        })
+    }
     fn averaged(&self, average: TorchTensor, now: &TorchTensor, decay: f64) -> TorchTensor {
         let TorchTensor(mut average) = average;
         let _ = tch::no_grad(|| average.lerp_(&now.0, 1.0 - decay));
@@ -239,6 +258,12 @@ impl Backend for Torch {
     }
     fn matmul_transposed(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
         full(&a.0).matmul(&b.0.tr()).into()
+    }
+    fn transposed(&self, x: &TorchTensor) -> TorchTensor {
+        x.0.tr().into()
+    }
+    fn reshape(&self, x: &TorchTensor, shape: &[usize]) -> TorchTensor {
+        x.0.reshape(dims(shape)).into()
     }
     fn sum_axis(&self, x: &TorchTensor, axis: usize) -> TorchTensor {
         x.0.sum_dim_intlist([axis as i64].as_slice(), true, Kind::Float).into()

@@ -19,6 +19,8 @@ pub struct Progress {
     pub losses: Figures,
     /// Norm of the last step's gradient.
     pub gradient: f32,
+    /// Steps since the run began that changed nothing, because their loss was no number.
+    pub skipped: u64,
     /// Pictures learnt a second, lately.
     pub images_per_second: f64,
     /// Estimated time to the end.
@@ -48,8 +50,9 @@ impl Watch for Lines {
         println!("{text}");
     }
     fn progress(&mut self, p: &Progress) {
+        let skipped = if p.skipped > 0 { format!("{} steps skipped ", p.skipped) } else { String::new() };
         println!(
-            "step {}/{} size {} rate {:.2e} {} grad {:.2} {:.1} images/s {} left",
+            "step {}/{} size {} rate {:.2e} {} grad {:.2} {skipped}{:.1} images/s {} left",
             p.step,
             p.total,
             p.size,

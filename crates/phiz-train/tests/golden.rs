@@ -133,6 +133,8 @@ fn ops<B: Backend>(b: &B) {
             "maximum" => b.maximum(&x[0], &x[1]),
             "matmul_transposed" => b.matmul_transposed(&x[0], &x[1]),
             "matmul_self" => b.matmul_transposed(&x[0], &x[0]),
+            "transposed" => b.transposed(&x[0]),
+            "reshape" => b.reshape(&x[0], &[2, 12]),
             "sum_axis" => b.sum_axis(&x[0], count("axis")),
             "sum" => b.sum(&x[0]),
             "global_pool" => b.global_pool(&x[0]),
@@ -296,6 +298,8 @@ struct OptimiserCase {
     clip: f64,
     start: BTreeMap<String, Array>,
     steps: Vec<OptimiserStep>,
+    /// Of which network the parameters are, where the rule asks.
+    architecture: Option<Architecture>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -310,7 +314,9 @@ fn optimisers<B: Backend>(b: &B) {
     let mut bad = Vec::new();
     let cases: Vec<OptimiserCase> = read("optimisers");
     for case in &cases {
-        let mut optimiser = Optimiser::<B>::new(case.rule, case.decay, case.clip);
+        let nothing = Architecture { name: String::new(), nodes: Vec::new(), outputs: Vec::new() };
+        let net = case.architecture.as_ref().unwrap_or(&nothing);
+        let mut optimiser = Optimiser::<B>::new(case.rule, case.decay, case.clip, net);
         let mut tensors: BTreeMap<String, B::Tensor> =
             case.start.iter().map(|(n, a)| (n.clone(), b.leaf(&array(b, a)))).collect();
         for (i, step) in case.steps.iter().enumerate() {
@@ -322,12 +328,17 @@ fn optimisers<B: Backend>(b: &B) {
                 compare(&mut bad, &what, &b.values(&tensors[parameter]), &expected.data);
             }
         }
-        let infinite = [("a.bias".to_string(), b.constant(&[f32::NAN, 1.0], &[2]))].into();
-        let before = b.values(&tensors["a.bias"]);
-        assert!(!optimiser.step(b, &mut tensors, &infinite, 0.1).is_finite());
-        assert_eq!(b.values(&tensors["a.bias"]), before, "a gradient that is no number changes nothing");
+        for name in case.start.keys() {
+            let shape = &case.start[name].shape;
+            let mut values = vec![1.0; shape.iter().product()];
+            values[0] = f32::NAN;
+            let infinite = [(name.clone(), b.constant(&values, shape))].into();
+            let before = b.values(&tensors[name]);
+            assert!(!optimiser.step(b, &mut tensors, &infinite, 0.1).is_finite());
+            assert_eq!(b.values(&tensors[name]), before, "a gradient that is no number changes nothing");
+        }
     }
-    assert_eq!(cases.len(), 4);
+    assert_eq!(cases.len(), 6);
     report(&bad);
 }
 

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use phiz_net::card::Card;
 use phiz_net::form::Form;
 use phiz_net::graph::{Act, Architecture, Builder, Op};
 use phiz_net::onnx::Weights;
@@ -200,9 +201,14 @@ impl Watch for Interrupt {
 
 #[test]
 fn interrupted_anywhere_and_resumed_equals_uninterrupted() {
+    for rule in ["kind = \"adamw\"", "kind = \"sgd\"", "kind = \"muon\""] {
+        interrupted_and_resumed(&recipe(|r| r.optimiser = toml::from_str(rule).unwrap()));
+    }
+}
+
+fn interrupted_and_resumed(recipe: &Recipe) {
     let bench = Bench::new();
-    let recipe = recipe(|_| {});
-    assert_eq!(bench.run(&recipe, &bench.options("whole"), &mut Silent).unwrap(), Ending::Complete);
+    assert_eq!(bench.run(recipe, &bench.options("whole"), &mut Silent).unwrap(), Ending::Complete);
     let whole = bench.outcome("whole");
     assert_eq!(whole.0.step, 13);
     let mut random = Random::new(u64::from(std::process::id()));
@@ -210,13 +216,17 @@ fn interrupted_anywhere_and_resumed_equals_uninterrupted() {
         let at = 1 + random.below(12) as u32;
         let options = bench.options(&format!("{dies}{at}"));
         let mut watch = Interrupt { at, dies, calls: Cell::new(0) };
-        let ending = catch_unwind(AssertUnwindSafe(|| bench.run(&recipe, &options, &mut watch)));
+        let ending = catch_unwind(AssertUnwindSafe(|| bench.run(recipe, &options, &mut watch)));
         match ending {
             Ok(ending) => assert_eq!(ending.unwrap(), Ending::Interrupted { step: at.into() }),
             Err(_) => assert!(dies),
         }
-        assert_eq!(bench.run(&recipe, &options, &mut Silent).unwrap(), Ending::Complete);
-        assert!(bench.outcome(&format!("{dies}{at}")) == whole, "at step {at}, killed: {dies}");
+        assert_eq!(bench.run(recipe, &options, &mut Silent).unwrap(), Ending::Complete);
+        assert!(
+            bench.outcome(&format!("{dies}{at}")) == whole,
+            "at step {at}, killed: {dies}, {:?}",
+            recipe.optimiser
+        );
     }
 }
 
@@ -265,6 +275,157 @@ fn blends_are_what_the_teacher_says_whatever_the_loaders() {
     let other = Teacher::open(&bench.flex, &bench.teacher(5)).unwrap();
     let other = EmbedTask::new(&bench.train, &bench.tune, &recipe, 16, Some(other)).err().unwrap();
     assert!(other.to_string().contains("5 numbers and the prepared ones 6"), "{other}");
+}
+
+#[test]
+fn a_teacher_that_looks_at_every_picture_needs_no_prepared_template() {
+    let bench = Bench::new();
+    let recipe = recipe(|r| {
+        r.stages[0].schedule.steps = 2;
+        r.stages[1].size = CROP;
+        r.stages[1].schedule.steps = 2;
+        r.embed.blend = 0.3;
+        r.embed.live_teacher = true;
+        r.embed.heads.clear();
+    });
+    // What the shards say the teacher thinks: once the truth, once nonsense.
+    let run = |name: &str, train: &Faces, loaders: usize| {
+        let teacher = Teacher::open(&bench.flex, &bench.teacher(6)).unwrap();
+        let task = EmbedTask::new(train, &bench.tune, &recipe, 16, Some(teacher)).unwrap();
+        let options = RunOptions { loaders, ..bench.options(name) };
+        run::run(&bench.flex, &bench.net, &recipe, &task, &options, &mut Silent).unwrap();
+        bench.outcome(name)
+    };
+    let one = run("one", &bench.train, 1);
+    let mut nonsense = bench.train.some(&(0..bench.train.len()).collect::<Vec<_>>());
+    nonsense.teach(vec![1.0; 6 * nonsense.len()], 6);
+    assert!(one == run("two", &nonsense, 3), "prepared templates had a part in it");
+    let without =
+        bench.run(&recipe, &bench.options("without"), &mut Silent).expect_err("no teacher").to_string();
+    assert!(without.contains("embed.blend") && without.contains("--teacher"), "{without}");
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Watch for Told {
+    fn note(&mut self, text: &str) {
+        self.0.push(text.into());
+    }
+    fn progress(&mut self, _: &Progress) {}
+    fn held_out(&mut self, _: u64, _: &Figures) {}
+}
+
+#[test]
+fn a_run_that_goes_on_notices_what_has_changed() {
+    let bench = Bench::new();
+    let plain = recipe(|_| {});
+    let options = RunOptions { data: Some("these".into()), ..bench.options("changes") };
+    let mut stop = Interrupt { at: 3, dies: false, calls: Cell::new(0) };
+    assert_eq!(bench.run(&plain, &options, &mut stop).unwrap(), Ending::Interrupted { step: 3 });
+
+    let refused = |recipe: &Recipe, options: &RunOptions, says: &[&str]| {
+        let error = bench.run(recipe, options, &mut Silent).expect_err(says[0]).to_string();
+        assert!(says.iter().all(|word| error.contains(word)), "{says:?}: {error}");
+    };
+    refused(&recipe(|r| r.batch = 5), &options, &["batch from 6 to 5", "--amend", "--from"]);
+    refused(&recipe(|r| r.augment.flip = 0.25), &options, &["augment.flip from 0.5 to 0.25"]);
+    refused(&recipe(|r| r.embed.heads[1].weight = 0.2), &options, &["embed.heads[1].weight"]);
+    let muon = recipe(|r| r.optimiser = toml::from_str("kind = \"muon\"").unwrap());
+    refused(&muon, &options, &["optimiser.kind"]);
+    let other = RunOptions { data: Some("others".into()), ..options.clone() };
+    refused(&plain, &other, &["other data", "these", "others"]);
+    let shape = recipe(|r| r.embed.heads[1].centres = 3);
+    refused(&shape, &RunOptions { amend: true, ..options.clone() }, &["another network or data"]);
+
+    // How fast and how long it learns may be changed, and is noted; so is a start that is not used.
+    let slower = recipe(|r| {
+        r.stages[0].schedule.rate = 1e-3;
+        r.stages[1].schedule.steps = 7;
+        r.clip = 2.0;
+    });
+    let from = Some(Start::Trained(trained(&bench.net)));
+    let mut told = Told::default();
+    let mut ends = RunOptions { from, ..options.clone() };
+    ends.stop.store(true, Ordering::Relaxed);
+    assert_eq!(bench.run(&slower, &ends, &mut told).unwrap(), Ending::Interrupted { step: 4 });
+    for says in
+        ["--from are not used", "clip from 5.0 to 2.0", "rate from 0.004 to 0.001", "steps from 5 to 7"]
+    {
+        assert!(told.0.iter().any(|note| note.contains(says)), "{says}: {:?}", told.0);
+    }
+    let (checkpoint, metrics, _) = bench.outcome("changes");
+    assert!(metrics.iter().any(|m| m["note"].as_str().is_some_and(|n| n.contains("from step 3 on"))));
+    assert!(!checkpoint.second.is_empty());
+
+    // With --amend all else that fits; another optimiser begins without a memory.
+    ends = RunOptions { amend: true, data: Some("others".into()), from: None, ..ends };
+    let muon = Recipe { batch: 5, optimiser: muon.optimiser, ..slower.clone() };
+    assert_eq!(bench.run(&muon, &ends, &mut Silent).unwrap(), Ending::Interrupted { step: 5 });
+    let (checkpoint, ..) = bench.outcome("changes");
+    assert_eq!((checkpoint.step, checkpoint.updates), (5, 1));
+    assert!(!checkpoint.second.contains_key("down.weight"), "Muon keeps no second moments of matrices");
+    ends.stop.store(false, Ordering::Relaxed);
+    ends.amend = false;
+    assert_eq!(bench.run(&muon, &ends, &mut Silent).unwrap(), Ending::Complete);
+    assert_eq!(bench.outcome("changes").0.step, 15);
+    // It is now a run of the changed recipe and data.
+    let first = RunOptions { data: Some("these".into()), ..ends.clone() };
+    refused(&muon, &first, &["other data"]);
+    refused(&plain, &ends, &["batch from 5 to 6"]);
+}
+
+#[test]
+fn a_result_has_a_card_with_thresholds_of_the_held_out_people() {
+    let mut bench = Bench::new();
+    let people: Vec<String> = (0..30).map(|i| format!("t:{i}")).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    bench.tune = shard(&bench.folder.path().join("more"), "tune", &people, 3);
+    let plain = recipe(|_| {});
+    let options = bench.options("card");
+    let mut stop = Interrupt { at: 6, dies: false, calls: Cell::new(0) };
+    bench.run(&plain, &options, &mut stop).unwrap();
+    bench.run(&plain, &options, &mut Silent).unwrap();
+    let (card, onnx) = Card::open(&options.folder.join("model.toml")).unwrap();
+    assert_eq!(card.name, "tiny.card");
+    assert_eq!(onnx, fs::read(options.folder.join("model.onnx")).unwrap());
+    let thresholds = card.thresholds.expect("thresholds");
+    assert!(
+        thresholds.measured_on().contains("90 held-out faces of 30 people"),
+        "{}",
+        thresholds.measured_on()
+    );
+    // 90 faces make 3,915 pairs of different people: thirty of them are less than a hundredth.
+    assert_eq!(thresholds.least_measured(), 0.01);
+    // What the thresholds say is what the pairs do.
+    let weights = phiz_train::weights::read_weights(&options.folder.join("model.safetensors")).unwrap();
+    let model = Model::from_weights(&bench.flex, &bench.net, &weights);
+    let crops: Vec<u8> = (0..90).flat_map(|i| bench.tune.crop(i)).copied().collect();
+    let x = bench.flex.pictures(&crops, 90, CROP, CROP, [127.5; 3], [127.5; 3]);
+    let templates =
+        bench.flex.values(&phiz_train::loss::unit(&bench.flex, &model.forward(&bench.flex, &x, false)[0]));
+    let cosine = |i: usize, j: usize| -> f64 {
+        (0..16).map(|d| f64::from(templates[i * 16 + d] * templates[j * 16 + d])).sum()
+    };
+    let pairs: Vec<f64> = (0..90)
+        .flat_map(|i| (0..i).map(move |j| (i, j)))
+        .filter(|(i, j)| i / 3 != j / 3)
+        .map(|(i, j)| cosine(i, j))
+        .collect();
+    for [rate, similarity] in thresholds.quantiles() {
+        let share = pairs.iter().filter(|s| **s > similarity - 1e-3).count() as f64 / pairs.len() as f64;
+        assert!(
+            (share - rate).abs() < 0.2 * rate + 0.02,
+            "{rate}: {share} of the pairs are above {similarity}"
+        );
+    }
+    // A run that goes on has no card until it ends: its weights are others by then.
+    let longer = recipe(|r| r.stages[1].schedule.steps = 8);
+    options.stop.store(true, Ordering::Relaxed);
+    bench.run(&longer, &options, &mut Silent).unwrap();
+    let (_, onnx) = Card::open(&options.folder.join("model.toml")).unwrap();
+    assert_eq!(onnx, fs::read(options.folder.join("model.onnx")).unwrap());
 }
 
 #[test]
@@ -375,9 +536,27 @@ fn what_goes_wrong_ends_in_words_and_loses_nothing() {
         r.stages[0].schedule.warmup = 0;
         r.optimiser = toml::from_str("kind = \"sgd\"").unwrap();
     });
-    let options = bench.options("diverges");
+    let options = RunOptions { save_every: 1, ..bench.options("diverges") };
     let text = error(&wild, &options);
     assert!(text.contains("not finite") && text.contains("lower the learning rate"), "{text}");
+    assert!(text.contains("nothing was saved") || text.contains("is kept"), "{text}");
+    // What is advised works.
+    let tame = recipe(|r| {
+        r.stages[0].schedule.steps = 60;
+        r.stages[0].schedule.warmup = 0;
+        r.optimiser = toml::from_str("kind = \"sgd\"").unwrap();
+    });
+    assert_eq!(bench.run(&tame, &options, &mut Silent).unwrap(), Ending::Complete);
+    let (checkpoint, metrics, _) = bench.outcome("diverges");
+    assert_eq!(checkpoint.skipped, 0, "{metrics:?}");
+
+    // The same in the middle of a run.
+    let options = RunOptions { save_every: 1, ..bench.options("diverges later") };
+    let mut stop = Interrupt { at: 5, dies: false, calls: Cell::new(0) };
+    assert_eq!(bench.run(&tame, &options, &mut stop).unwrap(), Ending::Interrupted { step: 5 });
+    let text = error(&wild, &options);
+    assert!(text.contains("is kept") && text.contains("goes on from there"), "{text}");
+    assert_eq!(bench.run(&tame, &options, &mut Silent).unwrap(), Ending::Complete);
 
     let text = error(&recipe(|r| r.learns = vec!["temple.".into()]), &bench.options("nothing"));
     assert!(text.contains("learns") && text.contains("temple."), "{text}");

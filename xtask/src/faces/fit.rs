@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, ArrayView1, Axis};
-use phiz_face::{DetectOptions, Engine, Model};
+use phiz_face::{Analyzer, DetectOptions, Model};
 use phiz_image::{DecodeOptions, Image, Similarity};
 use phiz_synth::{Component, FaceModel, Frame, Spline};
 use rayon::prelude::*;
@@ -128,8 +128,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn engine(detector: Option<&Path>) -> Result<Engine, String> {
-    let mut builder = Engine::builder();
+pub(super) fn engine(detector: Option<&Path>) -> Result<Analyzer, String> {
+    let mut builder = Analyzer::builder();
     if let Some(card) = detector {
         builder = builder.detector(Model::open(card).map_err(|e| e.to_string())?);
     }
@@ -166,9 +166,9 @@ fn manifest(arguments: &Arguments) -> Result<Vec<(PathBuf, usize)>, String> {
 }
 
 /// Landmarks of the photo's largest face; none if there is no sure one.
-fn look(engine: &Engine, path: &Path, person: usize) -> Option<Sample> {
+fn look(engine: &Analyzer, path: &Path, person: usize) -> Option<Sample> {
     let image = Image::open(path, &DecodeOptions::default()).ok()?;
-    let options = DetectOptions { min_face: 40.0, ..DetectOptions::default() };
+    let options = DetectOptions::default().min_face(40.0);
     let face = engine.detect(&image, &options).ok()?.into_iter().next().filter(|face| face.score >= 0.8)?;
     let to_frame = Similarity::estimate(&face.landmarks, &Frame::template())?;
     let [x, y, w, h] = face.bbox;

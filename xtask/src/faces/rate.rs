@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use phiz_face::{DetectOptions, Engine, Model, iou};
+use phiz_face::{Analyzer, DetectOptions, Model, iou};
 use phiz_synth::{FaceModel, Scene, SceneOptions};
 use rayon::prelude::*;
 
@@ -51,7 +51,7 @@ struct Seen {
 /// # Errors
 /// A model or card that cannot be read, or a network that fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let mut builder = Engine::builder();
+    let mut builder = Analyzer::builder();
     if let Some(card) = &arguments.detector {
         builder = builder.detector(Model::open(card).map_err(|e| e.to_string())?);
     }
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn rate(engine: &Engine, model: &FaceModel, arguments: &Arguments) -> Result<String, String> {
+fn rate(engine: &Analyzer, model: &FaceModel, arguments: &Arguments) -> Result<String, String> {
     let photos: Vec<(u64, u64)> =
         (0..arguments.people).flat_map(|p| (0..arguments.photos).map(move |k| (p, k))).collect();
     let seen: Result<Vec<Seen>, String> =
@@ -120,7 +120,7 @@ fn rate(engine: &Engine, model: &FaceModel, arguments: &Arguments) -> Result<Str
 }
 
 /// One person in a scene of 480×360, the face 80 to 160 pixels high.
-fn look(engine: &Engine, model: &FaceModel, person: u64, photo: u64) -> Result<Seen, String> {
+fn look(engine: &Analyzer, model: &FaceModel, person: u64, photo: u64) -> Result<Seen, String> {
     let options = SceneOptions {
         width: 480,
         height: 360,

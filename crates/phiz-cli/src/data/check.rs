@@ -26,22 +26,22 @@ use phiz_service::{Code, Problem};
 pub(crate) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
-    /// Write what was found to this list (CSV), which `phiz data prepare --apply` applies
+    /// Write what was found to this CSV file, which `phiz data prepare --apply` applies
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
-    /// How sure it must be that a name is wrong, 0 to 1
+    /// How likely it must be that a name is wrong, from 0 to 1
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9)]
     sure: f32,
-    /// Give photos under a wrong name the name that they are like, instead of none
+    /// Give photos with a wrong name the name of the person whom they are like, instead of none
     #[arg(long)]
     rename: bool,
-    /// Only tell how well this works on these photos: shuffles so many percent of the names, not in the photos, and
-    /// counts which of them are found and who else is accused
+    /// Only measure how well this works on these photos: shuffle this percentage of the names, in memory only, and count
+    /// how many of them are found and how many others are reported
     #[arg(long, value_name = "PERCENT", conflicts_with = "list", value_parser = clap::value_parser!(u8).range(1..=50))]
     trial: Option<u8>,
     #[command(flatten)]
     cutting: Cutting,
-    /// One JSON object a finding and line, and a summary at the end
+    /// Print one JSON object per finding, one per line, and a summary at the end
     #[arg(long)]
     json: bool,
 }

@@ -17,16 +17,16 @@ use crate::{Done, Failure, Shared};
   phiz data composites scenes/test --out composites
   phiz eval detect composites/composites.csv")]
 pub(crate) struct Arguments {
-    /// Prepared scenes: the folder of the split to compose from, made by `phiz data scenes`
+    /// The folder of one split that `phiz data scenes` made, such as scenes/test
     #[arg(value_name = "SCENES")]
     scenes: PathBuf,
-    /// Folder for the pictures and their list, composites.csv
+    /// The folder for the pictures and their list, composites.csv
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Number of pictures
+    /// The number of pictures
     #[arg(long, value_name = "N", default_value_t = 300)]
     count: u64,
-    /// Another seed makes others
+    /// Seed of the random numbers; another seed makes other pictures
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

@@ -16,25 +16,25 @@ use crate::{Analyzer, DecodeOptions, Detection, Image};
 /// How faces are cut out of photos.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Cutting {
-    /// Which of several faces is meant; photos whose list gives one box mean the face in it
+    /// Which of several faces is taken. If the list gives one box for a photo, the face in it is taken
     #[arg(long, value_enum, default_value = "one")]
     face: Which,
-    /// The photos are aligned faces of 112×112 pixels and taken as they are
+    /// Take the photos as they are, as aligned faces of 112×112 pixels
     #[arg(long, conflicts_with_all = ["cropped", "careful"])]
     aligned: bool,
-    /// The photos are tight crops of a face: it is looked for with the edge drawn out
+    /// The photos are tight crops of a face: look for it with the edge pixels repeated around the photo
     #[arg(long)]
     cropped: bool,
-    /// The photos are squashed and once had this shape, as 178:218
+    /// The photos were squashed, and had this shape before, such as 178:218
     #[arg(long, value_name = "W:H")]
     restore: Option<Shape>,
-    /// Look at each face up to six times and take the mean landmarks: better crops, more time
+    /// Look at each face up to six times and take the mean of the landmarks, for better crops in more time
     #[arg(long)]
     careful: bool,
-    /// Fewer pixels between the eyes are too few
+    /// Leave out faces with fewer pixels between the eyes
     #[arg(long, value_name = "PIXELS", default_value_t = 8.0)]
     min_eyes: f32,
-    /// Faces of less quality (0 to 1) are left out
+    /// Leave out faces of lower quality, from 0 to 1
     #[arg(long, value_name = "QUALITY", default_value_t = 0.2)]
     min_quality: f32,
     #[command(flatten)]
@@ -43,11 +43,11 @@ pub(crate) struct Cutting {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Which {
-    /// The only one, or one at least half as large again as every other; else the photo is left out
+    /// The only face, or one at least 1.5 times as large as every other; otherwise the photo is left out
     One,
-    /// The largest
+    /// The largest face
     Largest,
-    /// The one in the middle
+    /// The face nearest to the middle
     Central,
 }
 

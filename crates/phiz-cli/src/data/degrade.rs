@@ -23,14 +23,14 @@ use phiz_service::{Code, Problem};
 pub(crate) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
-    /// Folder for the copies, which have the names of the photos
+    /// The folder for the copies, which keep the names of the photos
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// What happens to each photo: blurred by 1/30 of the face's size, shrunk until the face has 24 pixels, JPEG of
-    /// quality 20, a sixth of the light, or a mask over mouth and nose
+    /// What happens to each photo: blur by 1/30 of the face's size, shrinking until the face has 24 pixels, JPEG
+    /// compression of quality 20, a sixth of the light, or a mask over mouth and nose
     #[arg(long, value_name = "HOW", value_parser = kinds())]
     how: Degradation,
-    /// Another seed: other masks, other noise
+    /// Seed of the random numbers; another seed makes other masks and other noise
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

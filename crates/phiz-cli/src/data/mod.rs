@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use phiz_train::data::inputs::{self, Photo};
+use phiz_train::data::naming;
 use phiz_train::error::TrainError;
 use sha2::{Digest as _, Sha256};
 
@@ -34,19 +35,19 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Look for what is wrong with photos of people: unreadable, no face, several, the same twice, under a wrong name
+    /// Look for what is wrong with photos of people: unreadable, no face, several faces, copies, wrong names
     Check(check::Arguments),
-    /// Say which people are learnt and which are kept apart to judge by
+    /// Choose which people a network learns from and which are kept apart to judge it by
     Split(split::Arguments),
-    /// Make what an embedder is trained on: faces found, aligned and described by a teacher
+    /// Make shards to train an embedder on: faces that are found, aligned and described by a teacher
     Prepare(prepare::Arguments),
-    /// Make what a detector is trained on: scenes with the boxes and landmarks of their faces
+    /// Make scenes to train a detector on: pictures with the boxes and landmarks of their faces
     Scenes(scenes::Arguments),
-    /// Compose scenes whose every face is known, to judge a detector by
+    /// Compose pictures whose every face is known, to judge a detector by
     Composites(composites::Arguments),
-    /// Make bad photos of good ones, to see what they cost
+    /// Make bad photos from good ones, to measure what they cost
     Degrade(degrade::Arguments),
-    /// Show what training makes of prepared data, on one sheet
+    /// Show on one picture what training makes of prepared data
     Preview(preview::Arguments),
 }
 
@@ -71,13 +72,13 @@ impl From<TrainError> for Failure {
 /// Which photos.
 #[derive(Args)]
 pub(crate) struct Inputs {
-    /// A folder or .tar with a folder a person, a list (.csv, .json) or a pairs.txt
+    /// A folder or .tar file that contains one folder per person, a list (.csv, .json, .jsonl) or LFW's pairs.txt
     #[arg(value_name = "INPUT", required_unless_present = "manifest")]
     inputs: Vec<PathBuf>,
-    /// The same, by name
+    /// More inputs of the same kinds
     #[arg(long, value_name = "FILE", num_args = 1..)]
     manifest: Vec<PathBuf>,
-    /// Put before every person's name: people of different label spaces are never told apart
+    /// Put this prefix before every person's name. People with different prefixes are never taught to be different people
     #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
     people: String,
 }
@@ -114,13 +115,13 @@ impl Inputs {
 /// Which splits are taken, and under which names they are written.
 #[derive(Args)]
 pub(crate) struct Wanted {
-    /// Which photos: of these splits; NAME=NEW writes them as another. Photos without a split count as train
+    /// Take the photos of these splits. NAME=NEW writes a split under another name. Photos without a split count as train
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "train,tune")]
     split: Vec<String>,
-    /// Lists of photos and people that must not come in (as those by whom models are judged)
+    /// Leave out all photos and people of this list, such as those by whom models are judged
     #[arg(long, value_name = "LIST")]
     refuse: Vec<PathBuf>,
-    /// What `phiz data check --list` found: leave out, unname or rename as it says
+    /// Apply this list that `phiz data check --list` wrote: leave photos out, or change their names
     #[arg(long, value_name = "LIST")]
     apply: Option<PathBuf>,
 }
@@ -153,21 +154,40 @@ impl Wanted {
         let corrections = self.apply.as_deref().map(list::read).transpose()?.unwrap_or_default();
         let (mut unwanted, mut used) = (Unwanted::new(), 0);
         for set in sets.iter_mut() {
+            // A list made from a folder and one that lies beside it call the same photo differently.
+            let known: Vec<String> = set.photos.iter().map(|photo| photo.path.clone()).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let refused: Vec<&str> = paths.iter().map(String::as_str).collect();
+            let refused: BTreeSet<usize> = naming::meant(&refused, &known).into_iter().flatten().collect();
+            let listed: Vec<&str> = corrections.keys().map(String::as_str).collect();
+            let mut corrected: BTreeMap<usize, &list::Correction> = BTreeMap::new();
+            for (name, meant) in listed.iter().zip(naming::meant(&listed, &known)) {
+                let all: BTreeSet<&str> = meant.iter().map(|&i| known[i]).collect();
+                if all.len() > 1 {
+                    let all: Vec<&str> = all.into_iter().collect();
+                    return Err(Failure::new(format!("{name}: may mean any of {}", all.join(", "))).hint(
+                        "give the same input to `phiz data check` and here, so that they call photos alike",
+                    ));
+                }
+                corrected.extend(meant.into_iter().map(|i| (i, &corrections[*name])));
+            }
+            let mut number = 0..;
             set.photos.retain_mut(|photo| {
+                let number = number.next().unwrap_or_default();
                 let split = if photo.split.is_empty() { "train" } else { photo.split.as_str() };
                 let Some(split) = splits.get(split) else {
                     *unwanted.entry("other_split").or_default() += 1;
                     return false;
                 };
                 photo.split = (*split).to_owned();
-                if let Some(correction) = corrections.get(&photo.path) {
+                if let Some(correction) = corrected.get(&number) {
                     used += 1;
                     if !correction.apply(photo) {
                         *unwanted.entry("dropped").or_default() += 1;
                         return false;
                     }
                 }
-                let refused = paths.contains(&photo.path) || people.contains(&photo.person);
+                let refused = refused.contains(&number) || people.contains(&photo.person);
                 *unwanted.entry("refused").or_default() += usize::from(refused);
                 !refused
             });

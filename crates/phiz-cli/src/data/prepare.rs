@@ -27,23 +27,23 @@ use phiz_service::{Code, Problem};
 pub(crate) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
-    /// Folder of the shards, one folder a split in it
+    /// The folder for the shards, which gets one folder per split
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Model card of the embedder whose templates teach [default: --embedder]
+    /// The model card of the embedder whose templates are learnt [default: that of --embedder]
     #[arg(long, value_name = "CARD")]
     teacher: Option<PathBuf>,
     #[command(flatten)]
     wanted: Wanted,
     #[command(flatten)]
     cutting: Cutting,
-    /// Photos of one shard
+    /// The number of photos in one shard
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=16384))]
     shard: u32,
-    /// Make shards again that were made in another way
+    /// Make shards again that were made from other photos, models or options
     #[arg(long)]
     redo: bool,
-    /// One JSON object at the end
+    /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
 }

@@ -15,22 +15,22 @@ use crate::{Done, Failure};
 /// Arguments of `phiz data preview`.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Prepared shards or scenes: the folder with `train` in it, or that of another split
+    /// A folder of prepared shards or scenes: the one that contains `train`, or that of one split
     #[arg(value_name = "DATA")]
     data: PathBuf,
-    /// The picture to write (.png or .jpg)
+    /// The picture to write, .png or .jpg
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The recipe whose strengths the last row shows
+    /// The recipe whose augmentation the last row shows
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Pictures of a row
+    /// The number of pictures in a row
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     columns: u32,
-    /// Their side in pixels [default: 112 for faces, 320 for scenes]
+    /// The side of each picture in pixels [default: 112 for faces, 320 for scenes]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=1024))]
     size: Option<u32>,
-    /// Another seed shows others
+    /// Seed of the random numbers; another seed shows other pictures
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

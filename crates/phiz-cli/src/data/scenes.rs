@@ -31,20 +31,20 @@ use phiz_service::{Code, Problem};
 pub(crate) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
-    /// Folder of the set, one folder a split in it
+    /// The folder for the scenes, which gets one folder per split
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
     wanted: Wanted,
     #[command(flatten)]
     marking: Marking,
-    /// Also note what this detector's first looks take for faces, rightly or not: its second look is trained on them
+    /// Also store what the first stage of this detector takes for faces, rightly or not, to train its refinement stage
     #[arg(long, value_name = "CARD")]
     candidates: Option<PathBuf>,
-    /// Make a set again that was made in another way
+    /// Make scenes again that were made from other photos, models or options
     #[arg(long)]
     redo: bool,
-    /// One JSON object at the end
+    /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
 }
@@ -52,19 +52,19 @@ pub(crate) struct Arguments {
 /// How scenes are kept and faces marked.
 #[derive(Args, Debug)]
 struct Marking {
-    /// Longer side of the pictures that are kept; larger photos are shrunk
+    /// The longer side of the pictures; larger photos are shrunk
     #[arg(long, value_name = "PIXELS", default_value_t = 640, value_parser = clap::value_parser!(u32).range(64..=4096))]
     side: u32,
-    /// Lowest score at which the detector's faces are marked at all
+    /// The lowest score of a face that the detector marks at all
     #[arg(long, value_name = "SCORE", default_value_t = 0.3)]
     floor: f32,
-    /// Score from which a face that the list does not give is learnt, if most looks see it
+    /// The score from which a face that the list does not give counts as sure, if most looks see it
     #[arg(long, value_name = "SCORE", default_value_t = 0.72)]
     sure: f32,
-    /// Smallest face that is looked for, in pixels of the picture that is kept
+    /// Smallest face that is looked for, in pixels of the picture
     #[arg(long, value_name = "PIXELS", default_value_t = 10.0)]
     min_face: f32,
-    /// Where a picture shows one face, keep what is below it as a picture without a face
+    /// If a photo shows one face, also use the part below it as a picture without a face
     #[arg(long)]
     bodies: bool,
 }

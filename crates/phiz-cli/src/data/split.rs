@@ -19,16 +19,16 @@ use crate::{Done, Failure};
 pub(crate) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
-    /// The list to write (CSV)
+    /// The list to write, a CSV file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Percentage of the people kept apart to judge a run while it goes on
+    /// Percentage of the people who are kept apart to judge a run while it goes on
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
     tune: f32,
-    /// Percentage of the people kept apart to judge the result by
+    /// Percentage of the people who are kept apart to judge the result
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     test: f32,
-    /// Another seed divides people otherwise
+    /// Seed of the random numbers; another seed divides the people differently
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     let shares = Shares { tune: arguments.tune / 100.0, test: arguments.test / 100.0 };
     if !(shares.tune >= 0.0 && shares.test >= 0.0 && shares.tune + shares.test < 1.0) {
-        return Err(Failure::new("--tune and --test: somebody must be left to learn")
-            .hint("give percentages of 0 or more that come to less than 100"));
+        return Err(Failure::new("--tune and --test: nobody is left to learn from")
+            .hint("give percentages of 0 or more that add up to less than 100"));
     }
     let out = &arguments.out;
     let mut photos: Vec<Photo> = arguments.inputs.open()?.into_iter().flat_map(|set| set.photos).collect();

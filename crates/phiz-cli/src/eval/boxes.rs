@@ -18,23 +18,23 @@ pub(crate) struct Detect {
     // True boxes: a list (path,boxes[,…] with boxes `x y w h;x y w h`), WIDER FACE's text, or COCO's JSON.
     #[command(flatten)]
     choice: Choice,
-    /// Judge the boxes that another system found, instead of running ours: WIDER FACE's result folder or text, or COCO's
-    /// result JSON
+    /// Judge the boxes that another system found, instead of running the detector. PATH is WIDER FACE's result folder or
+    /// text, or COCO's result JSON
     #[arg(long, value_name = "PATH")]
     found: Option<PathBuf>,
-    /// The COCO category that means faces, if there are several
+    /// The COCO category that stands for faces, if there are several
     #[arg(long, value_name = "NAME")]
     category: Option<String>,
-    /// Overlap (intersection over union) that makes a hit
+    /// The overlap (intersection over union) from which a found box is a hit
     #[arg(long, value_name = "IOU", default_value_t = 0.5)]
     iou: f64,
-    /// True boxes whose shorter side has fewer pixels neither count when missed nor harm when found
+    /// Ignore true boxes whose shorter side has fewer pixels: they count neither when missed nor when found
     #[arg(long, value_name = "PIXELS", default_value_t = 0.0)]
     ignore_under: f64,
-    /// Take precision and recall from this score up [default: what the detector's card says]
+    /// The score from which precision and recall are taken [default: the detector card's]
     #[arg(long, value_name = "SCORE")]
     score: Option<f64>,
-    /// The system's name in tables [default: the detector's]
+    /// The name of the system in tables [default: the detector's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
@@ -193,7 +193,7 @@ fn look(
     )?;
     if photos.is_empty() {
         return Err(Failure::new("none of the photos could be read")
-            .hint("name the folder that the list's paths are in by --photos"));
+            .hint("name the folder in which the list's paths begin with --photos"));
     }
     Ok(photos)
 }

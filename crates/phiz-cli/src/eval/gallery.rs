@@ -13,8 +13,8 @@ use crate::{Done, Failure, Shared};
 /// Arguments of `phiz eval gallery`.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The share of searches for people who are not enrolled that may name somebody. The similarity threshold for this
-    /// rate is part of the answer
+    /// The share of searches for people who are not enrolled that may name somebody. The answer contains the similarity
+    /// threshold for this rate
     #[arg(long, value_name = "RATE", default_value_t = 0.01)]
     fpir: f64,
     #[command(flatten)]

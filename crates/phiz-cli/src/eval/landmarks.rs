@@ -17,14 +17,14 @@ use crate::{Done, Failure, Shared, photos};
 pub(crate) struct Arguments {
     #[command(flatten)]
     choice: Choice,
-    /// Card of the detector whose central face and landmarks are taken as the truth
+    /// The model card of the detector whose central face and landmarks are taken as the truth
     #[arg(long, value_name = "CARD")]
     reference: PathBuf,
-    /// Take as the truth what the reference says on average of the photo and its mirror image, each at three sizes. A
-    /// single run of a small detector is off by several percent itself
+    /// Take as the truth what the reference says on average of the photo and its mirror image, each at three sizes. One
+    /// look of a small detector is wrong by several percent itself
     #[arg(long)]
     consensus: bool,
-    /// Errors above this share of the eye distance are failures
+    /// Count errors above this share of the eye distance as failures
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     limit: f64,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     })?;
     if seen == 0 {
         return Err(Failure::new("none of the photos could be used")
-            .hint("name the folder that the list's paths are in by --photos"));
+            .hint("name the folder in which the list's paths begin with --photos"));
     }
     // Nothing is known of the faces in a photo that cannot be used, so it counts nowhere.
     system.left_out.iter_mut().for_each(|item| item.counts_as_failure = false);

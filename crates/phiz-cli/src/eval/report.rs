@@ -12,13 +12,13 @@ use crate::{Done, Failure, out, table};
 /// Where the answer goes besides the terminal.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Output {
-    /// Write everything as JSON, for `phiz eval compare` and other programs
+    /// Write the whole report as JSON, for `phiz eval compare` and other programs
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     json: Option<PathBuf>,
-    /// Write one page with curves and a movable threshold; it needs no network
+    /// Write the report as one HTML page with curves and a movable threshold, which needs no network
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     html: Option<PathBuf>,
-    /// Write the tables as Markdown, for papers and issues
+    /// Write the tables as Markdown
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     markdown: Option<PathBuf>,
 }
@@ -38,18 +38,18 @@ impl Output {
             let Some(path) = path else { continue };
             let shown = path.display();
             if taken.contains(&place(path)) {
-                return Err(Failure::new(format!("{option} {shown}: is needed for something else, too"))
+                return Err(Failure::new(format!("{option} {shown}: is used for something else as well"))
                     .hint("name a file of its own"));
             }
             taken.push(place(path));
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
             if folder.is_some_and(|folder| !folder.is_dir()) || path.is_dir() {
                 return Err(Failure::new(format!("{option} {shown}: cannot be written"))
-                    .hint("check that its folder exists and that it is no folder itself"));
+                    .hint("check that its folder exists, and that it is not a folder itself"));
             }
             if path.is_file() && !is_report(&beginning(path)?) {
                 return Err(Failure::new(format!(
-                    "{option} {shown}: exists, and is no report of an earlier run"
+                    "{option} {shown}: exists, and is not the report of an earlier run"
                 ))
                 .hint("name another file, or remove this one first"));
             }
@@ -122,13 +122,13 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// Arguments of `phiz eval compare`.
 #[derive(Args)]
 pub(crate) struct Compare {
-    /// Reports that --json wrote. With two of them the difference is the second minus the first
+    /// Reports that --json wrote. For two of them the difference is printed, the second minus the first
     #[arg(required = true, num_args = 1.., value_name = "REPORT")]
     reports: Vec<PathBuf>,
-    /// Write one page with all reports
+    /// Write one HTML page with all reports
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Heading of the page
+    /// The heading of that page
     #[arg(long, default_value = "Comparison")]
     title: String,
 }

@@ -14,13 +14,13 @@ use crate::{Done, Failure, Shared};
 pub(crate) struct Identify {
     #[command(flatten)]
     choice: Choice,
-    /// How many photos of each person are enrolled
+    /// The number of photos of each person that are enrolled
     #[arg(long, value_name = "N", default_value_t = 1)]
     enroll: usize,
-    /// Share of the people who are not enrolled; 0 for a closed set
+    /// The share of people who are not enrolled and should be unknown; 0 for a closed set
     #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     outside: f64,
-    /// Also enrol people who have too few photos to be searched for. They make the gallery larger
+    /// Also enrol people who have too few photos to be searched for, which makes the gallery larger
     #[arg(long)]
     distractors: bool,
     #[command(flatten)]

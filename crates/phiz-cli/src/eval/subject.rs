@@ -21,35 +21,35 @@ use crate::{Failure, Shared, photos};
 /// Where templates come from.
 #[derive(Args, Clone)]
 pub(crate) struct Source {
-    /// Judge another system by its templates instead of running ours on photos: a .npy file (float32 [n, dim]) with
-    /// --list, or one CSV file
+    /// Judge another system by its templates, instead of running the models on photos. FILE is a .npy file (float32
+    /// [n, dim]) with --list beside it, or one CSV file
     #[arg(long, value_name = "FILE", help_heading = "Subject")]
     embeddings: Option<PathBuf>,
-    /// CSV file with the `path` of each row of the .npy file, as `phiz embed --largest` writes it
+    /// A CSV file with the `path` of each row of the .npy file, as `phiz embed --largest` writes it
     #[arg(long = "list", value_name = "FILE", requires = "embeddings", help_heading = "Subject")]
     embeddings_list: Option<PathBuf>,
-    /// Which face of a photo is taken
+    /// Which face of each photo is taken
     #[arg(long, value_enum, default_value = "central", help_heading = "Subject")]
     face: Which,
-    /// Count a photo as a failure when no face reaches the detector's score. Without this, a second search takes the best
-    /// face from a score of 0.05 up
+    /// Count a photo as a failure if no face reaches the detector's score. Without this option, a second search takes the
+    /// best face with a score of 0.05 or more
     #[arg(long, help_heading = "Subject")]
     strict: bool,
-    /// Keep templates in this folder and take them from there next time. They are biometric data and are not encrypted
+    /// Keep templates in this folder, and take them from there next time. They are biometric data and are not encrypted
     #[arg(long, value_name = "DIR", help_heading = "Subject")]
     cache: Option<PathBuf>,
-    /// The system's name in tables [default: the embedder's]
+    /// The name of the system in tables [default: the embedder's]
     #[arg(long, value_name = "NAME", help_heading = "Subject")]
     name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Which {
-    /// The face nearest to the photo's middle, in units of its own size
+    /// The face nearest to the middle of the photo, in units of its own size
     Central,
     /// The largest face
     Largest,
-    /// The photo is an aligned face of 112×112 pixels
+    /// The photo itself, which is an aligned face of 112×112 pixels
     Aligned,
 }
 
@@ -174,7 +174,7 @@ impl Source {
         } else {
             let Some(path) = &self.embeddings_list else {
                 return Err(Failure::new(format!("{}: which row is which photo?", file.display()))
-                    .hint("name a CSV file with a column `path` by --list, one line a row"));
+                    .hint("name a CSV file with a column `path` and one line per row with --list"));
             };
             let text = read(path)?;
             list = Some(named(path, &text));
@@ -240,7 +240,7 @@ impl Network<'_> {
                 "{path}: there is no such photo, and none of the other {}",
                 all - 1
             ))
-            .hint("name the folder that the list's paths are in by --photos"));
+            .hint("name the folder in which the list's paths begin with --photos"));
         }
         let folder = self.source.cache.as_deref().unwrap_or(Path::new(""));
         let failed = |e: std::io::Error| Failure::writing(folder, &e);
@@ -312,7 +312,7 @@ impl Network<'_> {
 /// A photo that could not be used: told of on stderr, and kept for the report. One that cannot be read at all leaves the
 /// test; one that cannot be decoded counts as a failure of the system.
 pub(crate) fn unusable(path: &Path, problem: &Problem) -> Seen {
-    crate::photos::warn(path, &problem);
+    crate::photos::warn(path, problem);
     match is_absent(problem) {
         true if !path.exists() => Seen::Absent("there is no such photo".into()),
         true => Seen::Absent(problem.to_string()),
@@ -381,7 +381,7 @@ impl Choice {
         let mut manifest = manifest.ok_or_else(|| Failure::new("there is no list"))?;
         for filter in &self.filters {
             let Some((column, value)) = filter.split_once('=') else {
-                return Err(Failure::new(format!("--where {filter}: is no filter"))
+                return Err(Failure::new(format!("--where {filter}: is not a filter"))
                     .hint("give COLUMN=VALUE, such as split=test"));
             };
             manifest = manifest.filter(column, value)?;
@@ -448,7 +448,7 @@ fn read_list(list: &Path, left_out: &mut Vec<LeftOut>) -> Result<(Manifest, Stri
     }
     if kept == 0 {
         return Err(Failure::new(format!("{}: holds no photo in a person's folder", list.display()))
-            .hint("give a folder with a folder of photos for each person, or a CSV list"));
+            .hint("give a folder that contains one folder of photos per person, or a CSV list"));
     }
     let bytes = csv.into_inner().map_err(|e| Failure::reading(list, &e))?;
     Ok((Manifest::read(&bytes[..], list)?, list.display().to_string()))

@@ -21,11 +21,11 @@ use crate::{Done, Failure, Shared};
 /// Where figures at a threshold are taken.
 #[derive(Args, Clone)]
 struct At {
-    /// Judge at this similarity [default: the one that --fmr stands for]
+    /// Take the figures at this similarity [default: the one that --fmr stands for]
     #[arg(long, value_name = "SIMILARITY", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// Judge at the similarity at which no more than this share of pairs of different people is accepted: as the
-    /// embedder's card states it or, without a card, as measured here
+    /// Take the figures at the similarity at which this share of pairs of different people is accepted: the one that the
+    /// embedder's card states or, without a card, the one that is measured here
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     fmr: f64,
 }
@@ -34,7 +34,7 @@ impl At {
     fn cut(&self) -> Result<Cut, Failure> {
         check_rate("--fmr", self.fmr)?;
         match self.threshold {
-            Some(t) if !t.is_finite() => Err(Failure::new(format!("--threshold: {t} is no similarity"))
+            Some(t) if !t.is_finite() => Err(Failure::new(format!("--threshold: {t} is not a similarity"))
                 .hint("give a number from -1 to 1, such as 0.4")),
             Some(t) => Ok(Cut::Similarity(t)),
             None => Ok(Cut::Fmr(self.fmr)),
@@ -45,12 +45,12 @@ impl At {
 /// Arguments of `phiz eval pairs`.
 #[derive(Args)]
 pub(crate) struct Pairs {
-    /// LFW's pairs.txt, or a CSV file: a,b,same[,score,fold,person_a,person_b]
+    /// LFW's pairs.txt, or a CSV file with the columns a,b,same[,score,fold,person_a,person_b]
     pairs: PathBuf,
-    /// Folder that the pairs' photos are in [default: the list's own]
+    /// The folder in which the paths of the pairs begin [default: the list's own]
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
-    /// Take only every n-th pair, for a first impression
+    /// Take only every N-th pair, for a first impression
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
     #[command(flatten)]
@@ -115,11 +115,11 @@ fn read_pairs(path: &Path) -> Result<(Vec<CsvPair>, Vec<String>, Facts), Failure
 pub(crate) struct AllPairs {
     #[command(flatten)]
     choice: Choice,
-    /// Give rates for each value of this column of the list, or of several columns with commas between them (race,age).
-    /// Ages are taken in bands that keep children apart. May be given several times
+    /// Print error rates for each value of this column of the list, or of several columns with commas between them
+    /// (race,age). Ages are divided into bands that keep children apart. You can give this option several times
     #[arg(long, value_name = "COLUMN")]
     by: Vec<String>,
-    /// Show this many of the worst pairs of each kind as pictures on the page
+    /// Show this many of the worst pairs of each kind as pictures on the HTML page
     #[arg(long, value_name = "N", default_value_t = 0)]
     pictures: usize,
     #[command(flatten)]
@@ -189,7 +189,7 @@ pub(crate) struct Quality {
     /// Take the quality from this column of the list instead of our own score
     #[arg(long, value_name = "COLUMN")]
     column: Option<String>,
-    /// Judge at the similarity at which this share of pairs of different people is accepted
+    /// Take the figures at the similarity at which this share of pairs of different people is accepted
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     fmr: f64,
     #[command(flatten)]
@@ -204,7 +204,7 @@ pub(crate) fn quality(arguments: &Quality, shared: &Shared) -> Result<Done, Fail
     arguments.output.check(arguments.choice.inputs().chain(arguments.source.inputs()))?;
     if arguments.source.reads_embeddings() && arguments.column.is_none() {
         return Err(Failure::new("a file of templates holds no quality")
-            .hint("name a column of the list by --column"));
+            .hint("name a column of the list with --column"));
     }
     let (mut prepared, _) = arguments.choice.prepare(&arguments.source, shared)?;
     let qualities = match &arguments.column {

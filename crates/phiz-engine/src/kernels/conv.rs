@@ -119,24 +119,28 @@ impl Conv {
             first += count;
         }
         let mut packed = Aligned::zeros(blocks * each);
+        let taps = rows * columns;
         for &[first, count, offset] in &groups {
-            let mut at = offset;
-            for block in 0..in_blocks {
-                for tap in 0..rows * columns {
-                    for lane in 0..shape.lanes {
-                        for output in first * LANES..(first + count) * LANES {
-                            let weight = |input: usize| {
-                                let known = input < shape.inputs && output < shape.outputs;
-                                let index = (output * shape.inputs + input) * rows * columns + tap;
-                                if known { weights[index] } else { 0.0 }
-                            };
-                            packed[at] = if bf16 {
-                                let even = block * LANES + 2 * lane;
-                                plain::paired(weight(even), weight(even + 1))
-                            } else {
-                                weight(block * shape.lanes + lane)
-                            };
-                            at += 1;
+            // Elements from one input to the next: the outputs of the group.
+            let step = count * LANES;
+            for output in first * LANES..shape.outputs.min((first + count) * LANES) {
+                let filters = &weights[output * shape.inputs * taps..][..shape.inputs * taps];
+                let to = &mut packed[offset + output - first * LANES..];
+                let at = |block: usize, tap: usize, lane: usize| {
+                    ((block * taps + tap) * shape.lanes + lane) * step
+                };
+                if bf16 {
+                    for (pair, filters) in filters.chunks(2 * taps).enumerate() {
+                        let (even, odd) = filters.split_at(taps);
+                        for (tap, even) in even.iter().enumerate() {
+                            let odd = odd.get(tap).copied().unwrap_or(0.0);
+                            to[at(pair / SHORT, tap, pair % SHORT)] = plain::paired(*even, odd);
+                        }
+                    }
+                } else {
+                    for (input, filter) in filters.chunks_exact(taps).enumerate() {
+                        for (tap, weight) in filter.iter().enumerate() {
+                            to[at(input / shape.lanes, tap, input % shape.lanes)] = *weight;
                         }
                     }
                 }
@@ -145,6 +149,11 @@ impl Conv {
         let mut padded = Aligned::zeros(blocks * LANES);
         padded[..bias.len()].copy_from_slice(bias);
         Conv { shape, isa, weights: packed, bias: padded, groups, halves }
+    }
+
+    /// Groups of blocks of output channels.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
     }
 
     /// The map that comes out, without a border; none if the kernel is larger than the map.
@@ -217,13 +226,14 @@ fn row_groups(out: &Map) -> (usize, usize) {
     (out.height.div_ceil(rows), rows)
 }
 
-struct Job<'a> {
-    conv: &'a Conv,
-    x_map: &'a Map,
-    x: &'a [f32],
-    add: Option<(&'a Map, &'a [f32])>,
-    out_map: &'a Map,
-    out: Pointer,
+/// A convolution with everything that it reads and writes.
+pub(super) struct Job<'a> {
+    pub(super) conv: &'a Conv,
+    pub(super) x_map: &'a Map,
+    pub(super) x: &'a [f32],
+    pub(super) add: Option<(&'a Map, &'a [f32])>,
+    pub(super) out_map: &'a Map,
+    pub(super) out: Pointer,
 }
 
 impl Job<'_> {
@@ -232,7 +242,7 @@ impl Job<'_> {
     /// # Safety
     /// The maps fit the convolution (as `Conv::run` asserts), the slices hold `picture + 1` pictures, `out` may be
     /// written at as many, and nobody else reads or writes these rows.
-    unsafe fn rows(&self, group: usize, picture: usize, part: usize) {
+    pub(super) unsafe fn rows(&self, group: usize, picture: usize, part: usize) {
         let Job { conv, x_map, x, add, out_map, out } = self;
         let shape = &conv.shape;
         let [first, count, offset] = conv.groups[group];
@@ -284,9 +294,12 @@ impl Job<'_> {
             return;
         }
         for y in row..row + rows {
+            // As few tiles as possible, of about the same number of pixels.
+            let tiles = width.div_ceil(2 * most);
+            let each = width.div_ceil(tiles).next_multiple_of(2);
             let mut column = 0;
             while column < width {
-                let pixels = (width - column).min(2 * most);
+                let pixels = (width - column).min(each);
                 let half = pixels.div_ceil(2);
                 // An odd number of pixels: the one in the middle is computed in both halves.
                 let second = pixels - half;

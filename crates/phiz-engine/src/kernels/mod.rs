@@ -11,6 +11,7 @@
 //! so many are alive; [`plain`] does the same in plain Rust for every other processor, and tests hold each of the
 //! others to it.
 
+#![warn(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
 #![allow(unsafe_code, reason = "speed: everything that the compiler cannot check lies in this module")]
 
 mod aligned;
@@ -19,9 +20,11 @@ mod depthwise;
 mod normalise;
 mod plain;
 mod pointwise;
+mod simd;
 mod team;
 #[cfg(test)]
 mod tests;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -31,6 +34,7 @@ pub(crate) use depthwise::Depthwise;
 pub(crate) use normalise::normalise;
 pub(crate) use pointwise::{Unary, add, copy, global_mean, max_pool, upsample};
 pub(crate) use team::Crew;
+pub(crate) use winograd::Winograd;
 
 /// Channels in a block.
 pub(crate) const LANES: usize = 8;
@@ -107,6 +111,19 @@ fn two_steps() -> bool {
     let version = std::arch::x86_64::__cpuid(1).eax;
     let family = (version >> 8 & 0xf) + (version >> 20 & 0xff);
     vendor.ebx == u32::from_le_bytes(*b"Auth") && family == 25
+}
+
+/// Multiplications with addition that one core does in a second if nothing keeps it waiting, in thousand millions; none
+/// without vector kernels for the precision.
+pub(crate) fn peak(isa: Isa, bf16: bool) -> Option<f64> {
+    if !isa.is_vector() || (bf16 && !isa.has_bf16()) {
+        return None;
+    }
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the processor has the instructions, else there was no such `Isa`.
+    return Some(unsafe { x86::peak(isa.0 != Level::Avx2, bf16) });
+    #[cfg(not(target_arch = "x86_64"))]
+    None
 }
 
 /// An activation's shape and its border.

@@ -813,12 +813,14 @@ wide!(bf16_wide_2x7, "vdpbf16ps", 2, [0 1 2 3 4 5 6]);
 macro_rules! by_pixel {
     ($pixel:expr, $tile:ident, $args:expr) => {
         // SAFETY: the caller's promise.
-        match $pixel {
-            8 => unsafe { $tile::<32>($args) },
-            16 => unsafe { $tile::<64>($args) },
-            3 => unsafe { $tile::<12>($args) },
-            6 => unsafe { $tile::<24>($args) },
-            _ => unreachable!("inputs lie 8, 16, 3 or 6 elements apart"),
+        unsafe {
+            match $pixel {
+                8 => $tile::<32>($args),
+                16 => $tile::<64>($args),
+                3 => $tile::<12>($args),
+                6 => $tile::<24>($args),
+                _ => unreachable!("inputs lie 8, 16, 3 or 6 elements apart"),
+            }
         }
     };
 }
@@ -827,10 +829,12 @@ macro_rules! by_pixel {
 macro_rules! by_pixel_16 {
     ($pixel:expr, $tile:ident, $args:expr) => {
         // SAFETY: the caller's promise.
-        match $pixel {
-            4 => unsafe { $tile::<16>($args) },
-            8 => unsafe { $tile::<32>($args) },
-            _ => unreachable!("inputs lie 4 or 8 elements apart"),
+        unsafe {
+            match $pixel {
+                4 => $tile::<16>($args),
+                8 => $tile::<32>($args),
+                _ => unreachable!("inputs lie 4 or 8 elements apart"),
+            }
         }
     };
 }
@@ -932,4 +936,66 @@ pub(super) unsafe fn bf16<const FULL: bool>(count: usize, half: usize, pixel: us
         (4, 7) => by_pixel_16!(pixel, bf16_wide_2x7, args),
         _ => unreachable!("no tile of {count} blocks and twice {half} pixels"),
     }
+}
+
+/// How many multiplications are measured: 2 million times twelve registers.
+const TURNS: u64 = 2_000_000;
+
+macro_rules! peak {
+    ($name:ident, $feature:literal, $dot:literal, $vector:literal, [$($r:literal)+], [$($out:tt)*]) => {
+        #[target_feature(enable = $feature)]
+        fn $name() {
+            // SAFETY: reads and writes registers only; all that it changes are named.
+            unsafe {
+                asm!(
+                    "2:",
+                    $(concat!($dot, " ", $vector, $r, ", ", $vector, "14, ", $vector, "15"),)+
+                    "dec {n}",
+                    "jnz 2b",
+                    n = inout(reg) TURNS => _,
+                    $($out)*
+                    options(nostack, nomem),
+                );
+            }
+        }
+    };
+}
+
+peak!(peak_f32, "avx2,fma", "vfmadd231ps", "ymm", [0 1 2 3 4 5 6 7 8 9 10 11], [
+    out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _,
+    out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
+]);
+peak!(peak_f32_wide, "avx512f", "vfmadd231ps", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11], [
+    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
+    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
+]);
+peak!(peak_bf16_wide, "avx512f", "vdpbf16ps", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11], [
+    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
+    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
+]);
+
+/// Multiplications with addition in a thousand-millionth of a second.
+///
+/// # Safety
+/// The processor has AVX2 and FMA; AVX-512 F if `wide`, and BF16 if `bf16`.
+pub(super) unsafe fn peak(wide: bool, bf16: bool) -> f64 {
+    let began = std::time::Instant::now();
+    // SAFETY: the caller's promise.
+    let lanes = unsafe {
+        match (wide, bf16) {
+            (_, true) => {
+                peak_bf16_wide();
+                32.0
+            }
+            (true, false) => {
+                peak_f32_wide();
+                16.0
+            }
+            (false, false) => {
+                peak_f32();
+                8.0
+            }
+        }
+    };
+    TURNS as f64 * 12.0 * lanes / began.elapsed().as_secs_f64() / 1e9
 }

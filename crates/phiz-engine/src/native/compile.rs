@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use phiz_onnx::{Graph, Operation, Tensors};
 
-use crate::kernels::{Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary};
+use crate::kernels::{Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary, Winograd};
 
 /// Nothing is clamped.
 const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
@@ -24,6 +24,8 @@ pub(super) struct Program {
     pub(super) values: Vec<Value>,
     /// The results.
     pub(super) results: Vec<Outcome>,
+    /// Values that were given a shape of so many elements a picture, which holds for one size of picture only.
+    pub(super) features: Vec<(usize, usize)>,
 }
 
 /// An activation.
@@ -48,8 +50,9 @@ pub(super) struct Step {
 
 #[derive(Debug)]
 pub(super) enum Kind {
-    Conv(Conv),
-    /// The flag says that the kernel must be as large as the map: a layer that reads the whole of it.
+    /// By its definition and, where it has something to gain, by Winograd's method.
+    Conv(Conv, Option<Winograd>),
+    /// A convolution whose kernel must be as large as the map: a layer that reads the whole of it.
     Whole(Conv),
     Depthwise(Depthwise),
     /// Writes its output where its input was, if both are the same.
@@ -65,7 +68,7 @@ impl Kind {
     /// What it is called, and its multiplications for each pixel that it computes.
     pub(super) fn describe(&self) -> (String, usize) {
         match self {
-            Kind::Conv(conv) | Kind::Whole(conv) => {
+            Kind::Conv(conv, _) | Kind::Whole(conv) => {
                 let ConvShape { kernel: [rows, columns], stride, inputs, outputs, .. } = conv.shape;
                 (format!("conv {rows}×{columns}/{stride}"), inputs * outputs * rows * columns)
             }
@@ -115,7 +118,8 @@ struct Named {
 
 struct Compiler<'g> {
     graph: &'g Graph,
-    constants: Tensors<f32>,
+    /// Constants that were computed from those of the file.
+    computed: Tensors<f32>,
     names: BTreeMap<&'g str, Named>,
     /// How often each name is read, as a result of the network as well.
     uses: BTreeMap<&'g str, usize>,
@@ -123,6 +127,8 @@ struct Compiler<'g> {
     steps: Vec<Drafted>,
     /// Weights of convolutions in groups.
     expanded: usize,
+    /// See [`Program::features`].
+    features: Vec<(usize, usize)>,
 }
 
 /// Why a network is not for this engine.
@@ -139,12 +145,13 @@ pub(super) fn compile(graph: &Graph, isa: Isa, bf16: bool) -> Result<Program, Re
     }
     let mut compiler = Compiler {
         graph,
-        constants: graph.constants.clone(),
+        computed: Tensors::new(),
         names: BTreeMap::from([(input.name.as_str(), Named { value: 0, flat: false })]),
         uses: BTreeMap::new(),
         values: vec![Value { channels: 3, pad: 0, lanes: 3 }],
         steps: Vec::new(),
         expanded: 0,
+        features: Vec::new(),
     };
     let read = graph.operations.iter().flat_map(|o| &o.inputs);
     for name in read.chain(graph.outputs.iter().map(|v| &v.name)) {
@@ -172,10 +179,19 @@ impl<'g> Compiler<'g> {
             }
             "Reshape" => {
                 let shape = o.inputs.get(1).and_then(|name| self.graph.integers.get(name));
+                let input = self.graph.inputs[0].shape.as_deref().unwrap_or_default();
+                let single = input.first() == Some(&Some(1));
                 match shape.map(|(_, shape)| &shape[..]) {
-                    Some([0, -1]) => self.alias(o, Some(true)),
-                    _ => Err("to this shape is not known".into()),
+                    Some([0, -1]) => {}
+                    Some(&[batch, features])
+                        if features > 0 && (batch == -1 || batch == 0 || batch == 1 && single) =>
+                    {
+                        let features = usize::try_from(features).unwrap_or(0);
+                        self.features.push((self.named(o, 0)?.value, features));
+                    }
+                    _ => return Err("to this shape is not known".into()),
                 }
+                self.alias(o, Some(true))
             }
             "Conv" => self.conv(o),
             "Gemm" => self.gemm(o),
@@ -184,8 +200,8 @@ impl<'g> Compiler<'g> {
             "Clip" => {
                 let bound =
                     |i: usize, name: &str, absent: f32| match o.inputs.get(i).filter(|n| !n.is_empty()) {
-                        Some(name) => match self.constants.get(name).map(|(_, v)| &v[..]) {
-                            Some([v]) => Ok(*v),
+                        Some(_) => match self.constant_at(o, i).map(|(_, v)| &v[..]) {
+                            Ok([v]) => Ok(*v),
                             _ => Err("with a bound that is no constant is not known".to_string()),
                         },
                         None => Ok(o.float(name, absent)),
@@ -248,7 +264,10 @@ impl<'g> Compiler<'g> {
 
     fn constant_at(&self, o: &Operation, input: usize) -> Result<&(Vec<usize>, Vec<f32>), Refusal> {
         let name = o.inputs.get(input).map_or("", String::as_str);
-        self.constants.get(name).ok_or_else(|| format!("reads {name:?}, which is no constant"))
+        self.computed
+            .get(name)
+            .or_else(|| self.graph.constants.get(name))
+            .ok_or_else(|| format!("reads {name:?}, which is no constant"))
     }
 
     /// Whether a name is read only once.
@@ -317,17 +336,22 @@ impl<'g> Compiler<'g> {
                 let axis = usize::try_from(o.int("axis", 1)).unwrap_or(usize::MAX);
                 let along = if scales.len() == 1 { 1 } else { shape.get(axis).copied().unwrap_or(0) };
                 let each: usize = shape.iter().skip(axis.saturating_add(1)).product();
-                if along != scales.len() || !matches!(zeros.len(), 1) && zeros.len() != along {
+                if along == 0 || along != scales.len() || zeros.len() != 1 && zeros.len() != along {
                     return Err("with such scales is not known".into());
                 }
-                let channel = |i: usize| if along == 1 { 0 } else { i / each.max(1) % along };
-                let zero = |i: usize| zeros[if zeros.len() == 1 { 0 } else { channel(i) }];
-                values.iter().enumerate().map(|(i, v)| (v - zero(i)) * scales[channel(i)]).collect()
+                let each = if along == 1 { values.len() } else { each };
+                let mut result = Vec::with_capacity(values.len());
+                for (row, values) in values.chunks(each.max(1)).enumerate() {
+                    let channel = row % along;
+                    let (scale, zero) = (scales[channel], zeros[channel % zeros.len()]);
+                    result.extend(values.iter().map(|v| (v - zero) * scale));
+                }
+                result
             }
             _ => return Err("to this type is not known".into()),
         };
         let constant = (shape.clone(), result);
-        self.constants.insert(o.output().to_string(), constant);
+        self.computed.insert(o.output().to_string(), constant);
         Ok(())
     }
 
@@ -614,7 +638,10 @@ impl<'g> Compiler<'g> {
                     let pad = &mut self.values[input].pad;
                     *pad = shape.pad.max(*pad);
                     let conv = Conv::new(shape, &weight, &bias, isa);
-                    if whole { Kind::Whole(conv) } else { Kind::Conv(conv) }
+                    let short = self.values[output].lanes == SHORT
+                        || other.is_some_and(|other: usize| self.values[other].lanes == SHORT);
+                    let winograd = if short { None } else { Winograd::new(shape, &weight, &bias, isa) };
+                    if whole { Kind::Whole(conv) } else { Kind::Conv(conv, winograd) }
                 }
                 Draft::Conv { shape, weight, bias, .. } => {
                     let pad = &mut self.values[input].pad;
@@ -630,7 +657,7 @@ impl<'g> Compiler<'g> {
             };
             steps.push(Step { kind, input, other, output });
         }
-        Ok(Program { steps, values: self.values, results })
+        Ok(Program { steps, values: self.values, results, features: self.features })
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::kernels::{Aligned, Crew, Isa, LANES, Map, add, copy, global_mean, max_pool, upsample};
+use crate::kernels::{Crew, Isa, LANES, Map, add, copy, global_mean, max_pool, upsample};
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };
 
 use super::compile::{Kind, Outcome, Program, Step, compile};
-use super::plan::Plan;
+use super::plan::{Memory, Plan};
 
 /// Pictures of a batch that are computed together: enough that weights are read once for several, few enough that
 /// activations stay in the cache.
@@ -71,7 +71,7 @@ impl NativeNetwork {
         input.check(&self.input)?;
         let [_, _, height, width] = input.shape();
         let mut workspace = Workspace::default();
-        let (plan, arena, _) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
+        let (plan, mut memory, _) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
         let steps = &self.program.steps;
         let mut least = vec![f64::INFINITY; steps.len() + 1];
         for _ in 0..rounds.max(1) {
@@ -81,10 +81,10 @@ impl NativeNetwork {
                 *least = least.min((now - began).as_secs_f64() * 1e3);
                 began = now;
             };
-            self.feed(&input, 0, 1, &plan.maps[0], &mut arena[plan.range(0, 1)]);
+            self.feed(&input, 0, 1, &plan.maps[0], &mut memory.arena[plan.range(0, 1)]);
             lap(&mut least[0]);
             for (step, least) in steps.iter().zip(&mut least[1..]) {
-                self.step(step, plan, arena, 1, &mut Crew::default())?;
+                self.step(step, plan, &mut memory, 1, &mut Crew::default())?;
                 lap(least);
             }
         }
@@ -111,7 +111,7 @@ impl NativeNetwork {
         &self,
         step: &Step,
         plan: &Plan,
-        arena: &mut Aligned,
+        Memory { arena, extra }: &mut Memory<'_>,
         pictures: usize,
         crew: &mut Crew,
     ) -> Result<(), EngineError> {
@@ -140,7 +140,7 @@ impl NativeNetwork {
             let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
             let x = || (x_map, &x[plane(x_map)]);
             match &step.kind {
-                Kind::Conv(_) | Kind::Whole(_) => {}
+                Kind::Conv(..) | Kind::Whole(_) => {}
                 Kind::Depthwise(depthwise) => {
                     depthwise.plane(index % blocks, x(), (out_map, out));
                 }
@@ -159,8 +159,14 @@ impl NativeNetwork {
                 Kind::GlobalMean => global_mean(x(), (out_map, out)),
             }
         });
-        if let Kind::Conv(conv) | Kind::Whole(conv) = &step.kind {
-            conv.run((x_map, x), more, (out_map, out), pictures, crew);
+        match &step.kind {
+            Kind::Conv(_, Some(winograd)) if winograd.scratch(out_map).is_some() => {
+                winograd.run((x_map, x), more, (out_map, out), pictures, extra, crew);
+            }
+            Kind::Conv(conv, _) | Kind::Whole(conv) => {
+                conv.run((x_map, x), more, (out_map, out), pictures, crew);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -251,13 +257,13 @@ impl Network for NativeNetwork {
             let pictures = (batch - first).min(TOGETHER);
             // An empty batch has the shapes of one picture.
             let planned = pictures.max(1);
-            let (plan, arena, crew) =
+            let (plan, mut memory, crew) =
                 workspace.scratch.plan(&self.program, [self.id, planned, height, width])?;
             let range = plan.range(0, pictures);
-            self.feed(&input, first, pictures, &plan.maps[0], &mut arena[range]);
+            self.feed(&input, first, pictures, &plan.maps[0], &mut memory.arena[range]);
             if pictures > 0 {
                 for step in &self.program.steps {
-                    self.step(step, plan, arena, pictures, crew)?;
+                    self.step(step, plan, &mut memory, pictures, crew)?;
                 }
             }
             for (index, outcome) in self.program.results.iter().enumerate() {
@@ -273,7 +279,7 @@ impl Network for NativeNetwork {
                     out.data.resize(batch * each, 0.0);
                 }
                 let out = &mut out.data[first * each..][..pictures * each];
-                self.result(outcome, map, &arena[plan.range(outcome.value, pictures)], out);
+                self.result(outcome, map, &memory.arena[plan.range(outcome.value, pictures)], out);
             }
             first += pictures;
             if first == batch {

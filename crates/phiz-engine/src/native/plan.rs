@@ -19,12 +19,23 @@ pub(crate) struct Plan {
     pub(super) maps: Vec<Map>,
     pub(super) offsets: Vec<usize>,
     len: usize,
+    /// Elements that convolutions by Winograd's method need beside their maps.
+    extra: usize,
+}
+
+/// The memory of a run.
+pub(super) struct Memory<'a> {
+    /// Activations, see [`Plan::range`].
+    pub(super) arena: &'a mut [f32],
+    /// What is needed within a step.
+    pub(super) extra: &'a mut [f32],
 }
 
 /// What our own engine keeps in a workspace.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     arena: Aligned,
+    extra: Aligned,
     pub(super) crew: Crew,
     plans: Vec<Plan>,
 }
@@ -38,7 +49,7 @@ impl Scratch {
         &mut self,
         program: &Program,
         key: [usize; 4],
-    ) -> Result<(&Plan, &mut Aligned, &mut Crew), EngineError> {
+    ) -> Result<(&Plan, Memory<'_>, &mut Crew), EngineError> {
         let found = self.plans.iter().position(|plan| plan.key == key);
         let index = match found {
             Some(index) => index,
@@ -53,7 +64,8 @@ impl Scratch {
         };
         let plan = &self.plans[index];
         self.arena.grow(plan.len);
-        Ok((plan, &mut self.arena, &mut self.crew))
+        self.extra.grow(plan.extra);
+        Ok((plan, Memory { arena: &mut self.arena, extra: &mut self.extra }, &mut self.crew))
     }
 }
 
@@ -100,7 +112,12 @@ impl Plan {
         if len > MAX_ELEMENTS {
             return Err(too_large());
         }
-        Ok(Plan { key, maps, offsets, len })
+        let extra = program.steps.iter().filter_map(|step| match &step.kind {
+            Kind::Conv(_, Some(winograd)) => winograd.scratch(&maps[step.output]),
+            _ => None,
+        });
+        let extra = extra.max().unwrap_or(0);
+        Ok(Plan { key, maps, offsets, len, extra })
     }
 
     /// Where a value lies in the arena.
@@ -133,7 +150,7 @@ fn maps(program: &Program, height: usize, width: usize) -> Result<Vec<Map>, Engi
             fail(format!("{height}×{width} pixels are too few: a map of {}×{} is left", x.height, x.width))
         };
         let out = match &step.kind {
-            Kind::Conv(conv) => conv.out_map(&x).ok_or_else(small)?,
+            Kind::Conv(conv, _) => conv.out_map(&x).ok_or_else(small)?,
             Kind::Whole(conv) => {
                 if conv.shape.kernel != [x.height, x.width] {
                     return Err(fail(format!(
@@ -176,6 +193,15 @@ fn maps(program: &Program, height: usize, width: usize) -> Result<Vec<Map>, Engi
         maps[step.output] = shaped(step.output, out);
         if out.height == 0 || out.width == 0 {
             return Err(small());
+        }
+    }
+    for &(value, features) in &program.features {
+        let map = &maps[value];
+        let elements = map.channels * map.height * map.width;
+        if elements != features {
+            return Err(fail(format!(
+                "{height}×{width} pixels do not suit it: {features} elements are reshaped, and there are {elements}"
+            )));
         }
     }
     Ok(maps)

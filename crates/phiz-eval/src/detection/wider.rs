@@ -107,7 +107,7 @@ impl Wider {
     /// Average precision, where photo `s` counts `weight(s)` times. Up is good.
     ///
     /// # Errors
-    /// As [`Wider::curve`].
+    /// The same errors as [`Wider::curve`].
     pub fn average_precision(&self, weight: impl Fn(usize) -> u64) -> Result<f64> {
         let points: Vec<_> = self.curve(weight)?.iter().map(|p| (p.recall, p.precision)).collect();
         Ok(monotone_area(&points))

@@ -155,7 +155,15 @@ impl Cut {
                 (card(rate), format!("the card's for a false match rate of {rate:e}"))
             }
             (Self::Fmr(rate), None) => match curve.threshold_at_fmr(rate) {
-                Ok(threshold) => (threshold, format!("measured here for a false match rate of {rate:e}")),
+                Ok(threshold) => {
+                    if curve.range().is_some_and(|(highest, _)| threshold > highest) {
+                        system.warnings.push(format!(
+                            "no similarity keeps to a false match rate of {rate:e} here: more pairs of different people share \
+                             the highest score, so the threshold lies above all scores and nothing is accepted"
+                        ));
+                    }
+                    (threshold, format!("measured here for a false match rate of {rate:e}"))
+                }
                 Err(error) if error.is_undefined() => {
                     system.warnings.push(format!("there are no figures at a threshold: {error}"));
                     return Ok(None);

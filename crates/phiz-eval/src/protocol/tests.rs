@@ -249,6 +249,32 @@ fn nobody_accepted_is_no_feat() {
     assert_eq!((fmr.shown().as_str(), fmr.shown_interval().as_str()), ("0.00 %", "0.00 – 25.00 (rule of 3)"));
 }
 
+/// A round compares nobody with their own copy, so it has fewer impostor pairs than the data.
+#[test]
+fn an_interval_does_not_lie_beside_its_value() {
+    let person = |k: u32| ["p", "q", "r", "s", "t", "u"][(k / 4) as usize];
+    let alike: Vec<_> = (0..24).map(|k| (person(k), A)).collect();
+    let report = all_pairs(&prepared(&alike).unwrap(), &options(), &Unwatched).unwrap().report;
+    assert!(report.warnings.iter().any(|w| w.contains("nothing is accepted")), "{:?}", report.warnings);
+    let accuracy = report.figure("verification", "accuracy").unwrap();
+    // Nothing is accepted, in no round: the 240 impostor pairs of 276 are right.
+    assert_eq!(accuracy.value.known(), Some(240.0 / 276.0));
+    assert_eq!(accuracy.shown_interval(), "every round alike");
+    let photos: Vec<(&str, Option<[f32; 3]>)> = (0..24u32)
+        .map(|k| {
+            let angle = (k / 4) as f32 + 0.1 * ((k * 37 % 11) as f32 - 5.0);
+            (person(k), Some([angle.cos(), angle.sin(), 0.3]))
+        })
+        .collect();
+    let options = Options { cut: Cut::Similarity(0.7), ..options() };
+    let report = all_pairs(&prepared(&photos).unwrap(), &options, &Unwatched).unwrap().report;
+    for id in ["accuracy", "precision", "recall", "f1", "fmr", "fnmr"] {
+        let figure = report.figure("verification", id).unwrap();
+        let (value, ends) = (figure.value.known().unwrap(), figure.interval.unwrap());
+        assert!((ends.low..=ends.high).contains(&value), "{id}: {value} outside {ends:?}");
+    }
+}
+
 #[test]
 fn one_person_gives_figures_without_intervals() {
     let p = prepared(&kinds()[1].1).unwrap();

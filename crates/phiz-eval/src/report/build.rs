@@ -52,6 +52,9 @@ impl Of {
     }
 }
 
+/// A figure as a function of what a round of the bootstrap draws.
+type InRounds = Box<dyn Fn(&Curve, &Mix) -> Result<f64> + Sync>;
+
 /// A metric of a curve, as a table row.
 struct Row {
     id: String,
@@ -60,6 +63,53 @@ struct Row {
     better: Better,
     share_of: Of,
     of: Box<dyn Fn(&Curve) -> Value + Sync>,
+    /// What it is in a round of the bootstrap, if it hangs on how many pairs are genuine.
+    in_rounds: Option<InRounds>,
+}
+
+impl Row {
+    fn in_round(&self, round: &Curve, mix: &Mix) -> Option<f64> {
+        match &self.in_rounds {
+            Some(of) => of(round, mix).ok(),
+            None => (self.of)(round).known(),
+        }
+    }
+}
+
+/// How many pairs of each kind the data have. A round has fewer impostor pairs, because two draws of one person are never
+/// compared; what hangs on the mixture (accuracy, precision, F1) is therefore taken from the round's rates and the
+/// mixture of the data. Else an interval would lie beside its own value.
+struct Mix {
+    genuine: f64,
+    impostors: f64,
+}
+
+impl Mix {
+    fn of(curve: &Curve) -> Self {
+        Self { genuine: curve.genuine() as f64, impostors: curve.impostors() as f64 }
+    }
+    /// Genuine and impostor pairs accepted at a threshold, by the rates of a round.
+    fn accepted(&self, round: &Curve, threshold: f64) -> Result<(f64, f64)> {
+        let genuine = if self.genuine > 0.0 { self.genuine * (1.0 - round.fnmr(threshold)?) } else { 0.0 };
+        let impostors = if self.impostors > 0.0 { self.impostors * round.fmr(threshold)? } else { 0.0 };
+        Ok((genuine, impostors))
+    }
+    fn accuracy(&self, round: &Curve, threshold: f64) -> Result<f64> {
+        let (genuine, impostors) = self.accepted(round, threshold)?;
+        Ok((genuine + self.impostors - impostors) / (self.genuine + self.impostors))
+    }
+    fn precision(&self, round: &Curve, threshold: f64) -> Result<f64> {
+        let (genuine, impostors) = self.accepted(round, threshold)?;
+        if genuine + impostors == 0.0 {
+            return Err(EvalError::undefined("precision", "no pair reaches the threshold"));
+        }
+        Ok(genuine / (genuine + impostors))
+    }
+}
+
+/// The harmonic mean of precision and recall.
+fn harmonic(precision: f64, recall: f64) -> f64 {
+    if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
 }
 
 fn curve_rows(threshold: Option<f64>) -> Vec<Row> {
@@ -71,6 +121,7 @@ fn curve_rows(threshold: Option<f64>) -> Vec<Row> {
         better,
         share_of,
         of,
+        in_rounds: None,
     };
     let (up, down) = (Better::Up, Better::Down);
     let auc = row("auc", "AUC", up, Of::Nothing, Box::new(|c| c.auc().into()));
@@ -84,10 +135,7 @@ fn curve_rows(threshold: Option<f64>) -> Vec<Row> {
         rows.push(row(&id, &name, up, Of::Genuine, Box::new(of)));
     }
     if let Some(t) = threshold {
-        let f1 = move |c: &Curve| -> Result<f64> {
-            let (p, r) = (c.precision(t)?, c.recall(t)?);
-            Ok(if p + r > 0.0 { 2.0 * p * r / (p + r) } else { 0.0 })
-        };
+        let f1 = move |c: &Curve| -> Result<f64> { Ok(harmonic(c.precision(t)?, c.recall(t)?)) };
         let at: [(&str, &str, Better, Of, Metric); 6] = [
             ("fmr", "FMR", down, Of::Impostors, Box::new(move |c| c.fmr(t).into())),
             ("fnmr", "FNMR", down, Of::Genuine, Box::new(move |c| c.fnmr(t).into())),
@@ -99,6 +147,14 @@ fn curve_rows(threshold: Option<f64>) -> Vec<Row> {
         rows.extend(at.map(|(id, name, better, share_of, of)| {
             row(id, &format!("{name} at the threshold"), better, share_of, of)
         }));
+        for row in &mut rows {
+            row.in_rounds = match row.id.as_str() {
+                "accuracy" => Some(Box::new(move |c, mix| mix.accuracy(c, t))),
+                "precision" => Some(Box::new(move |c, mix| mix.precision(c, t))),
+                "f1" => Some(Box::new(move |c, mix| Ok(harmonic(mix.precision(c, t)?, c.recall(t)?)))),
+                _ => None,
+            };
+        }
     }
     rows
 }
@@ -110,9 +166,9 @@ pub fn verification(
     threshold: Option<f64>,
     confidence: f64,
 ) -> Section {
-    let rows = curve_rows(threshold);
+    let (rows, mix) = (curve_rows(threshold), Mix::of(curve));
     let mut rounds = resampled
-        .map(|r| r.replicate(|c| rows.iter().map(|row| (row.of)(c).known()).collect()))
+        .map(|r| r.replicate(|c| rows.iter().map(|row| row.in_round(c, &mix)).collect()))
         .unwrap_or_default()
         .into_iter();
     let (genuine_failed, impostors_failed) = curve.failed();

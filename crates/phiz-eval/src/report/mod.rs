@@ -463,7 +463,12 @@ impl Figure {
                     IntervalFrom::RuleOfThree => format!("{ends} (rule of 3)"),
                 }
             }
-            (Value::Number(_), None) if !self.rounds.is_empty() => "every round alike".to_owned(),
+            (Value::Number(_), None) if !self.rounds.is_empty() => {
+                match self.rounds.iter().filter(|round| round.is_none()).count() {
+                    0 => "every round alike".to_owned(),
+                    missing => format!("undefined in {missing} of {} rounds", self.rounds.len()),
+                }
+            }
             _ => String::new(),
         }
     }
@@ -534,6 +539,7 @@ mod tests {
             (rate(1.0).of_trials(2), "100.00 %", "0.00 – 100.00 (rule of 3)"),
             (rate(1.0).with_rounds(alike(1.0), 0.95), "100.00 %", "every round alike"),
             (rate(0.5).of_trials(300).with_rounds(alike(0.5), 0.95), "50.00 %", "every round alike"),
+            (rate(0.5).with_rounds(vec![Some(0.1), None], 0.95), "50.00 %", "undefined in 1 of 2 rounds"),
             (rate(0.5).of_trials(300), "50.00 %", ""),
             (rate(0.0).of_trials(0), "0.00 %", "0.00 – 100.00 (rule of 3)"),
             (rate(f64::NAN).of_trials(9).with_rounds(alike(1.0), 0.95), "undefined", ""),

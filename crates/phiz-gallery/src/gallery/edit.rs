@@ -19,37 +19,37 @@ use crate::store::{Kind, RowsMut};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Edit {
-    /// See [`Gallery::remove_person`].
+    /// Removes a person with all faces, as [`Gallery::remove_person`] does.
     RemovePerson(PersonId),
-    /// See [`Gallery::remove_face`].
+    /// Removes one face, as [`Gallery::remove_face`] does.
     RemoveFace(FaceId),
-    /// See [`Gallery::merge`].
+    /// Joins two people, as [`Gallery::merge`] does.
     Merge {
-        /// Who stays.
+        /// The person who stays.
         into: PersonId,
-        /// Who ceases.
+        /// The person whose faces become theirs, and who is then removed.
         from: PersonId,
     },
-    /// See [`Gallery::move_face`].
+    /// Gives a face to another person, as [`Gallery::move_face`] does.
     MoveFace {
-        /// Which.
+        /// The face.
         face: FaceId,
-        /// Whose it is.
+        /// The person whose face it is.
         to: PersonId,
     },
-    /// See [`Gallery::rename`].
+    /// Gives a person another name, as [`Gallery::rename`] does.
     Rename {
-        /// Who.
+        /// The person.
         person: PersonId,
         /// The new name.
         name: String,
     },
-    /// See [`Gallery::remove_negative`].
+    /// Takes back that a face is not a person, as [`Gallery::remove_negative`] does.
     RemoveNegative(NegativeId),
 }
 
 impl Edit {
-    /// Who is no longer there afterwards.
+    /// The person who no longer exists afterwards.
     fn ends(&self) -> Option<PersonId> {
         match self {
             Edit::RemovePerson(person) => Some(*person),
@@ -307,7 +307,7 @@ impl Gallery {
     ///
     /// # Errors
     /// There is no such person, a text that was changed cannot be kept ([`Cause::Name`]), or the gallery cannot be
-    /// written. So throughout.
+    /// written. The other operations fail for the same reasons.
     pub fn update(&self, person: PersonId, edit: impl Fn(&mut Details)) -> Result<OperationId> {
         let done = self.change(|change| {
             let mut body = change.body(person)?;
@@ -328,16 +328,16 @@ impl Gallery {
         self.one(&Edit::Rename { person, name: name.into() })
     }
 
-    /// Removes a person with all faces and negatives. They are found no more, and are destroyed by
-    /// [`Gallery::purge`], or by and by (see [`Gallery::set_undo_days`]); until then it can be undone.
+    /// Removes a person with all faces and negatives. No search finds them any more. They are destroyed by
+    /// [`Gallery::purge`], or after the days of [`Gallery::set_undo_days`]; until then the removal can be undone.
     ///
     /// # Errors
-    /// See [`Gallery::update`].
+    /// The same errors as [`Gallery::update`].
     pub fn remove_person(&self, person: PersonId) -> Result<OperationId> {
         self.one(&Edit::RemovePerson(person))
     }
 
-    /// Removes one face. Its person stays, with no face perhaps.
+    /// Removes one face. Its person stays, perhaps without a face.
     ///
     /// # Errors
     /// There is no such face, or the gallery cannot be written.

@@ -15,25 +15,26 @@ use crate::rates::{Candidate, Rate};
 use crate::rows::{Codec, SAME, Weighted, combine, similarity};
 use crate::store::{Kind, RowsMut};
 
-/// Whose faces they are.
+/// The person whose faces are enrolled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// A new person's.
+    /// A new person.
     New(Details),
-    /// A known person's.
+    /// The person with this id.
     Person(PersonId),
-    /// The person's of that name, who is new if nobody is called so. Refused if several are.
+    /// The person with this name, who is made if there is none. It is an error if several people have the name.
     Named(String),
 }
 
-/// What is looked at before a face is taken in.
+/// Rules for enrolling faces.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnrollRules {
-    /// Faces of less quality are refused.
+    /// Faces of lower quality are refused.
     pub least_quality: f32,
-    /// Look for other people who look like this at this rate, and report them; none to save a search for each face.
+    /// The false match rate at which other people who look like the face are reported; `None` saves a search per face.
     pub report_similar: Option<Rate>,
-    /// A face is doubted if the false match rate of its similarity to the person's other faces is above this.
+    /// A face is reported as unlike its person if the false match rate of its similarity to the person's other faces is
+    /// above this.
     pub unlike_above: f64,
 }
 
@@ -43,28 +44,28 @@ impl Default for EnrollRules {
     }
 }
 
-/// Why a face was not taken in.
+/// Why a face was not enrolled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It is there already, as a face of somebody else: the same photo, and all but the same template.
+    /// The face is enrolled for somebody else already: the photo is the same, and the template nearly so.
     Duplicate {
         /// The face that it equals.
         face: FaceId,
-        /// Whose that is.
+        /// The person who has that face.
         person: PersonId,
     },
-    /// Its quality is too low.
+    /// The quality of the face is too low.
     Quality {
-        /// What it is.
+        /// The quality of the face.
         quality: f32,
-        /// What it must be.
+        /// The quality that is needed.
         least: f32,
     },
-    /// It was said that this face is not that person.
+    /// Somebody said that this face is not this person.
     Negative {
-        /// Who it is not.
+        /// The person.
         person: PersonId,
     },
 }

@@ -19,7 +19,7 @@ use crate::store::{Kind, RowsMut};
 /// An operation that was taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Undone {
-    /// Which.
+    /// The operation.
     pub operation: Operation,
     /// People who are as they were.
     pub people: Vec<PersonId>,

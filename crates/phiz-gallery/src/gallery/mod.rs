@@ -42,6 +42,7 @@ pub use upkeep::Statistics;
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::faults::Note;
 use crate::index::Index;
+use crate::remains::OpenFiles;
 use crate::rows::Codec;
 #[cfg(feature = "sqlite")]
 use crate::seal::Seal;
@@ -150,6 +151,8 @@ pub struct Gallery {
     read_only: bool,
     settings: RwLock<Settings>,
     notes: Mutex<Vec<Note>>,
+    /// The gallery's files that a proof has searched. They are closed after the store, which comes first.
+    searched: Mutex<OpenFiles>,
 }
 
 impl std::fmt::Debug for Gallery {
@@ -230,7 +233,7 @@ impl Gallery {
     /// Opens a gallery by the key that `choose` gives for what seals it.
     ///
     /// # Errors
-    /// See [`Gallery::open`].
+    /// The same errors as [`Gallery::open`].
     #[cfg(feature = "sqlite")]
     pub fn open_with(path: &Path, choose: impl FnOnce(&Seal) -> Key) -> Result<Gallery> {
         let (store, read_only) = match SqliteStore::open(path, false) {
@@ -262,7 +265,7 @@ impl Gallery {
     /// Opens a gallery only to read it; what would change it is refused.
     ///
     /// # Errors
-    /// See [`Gallery::open`].
+    /// The same errors as [`Gallery::open`].
     #[cfg(feature = "sqlite")]
     pub fn open_read_only(path: &Path, key: &Key) -> Result<Gallery> {
         let store = SqliteStore::open_read_only(path)?;
@@ -348,6 +351,7 @@ impl Gallery {
             read_only: false,
             settings: RwLock::new(settings),
             notes: Mutex::new(notes),
+            searched: Mutex::default(),
         })
     }
 }

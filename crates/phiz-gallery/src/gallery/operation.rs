@@ -9,90 +9,90 @@ use crate::model::{FaceId, NegativeId, OperationId, PersonId};
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OperationKind {
-    /// People's faces were taken in.
+    /// Faces were enrolled.
     Enroll {
-        /// Whose, if it was one person.
+        /// The person, if it was one person.
         person: Option<PersonId>,
         /// How many people were made.
         people: usize,
-        /// How many faces came.
+        /// How many faces were enrolled.
         faces: usize,
     },
     /// An archive was taken in.
     Import {
         /// How many people were made.
         people: usize,
-        /// How many faces came.
+        /// How many faces were enrolled.
         faces: usize,
-        /// How many negatives came.
+        /// How many negatives were taken in.
         negatives: usize,
     },
     /// Name, attributes or watch lists of a person were changed.
     Update {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// A person was given another name.
     Rename {
-        /// Who.
+        /// The person.
         person: PersonId,
     },
     /// A person was removed with all their faces.
     RemovePerson {
-        /// Who.
+        /// The person.
         person: PersonId,
-        /// How many faces went with them.
+        /// How many faces the person had.
         faces: usize,
     },
     /// A face was removed.
     RemoveFace {
-        /// Which.
+        /// The face.
         face: FaceId,
-        /// Whose it was.
+        /// The person whose face it was.
         person: PersonId,
     },
     /// Two people became one.
     Merge {
-        /// Who ceased.
+        /// The person who was merged into the other.
         from: PersonId,
-        /// Who stayed.
+        /// The person who stayed.
         into: PersonId,
     },
     /// Faces of a person became a new person's.
     Split {
-        /// Whose they were.
+        /// The person whose faces they were.
         person: PersonId,
-        /// Whose they became.
+        /// The new person.
         new: PersonId,
-        /// How many.
+        /// How many faces became the new person's.
         faces: usize,
     },
     /// A face was given to another person.
     MoveFace {
-        /// Which.
+        /// The face.
         face: FaceId,
-        /// Whose it was.
+        /// The person whose face it was.
         from: PersonId,
-        /// Whose it became.
+        /// The person whose face it became.
         to: PersonId,
     },
     /// It was said that a face is not a person.
     AddNegative {
-        /// What was said.
+        /// The negative.
         negative: NegativeId,
-        /// Who it is not.
+        /// The person who the face is not.
         person: PersonId,
     },
     /// That was taken back.
     RemoveNegative {
-        /// What had been said.
+        /// The negative that was taken back.
         negative: NegativeId,
-        /// Of whom.
+        /// The person.
         person: PersonId,
     },
-    /// An operation of a Phiz that kept no codes.
+    /// An operation of an earlier version of Phiz, which stored a text and no code.
     Text {
-        /// What it called it.
+        /// The text that it stored.
         text: String,
     },
 }
@@ -135,9 +135,9 @@ impl std::fmt::Display for OperationKind {
 /// An operation that can be undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Which.
+    /// Its id.
     pub id: OperationId,
-    /// When, in seconds since 1970.
+    /// When it was done, in seconds since 1970.
     pub at: i64,
     /// What it did.
     pub kind: OperationKind,

@@ -9,29 +9,29 @@ use super::Gallery;
 use crate::calibrate::Calibration;
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::index::{Choice, Hit, Index, Probe};
-use crate::model::{FaceId, Negative, Person, PersonId};
+use crate::model::{Person, PersonId};
 use crate::names;
 use crate::rates::{self, Candidate, Decision, Rate, decide};
-use crate::rows::{Codec, Weighted, combine, similarity};
+use crate::rows::{Codec, Faces, Negatives, combine, similarity};
 use crate::store::{Kind, Rows, Tag};
 
-/// Which people. Everything that is set must hold.
+/// Chooses people: those for whom everything that is set holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    /// Called so, whatever the case.
+    /// People of this name, whatever its case and its form in Unicode.
     pub name: Option<String>,
-    /// With this within the name, whatever the case.
+    /// People whose name contains this, whatever its case.
     pub text: Option<String>,
-    /// With all these attributes.
+    /// People who have all these attributes.
     pub attributes: BTreeMap<String, String>,
-    /// On all these watch lists.
+    /// People who are on all these watch lists.
     pub lists: BTreeSet<String>,
-    /// Of these.
+    /// Only these people.
     pub people: Option<BTreeSet<PersonId>>,
 }
 
 impl Filter {
-    /// Those on one watch list.
+    /// The people on one watch list.
     #[must_use]
     pub fn list(name: impl Into<String>) -> Filter {
         Filter { lists: BTreeSet::from([name.into()]), ..Filter::default() }
@@ -102,9 +102,9 @@ pub struct Search {
     /// The second person must be this many times more likely a coincidence than the first, else the answer is
     /// [`Decision::Ambiguous`].
     pub margin: f64,
-    /// Candidates to list, as far as there are people.
+    /// How many candidates to list, if there are as many people.
     pub most: usize,
-    /// Among whom.
+    /// The people to search; everybody, unless it is set.
     pub among: Filter,
 }
 
@@ -159,8 +159,8 @@ pub(crate) struct Compared {
 /// All that is known of some people.
 struct Known {
     names: BTreeMap<u64, String>,
-    templates: BTreeMap<u64, Vec<(FaceId, Weighted)>>,
-    negatives: BTreeMap<u64, Vec<(Negative, Vec<f32>)>>,
+    templates: BTreeMap<u64, Faces>,
+    negatives: BTreeMap<u64, Negatives>,
 }
 
 impl Known {
@@ -290,7 +290,7 @@ impl Gallery {
     /// Who are these? Many faces share a pass over the gallery, which is far faster than one by one.
     ///
     /// # Errors
-    /// See [`Gallery::identify`].
+    /// The same errors as [`Gallery::identify`].
     pub fn identify_all(&self, templates: &[Template], search: &Search) -> Result<Vec<Identified>> {
         templates.iter().try_for_each(|template| self.check_template(template))?;
         search.rate.fmr(1.0)?;
@@ -408,8 +408,9 @@ fn rank(
     floor: f32,
 ) -> Result<Ranked> {
     let mut ranked = Ranked { exact: Vec::new(), denied: Vec::new(), complete: false };
-    // Mostly the first few decide; if not, twice as many are read the next time.
-    let (mut rest, mut together) = (hits, search.most.max(2) + 2);
+    // Mostly the first few decide. Then a few more are read at a time, since each that is read in vain costs as much as one
+    // that decides, and more and more, so that there are few queries.
+    let (mut rest, mut together, mut next) = (hits, search.most.max(2) + 2, 4);
     while !rest.is_empty() && !ranked.settles(&rest[0], search, floor) {
         let (now, later) = rest.split_at(together.min(rest.len()));
         let ids: Vec<u64> = now.iter().map(|hit| hit.id).collect();
@@ -428,7 +429,7 @@ fn rank(
                 None => {}
             }
         }
-        (rest, together) = (later, together * 2);
+        (rest, together, next) = (later, next, next + next / 2);
     }
     Ok(ranked)
 }

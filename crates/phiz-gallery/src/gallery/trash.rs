@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 
 use super::steps::{Entry, entry, names, referenced};
-use super::{Gallery, now};
+use super::{Gallery, lock, now};
 use crate::error::Result;
 use crate::model::{FaceId, OperationId};
 use crate::remains::{Pieces, Proof};
@@ -173,7 +173,7 @@ impl Gallery {
         self.compact()?;
         if verify {
             self.forgive_living(&mut pieces)?;
-            purged.proof = Some(pieces.search(&self.files())?);
+            purged.proof = Some(pieces.search(&self.files(), &mut lock(&self.searched))?);
         }
         Ok(purged)
     }

@@ -218,7 +218,9 @@ fn side_by_side(store: &dyn Store) -> std::result::Result<(), String> {
         store.read(&mut |rows| {
             let before = number(rows)?;
             let (done, wait) = channel();
-            scope.spawn(move || done.send((seen(store), count_up(store))));
+            scope.spawn(move || {
+                let _ = done.send((seen(store).map_err(words), count_up(store).map_err(words)));
+            });
             told = match wait.recv_timeout(PATIENCE) {
                 Err(_) => Err("a writer or a second reader waits for a reader".into()),
                 Ok((Ok(seen), Ok(written))) if seen == before && written == before + 1 => Ok(()),
@@ -239,7 +241,9 @@ fn side_by_side(store: &dyn Store) -> std::result::Result<(), String> {
             let before = number(rows)?;
             rows.set_meta("n", Some(&[before + 1]))?;
             let (done, wait) = channel();
-            scope.spawn(move || done.send(seen(store)));
+            scope.spawn(move || {
+                let _ = done.send(seen(store).map_err(words));
+            });
             told = match wait.recv_timeout(PATIENCE) {
                 Err(_) => Err("a reader waits for a writer".into()),
                 Ok(Ok(seen)) if seen == before => Ok(()),

@@ -80,24 +80,24 @@ pub trait Rows {
     /// The current state.
     ///
     /// # Errors
-    /// The store cannot be read. So throughout.
+    /// The store cannot be read. The other methods fail for the same reason.
     fn mark(&self) -> Result<Mark>;
     /// A value by name, for what belongs to the gallery as a whole.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn meta(&self, name: &str) -> Result<Option<Vec<u8>>>;
     /// A row.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn get(&self, kind: Kind, id: u64) -> Result<Option<Row>>;
     /// The rows of some ids, by rising id; ids that have no row are left out. One query, whatever the number of ids.
     ///
     /// The default asks for each row on its own: replace it wherever a query costs a journey.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn get_many(&self, kind: Kind, ids: &[u64]) -> Result<Vec<(u64, Row)>> {
         let ids: BTreeSet<u64> = ids.iter().copied().collect();
         ids.into_iter().filter_map(|id| Some(self.get(kind, id).transpose()?.map(|row| (id, row)))).collect()
@@ -105,13 +105,13 @@ pub trait Rows {
     /// Ids of the rows that belong to an owner, rising; for faces and negatives.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn owned(&self, kind: Kind, owner: u64) -> Result<Vec<u64>>;
     /// Owner and id of all rows that belong to some owners, by rising owner, then id; for faces and negatives. One
     /// query, whatever the number of owners. The default asks for each owner, see [`Rows::get_many`].
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn owned_many(&self, kind: Kind, owners: &[u64]) -> Result<Vec<(u64, u64)>> {
         let mut pairs = Vec::new();
         for owner in owners.iter().copied().collect::<BTreeSet<u64>>() {
@@ -122,17 +122,17 @@ pub trait Rows {
     /// Ids of the rows that carry a tag, rising.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn tagged(&self, kind: Kind, tag: &Tag) -> Result<Vec<u64>>;
     /// Up to `limit` rows with ids above `after`, rising.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn page(&self, kind: Kind, after: u64, limit: usize) -> Result<Vec<(u64, Row)>>;
     /// The page behind `after`, which moves to its end; none behind the last row.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn next_page(&self, kind: Kind, after: &mut u64, limit: usize) -> Result<Option<Vec<(u64, Row)>>> {
         let page = self.page(kind, *after, limit)?;
         Ok(page.last().map(|(last, _)| *last).map(|last| {
@@ -143,13 +143,13 @@ pub trait Rows {
     /// How many rows of a kind there are.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn count(&self, kind: Kind) -> Result<u64>;
     /// Ids of all people who, or one of whose faces, were put or deleted since a state, rising; none if the store
     /// cannot say.
     ///
     /// # Errors
-    /// See [`Rows::mark`].
+    /// The same errors as [`Rows::mark`].
     fn changed_since(&self, mark: &Mark) -> Result<Option<Vec<u64>>>;
 }
 
@@ -158,27 +158,27 @@ pub trait RowsMut: Rows {
     /// Sets or removes a value by name.
     ///
     /// # Errors
-    /// The store cannot be written. So throughout.
+    /// The store cannot be written. The other methods fail for the same reason.
     fn set_meta(&mut self, name: &str, value: Option<&[u8]>) -> Result<()>;
     /// An id that no row of this kind ever had.
     ///
     /// # Errors
-    /// See [`RowsMut::set_meta`].
+    /// The same errors as [`RowsMut::set_meta`].
     fn next_id(&mut self, kind: Kind) -> Result<u64>;
     /// Adds or replaces a row.
     ///
     /// # Errors
-    /// See [`RowsMut::set_meta`].
+    /// The same errors as [`RowsMut::set_meta`].
     fn put(&mut self, kind: Kind, id: u64, row: &Row) -> Result<()>;
     /// Deletes a row, its bytes too; says whether it was there.
     ///
     /// # Errors
-    /// See [`RowsMut::set_meta`].
+    /// The same errors as [`RowsMut::set_meta`].
     fn delete(&mut self, kind: Kind, id: u64) -> Result<bool>;
     /// Forgets the log of changes before the state that this transaction began with.
     ///
     /// # Errors
-    /// See [`RowsMut::set_meta`].
+    /// The same errors as [`RowsMut::set_meta`].
     fn cut_log(&mut self) -> Result<()>;
 }
 

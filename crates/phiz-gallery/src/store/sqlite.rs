@@ -56,7 +56,7 @@ const TAGGED_UNTIL: u8 = 0;
 /// Pages (of 8 KB) that the write-ahead log may hold before it is carried over into the file.
 const LOG_PAGES: u32 = 16384;
 /// Idle connections that are kept; more than these at once are closed again.
-const MOST_READERS: usize = 16;
+const MOST_READERS: usize = 8;
 /// Kilobytes of pages that the writer and each reader keep in memory.
 const WRITER_CACHE: u32 = 196_608;
 const READER_CACHE: u32 = 32_768;
@@ -95,7 +95,7 @@ impl SqliteStore {
     /// Opens a file only to read, as on media that cannot be written.
     ///
     /// # Errors
-    /// See [`SqliteStore::open`].
+    /// The same errors as [`SqliteStore::open`].
     pub fn open_read_only(path: &Path) -> Result<SqliteStore> {
         if !path.exists() {
             return Err(GalleryError::new(ErrorKind::NotFound, "no such gallery").at(path));

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use phiz_eval::random::Random;
-use phiz_gallery::{Gallery, Key, Model, ModelId, NewFace, Template, Thresholds};
+#[cfg(feature = "sqlite")]
+use phiz_gallery::Gallery;
+use phiz_gallery::{Key, Model, ModelId, NewFace, Template, Thresholds};
 
 /// Values of the tests' templates: few, so that strangers resemble each other and rates can be seen.
 pub(crate) const DIM: usize = 24;

@@ -1,5 +1,5 @@
-//! JPEG (ITU-T T.81), all of it that a photo can be: sequential and progressive, Huffman and arithmetic coding, 8 and 12
-//! bits a sample, any order of scans, any whole ratio of sampling, restarts, a height that is told behind the data.
+//! JPEG (ITU-T T.81), all of it that a photo can be: sequential and progressive, Huffman and arithmetic coding, any
+//! order of scans, any whole ratio of sampling, restarts, a height that is told behind the data.
 //!
 //! One decoder for every size: at 1/2, 1/4 and 1/8 it computes smaller blocks straight from their frequencies. Pixels
 //! are those of libjpeg-turbo; `docs/decisions/0063-one-jpeg-decoder.md` says why it is not libjpeg-turbo. What is
@@ -41,7 +41,7 @@ fn damaged(reason: &str) -> ImageError {
 
 fn unsupported(reason: &str) -> ImageError {
     ImageError::new(ErrorKind::Unsupported, format!("{reason}, which Phiz does not read")).with_hint(
-        "convert it to an ordinary JPEG or PNG, for example with ImageMagick: magick photo.jpg photo.png",
+        "convert it to PNG, for example with djpeg of libjpeg-turbo 3 and ImageMagick: djpeg photo.jpg | magick - photo.png",
     )
 }
 
@@ -65,7 +65,6 @@ struct Component {
 struct Frame {
     width: usize,
     height: usize,
-    precision: u8,
     progressive: bool,
     arithmetic: bool,
     components: Vec<Component>,
@@ -499,7 +498,10 @@ fn frame(kind: u8, body: &[u8], bytes: &[u8]) -> Result<Frame, ImageError> {
     if height == 0 {
         height = outline(bytes).lines.map_or(0, usize::from);
     }
-    if precision != 8 && precision != 12 || number == 0 || body.len() != 6 + 3 * number {
+    if precision == 12 {
+        return Err(unsupported("is a JPEG of 12 bits per sample"));
+    }
+    if precision != 8 || number == 0 || body.len() != 6 + 3 * number {
         return Err(wrong());
     }
     if !matches!(number, 1 | 3 | 4) {
@@ -530,7 +532,6 @@ fn frame(kind: u8, body: &[u8], bytes: &[u8]) -> Result<Frame, ImageError> {
     let mut frame = Frame {
         width,
         height,
-        precision,
         progressive: matches!(kind, 0xc2 | 0xca),
         arithmetic: kind >= 0xc9,
         components,

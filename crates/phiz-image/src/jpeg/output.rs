@@ -60,7 +60,6 @@ impl Plane {
 pub(super) struct Output {
     colour: Colour,
     planes: Vec<Plane>,
-    extra: u32,
     width: usize,
     height: usize,
     /// Rows of the picture in a stripe.
@@ -92,7 +91,6 @@ impl Output {
             lines: vec![vec![0; longest + max_h]; planes.len()],
             sums: vec![0; longest],
             planes,
-            extra: u32::from(frame.precision) - 8,
             width,
             height,
             rows: max_v * side,
@@ -115,7 +113,7 @@ impl Output {
         let shift = 3 - plane.reduction;
         let start = plane.begin + (y << shift) * plane.stride + (x << shift);
         let out = &mut plane.samples[start..];
-        transform::inverse(block, last, &plane.table, plane.reduction, self.extra, out, plane.stride);
+        transform::inverse(block, last, &plane.table, plane.reduction, out, plane.stride);
     }
 
     /// After a row of MCUs: writes the rows of the picture whose neighbours are now known.

@@ -9,6 +9,8 @@ pub(super) type Block = [i16; 64];
 
 /// Fractional bits of the constants.
 const BITS: u32 = 13;
+/// Fractional bits kept between the passes.
+const KEPT: u32 = 2;
 
 /// One dimension of the transform, on all columns. A plain loop over memory, because that is what compilers turn into
 /// vector instructions, eight columns at once. With `FEW`, the last four rows are zero.
@@ -88,7 +90,7 @@ fn sample(value: i32) -> u8 {
 
 /// What one block becomes: `8 >> reduction` samples square, written to `out` whose rows are `stride` apart.
 ///
-/// `extra` are the bits of a sample beyond eight, which are rounded away. `last` is the zigzag place of the last
+/// `last` is the zigzag place of the last
 /// frequency that is not zero: where there is only the mean, the block is even.
 #[inline(always)]
 pub(super) fn inverse(
@@ -96,15 +98,13 @@ pub(super) fn inverse(
     last: usize,
     table: &[i32; 64],
     reduction: u32,
-    extra: u32,
     out: &mut [u8],
     stride: usize,
 ) {
     if last == 0 || reduction == 3 {
         let side = 8 >> reduction;
-        let bits = 3 + extra;
         let mean = i32::from(block[0]).wrapping_mul(table[0]);
-        let value = sample(mean.wrapping_add(1 << (bits - 1)) >> bits);
+        let value = sample(descale(mean, 3));
         for row in out.chunks_mut(stride).take(side) {
             row[..side].fill(value);
         }
@@ -112,38 +112,27 @@ pub(super) fn inverse(
     }
     match reduction {
         // The first ten places of the zigzag are in the corner of 4×4.
-        0 if last < 10 => whole::<true>(block, table, extra, out, stride),
-        0 => whole::<false>(block, table, extra, out, stride),
-        1 => half(block, table, extra, out, stride),
-        _ => quarter(block, table, extra, out, stride),
+        0 if last < 10 => whole::<true>(block, table, out, stride),
+        0 => whole::<false>(block, table, out, stride),
+        1 => half(block, table, out, stride),
+        _ => quarter(block, table, out, stride),
     }
 }
 
-/// Fractional bits kept between the passes: samples of twelve bits leave room for one less.
 #[inline(always)]
-fn between(extra: u32) -> u32 {
-    if extra == 0 { 2 } else { 1 }
-}
-
-#[inline(always)]
-fn whole<const FEW: bool>(block: &Block, table: &[i32; 64], extra: u32, out: &mut [u8], stride: usize) {
-    let kept = between(extra);
+fn whole<const FEW: bool>(block: &Block, table: &[i32; 64], out: &mut [u8], stride: usize) {
     let mut values = dequantised(block, table);
-    pass::<FEW>(&mut values, BITS - kept);
-    if extra == 0 {
-        // Of samples of eight bits these fit.
-        let mut narrow = [0i16; 64];
-        for i in 0..64 {
-            narrow[i] = values[i] as i16;
-        }
-        transpose(&mut narrow);
-        for i in 0..64 {
-            values[i] = i32::from(narrow[i]);
-        }
-    } else {
-        transpose(&mut values);
+    pass::<FEW>(&mut values, BITS - KEPT);
+    // What is between the passes fits into half the memory.
+    let mut narrow = [0i16; 64];
+    for i in 0..64 {
+        narrow[i] = values[i] as i16;
     }
-    pass::<FEW>(&mut values, BITS + kept + 3 + extra);
+    transpose(&mut narrow);
+    for i in 0..64 {
+        values[i] = i32::from(narrow[i]);
+    }
+    pass::<FEW>(&mut values, BITS + KEPT + 3);
     let mut samples = [0i16; 64];
     for i in 0..64 {
         samples[i] = i16::from(sample(values[i]));
@@ -186,15 +175,14 @@ fn four(values: &[i32], to: &mut [i32], bits: u32) {
 }
 
 #[inline(always)]
-fn half(block: &Block, table: &[i32; 64], extra: u32, out: &mut [u8], stride: usize) {
-    let kept = between(extra);
+fn half(block: &Block, table: &[i32; 64], out: &mut [u8], stride: usize) {
     let mut rows = [0; 32];
-    four(&dequantised(block, table), &mut rows, BITS - kept + 1);
+    four(&dequantised(block, table), &mut rows, BITS - KEPT + 1);
     // Four rows of eight become eight of four.
     weave(&mut rows);
     weave(&mut rows);
     let mut samples = [0; 16];
-    four(&rows, &mut samples, BITS + kept + 3 + 1 + extra);
+    four(&rows, &mut samples, BITS + KEPT + 3 + 1);
     weave(&mut samples);
     weave(&mut samples);
     write::<4>(&samples, out, stride);
@@ -218,13 +206,12 @@ fn two(values: &[i32], to: &mut [i32], bits: u32) {
 }
 
 #[inline(always)]
-fn quarter(block: &Block, table: &[i32; 64], extra: u32, out: &mut [u8], stride: usize) {
-    let kept = between(extra);
+fn quarter(block: &Block, table: &[i32; 64], out: &mut [u8], stride: usize) {
     let mut rows = [0; 16];
-    two(&dequantised(block, table), &mut rows, BITS - kept + 2);
+    two(&dequantised(block, table), &mut rows, BITS - KEPT + 2);
     weave(&mut rows);
     let mut samples = [0; 4];
-    two(&rows, &mut samples, BITS + kept + 3 + 2 + extra);
+    two(&rows, &mut samples, BITS + KEPT + 3 + 2);
     weave(&mut samples);
     write::<2>(&samples, out, stride);
 }

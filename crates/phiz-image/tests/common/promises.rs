@@ -2,7 +2,7 @@
 
 use phiz_image::{DecodeOptions, Image, Limits};
 
-/// Decodes within the limits or refuses, whole and reduced, so that both JPEG decoders are reached. Small limits keep it
+/// Decodes within the limits or refuses, whole and reduced. Small limits keep it
 /// fast; how limits hold is the same at any size.
 pub(crate) fn check(bytes: &[u8]) {
     let limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };

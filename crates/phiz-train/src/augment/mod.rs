@@ -1,12 +1,13 @@
 //! Changes to an aligned crop, or to a composed scene, that leave the people the same.
 //!
 //! In the order in which a picture comes about: what the person wears ([`wear`]), the resolution at which somebody
-//! kept it and what their cropping cut off; then one affine resampling that does flip, jitter and coarseness at once;
+//! kept it and what their cropping cut off; then one resampling that does turn, flip, jitter and coarseness at once;
 //! colour, grey and noise; light, focus and motion; erased rectangles; and the compression of the file. Everything follows from one [`Random`], so a sample can be repeated; [`EFFECTS`] lists
 //! every change, for tests and for sheets to look at.
 
 pub(crate) mod camera;
 mod strength;
+mod turn;
 pub mod wear;
 
 use phiz_image::Similarity;
@@ -15,12 +16,17 @@ pub use strength::{EFFECTS, Strength};
 
 use crate::random::Random;
 use crate::shards::CROP;
+use turn::Turn;
 
 /// The crop (112×112 interleaved RGB) at `side` pixels, changed; appended to `out`.
 pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Random, out: &mut Vec<u8>) {
     let mut later = strength.is_late().then(|| aside(random));
     let changed = later.as_mut().and_then(|random| before_alignment(crop, strength, random));
     let crop = changed.as_deref().unwrap_or(crop);
+    let turn = later.as_mut().filter(|_| strength.turn > 0.0).and_then(|random| {
+        let mut angle = || random.between(-1.0, 1.0) * strength.turn.to_radians();
+        Turn::new(angle(), angle() / 2.0)
+    });
     let flip = random.chance(strength.flip);
     let angle = random.between(-1.0, 1.0) * strength.rotate.to_radians();
     let zoom = 1.0 + random.between(-1.0, 1.0) * strength.scale;
@@ -43,7 +49,9 @@ pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Rando
                 };
                 let (u, v) = (at(x, sub % grid), at(y, sub / grid));
                 let u = if flip { -u } else { u };
-                sample(crop, cos * u - sin * v + centre + dx, sin * u + cos * v + centre + dy, pixel);
+                let at = [cos * u - sin * v + centre + dx, sin * u + cos * v + centre + dy];
+                let [x, y] = turn.map_or(at, |turn| turn.source(at));
+                sample(crop, x, y, pixel);
             }
             pixel.iter_mut().for_each(|p| *p /= (grid * grid) as f32);
         }

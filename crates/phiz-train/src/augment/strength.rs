@@ -49,12 +49,18 @@ pub struct Strength {
     /// Probability of glasses, of which one pair in four is dark.
     #[serde(skip_serializing_if = "is_zero")]
     pub glasses: f32,
+    /// Largest turn of the head to the side in degrees, and twice the largest nod: a rotation in space.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub turn: f32,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(v: &f32) -> bool {
     *v == 0.0
 }
+
+/// A turn beyond shows too much that the photo does not hold.
+const MOST_TURN: f32 = 40.0;
 
 impl Strength {
     /// Nothing is changed.
@@ -76,6 +82,7 @@ impl Strength {
         chin: 0.0,
         mask: 0.0,
         glasses: 0.0,
+        turn: 0.0,
     };
 
     /// What is impossible, if anything.
@@ -104,19 +111,32 @@ impl Strength {
                 _ => format!("augment.{name} is {v}, but an amount is 0 to {most}"),
             })
         };
+        if !(0.0..=MOST_TURN).contains(&s.turn) {
+            return Some(format!("augment.turn is {}, but a turn is 0 to {MOST_TURN} degrees", s.turn));
+        }
         wrong(&chances, 1.0).or_else(|| wrong(&shares, 1.0)).or_else(|| wrong(&amounts, 180.0))
     }
 
     /// Whether any change is asked for that came later than the first recipes.
     pub(super) fn is_late(&self) -> bool {
-        [self.blur, self.motion, self.dark, self.jpeg, self.mixed, self.chin, self.mask, self.glasses]
-            .iter()
-            .any(|v| *v > 0.0)
+        [
+            self.blur,
+            self.motion,
+            self.dark,
+            self.jpeg,
+            self.mixed,
+            self.chin,
+            self.mask,
+            self.glasses,
+            self.turn,
+        ]
+        .iter()
+        .any(|v| *v > 0.0)
     }
 }
 
 /// Every change by name, alone and as strong as it gets.
-pub const EFFECTS: [(&str, Strength); 17] = [
+pub const EFFECTS: [(&str, Strength); 18] = [
     ("flip", Strength { flip: 1.0, ..Strength::NONE }),
     ("shift", Strength { shift: 8.0, ..Strength::NONE }),
     ("scale", Strength { scale: 0.15, ..Strength::NONE }),
@@ -134,6 +154,7 @@ pub const EFFECTS: [(&str, Strength); 17] = [
     ("chin", Strength { chin: 1.0, ..Strength::NONE }),
     ("mask", Strength { mask: 1.0, ..Strength::NONE }),
     ("glasses", Strength { glasses: 1.0, ..Strength::NONE }),
+    ("turn", Strength { turn: 25.0, ..Strength::NONE }),
 ];
 
 impl Default for Strength {

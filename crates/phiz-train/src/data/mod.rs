@@ -7,6 +7,7 @@
 pub mod duplicates;
 pub mod inputs;
 pub mod manifest;
+pub mod naming;
 pub mod noise;
 pub mod scene_set;
 pub mod sheet;

@@ -13,6 +13,7 @@ mod view;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::detect::iou;
 use crate::error::TrainError;
@@ -114,6 +115,16 @@ impl Scenes {
             mistakes.extend(scene.candidates.iter().filter(|c| scene.shows_none(c)).map(|c| (i, *c)));
         }
         Ok(Scenes { pixels, scenes, with_faces, crowded, empty, mistakes })
+    }
+
+    /// What tells these scenes from others: their number and a hash of what is marked on them.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        self.scenes.iter().for_each(|scene| hash.update(format!("{scene:?}")));
+        hash.update((self.pixels.len() as u64).to_le_bytes());
+        let hash: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("{} scenes, {hash}", self.len())
     }
 
     /// Number of pictures.

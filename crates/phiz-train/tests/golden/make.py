@@ -82,6 +82,9 @@ def ops():
     case("div", "div", [rand(3, 4), rand(3, 1, low=0.5, high=2.0)], torch.div)
     case("matmul_transposed", "matmul_transposed", [rand(3, 5), rand(4, 5)], lambda a, b: a @ b.T)
     case("a product with itself", "matmul_self", [rand(3, 5)], lambda a: a @ a.T)
+    with torch.random.fork_rng():  # later cases leave the earlier ones as they were
+        case("transposed", "transposed", [rand(3, 5)], lambda x: x.T)
+        case("reshape", "reshape", [rand(2, 3, 2, 2)], lambda x: x.reshape(2, 12), shape=[2, 12])
     case("sum_axis 0", "sum_axis", [rand(3, 4)], lambda x: x.sum(0, keepdim=True), axis=0)
     case("sum_axis 1", "sum_axis", [rand(3, 4, 2)], lambda x: x.sum(1, keepdim=True), axis=1)
     case("sum", "sum", [rand(3, 4)], lambda x: x.sum().reshape(1))
@@ -351,7 +354,70 @@ def optimisers():
             steps.append({"rate": rate, "gradients": {k: plain(v) for k, v in gradients.items()}, "norm": float(norm),
                           "after": {k: plain(v) for k, v in leaves.items()}})
         cases.append({"name": name, "rule": rule, "decay": decay, "clip": clip, "start": start, "steps": steps})
+    with torch.random.fork_rng():
+        cases += [muon("muon", 0.95, 0.1, 0.05, 100.0), muon("muon, clipped", 0.8, 0.5, 0.0, 0.5)]
     return cases
+
+
+def muon_direction(matrix):
+    """The five polynomials applied to the singular values themselves: what Newton-Schulz steps compute by products."""
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    s = s / s.norm()
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return u @ torch.diag(s) @ v
+
+
+def muon(name, momentum, others, decay, clip):
+    """Muon for the matrices of a small network, torch.optim.AdamW for its other parameters. torch.optim.Muon, which
+    computes in bf16, watches over the reference."""
+    net = {"name": name, "nodes": [
+        node("image", "input", [], channels=3), conv_node("stem", [0], 4, stride=2), conv_node("wide", [1], 3),
+        conv_node("tall", [2], 8, kernel=1), conv_node("depthwise", [3], 8, groups=8),
+        conv_node("score", [4], 1, kernel=1, norm=False), node("pool", "global_pool", [4]),
+        node("out", "linear", [6], out=5)], "outputs": [{"name": "template", "node": 7}, {"name": "score", "node": 5}]}
+    p = {"stem.weight": rand(4, 3, 3, 3), "wide.weight": rand(3, 4, 3, 3), "wide.scale": rand(3),
+         "tall.weight": rand(8, 3, 1, 1), "depthwise.weight": rand(8, 1, 3, 3), "score.weight": rand(1, 8, 1, 1),
+         "out.weight": rand(5, 8), "out.bias": rand(5), "head.a.weight": rand(6, 5)}
+    matrices = ["wide.weight", "tall.weight", "out.weight"]
+    start = {k: plain(v) for k, v in p.items()}
+    leaves = {k: v.clone().requires_grad_(True) for k, v in p.items()}
+    rest = {k: v for k, v in leaves.items() if k not in matrices}
+    groups = [{"params": [v], "weight_decay": decay if k.endswith(".weight") else 0.0} for k, v in rest.items()]
+    adamw = torch.optim.AdamW(groups, lr=1, betas=(0.9, 0.99), eps=1e-8)
+    velocity = {k: torch.zeros_like(p[k]) for k in matrices}
+    flat = {k: torch.nn.Parameter(p[k].reshape(p[k].shape[0], -1).clone()) for k in matrices}
+    official = torch.optim.Muon(flat.values(), lr=1, weight_decay=decay, momentum=momentum, nesterov=True)
+    steps = []
+    for rate in [0.1, 0.05, 0.2, 0.01]:
+        gradients = {k: rand(*v.shape) for k, v in p.items()}
+        for k, v in leaves.items():
+            v.grad = gradients[k].clone()
+        norm = torch.nn.utils.clip_grad_norm_(list(leaves.values()), clip)
+        for group in adamw.param_groups:
+            group["lr"] = rate * others
+        for group in official.param_groups:
+            group["lr"] = rate
+        for k in matrices:
+            flat[k].grad = leaves[k].grad.reshape(flat[k].shape).clone()
+            leaves[k].grad, g = None, leaves[k].grad
+            velocity[k] = momentum * velocity[k] + (1 - momentum) * g
+            ahead = momentum * velocity[k] + (1 - momentum) * g
+            rows = ahead.reshape(ahead.shape[0], -1)
+            aspect = max(1.0, rows.shape[0] / rows.shape[1]) ** 0.5
+            with torch.no_grad():
+                leaves[k] *= 1 - rate * decay
+                leaves[k] -= rate * aspect * muon_direction(rows).reshape(ahead.shape)
+        adamw.step()
+        official.step()
+        for k in matrices:
+            off = (flat[k].detach().reshape(p[k].shape) - leaves[k].detach()).abs().max()
+            assert off < 0.02, (k, off)
+        steps.append({"rate": rate, "gradients": {k: plain(v) for k, v in gradients.items()}, "norm": float(norm),
+                      "after": {k: plain(v) for k, v in leaves.items()}})
+    rule = {"kind": "muon", "momentum": momentum, "others": others}
+    return {"name": name, "rule": rule, "decay": decay, "clip": clip, "start": start, "steps": steps,
+            "architecture": net}
 
 
 for file, make in [("ops", ops), ("losses", losses), ("networks", networks), ("optimisers", optimisers)]:

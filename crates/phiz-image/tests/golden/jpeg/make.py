@@ -2,7 +2,8 @@
 
     python3 make.py        (made with cjpeg, jpegtran and djpeg of libjpeg-turbo 2.1.5, Pillow 12, imagecodecs 2026)
 
-variants.csv   file, expected .ppm, greatest difference allowed, why the file exists
+variants.csv   file, expected .ppm (or the kind of error), greatest difference allowed, why the file exists
+reduced.csv    file, by how much it is reduced, expected .ppm
 
 One drawn picture in every way to sample it, and each of those in many ways to code the same frequencies, so that all of
 a family share one expected picture. The size is no multiple of any block's. PPM is what the tests read without any
@@ -50,10 +51,10 @@ def keep(name, data, expected, most, why):
     rows.append([name, expected, most, why])
 
 
-def expect(name, data):
+def expect(name, data, *options):
     """What djpeg reads from it; grey as three equal channels."""
     # 2 is a warning, as of a transform that nobody defined.
-    out = subprocess.run(["djpeg", "-pnm"], input=data, capture_output=True)
+    out = subprocess.run(["djpeg", "-pnm", *options], input=data, capture_output=True)
     assert out.returncode in (0, 2), out.stderr
     out = out.stdout
     kind, w, h = re.match(rb"(P[56])\n(\d+) (\d+)\n255\n", out).groups()
@@ -151,14 +152,19 @@ frame = ycck.index(b"\xff\xc0")
 assert ycck[frame + 9] == 4
 keep("ycck-progressive.jpg", tran(ycck, "-progressive"), "ycck.ppm", 1, "the same, progressive")
 
-# Twelve bits: what libjpeg-turbo reads, rounded to eight.
+# What is not read.
 deep = np.clip(picture().astype(np.uint16) * 16 + 7, 0, 4095)
-for name, options in {"twelve": {}, "twelve-420": {"subsampling": "420"}}.items():
-    data = imagecodecs.jpeg8_encode(deep, level=95, bitspersample=12, **options)
-    back = imagecodecs.jpeg8_decode(data)
-    with open(f"{name}.ppm", "wb") as f:
-        f.write(b"P6 %d %d 255\n" % (W, H) + np.clip((back.astype(int) + 8) >> 4, 0, 255).astype(np.uint8).tobytes())
-    keep(f"{name}.jpg", data, f"{name}.ppm", 2, "twelve bits a sample")
+keep("twelve.jpg", imagecodecs.jpeg8_encode(deep, level=95, bitspersample=12), "unsupported", 0, "twelve bits a sample")
+frame = full.index(b"\xff\xc0")
+for marker, why in ((0xC3, "lossless"), (0xC5, "hierarchical"), (0xCB, "lossless, arithmetic"), (0xF7, "JPEG-LS")):
+    data = full[:frame + 1] + bytes([marker]) + full[frame + 2:]
+    keep(f"frame-{marker:x}.jpg", data, "unsupported", 0, f"{why} (its header only)")
+fraction = run("cjpeg", "-sample", "3x1", data=source)
+frame = fraction.index(b"\xff\xc0")
+fraction = fraction[:frame + 14] + b"\x21" + fraction[frame + 15:]
+keep("fraction.jpg", fraction, "unsupported", 0, "sampling without a whole ratio")
+two = full[:frame] + b"\xff\xc0\x00\x0e\x08\x00\x10\x00\x10\x02\x01\x11\x00\x02\x11\x00" + full[frame:]
+keep("two.jpg", two, "unsupported", 0, "two components")
 
 # What is missing and what is too much.
 start = full.index(b"\xff\xc0")
@@ -179,6 +185,16 @@ for found in re.finditer(rb"\xff\xdb\x00\x43(.)", full, re.S):
     at = found.end() + 64
 wide += full[at:]
 keep("wide-tables.jpg", bytes(wide), "2x2.ppm", 0, "factors of sixteen bits")
+
+# The same at 1/2, 1/4 and 1/8.
+reduced = []
+for name in [sampling.replace(",", "_") for sampling in samplings] + ["grey", "rgb"]:
+    with open(f"{name}.jpg", "rb") as f:
+        data = f.read()
+    for factor in (2, 4, 8):
+        reduced.append([f"{name}.jpg", factor, expect(f"{name}-{factor}.ppm", data, "-scale", f"1/{factor}")])
+with open("reduced.csv", "w", newline="") as f:
+    csv.writer(f, lineterminator="\n").writerows([["file", "factor", "expected"]] + reduced)
 
 with open("variants.csv", "w", newline="") as f:
     csv.writer(f, lineterminator="\n").writerows([["file", "expected", "most", "why"]] + rows)

@@ -1,0 +1,305 @@
+//! 3×3 convolutions of stride 1 with 2.25 times fewer multiplications (Winograd 1980; Lavin and Gray 2016, F(2×2, 3×3)).
+//!
+//! Two by two outputs need four by four inputs. Both inputs and weights are transformed so that each of the sixteen
+//! places of a tile is multiplied by itself: sixteen convolutions of 1×1, whose pixels are the tiles, and which the
+//! ordinary tiles compute. What comes out is transformed back. The transformations of inputs and results only add,
+//! which costs about two bits of exactness; larger tiles would save more and cost more of both exactness and memory.
+//!
+//! A map is computed strip by strip, so that what is transformed stays in the cache.
+
+use super::conv::Job;
+use super::simd::{Plain, Vector};
+use super::team::Pointer;
+use super::{Aligned, Conv, ConvShape, Crew, Isa, LANES, Level, Map};
+
+/// Places in a tile.
+const PLACES: usize = 16;
+/// Tiles in a strip, about: enough that weights are read for many pixels.
+const STRIP: usize = 56;
+/// Fewer channels gain nothing, more want too much memory for their weights.
+const CHANNELS: std::ops::RangeInclusive<usize> = 16..=160;
+
+/// A 3×3 convolution by Winograd's method.
+#[derive(Clone, Debug)]
+pub(crate) struct Winograd {
+    shape: ConvShape,
+    isa: Isa,
+    /// For each place of a tile, the convolution of its transformed values.
+    places: Vec<Conv>,
+    bias: Aligned,
+}
+
+/// What the transformations are told; distances in elements.
+struct Strip<'a> {
+    x_map: &'a Map,
+    out_map: &'a Map,
+    /// Tiles in a row, and the rows of tiles of this strip.
+    across: usize,
+    rows: std::ops::Range<usize>,
+}
+
+impl Winograd {
+    /// Transforms weights; none for a convolution that has nothing to gain.
+    pub(crate) fn new(shape: ConvShape, weights: &[f32], bias: &[f32], isa: Isa) -> Option<Winograd> {
+        let fits = shape.kernel == [3, 3]
+            && shape.stride == 1
+            && shape.pad == 1
+            && shape.lanes == LANES
+            && CHANNELS.contains(&shape.inputs)
+            && CHANNELS.contains(&shape.outputs);
+        if !fits {
+            return None;
+        }
+        let mut transformed = vec![vec![0.0; shape.inputs * shape.outputs]; PLACES];
+        for (index, filter) in weights.as_chunks::<9>().0.iter().enumerate() {
+            for (place, value) in weights_of(filter).into_iter().enumerate() {
+                transformed[place][index] = value;
+            }
+        }
+        let open = [f32::NEG_INFINITY, f32::INFINITY];
+        let small = ConvShape { kernel: [1, 1], pad: 0, clamp: open, ..shape };
+        let zeros = vec![0.0; shape.outputs];
+        let places = transformed.iter().map(|weights| Conv::new(small, weights, &zeros, isa)).collect();
+        let mut padded = Aligned::zeros(shape.outputs.next_multiple_of(LANES));
+        padded[..bias.len()].copy_from_slice(bias);
+        Some(Winograd { shape, isa, places, bias: padded })
+    }
+
+    /// Elements of memory that a run needs beside its maps; none if the map is not made of whole tiles.
+    pub(crate) fn scratch(&self, out: &Map) -> Option<usize> {
+        let whole = out.height > 0 && out.height.is_multiple_of(2) && out.width.is_multiple_of(2);
+        let tiles = strip_rows(out) * (out.width / 2);
+        let blocks = self.shape.inputs.div_ceil(LANES) + self.shape.outputs.div_ceil(LANES);
+        (whole && out.width > 0).then_some(PLACES * blocks * tiles * LANES)
+    }
+
+    /// Computes the convolution of `pictures` pictures; borders of `out` are not touched.
+    ///
+    /// # Panics
+    /// When a map does not fit the shape, a slice the map, or the map the tiles (see [`Winograd::scratch`]).
+    pub(crate) fn run(
+        &self,
+        (x_map, x): (&Map, &[f32]),
+        add: Option<(&Map, &[f32])>,
+        (out_map, out): (&Map, &mut [f32]),
+        pictures: usize,
+        scratch: &mut [f32],
+        crew: &mut Crew,
+    ) {
+        let same = |map: &Map, channels: usize| {
+            (map.channels, map.height, map.width, map.lanes) == (channels, x_map.height, x_map.width, LANES)
+        };
+        assert!(same(x_map, self.shape.inputs) && x_map.pad >= 1 && x.len() >= pictures * x_map.picture());
+        assert!(same(out_map, self.shape.outputs) && out.len() >= pictures * out_map.picture());
+        if let Some((map, data)) = add {
+            assert!(same(map, self.shape.outputs) && data.len() >= pictures * map.picture());
+        }
+        let needed = self.scratch(out_map).expect("a map of whole tiles");
+        let (in_blocks, out_blocks) = (x_map.blocks(), out_map.blocks());
+        let (across, rows) = (out_map.width / 2, out_map.height / 2);
+        let each = strip_rows(out_map);
+        let scratch = &mut scratch[..needed];
+        let out = Pointer(out.as_mut_ptr());
+        for picture in 0..pictures {
+            for first in (0..rows).step_by(each) {
+                let strip = Strip { x_map, out_map, across, rows: first..rows.min(first + each) };
+                let tiles = strip.rows.len() * across;
+                let (inputs, results) = scratch.split_at_mut(PLACES * in_blocks * tiles * LANES);
+                let results = &mut results[..PLACES * out_blocks * tiles * LANES];
+                let x = &x[picture * x_map.picture()..][..x_map.picture()];
+                let add = add.map(|(map, data)| (map, &data[picture * map.picture()..][..map.picture()]));
+                let to = Pointer(inputs.as_mut_ptr());
+                crew.run(in_blocks, &|block| {
+                    // SAFETY: `inputs` holds sixteen places of `in_blocks` blocks of `tiles` tiles, of which this part writes
+                    // its block; `x` is a picture with a border of at least one pixel.
+                    unsafe { self.inputs(&strip, block, x.as_ptr(), to.get()) };
+                });
+                let tile_map =
+                    |channels: usize| Map { channels, height: 1, width: tiles, pad: 0, lanes: LANES };
+                let (from, to) = (tile_map(self.shape.inputs), tile_map(self.shape.outputs));
+                let groups = self.places[0].groups();
+                let target = Pointer(results.as_mut_ptr());
+                let inputs = &*inputs;
+                crew.run(PLACES * groups, &|part| {
+                    let (place, group) = (part / groups, part % groups);
+                    let conv = &self.places[place];
+                    let x = &inputs[place * from.picture()..][..from.picture()];
+                    // SAFETY: within `results`.
+                    let out = unsafe { target.get().add(place * to.picture()) };
+                    let job = Job { conv, x_map: &from, x, add: None, out_map: &to, out: Pointer(out) };
+                    // SAFETY: the maps fit the convolution of this place, and no other part has its place and group.
+                    unsafe { job.rows(group, 0, 0) };
+                });
+                let results = &*results;
+                crew.run(out_blocks, &|block| {
+                    // SAFETY: `results` is filled; `out` is borrowed exclusively, and this part writes its block of its
+                    // picture.
+                    unsafe {
+                        let out = out.get().add(picture * out_map.picture());
+                        self.results(&strip, block, results.as_ptr(), add, out);
+                    }
+                });
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`inputs`].
+    unsafe fn inputs(&self, strip: &Strip<'_>, block: usize, x: *const f32, to: *mut f32) {
+        match self.isa.0 {
+            // SAFETY: passed on.
+            Level::Plain => unsafe { inputs::<Plain>(strip, block, x, to) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: passed on; the processor has AVX2, else there was no such `Isa`.
+            Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { inputs_avx2(strip, block, x, to) },
+        }
+    }
+
+    /// # Safety
+    /// As [`results`].
+    unsafe fn results(
+        &self,
+        strip: &Strip<'_>,
+        block: usize,
+        from: *const f32,
+        add: Option<(&Map, &[f32])>,
+        out: *mut f32,
+    ) {
+        let bias = &self.bias[block * LANES..][..LANES];
+        let clamp = self.shape.clamp;
+        match self.isa.0 {
+            // SAFETY: passed on.
+            Level::Plain => unsafe { results::<Plain>(strip, block, from, bias, clamp, add, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: passed on; the processor has AVX2, else there was no such `Isa`.
+            Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe {
+                results_avx2(strip, block, from, bias, clamp, add, out);
+            },
+        }
+    }
+}
+
+/// Rows of tiles in a strip.
+fn strip_rows(out: &Map) -> usize {
+    (STRIP / (out.width / 2).max(1)).clamp(1, (out.height / 2).max(1))
+}
+
+/// `G g Gᵀ` of a filter.
+fn weights_of(filter: &[f32; 9]) -> [f32; PLACES] {
+    let transform = |[a, b, c]: [f64; 3]| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
+    let g = filter.map(f64::from);
+    let columns = [0, 1, 2].map(|x| transform([g[x], g[3 + x], g[6 + x]]));
+    let mut out = [0.0; PLACES];
+    for i in 0..4 {
+        let row = transform([columns[0][i], columns[1][i], columns[2][i]]);
+        out[i * 4..][..4].copy_from_slice(&row.map(|v| v as f32));
+    }
+    out
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn inputs_avx2(strip: &Strip<'_>, block: usize, x: *const f32, to: *mut f32) {
+    // SAFETY: passed on; the processor has AVX2.
+    unsafe { inputs::<super::simd::Avx>(strip, block, x, to) };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn results_avx2(
+    strip: &Strip<'_>,
+    block: usize,
+    from: *const f32,
+    bias: &[f32],
+    clamp: [f32; 2],
+    add: Option<(&Map, &[f32])>,
+    out: *mut f32,
+) {
+    // SAFETY: passed on; the processor has AVX2.
+    unsafe { results::<super::simd::Avx>(strip, block, from, bias, clamp, add, out) };
+}
+
+/// `Bᵀ d B` of each tile of a block: writes `[place][block][tile][lane]`.
+///
+/// # Safety
+/// `x` is a picture of `x_map` with a border of at least one pixel; `to` has room for sixteen places of all blocks of the
+/// strip's tiles; the processor has the vector's instructions.
+#[inline(always)]
+unsafe fn inputs<V: Vector>(strip: &Strip<'_>, block: usize, x: *const f32, to: *mut f32) {
+    let map = strip.x_map;
+    let tiles = strip.rows.len() * strip.across;
+    let place = map.blocks() * tiles * LANES;
+    let row = map.row();
+    for (index, tile_row) in strip.rows.clone().enumerate() {
+        // SAFETY: the row above the tile's first is at least the border's last.
+        let line = unsafe { x.add(map.at(block, map.pad - 1 + 2 * tile_row, map.pad - 1)) };
+        // SAFETY: four rows of a column that the map has, its border counted: a map of whole tiles.
+        let column = |at: usize| unsafe {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|y| V::load(line.add(y * row + at * LANES)));
+            [a.sub(c), b.add(c), c.sub(b), b.sub(d)]
+        };
+        let [mut first, mut second] = [column(0), column(1)];
+        for across in 0..strip.across {
+            let [third, fourth] = [column(2 * across + 2), column(2 * across + 3)];
+            // SAFETY: the tile's place in each of the sixteen.
+            unsafe {
+                let to = to.add((block * tiles + index * strip.across + across) * LANES);
+                for i in 0..4 {
+                    let to = to.add(4 * i * place);
+                    first[i].sub(third[i]).store(to);
+                    second[i].add(third[i]).store(to.add(place));
+                    third[i].sub(second[i]).store(to.add(2 * place));
+                    second[i].sub(fourth[i]).store(to.add(3 * place));
+                }
+            }
+            [first, second] = [third, fourth];
+        }
+    }
+}
+
+/// `Aᵀ m A` of each tile of a block, with bias, what is added, and clamp: writes two by two pixels a tile.
+///
+/// # Safety
+/// `from` holds sixteen places of all blocks of the strip's tiles; `out` is a picture of `out_map`; nobody else reads or
+/// writes the strip's rows of this block; the processor has the vector's instructions.
+#[inline(always)]
+unsafe fn results<V: Vector>(
+    strip: &Strip<'_>,
+    block: usize,
+    from: *const f32,
+    bias: &[f32],
+    clamp: [f32; 2],
+    add: Option<(&Map, &[f32])>,
+    out: *mut f32,
+) {
+    let map = strip.out_map;
+    let tiles = strip.rows.len() * strip.across;
+    let place = map.blocks() * tiles * LANES;
+    // SAFETY: a block of biases; the processor has the vector's instructions.
+    let (bias, [least, most]) = unsafe { (V::load(bias[..LANES].as_ptr()), clamp.map(|v| V::splat(v))) };
+    for (index, tile_row) in strip.rows.clone().enumerate() {
+        for across in 0..strip.across {
+            // SAFETY: the tile's values at sixteen places; the two by two pixels that it has in `out` and in what is
+            // added.
+            unsafe {
+                let from = from.add((block * tiles + index * strip.across + across) * LANES);
+                let column = |x: usize| {
+                    let [a, b, c, d] = [0, 1, 2, 3].map(|y| V::load(from.add((4 * y + x) * place)));
+                    [a.add(b).add(c), b.sub(c).sub(d)]
+                };
+                let [a, b, c, d] = [column(0), column(1), column(2), column(3)];
+                for y in 0..2 {
+                    let pixels = [a[y].add(b[y]).add(c[y]), b[y].sub(c[y]).sub(d[y])];
+                    for (x, pixel) in pixels.into_iter().enumerate() {
+                        let at = |map: &Map| map.inner(block) + map.at(0, 2 * tile_row + y, 2 * across + x);
+                        let mut sum = pixel.add(bias);
+                        if let Some((map, data)) = add {
+                            sum = sum.add(V::load(data.as_ptr().add(at(map))));
+                        }
+                        sum.clamp(least, most).store(out.add(at(map)));
+                    }
+                }
+            }
+        }
+    }
+}
