@@ -59,7 +59,8 @@ fn ten_photos_of_ten_people_become_a_network_and_a_report() {
     let loss = figures("loss");
     assert!(loss.len() == 3 && loss[2] < 0.8 * loss[0], "it learns: {metrics}");
     let held_out = figures("equal_error");
-    assert!(held_out.len() == 2 && held_out[1] < 0.35, "strangers are told apart: {metrics}");
+    // What learnt at 32 pixels is judged at 112, where it is used; chance would be 0.5.
+    assert!(held_out.len() == 2 && held_out[1] < 0.42, "strangers are told apart: {metrics}");
     assert!(figures("tar_at_far_1e-3").is_empty(), "30 photos show no rate of one in a thousand: {metrics}");
 
     let report = String::from_utf8(read("report.html")).unwrap();

@@ -52,7 +52,7 @@ pub struct Plot {
 impl Plot {
     /// A plot of the finite points; none without any, because an empty chart says nothing.
     pub fn new(id: &str, title: &str, x: Axis, y: Axis, points: Vec<[f64; 2]>) -> Option<Self> {
-        let points: Vec<_> = points.into_iter().filter(|p| p.iter().all(|v| v.is_finite())).collect();
+        let points: Vec<_> = points.into_iter().filter(|p| p.iter().all(|v| drawable(*v))).collect();
         (!points.is_empty()).then(|| Self { id: id.to_owned(), title: title.to_owned(), x, y, points })
     }
 }
@@ -242,7 +242,7 @@ impl Chart {
         let finite: Vec<Vec<[f64; 2]>> = self
             .lines
             .iter()
-            .map(|l| l.points.iter().copied().filter(|p| p.iter().all(|v| v.is_finite())).collect())
+            .map(|l| l.points.iter().copied().filter(|p| p.iter().all(|v| drawable(*v))).collect())
             .collect();
         let described: Vec<String> = self
             .lines
@@ -364,6 +364,11 @@ pub fn key(number: usize) -> Markup {
             path d="M0 4H30" stroke=(COLOURS[k]) stroke-dasharray=(DASHES[k]) {}
         }
     }
+}
+
+/// A number that stays finite where it is written as a percentage.
+fn drawable(value: f64) -> bool {
+    (100.0 * value).is_finite()
 }
 
 #[cfg(test)]
