@@ -7,6 +7,7 @@
 mod promises;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use promises::check;
 use proptest::prelude::*;
@@ -40,7 +41,9 @@ proptest! {
         scratches in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..8),
         keep in 0.1f64..2.0,
     ) {
-        let all = files("golden");
+        static ALL: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+        // Read once, not for every case.
+        let all = ALL.get_or_init(|| files("golden"));
         let mut bytes = all[file.index(all.len())].clone();
         prop_assume!(bytes.len() < 10_000);
         for (at, value) in scratches {

@@ -1,10 +1,12 @@
 //! Marks on a picture: frames, dots and labels. Whatever lies outside is cut off.
 
 mod place;
+mod text;
 
 use font8x8::UnicodeFonts;
 
 pub use place::place_labels;
+pub use text::{Drawn, Fonts, measure, text};
 
 use crate::Image;
 
