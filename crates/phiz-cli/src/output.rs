@@ -6,11 +6,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use phiz_image::Image;
 use phiz_service::walk::Item;
 use phiz_service::{Code, Problem};
 
 use super::Failure;
+use super::out::note;
 
 /// A file that will be written.
 #[derive(Clone, Debug)]
@@ -255,15 +255,22 @@ impl Marked {
     ///
     /// # Errors
     /// [`Code::Unwritable`].
-    pub(crate) fn write(&self, photo: &Path, marked: &Image) -> Result<(), Problem> {
+    pub(crate) fn write(&self, photo: &Path, marked: &phiz_service::Marked) -> Result<(), Problem> {
         let Some(target) = self.targets.get(photo) else { return Ok(()) };
         if !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(photo.into()) {
             return Ok(());
         }
         let bytes = match ending(target.path()).as_str() {
-            "png" => marked.encode_png(),
-            _ => marked.encode_jpeg(92),
+            "png" => marked.image.encode_png(),
+            _ => marked.image.encode_jpeg(92),
         }?;
+        if !marked.missing.is_empty() {
+            note!(
+                "note: {}: no font on this machine can draw {:?}: install one that can, such as Noto",
+                target.path().display(),
+                marked.missing
+            );
+        }
         let written = std::fs::create_dir_all(folder_of(target.path())).and_then(|()| target.write(&bytes));
         written.map_err(|error| {
             let reason = format!("its marked copy {} cannot be written ({error})", target.path().display());

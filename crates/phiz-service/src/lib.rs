@@ -43,7 +43,7 @@ pub use enrol::{
 pub use error::{Error, Result};
 pub use identify::{IdentifiedFace, IdentifyOptions, Verdict};
 pub use look::Looking;
-pub use mark::{KNOWN, Mark, NOT_KNOWN, marked};
+pub use mark::{KNOWN, Mark, Marked, NOT_KNOWN, marked};
 pub use parallel::in_order;
 pub use phiz_face::Choice;
 pub use photo::Photo;

@@ -21,29 +21,54 @@ pub struct Mark<'a> {
     pub colour: [u8; 3],
 }
 
-/// The picture with boxes, landmarks and labels.
+/// A picture with its faces marked.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Marked {
+    /// The picture.
+    pub image: Image,
+    /// Characters of the labels that no font on this machine can draw; a frame stands in their place.
+    pub missing: String,
+}
+
+/// The picture with boxes, landmarks and labels, which stand where they cover no face. Labels are drawn with the system's
+/// fonts, in any script that they have.
 #[must_use]
-pub fn marked<'a>(mut image: Image, marks: impl IntoIterator<Item = Mark<'a>>) -> Image {
-    for mark in marks {
-        mark.draw(&mut image);
+pub fn marked<'a>(mut image: Image, marks: impl IntoIterator<Item = Mark<'a>>) -> Marked {
+    let marks: Vec<Mark<'a>> = marks.into_iter().collect();
+    marks.iter().for_each(|mark| mark.frame(&mut image));
+    let fonts = draw::Fonts::system();
+    // One size for all labels of a photo.
+    let size = (image.width().max(image.height()) as f32 / 45.0).clamp(10.0, 60.0);
+    let boxes: Vec<[f32; 4]> = marks.iter().map(|mark| mark.place(&image)).collect();
+    let measured: Vec<[f32; 2]> = marks
+        .iter()
+        .map(|mark| draw::measure(fonts, &mark.label, size))
+        .map(|drawn| [drawn.width, drawn.height])
+        .collect();
+    let places = draw::place_labels([image.width(), image.height()], &boxes, &measured);
+    let mut missing = String::new();
+    for (mark, place) in marks.iter().zip(places) {
+        let drawn = draw::text(&mut image, fonts, &mark.label, place, size, INK, mark.colour);
+        let new: String = drawn.missing.chars().filter(|c| !missing.contains(*c)).collect();
+        missing.push_str(&new);
     }
-    image
+    Marked { image, missing }
 }
 
 impl Mark<'_> {
-    fn draw(&self, image: &mut Image) {
+    /// The box in pixels of the picture.
+    fn place(&self, image: &Image) -> [f32; 4] {
+        self.face.bbox.map(|v| v * image.scale())
+    }
+
+    fn frame(&self, image: &mut Image) {
         let scale = image.scale();
-        let [x, y, w, h] = self.face.bbox.map(|v| v * scale);
+        let [x, y, w, h] = self.place(image);
         let line = (image.width().max(image.height()) as f32 / 500.0).min(w.min(h) / 12.0).max(1.0);
         draw::rectangle(image, [x, y, w, h], line.round() as u32, self.colour);
         for point in self.face.landmarks {
             draw::disc(image, point.map(|v| v * scale), line, self.colour);
         }
-        // One size for all labels of a photo.
-        let size = (image.width().max(image.height()) / 550).clamp(1, 6);
-        let height = 10.0 * size as f32;
-        let top = if y >= height { y - height } else { y + h };
-        let left = x.min(image.width() as f32 - draw::label_width(&self.label, size)).max(0.0);
-        draw::label(image, &self.label, [left, top], size, INK, self.colour);
     }
 }
