@@ -115,7 +115,7 @@ impl Target {
     ///
     /// # Errors
     /// As [`Target::write`].
-    pub(crate) fn write_picture(&self, picture: &Image) -> std::io::Result<()> {
+    pub(crate) fn write_picture(&self, picture: &phiz_image::Image) -> std::io::Result<()> {
         let bytes = match ending(&self.path).as_str() {
             "png" => picture.encode_png(),
             _ => picture.encode_jpeg(92),
