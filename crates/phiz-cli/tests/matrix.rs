@@ -489,7 +489,7 @@ fn names_that_are_no_text() {
     std::fs::create_dir_all(desk.path("new").join(OsStr::from_bytes(b"\xfe"))).unwrap();
     copy(&desk.path("a.jpg"), &desk.path("new").join(OsStr::from_bytes(b"\xfe")).join("1.jpg"));
     let (out, err) = desk.run(1, &["enroll", "new"]);
-    assert!(out.contains("Dan: 2 faces") && err.contains("no valid UTF-8"), "{out}{err}");
+    assert!(out.contains("Dan: 2 faces") && err.contains("UTF-8"), "{out}{err}");
 }
 
 #[test]
