@@ -358,14 +358,11 @@ fn problems_have_their_codes() {
     assert_eq!(problem.code(), Code::NotAligned, "{problem}");
     // More tiles than are allowed: the smallest face that can be looked for is told.
     let mut close = Looking::default();
-    close.detect = close.detect.min_face(1.0);
-    match SERVICE.detect_in(&image.resize(6000, 4000), &close) {
-        Err(problem) => {
-            assert_eq!(problem.code(), Code::TooLarge, "{problem}");
-            assert!(problem.remedy().contains("--min-face"), "{}", problem.remedy());
-        }
-        Ok(answer) => assert_eq!(answer.width, 6000),
-    }
+    close.detect = close.detect.min_face(2.0).max_tiles(2);
+    let wide = Image::from_rgb(3000, 2000, vec![90; 18_000_000]).unwrap();
+    let problem = SERVICE.detect_in(&wide, &close).unwrap_err();
+    assert_eq!(problem.code(), Code::TooLarge, "{problem}");
+    assert!(problem.remedy().contains("--min-face"), "{}", problem.remedy());
 }
 
 #[test]
