@@ -80,7 +80,7 @@ impl Service {
     /// Whether two photos show the same person.
     ///
     /// # Errors
-    /// [`Error::Compared`] for a photo that cannot be used, [`Error::Template`] for a rate that is none.
+    /// [`crate::Error::Compared`] for a photo that cannot be used, [`crate::Error::Template`] for a rate that is none.
     pub fn verify(&self, a: &Photo, b: &Photo, options: &VerifyOptions) -> Result<VerifiedPair> {
         let asked = Rate::Fmr(options.fmr).fmr(1.0)?;
         let (a, b) = (self.face_of(a, 0, options)?, self.face_of(b, 1, options)?);
@@ -98,7 +98,7 @@ impl Service {
     /// Whether a photo shows this person, by all faces of the person and by what was said not to be them.
     ///
     /// # Errors
-    /// [`Error::Compared`] for a photo that cannot be used, [`Error::Gallery`] for a gallery that cannot be read or does
+    /// [`crate::Error::Compared`] for a photo that cannot be used, [`crate::Error::Gallery`] for a gallery that cannot be read or does
     /// not hold the person.
     pub fn verify_person(
         &self,
