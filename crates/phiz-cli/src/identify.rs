@@ -73,10 +73,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         let image = service.decode(photo, &options.looking)?;
         let found = service.identify_in(&gallery, &image, &options)?;
         if copies.wanted() {
-            let mark = |face: &'_ IdentifiedFace| (label(face), colour(face));
-            let marks = found.faces.iter().map(|face| {
-                let (label, colour) = mark(face);
-                Mark { face: &face.face, label, colour }
+            let marks = found.faces.iter().map(|face| Mark {
+                face: &face.face,
+                label: label(face),
+                colour: colour(face),
             });
             copies.write(path, &marked(image, marks))?;
         }
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let done = batch.tell(
         shared,
         arguments.json,
-        |photo, item| phiz_service_result(look(photo, &item.path)),
+        |photo, item| apart(look(photo, &item.path)),
         |path, found| {
             tally.add(found);
             print(path, found);
@@ -99,9 +99,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 /// A problem of one photo apart from what ends the work.
-fn phiz_service_result<T>(
-    result: phiz_service::Result<T>,
-) -> Result<Result<T, phiz_service::Problem>, Failure> {
+fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::Problem>, Failure> {
     match result {
         Ok(found) => Ok(Ok(found)),
         Err(phiz_service::Error::Photo(problem)) => Ok(Err(problem)),
