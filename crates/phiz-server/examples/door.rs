@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// What the door does.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Door {
+pub(crate) enum Door {
     /// It opens for this person.
     Opens(String),
     /// It stays shut, for this reason.
@@ -19,7 +19,7 @@ pub enum Door {
 ///
 /// # Errors
 /// The server cannot be reached, or refuses the photo.
-pub fn ask(server: &str, key: &str, photo: &[u8], list: &str) -> Result<Door, Box<dyn std::error::Error>> {
+pub(crate) fn ask(server: &str, key: &str, photo: &[u8], list: &str) -> Result<Door, Box<dyn std::error::Error>> {
     // One stranger in ten thousand may be let in.
     let url = format!("{server}/v1/identify?fpir=0.0001&list={list}");
     let mut answer = ureq::post(&url)

@@ -41,16 +41,36 @@ fn too_slow() -> ApiError {
     ApiError::new(Code::Timeout, "the body came too slowly", "send it again over a better connection")
 }
 
+/// Reads on what a refused request still sends, for a while: a connection that is closed with bytes unread is reset, and the
+/// caller would never see the answer.
+fn linger(mut body: Body) {
+    const TIME: Duration = Duration::from_secs(3);
+    const MOST: usize = 64_000_000;
+    tokio::spawn(tokio::time::timeout(TIME, async move {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > MOST {
+                return;
+            }
+        }
+    }));
+}
+
 /// Reads a body.
 pub(crate) async fn hold(app: &App, headers: &HeaderMap, body: Body, most: u64) -> Result<Held> {
     let said = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|said| said > most) {
+        linger(body);
         return Err(too_large(most));
     }
     // A thousand bytes each. What tells no size may become as large as is allowed.
     let wanted = u32::try_from(said.unwrap_or(most).div_ceil(1000).max(1)).unwrap_or(u32::MAX);
     let permit = app.memory.clone().try_acquire_many_owned(wanted.min(app.memory_units));
-    let permit = permit.map_err(|_| ApiError::overloaded())?;
+    let Ok(permit) = permit else {
+        linger(body);
+        return Err(ApiError::overloaded());
+    };
     let read = async {
         let mut body = body;
         let mut bytes = Vec::with_capacity(usize::try_from(said.unwrap_or(0)).unwrap_or(0));
@@ -60,6 +80,7 @@ pub(crate) async fn hold(app: &App, headers: &HeaderMap, body: Body, most: u64) 
             let cut = |_| ApiError::bad("the body ended before its time", "send the request again");
             if let Ok(data) = frame.map_err(cut)?.into_data() {
                 if bytes.len() as u64 + data.len() as u64 > most {
+                    linger(body);
                     return Err(too_large(most));
                 }
                 bytes.extend_from_slice(&data);
@@ -166,15 +187,17 @@ impl FromRequest<App> for Photos {
     type Rejection = ApiError;
     async fn from_request(request: Request, app: &App) -> Result<Photos> {
         // Whoever would have to wait too long is told before they send megabytes.
+        let (parts, body) = request.into_parts();
         if app.pool.is_full() {
+            linger(body);
             return Err(ApiError::overloaded());
         }
-        let (parts, body) = request.into_parts();
         let kind = content_type(&parts.headers).to_owned();
         let essence = essence(&kind);
         let takes = "multipart/form-data, a picture as image/jpeg or application/octet-stream, or application/json";
         let is_picture = essence.starts_with("image/") || essence == "application/octet-stream";
         if !(is_picture || essence == "application/json" || essence == "multipart/form-data") {
+            linger(body);
             return Err(wrong_type(takes));
         }
         let held = hold(app, &parts.headers, body, app.settings.max_body_mb * 1_000_000).await?;

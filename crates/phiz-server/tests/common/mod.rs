@@ -123,7 +123,9 @@ impl Running {
 
     fn started(change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
         let home = tempfile::tempdir().unwrap();
-        let mut settings = Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), workers: 2, ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        settings.workers = 2;
         change(&mut settings);
         let admin = match with_key {
             true => Book::open(home.path()).unwrap().new_key("tests", Scope::Admin, None).unwrap().1,
