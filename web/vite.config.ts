@@ -11,7 +11,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     // Licences of what is bundled, beside it.
-    license: { fileName: 'licences.md' },
+    license: { fileName: 'licences.txt' },
   },
   // `npm run dev` beside a running `phiz serve`.
   server: { proxy: { '/v1': 'http://127.0.0.1:7449' } },

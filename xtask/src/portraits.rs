@@ -1,10 +1,11 @@
-//! `cargo xtask portraits`: a folder of people who do not exist, one folder for each with several photos, and for the
-//! first of them five photos that look straight ahead, to both sides, up and down. The page is tried and shown with
-//! them, and the clip that a browser's fake camera plays is made of the turned ones.
+//! `cargo xtask portraits`: a folder of people who do not exist, one folder for each with several photos, and of
+//! one more what a camera sees while they look straight ahead, to both sides and down. The page is tried and shown with
+//! them; the latter are the pictures of the clip that a browser's fake camera plays.
 
 use std::path::{Path, PathBuf};
 
 use phiz_face::pose;
+use phiz_image::Image;
 use phiz_synth::{FaceModel, Scene, SceneOptions};
 
 /// Arguments of `cargo xtask portraits`.
@@ -53,7 +54,7 @@ const SEEDS: [u64; 24] =
     [1, 2, 3, 4, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50];
 /// Whom the fake camera shows: enrolled by nobody beforehand.
 const BEFORE_THE_CAMERA: u64 = 18;
-const LOOKS_TRIED: u64 = 160;
+const LOOKS_TRIED: u64 = 40;
 
 /// Writes the photos.
 ///
@@ -62,58 +63,73 @@ const LOOKS_TRIED: u64 = 160;
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     for (name, seed) in NAMES.iter().zip(SEEDS).take(arguments.people) {
         for photo in 1..=arguments.photos {
-            let scene = portrait(seed, 1000 * seed + photo, 480, 480, 7.0)?;
-            write(&arguments.out.join("people").join(name).join(format!("{photo}.jpg")), &scene)?;
+            let scene = portrait(seed, 1000 * seed + photo, [480, 480], 230.0, 7.0)?;
+            write(&arguments.out.join("people").join(name).join(format!("{photo}.jpg")), &scene.image)?;
         }
     }
     turned(&arguments.out.join("turned"))
 }
 
-/// Of many looks of one person, those that look most to each side.
+/// What a camera sees of one person who sits before it and turns their head: straight, to both sides, down.
 fn turned(out: &Path) -> Result<(), String> {
     let mut looks = Vec::new();
     for look in 0..LOOKS_TRIED {
-        let scene = portrait(BEFORE_THE_CAMERA, 50_000 + look, 640, 480, 1.0)?;
-        looks.push((pose(&scene.faces[0].landmarks), scene));
+        let scene = portrait(BEFORE_THE_CAMERA, 50_000 + look, [960, 720], 240.0, 1.0)?;
+        looks.push((pose(&scene.faces[0].landmarks).yaw, scene));
     }
-    let least = |score: &dyn Fn(f32, f32) -> f32| {
-        let by = |(pose, _): &(_, _)| {
-            let pose: &phiz_face::Pose = pose;
-            score(pose.yaw, pose.pitch)
-        };
-        looks.iter().min_by(|a, b| by(a).total_cmp(&by(b)))
+    let by = |score: fn(f32) -> f32| {
+        let least = looks.iter().min_by(|a, b| score(a.0).total_cmp(&score(b.0)));
+        least.map(|(_, scene)| scene).ok_or("no look was tried")
     };
-    let wanted: [(&str, &dyn Fn(f32, f32) -> f32); 5] = [
-        ("straight", &|yaw, pitch| yaw.abs() + pitch.abs()),
-        ("left", &|yaw, pitch| yaw + 0.3 * pitch.abs()),
-        ("right", &|yaw, pitch| -yaw + 0.3 * pitch.abs()),
-        ("up", &|yaw, pitch| -pitch + 0.3 * yaw.abs()),
-        ("down", &|yaw, pitch| pitch + 0.3 * yaw.abs()),
-    ];
-    for (name, score) in wanted {
-        let (pose, scene) = least(score).ok_or("no look was tried")?;
-        println!("{name:9} yaw {:6.1}, pitch {:6.1}", pose.yaw, pose.pitch);
-        write(&out.join(format!("{name}.jpg")), scene)?;
+    let straight = before_the_camera(by(f32::abs)?)?;
+    let left = before_the_camera(by(|yaw| -yaw)?)?;
+    let right = left.mirrored();
+    let down = nodded(&straight)?;
+    for (name, image) in [("straight", &straight), ("left", &left), ("right", &right), ("down", &down)] {
+        write(&out.join(format!("{name}.jpg")), image)?;
     }
     Ok(())
 }
 
-fn portrait(person: u64, seed: u64, width: u32, height: u32, roll: f32) -> Result<Scene, String> {
-    let height_of_face = height as f32;
+/// The part of a scene around its face: 640×480, the face in the middle.
+fn before_the_camera(scene: &Scene) -> Result<Image, String> {
+    let [x, y, w, h] = scene.faces[0].bbox;
+    let place = |middle: f32, side: u32, all: u32| {
+        (middle - side as f32 / 2.0).clamp(0.0, (all - side) as f32) as u32
+    };
+    let left = place(x + w / 2.0, 640, scene.image.width());
+    let top = place(y + h / 2.0, 480, scene.image.height());
+    scene.image.crop(left, top, 640, 480).map_err(|e| e.to_string())
+}
+
+/// The same with the nose lower between eyes and mouth, as of somebody who looks down. The face is in the middle.
+fn nodded(image: &Image) -> Result<Image, String> {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let mut bent = Vec::with_capacity(image.pixels().len());
+    for row in 0..height {
+        // Rows around the middle come from further up, most of all the nose's.
+        let away = (row as f32 - 0.53 * height as f32) / 42.0;
+        let from = (row as f32 - 13.0 * (-away * away).exp()).clamp(0.0, (height - 1) as f32) as usize;
+        bent.extend_from_slice(&image.pixels()[from * width * 3..(from + 1) * width * 3]);
+    }
+    Image::from_rgb(image.width(), image.height(), bent).map_err(|e| e.to_string())
+}
+
+fn portrait(person: u64, seed: u64, size: [u32; 2], face: f32, roll: f32) -> Result<Scene, String> {
     let options = SceneOptions {
-        width,
-        height,
+        width: size[0],
+        height: size[1],
         people: vec![person],
-        face_height: (0.44 * height_of_face, 0.52 * height_of_face),
+        face_height: (0.95 * face, 1.05 * face),
         roll,
         ..SceneOptions::default()
     };
     Scene::compose(FaceModel::bundled(), &options, seed).map_err(|e| e.to_string())
 }
 
-fn write(path: &Path, scene: &Scene) -> Result<(), String> {
+fn write(path: &Path, image: &Image) -> Result<(), String> {
     let at = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-    let bytes = scene.image.encode_jpeg(90).map_err(|e| at(&e))?;
+    let bytes = image.encode_jpeg(90).map_err(|e| at(&e))?;
     std::fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).map_err(|e| at(&e))?;
     std::fs::write(path, bytes).map_err(|e| at(&e))
 }

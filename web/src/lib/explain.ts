@@ -10,7 +10,8 @@ export function explain(error: unknown): { text: string; detail: string; aborted
     const known = words[error.code];
     const own = typeof known === 'string' ? known : undefined;
     const text = own ?? sentence(error.message || t.errors.internal);
-    const detail = error.retryAfter ? t.errors.retryIn(error.retryAfter) : own ? '' : sentence(error.remedy);
+    const detail = error.status >= 500 && error.requestId && !error.retryAfter ? t.errors.request(error.requestId)
+      : error.retryAfter ? t.errors.retryIn(error.retryAfter) : own ? '' : sentence(error.remedy);
     return { text, detail, aborted: false };
   }
   return { text: t.errors.page, detail: error instanceof Error ? error.message : String(error), aborted: false };

@@ -28,6 +28,9 @@ export class Guide {
   #since = -Infinity;
   #good: number | null = null;
   #pausedUntil = 0;
+  /** Yaw and pitch of the straight photo: noses differ, and a camera may stand below or above. */
+  #rest = { yaw: 0, pitch: 0 };
+  #last = { yaw: 0, pitch: 0 };
 
   get advice(): Advice { return this.#advice; }
   get taken(): ReadonlySet<Slot> { return this.#taken; }
@@ -36,6 +39,7 @@ export class Guide {
 
   retake(slot: Slot): void { this.#taken.delete(slot); this.#good = null; }
   took(slot: Slot, now: number): void {
+    if (slot === 'straight') this.#rest = this.#last;
     this.#taken.add(slot);
     this.#good = null;
     this.#pausedUntil = now + PAUSE_MS;
@@ -76,7 +80,9 @@ export class Guide {
       if (light.sideways > stuck('sideLight', 90, 75)) return 'sideLight';
       if (light.sharpness < stuck('blurred', 3, 4)) return 'blurred';
     }
-    const { yaw, pitch } = face.pose;
+    this.#last = { yaw: face.pose.yaw, pitch: face.pose.pitch };
+    const yaw = face.pose.yaw - (slot === 'straight' ? 0 : this.#rest.yaw);
+    const pitch = face.pose.pitch - (slot === 'straight' ? 0 : this.#rest.pitch);
     const straight = stuck('lookStraight', 13, 10);
     switch (slot) {
       case 'straight':

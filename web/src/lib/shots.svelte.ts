@@ -38,9 +38,9 @@ export class Shots {
   get good(): Shot[] { return this.all.filter((shot) => shot.state === 'good'); }
   get looking(): boolean { return this.all.some((shot) => shot.state === 'looking'); }
 
-  async add(blob: Blob, name: string, slot: Slot | null = null): Promise<void> {
+  async add(blob: Blob, name: string, slot: Slot | null = null, face: number | null = null): Promise<void> {
     const id = this.#next++;
-    this.all.push({ id, blob, url: URL.createObjectURL(blob), name, slot, state: 'looking', reason: '', hint: '', answer: null, face: null, like: null });
+    this.all.push({ id, blob, url: URL.createObjectURL(blob), name, slot, state: 'looking', reason: '', hint: '', answer: null, face, like: null });
     await this.#look(id);
   }
 

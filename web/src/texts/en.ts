@@ -13,7 +13,7 @@ export const en = {
   back: 'Back',
   gone: 'This page does not exist',
   goneHint: 'The address may be misspelt, or what it showed was removed.',
-  nav: { label: 'Main', review: 'Review', people: 'People', try: 'Try it', check: 'Check', settings: 'Settings', add: 'Add a person', undo: 'Undo', signOut: 'Sign out' },
+  nav: { label: 'Main', review: 'Review', people: 'People', try: 'Try it', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
   undo: {
     done: (what: string) => `Undone: ${what}`,
     several: (n: number) => `${n} changes undone`,
@@ -50,6 +50,7 @@ export const en = {
     byPhotos: 'Choose photos', byPhotosHint: 'Drop them anywhere on the next page, or paste.',
     byFolder: 'Enrol a folder', byFolderHint: 'In a terminal, with one folder for each person:',
     mark: (name: string) => `Mark ${name} for merging`,
+    select: 'Select',
     marked: (n: number) => `${many(n, 'person', 'people')} marked`,
     merge: 'Merge…', clear: 'Clear',
     mergeTitle: 'Who stays?',
@@ -225,7 +226,7 @@ export const en = {
   },
   errors: {
     page: 'Something on this page failed.',
-    internal: 'the server failed',
+    internal: 'The server failed.',
     unreachable: 'The server does not answer. Is Phiz still running?',
     unauthorised: 'You are signed out.',
     wrong_passphrase: 'That is not right.',
@@ -236,6 +237,7 @@ export const en = {
     busy: 'Another program is using the gallery.',
     said_not_to_be: 'You said that this face is not that person.',
     too_few_people: 'Too few people have faces for this.',
+    request: (id: string) => `The log says more about request ${id}.`,
     retryIn: (seconds: number) => `Try again in ${many(seconds, 'second', 'seconds')}.`,
   },
 };
