@@ -67,14 +67,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
             write(&arguments.out.join("people").join(name).join(format!("{photo}.jpg")), &scene.image)?;
         }
     }
-    turned(&arguments.out.join("turned"))
+    turned(&arguments.out.join("camera"))
 }
 
 /// What a camera sees of one person who sits before it and turns their head: straight, to both sides, down.
 fn turned(out: &Path) -> Result<(), String> {
     let mut looks = Vec::new();
     for look in 0..LOOKS_TRIED {
-        let scene = portrait(BEFORE_THE_CAMERA, 50_000 + look, [960, 720], 240.0, 1.0)?;
+        let scene = portrait(BEFORE_THE_CAMERA, 50_000 + look, [1120, 640], 240.0, 1.0)?;
         looks.push((pose(&scene.faces[0].landmarks).yaw, scene));
     }
     let by = |score: fn(f32) -> f32| {
@@ -91,15 +91,20 @@ fn turned(out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The part of a scene around its face: 640×480, the face in the middle.
+/// The part of a scene around its face: 640×480, the face in the middle. What lies outside repeats the edge.
 fn before_the_camera(scene: &Scene) -> Result<Image, String> {
     let [x, y, w, h] = scene.faces[0].bbox;
-    let place = |middle: f32, side: u32, all: u32| {
-        (middle - side as f32 / 2.0).clamp(0.0, (all - side) as f32) as u32
-    };
-    let left = place(x + w / 2.0, 640, scene.image.width());
-    let top = place(y + h / 2.0, 480, scene.image.height());
-    scene.image.crop(left, top, 640, 480).map_err(|e| e.to_string())
+    let (left, top) = ((x + w / 2.0) as isize - 320, (y + h / 2.0) as isize - 240);
+    let (width, height) = (scene.image.width() as isize, scene.image.height() as isize);
+    let mut cut = Vec::with_capacity(640 * 480 * 3);
+    for row in 0..480 {
+        for column in 0..640 {
+            let at = (top + row).clamp(0, height - 1) * width + (left + column).clamp(0, width - 1);
+            let at = at as usize * 3;
+            cut.extend_from_slice(&scene.image.pixels()[at..at + 3]);
+        }
+    }
+    Image::from_rgb(640, 480, cut).map_err(|e| e.to_string())
 }
 
 /// The same with the nose lower between eyes and mouth, as of somebody who looks down. The face is in the middle.
