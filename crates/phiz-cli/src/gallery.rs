@@ -52,6 +52,11 @@ enum Action {
         /// The new folder for the archive
         folder: PathBuf,
     },
+    /// Copy the gallery to a new file while it is in use. The copy is encrypted as the gallery is, and opens with its key
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
     /// Take in the people of an archive; people and faces that the gallery has already are recognised
     Import {
         /// The folder of the archive
@@ -158,6 +163,15 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 false => {
                     say!("what is removed can be undone for {}", table::count(*days as usize, "day", "days"))
                 }
+            }
+            Ok(Done::Well)
+        }
+        Action::Backup { file } => {
+            gallery.backup(file)?;
+            let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+            match json {
+                true => out::json(&json!({ "file": file, "bytes": bytes })),
+                false => say!("copied to {} ({} kB); it opens with the gallery's key", file.display(), bytes / 1000),
             }
             Ok(Done::Well)
         }

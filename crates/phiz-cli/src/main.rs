@@ -20,6 +20,7 @@ use phiz_service::Service;
 
 mod bench;
 mod completions;
+mod config;
 #[cfg(feature = "train")]
 mod data;
 mod detect;
@@ -29,12 +30,14 @@ mod eval;
 mod faces;
 mod gallery;
 mod identify;
+mod key;
 mod model;
 mod npy;
 mod out;
 mod output;
 mod people;
 mod photos;
+mod serve;
 mod store;
 mod table;
 #[cfg(feature = "train")]
@@ -119,6 +122,12 @@ enum Command {
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
     Gallery(gallery::Arguments),
+    /// Answer other programs over HTTP, and show a page to work with
+    Serve(serve::Arguments),
+    /// Make, list and revoke the keys by which programs may call the server
+    Key(key::Arguments),
+    /// Show the settings of the server, and where each value comes from
+    Config(config::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
     /// Say whether two photos show the same person, or whether a photo shows a person in the gallery
@@ -160,10 +169,12 @@ struct Unbuilt {
 
 impl Command {
     /// Groups of shared options that have no meaning for a command, by the command's name: its help does not list them.
-    const WITHOUT: [(&str, &[&str]); 8] = [
+    const WITHOUT: [(&str, &[&str]); 10] = [
         ("bench", &[GALLERY, MODELS]),
         ("people", &[]),
         ("gallery", &[MODELS]),
+        ("key", &[MODELS, WORK]),
+        ("config", &[MODELS, WORK]),
         ("detect", &[GALLERY]),
         ("embed", &[GALLERY]),
         ("model", &[GALLERY, WORK]),
@@ -172,7 +183,8 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 7] = ["detect", "embed", "enroll", "eval", "identify", "people", "verify"];
+    const WITH_PRECISION: [&str; 8] =
+        ["detect", "embed", "enroll", "eval", "identify", "people", "serve", "verify"];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -221,6 +233,9 @@ fn main() -> ExitCode {
         Command::Identify(arguments) => identify::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
+        Command::Serve(arguments) => serve::run(&arguments, &shared),
+        Command::Key(arguments) => key::run(&arguments, &shared),
+        Command::Config(arguments) => config::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),

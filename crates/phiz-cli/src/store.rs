@@ -17,7 +17,7 @@ impl From<phiz_gallery::GalleryError> for Failure {
 
 impl Shared {
     /// Where the gallery lies, and what opens it.
-    fn place(&self) -> Result<Place, Failure> {
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
         let passphrase = match std::env::var_os("PHIZ_PASSPHRASE") {
             None => None,
             Some(text) => Some(text.into_string().map_err(|_| {
@@ -36,6 +36,11 @@ impl Shared {
             home: self.home.clone(),
             passphrase,
         })
+    }
+
+    /// The folder of the gallery, the server's settings and its keys.
+    pub(crate) fn home(&self) -> Result<PathBuf, Failure> {
+        Ok(self.place()?.home_folder()?)
     }
 
     /// The gallery's file.

@@ -21,6 +21,7 @@
 //! that photo alone. What ends the work is an [`Error`].
 
 mod answer;
+mod embed;
 mod enrol;
 mod error;
 mod identify;
@@ -36,6 +37,7 @@ mod verify;
 pub mod walk;
 
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
+pub use embed::DescribedFace;
 pub use enrol::{
     DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,
     PersonPhotos, PhotoResult,

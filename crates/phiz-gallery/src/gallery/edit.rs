@@ -303,6 +303,20 @@ impl Gallery {
         self.purge_with(Purge::All, verify, |rows, codec| apply(rows, codec, edits).map(|_| ()))
     }
 
+    /// Makes a person who has no face yet, whoever else has the name.
+    ///
+    /// # Errors
+    /// A text that cannot be kept ([`Cause::Name`]), or the gallery cannot be written.
+    pub fn add_person(&self, details: &Details) -> Result<(PersonId, OperationId)> {
+        let mut details = details.clone();
+        names::clean(&mut details, &Details::default())?;
+        self.change(|change| {
+            let id = PersonId(change.rows.next_id(Kind::Person)?);
+            change.set_person(id, Some(PersonBody { details: details.clone(), created: now() }))?;
+            Ok((id, OperationKind::Enroll { person: Some(id), people: 1, faces: 0 }))
+        })
+    }
+
     /// Changes what is said of a person: name, attributes, watch lists.
     ///
     /// # Errors

@@ -81,6 +81,21 @@ impl Gallery {
         Ok(())
     }
 
+    /// Writes a copy of the gallery as it is at one moment into a new file, while it is in use. The copy is sealed as the
+    /// gallery is, and opens with its key.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written, or the gallery does not live in a file.
+    pub fn backup(&self, path: &Path) -> Result<()> {
+        match self.store.maintenance() {
+            Some(store) => store.copy_to(path),
+            None => {
+                let reason = "the gallery does not live in a file, so there is none to be copied";
+                Err(GalleryError::new(crate::error::ErrorKind::Caller, reason).with_hint("export it instead"))
+            }
+        }
+    }
+
     /// Sets for how many days what was removed can be restored; with 0 it is destroyed at once. What is older is
     /// destroyed with the next change.
     ///

@@ -19,7 +19,7 @@ mod memory;
 mod sqlite;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
@@ -219,4 +219,9 @@ pub trait Maintenance {
     fn faults(&self) -> Result<Vec<String>>;
     /// The files that it consists of at this moment.
     fn files(&self) -> Vec<PathBuf>;
+    /// Writes a copy as it is at one moment into a new file, while others go on reading and writing.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written.
+    fn copy_to(&self, path: &Path) -> Result<()>;
 }
