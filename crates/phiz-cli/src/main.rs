@@ -40,6 +40,7 @@ mod table;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
+mod watch;
 
 use out::note;
 
@@ -50,6 +51,7 @@ use out::note;
   phiz enroll Ada ada-1.jpg ada-2.jpg      learn a person from photos
   phiz identify party.jpg                  say who is in a photo
   phiz verify passport.jpg selfie.jpg      say whether two photos show the same person
+  phiz watch party.mp4                     say who is in a video, and when
   phiz detect party.jpg --annotate out.jpg find the faces, and mark them in a copy
 
 Exit codes: 0 everything was done, and the answer is yes; 1 the answer is no, or some photos could not be
@@ -119,6 +121,8 @@ enum Command {
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
     Gallery(gallery::Arguments),
+    /// Say who is in a video or before a camera, and when
+    Watch(watch::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
     /// Say whether two photos show the same person, or whether a photo shows a person in the gallery
@@ -172,7 +176,8 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 7] = ["detect", "embed", "enroll", "eval", "identify", "people", "verify"];
+    const WITH_PRECISION: [&str; 8] =
+        ["detect", "embed", "enroll", "eval", "identify", "people", "verify", "watch"];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -221,6 +226,7 @@ fn main() -> ExitCode {
         Command::Identify(arguments) => identify::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
+        Command::Watch(arguments) => watch::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),
