@@ -35,6 +35,7 @@ mod out;
 mod output;
 mod people;
 mod photos;
+mod redact;
 mod store;
 mod table;
 #[cfg(feature = "train")]
@@ -123,6 +124,8 @@ enum Command {
     Gallery(gallery::Arguments),
     /// Say who is in a video or before a camera, and when
     Watch(watch::Arguments),
+    /// Hide faces in a photo or video
+    Redact(redact::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
     /// Say whether two photos show the same person, or whether a photo shows a person in the gallery
@@ -176,8 +179,8 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 8] =
-        ["detect", "embed", "enroll", "eval", "identify", "people", "verify", "watch"];
+    const WITH_PRECISION: [&str; 9] =
+        ["detect", "embed", "enroll", "eval", "identify", "people", "redact", "verify", "watch"];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -227,6 +230,7 @@ fn main() -> ExitCode {
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
         Command::Watch(arguments) => watch::run(&arguments, &shared),
+        Command::Redact(arguments) => redact::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),

@@ -9,11 +9,13 @@ use clap::Args;
 use phiz_gallery::{Filter, Gallery, Rate};
 use phiz_service::{IdentifyOptions, Service};
 use phiz_video::{
-    Event, EventKind, Frames, Notice, ReadOptions, Source, VideoError, Visit, WatchOptions, Watcher, Work, is_picture,
+    Event, EventKind, Frames, Notice, ReadOptions, Source, VideoError, Visit, WRITTEN, WatchOptions, Watcher, Work,
+    is_picture, marked, rewrite, timeline,
 };
 use serde::Serialize;
 
 use super::out::{self, note, say};
+use super::output::Target;
 use super::verify::{check_rate, one_in};
 use super::{Done, Failure, Shared, table};
 
@@ -34,6 +36,15 @@ pub(crate) struct Arguments {
     /// Print who was there, when and for how long at the end, instead of each event
     #[arg(long)]
     summary: bool,
+    /// Also write who was there as a page with a timeline and the best picture of each visit
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write a copy of the video file with its faces marked and named, and its sound: .mp4, .mov, .mkv or .webm
+    #[arg(long, value_name = "FILE")]
+    annotate: Option<PathBuf>,
+    /// Let --html and --annotate overwrite files that exist (but never the video that is being read)
+    #[arg(long)]
+    force: bool,
     /// The share of people who are not enrolled that may be given a name (false positive identification rate)
     #[arg(long, value_name = "RATE", default_value_t = 0.01, help_heading = "Who is it?")]
     fpir: f64,
@@ -98,28 +109,32 @@ impl From<VideoError> for Failure {
 
 impl Arguments {
     fn watch(&self, file: bool) -> WatchOptions {
-        let mut options = WatchOptions::default();
-        options.identify = IdentifyOptions {
-            rate: self.fmr.map_or(Rate::Fpir(self.fpir), Rate::Fmr),
-            among: self.list.as_ref().map_or_else(Filter::default, Filter::list),
-            ..IdentifyOptions::default()
-        };
-        options.min_face = self.min_face.map(|v| v as f32);
-        options.score = self.score.map(|v| v as f32);
-        options.interval = self.interval;
-        options.leave_after = self.leave_after;
-        options.visit_gap = self.visit_gap;
-        options.in_order = file;
-        options
+        WatchOptions {
+            identify: IdentifyOptions {
+                rate: self.fmr.map_or(Rate::Fpir(self.fpir), Rate::Fmr),
+                among: self.list.as_ref().map_or_else(Filter::default, Filter::list),
+                ..IdentifyOptions::default()
+            },
+            min_face: self.min_face.map(|v| v as f32),
+            score: self.score.map(|v| v as f32),
+            interval: self.interval,
+            leave_after: self.leave_after,
+            visit_gap: self.visit_gap,
+            in_order: file,
+            keep_paths: self.annotate.is_some(),
+            keep_pictures: self.html.is_some(),
+            ..WatchOptions::default()
+        }
     }
 
     fn read(&self) -> ReadOptions {
-        let mut options = ReadOptions::default();
-        options.paced = self.paced;
-        options.stall = self.stall;
-        options.give_up = self.give_up;
-        options.picture_rate = self.rate;
-        options
+        ReadOptions {
+            paced: self.paced,
+            stall: self.stall,
+            give_up: self.give_up,
+            picture_rate: self.rate,
+            ..ReadOptions::default()
+        }
     }
 }
 
@@ -139,14 +154,13 @@ pub(crate) fn sources(texts: &[OsString]) -> Result<Vec<Source>, Failure> {
 /// A flag that Ctrl-C and a polite request to end set.
 pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    let handler = move || {
-        // Whoever asks twice means it.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    };
-    ctrlc::set_handler(handler).map_err(|error| Failure::new(format!("signals cannot be handled ({error})")))?;
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // Whoever asks twice means it: the first of the two handlers finds the flag set.
+        let twice = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
+        twice
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| Failure::new(format!("signals cannot be handled ({error})")))?;
+    }
     Ok(stop)
 }
 
@@ -154,6 +168,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     check_rate("--fpir", arguments.fpir)?;
     arguments.fmr.map_or(Ok(()), |fmr| check_rate("--fmr", fmr))?;
     let sources = sources(&arguments.sources)?;
+    let outputs = Outputs::plan(arguments, &sources)?;
     let service = shared.service()?;
     let gallery = shared.open_gallery_if_any(&service)?;
     if gallery.is_none() && !shared.quiet {
@@ -166,7 +181,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let several = sources.len() > 1;
     let results: Vec<Result<Done, Failure>> = std::thread::scope(|scope| {
         let watch = |source: Source| {
-            let camera = Camera { arguments, shared, service: &service, gallery: gallery.as_ref(), several };
+            let camera = Camera { arguments, shared, service: &service, gallery: gallery.as_ref(), several, outputs: &outputs };
             let stop = Arc::clone(&stop);
             scope.spawn(move || camera.watch(source, stop))
         };
@@ -203,6 +218,42 @@ struct Camera<'a> {
     service: &'a Service,
     gallery: Option<&'a Gallery>,
     several: bool,
+    outputs: &'a Outputs,
+}
+
+/// Files that are written beside the answer.
+struct Outputs {
+    html: Option<Target>,
+    annotate: Option<(Target, String)>,
+}
+
+impl Outputs {
+    fn plan(arguments: &Arguments, sources: &[Source]) -> Result<Outputs, Failure> {
+        let inputs: Vec<&Path> = sources.iter().filter_map(Source::path).collect();
+        if sources.len() > 1 && (arguments.html.is_some() || arguments.annotate.is_some()) {
+            let option = if arguments.html.is_some() { "--html" } else { "--annotate" };
+            return Err(Failure::new(format!("{option}: can be written for one source only"))
+                .hint("watch one source at a time, or leave it out"));
+        }
+        let html = arguments.html.as_deref();
+        let html = html.map(|path| Target::new("--html", path, inputs.iter().copied(), arguments.force)).transpose()?;
+        let annotate = match &arguments.annotate {
+            None => None,
+            Some(path) => {
+                let format = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+                if !WRITTEN.contains(&format.as_str()) {
+                    return Err(Failure::new(format!("--annotate {}: is no video file", path.display()))
+                        .hint("let it end in .mp4, .mov, .mkv or .webm"));
+                }
+                if inputs.len() != 1 || arguments.paced {
+                    return Err(Failure::new("--annotate: needs a video file, which is read twice")
+                        .hint("record the stream to a file first, for example with ffmpeg"));
+                }
+                Some((Target::new("--annotate", path, inputs.iter().copied(), arguments.force)?, format))
+            }
+        };
+        Ok(Outputs { html, annotate })
+    }
 }
 
 /// An event with the source that it comes from, where there are several.
@@ -217,7 +268,8 @@ struct At<'a> {
 impl Camera<'_> {
     fn watch(&self, source: Source, stop: Arc<AtomicBool>) -> Result<Done, Failure> {
         let name = source.name();
-        let mut frames = Frames::open(source, self.arguments.read(), stop)?;
+        let file = source.path().map(Path::to_path_buf);
+        let mut frames = Frames::open(source, self.arguments.read(), Arc::clone(&stop))?;
         let options = self.arguments.watch(!frames.is_live());
         let mut watcher = Watcher::new(self.service, self.gallery, options)?;
         let bar = match (frames.is_live(), frames.probe().duration) {
@@ -256,8 +308,35 @@ impl Camera<'_> {
         if !self.arguments.json && !self.shared.quiet {
             summed_up(&name, &watcher.visits(), watcher.work(), frames.dropped());
         }
+        if let Some(html) = &self.outputs.html {
+            let page = timeline(&name, watcher.now(), &watcher.visits());
+            html.write(page.as_bytes()).map_err(|error| Failure::writing(html.path(), &error))?;
+        }
+        if let (Some((target, format)), Some(file)) = (&self.outputs.annotate, file) {
+            self.annotate(target, format, &file, &watcher, &stop)?;
+        }
         ended?;
         Ok(done)
+    }
+
+    fn annotate(
+        &self,
+        target: &Target,
+        format: &str,
+        file: &Path,
+        watcher: &Watcher<'_>,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(), Failure> {
+        let unwritten = |error| Failure::writing(target.path(), &error);
+        let workshop = target.workshop().map_err(unwritten)?;
+        let growing = workshop.path().join("video");
+        let paths = watcher.paths();
+        let bar = self.shared.progress((watcher.now() * 10.0) as usize);
+        let last = self.arguments.seconds.unwrap_or(f64::INFINITY);
+        let mark = |frame: phiz_video::Frame| Ok(if frame.time > last { frame.image } else { marked(frame, &paths) });
+        rewrite(file, &growing, format, stop, mark, |time| bar.set_position((time * 10.0) as u64))?;
+        bar.finish_and_clear();
+        target.take(&growing).map_err(unwritten)
     }
 
     fn notice(&self, name: &str, notice: &Notice) {

@@ -37,7 +37,6 @@ pub struct Frame {
 
 /// How a source is read.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct ReadOptions {
     /// Whether frames are dropped and the source is opened again when it ends; by default if it is a camera.
     pub live: Option<bool>,

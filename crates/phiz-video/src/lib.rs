@@ -22,30 +22,43 @@
 //! ```
 //!
 //! - [`Frames`] reads a [`Source`] by an `ffmpeg` child, each [`Frame`] with its time;
+//! - [`redact_video`] and [`redact_photo`] hide faces, [`marked`] marks them, [`rewrite`] writes a video anew;
 //! - a [`Watcher`] finds and follows faces, decides who they are by all views of a track, and tells [`Event`]s and [`Visit`]s.
 //!
 //! Boxes are in pixels of the upright video. Times are seconds from its beginning.
 
 mod assign;
+mod encode;
 mod error;
 mod event;
 mod evidence;
 mod frames;
+mod hide;
 mod kalman;
 mod path;
 mod probe;
+mod redact;
+mod render;
 mod source;
 mod strangers;
+mod timeline;
 mod tracker;
 mod visit;
 mod watch;
 
+pub use encode::{WRITTEN, Writer};
 pub use error::{Result, VideoError};
 pub use event::{Event, EventKind, Identity};
 pub use frames::{Frame, Frames, Notice, ReadOptions};
+pub use hide::{AROUND, Hiding, hide};
 pub use path::{Path, Point};
 pub use probe::{Probe, probe};
+pub use redact::{
+    Left, RedactOptions, RedactedPhoto, RedactedVideo, Stage, Whom, check_photo, check_video, redact_photo, redact_video,
+};
+pub use render::{marked, rewrite};
 pub use source::{Source, is_picture};
 pub use strangers::{Strangers, StrangersOfRun};
+pub use timeline::timeline;
 pub use visit::Visit;
 pub use watch::{Present, WatchOptions, Watcher, Work};

@@ -91,6 +91,8 @@ pub(crate) struct Alike {
     pub(crate) same: f32,
     /// One person's good views hardly ever stay below it.
     pub(crate) different: f32,
+    /// Whoever is found where nobody was expected must reach it.
+    pub(crate) again: f32,
 }
 
 impl Alike {
@@ -98,6 +100,7 @@ impl Alike {
         Alike {
             same: thresholds.similarity_at(1e-4) as f32,
             different: thresholds.similarity_at(0.2) as f32,
+            again: thresholds.similarity_at(0.02) as f32,
         }
     }
 }
@@ -154,8 +157,13 @@ impl Tracker {
         overlap >= OVERLAP || track.motion.distance(seen) <= DEVIATIONS && across <= reach
     }
 
+    /// Whether a face is where the track was expected, without a break: then it need not prove who it is.
+    fn steady(track: &Track, found: &Found) -> bool {
+        track.missed == 0 && iou(&track.motion.bbox(), &found.detection.bbox) >= 2.0 * OVERLAP
+    }
+
     /// The faces that must be described before tracks and faces can be told apart: where a track or a face has more than one
-    /// possible partner, and where a face comes up while somebody is missing.
+    /// possible partner, where a track was lost or jumps, and where a face comes up while somebody is missing.
     pub(crate) fn in_doubt(&self, found: &[Found]) -> Vec<usize> {
         let near: Vec<Vec<bool>> =
             found.iter().map(|f| self.tracks.iter().map(|t| Tracker::near(t, f)).collect()).collect();
@@ -163,8 +171,10 @@ impl Tracker {
         (0..found.len())
             .filter(|&i| {
                 let partners = near[i].iter().filter(|near| **near).count();
-                let rivals = (0..self.tracks.len()).any(|t| near[i][t] && near.iter().filter(|row| row[t]).count() > 1);
-                partners > 1 || rivals || partners == 0 && missing && found[i].sure
+                let rivals = |t: usize| near.iter().filter(|row| row[t]).count() > 1;
+                let jumps = |t: usize| self.tracks[t].evidence.views > 0 && !Tracker::steady(&self.tracks[t], &found[i]);
+                let doubt = (0..self.tracks.len()).any(|t| near[i][t] && (rivals(t) || jumps(t)));
+                partners > 1 || doubt || partners == 0 && missing && found[i].sure
             })
             .collect()
     }
@@ -179,8 +189,9 @@ impl Tracker {
         let alike = found.view.as_ref().and_then(|(template, quality)| {
             Some((track.evidence.similarity(template)?, quality.min(track.evidence.best)))
         });
-        let Alike { same, different } = self.alike;
-        if alike.is_some_and(|(similarity, quality)| quality >= GOOD && similarity < different) {
+        let Alike { same, different, again } = self.alike;
+        let least = if Tracker::steady(track, found) { different } else { again };
+        if alike.is_some_and(|(similarity, quality)| quality >= GOOD && similarity < least) {
             return f64::INFINITY;
         }
         let appearance = alike
@@ -217,6 +228,22 @@ impl Tracker {
         matched
     }
 
+    /// Whether a face that continues a track by its place shows somebody else than the track did so far.
+    pub(crate) fn contradicts(&self, index: usize, found: &Found) -> bool {
+        let evidence = &self.tracks[index].evidence;
+        let view = found.view.as_ref().filter(|view| view.1 >= GOOD && evidence.best >= GOOD && evidence.views >= 2);
+        let similarity = view.and_then(|(template, _)| evidence.similarity(template));
+        similarity.is_some_and(|similarity| similarity < self.alike.different)
+    }
+
+    /// Gives a face a track of its own, and says which. The track that it was taken for counts as missed.
+    pub(crate) fn split(&mut self, index: usize, found: &Found, time: f64) -> usize {
+        self.tracks[index].missed = 1;
+        self.tracks.push(Track::new(self.next, found, time));
+        self.next += 1;
+        self.tracks.len() - 1
+    }
+
     /// Of faces that were found around some tracks, those that continue a track. For a look that is not a look at everything:
     /// it begins no track.
     pub(crate) fn continuing(&self, found: Vec<Found>) -> Vec<Found> {
@@ -239,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    const ALIKE: Alike = Alike { same: 0.5, different: 0.1 };
+    const ALIKE: Alike = Alike { same: 0.5, different: 0.1, again: 0.2 };
 
     fn found(bbox: [f32; 4], person: usize) -> Found {
         let mut vector = vec![0.05; 8];
@@ -323,6 +350,24 @@ mod tests {
         // Two faces where one is expected.
         let close = [found(at(102.0), 0), found(at(130.0), 2), found(at(598.0), 1)];
         assert_eq!(tracker.in_doubt(&close), [0, 1]);
+    }
+
+    #[test]
+    fn somebody_else_in_the_same_place_is_a_track_of_its_own() {
+        let mut tracker = Tracker::new(ALIKE);
+        for i in 0..4 {
+            step(&mut tracker, f64::from(i) / 10.0, &[found(at(100.0), 0)]);
+        }
+        let other = found(at(102.0), 4);
+        assert!(!tracker.contradicts(0, &found(at(100.0), 0)) && tracker.contradicts(0, &other));
+        assert_eq!((tracker.split(0, &other, 0.4), tracker.tracks[1].id), (1, 2));
+        // Three looks later, and not expected any more, it must prove who it is.
+        tracker.tracks.truncate(1);
+        for time in [0.5, 0.6] {
+            step(&mut tracker, time, &[]);
+        }
+        assert_eq!(tracker.in_doubt(&[found(at(100.0), 4)]), [0]);
+        assert_eq!(step(&mut tracker, 0.7, &[found(at(100.0), 4)]), [3]);
     }
 
     #[test]

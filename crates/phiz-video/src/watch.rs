@@ -28,7 +28,6 @@ use crate::{Result, VideoError};
 
 /// How a video is watched.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct WatchOptions {
     /// How faces are identified: rate, watch list.
     pub identify: IdentifyOptions,
@@ -136,6 +135,8 @@ pub struct Watcher<'a> {
     pending: Vec<Event>,
     last_look: Option<f64>,
     last_thorough: Option<f64>,
+    /// Seconds between the last two looks.
+    pause: f64,
     now: f64,
     size: [f32; 2],
     work: Work,
@@ -192,6 +193,7 @@ impl<'a> Watcher<'a> {
             pending: Vec::new(),
             last_look: None,
             last_thorough: None,
+            pause: 0.0,
             now: 0.0,
             size: [0.0; 2],
             work: Work::default(),
@@ -204,6 +206,12 @@ impl<'a> Watcher<'a> {
     pub fn with_strangers(mut self, strangers: Box<dyn Strangers + 'a>) -> Watcher<'a> {
         self.strangers = strangers;
         self
+    }
+
+    /// The time of the last frame.
+    #[must_use]
+    pub fn now(&self) -> f64 {
+        self.now
     }
 
     /// What was done so far.
@@ -227,13 +235,18 @@ impl<'a> Watcher<'a> {
     /// The faces that are there now.
     #[must_use]
     pub fn present(&self) -> Vec<Present> {
-        let here = self.tracker.tracks.iter().filter(|t| t.confirmed && self.now - t.last < 0.5);
+        let here = self.tracker.tracks.iter().filter(|t| t.confirmed && self.is_here(t));
         here.map(|track| Present {
             track: track.id,
             who: self.memory(track.id).map(|m| m.who.identity.clone()).unwrap_or_default(),
             bbox: track.motion.bbox(),
         })
         .collect()
+    }
+
+    /// Whether a face was found by one of the last looks.
+    fn is_here(&self, track: &Track) -> bool {
+        self.now - track.last < (2.5 * self.pause).max(0.5)
     }
 
     fn memory(&self, id: u64) -> Option<&Memory> {
@@ -251,6 +264,7 @@ impl<'a> Watcher<'a> {
         self.tracker.predict(frame.time);
         let due = self.last_look.is_none_or(|last| frame.time - last >= self.options.interval - 1e-6);
         if due {
+            self.pause = self.last_look.map_or(0.0, |last| frame.time - last);
             self.last_look = Some(frame.time);
             let found = self.look(frame)?;
             self.follow(frame, found, true)?;
@@ -294,8 +308,10 @@ impl<'a> Watcher<'a> {
             return std::mem::take(&mut self.pending);
         }
         self.pending.sort_by(|a, b| a.time.total_cmp(&b.time));
-        // Whoever is not seen is told to have left when they were seen last.
-        let settled = self.now - self.options.leave_after - 2.0 * self.options.interval - 0.5;
+        // Whoever is not seen any more will be told to have left when they were seen last, and a face that is not told of
+        // yet to have appeared when it was seen first.
+        let open = self.tracker.tracks.iter().map(|track| if track.confirmed { track.last } else { track.first });
+        let settled = open.fold(self.now, f64::min) - 1e-3;
         let count = match all {
             true => self.pending.len(),
             false => self.pending.partition_point(|event| event.time <= settled),
@@ -398,7 +414,7 @@ impl<'a> Watcher<'a> {
                 self.know(&mut found, &doubtful)?;
             }
         }
-        let matched = self.tracker.step(frame.time, &found, whole);
+        let mut matched = self.tracker.step(frame.time, &found, whole);
         if self.options.recognise {
             let wanted: Vec<(usize, f32)> = matched
                 .track
@@ -409,6 +425,11 @@ impl<'a> Watcher<'a> {
             let which: Vec<usize> = wanted.iter().map(|(i, _)| *i).collect();
             let least = |i: usize| wanted.iter().find(|w| w.0 == i).map_or(1.0, |w| w.1);
             self.describe(frame, &mut found, &which, least)?;
+        }
+        for (face, index) in found.iter().zip(&mut matched.track) {
+            if let Some(old) = index.filter(|&index| self.tracker.contradicts(index, face)) {
+                *index = Some(self.tracker.split(old, face, frame.time));
+            }
         }
         let mut asked = Vec::new();
         for (face, index) in found.iter().zip(&matched.track) {
@@ -584,9 +605,8 @@ impl<'a> Watcher<'a> {
 
     /// Whether a person may be given to a track: nobody is in two places. Of two, the more similar one keeps the name.
     fn free(&mut self, person: PersonId, similarity: f32, id: u64) -> bool {
-        let now = self.now;
         let holder = self.tracker.tracks.iter().position(|track| {
-            track.id != id && track.person == Some(person) && now - track.last < 0.5
+            track.id != id && track.person == Some(person) && self.is_here(track)
         });
         let Some(holder) = holder else { return true };
         let other = self.tracker.tracks[holder].id;
@@ -610,7 +630,7 @@ impl<'a> Watcher<'a> {
             return;
         }
         let id = self.tracker.tracks[index].id;
-        let present = self.tracker.tracks.iter().filter(|t| t.id != id && self.now - t.last < 0.5);
+        let present = self.tracker.tracks.iter().filter(|t| t.id != id && self.is_here(t));
         let busy: BTreeSet<u64> =
             present.filter_map(|t| self.memory(t.id)?.who.identity.stranger).collect();
         if let Some(number) = self.strangers.number(template, evidence.best, &busy) {
