@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(strangers.number(&b, 0.7, &nobody), Some(2));
         assert_eq!(strangers.number(&template([1.0, 0.1, 0.2, 0.0]), 0.7, &nobody), Some(1));
         // Half like the first: neither the old number nor a new one.
-        let half = template([1.0, 0.0, 1.5, 0.0]);
+        let half = template([1.0, 0.0, 2.0, 0.0]);
         assert_eq!(strangers.number(&half, 0.7, &nobody), None);
         // The first stands elsewhere, so this is somebody new.
         assert_eq!(strangers.number(&a, 0.7, &BTreeSet::from([1])), Some(3));

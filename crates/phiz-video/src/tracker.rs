@@ -266,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    const ALIKE: Alike = Alike { same: 0.5, different: 0.1, again: 0.2 };
+    const ALIKE: Alike = Alike { same: 0.5, different: 0.15, again: 0.2 };
 
     fn found(bbox: [f32; 4], person: usize) -> Found {
         let mut vector = vec![0.05; 8];

@@ -162,9 +162,10 @@ impl Visits {
         visits
     }
 
-    /// Ends visits of people who did not come back in time.
-    pub(crate) fn expire(&mut self, now: f64, events: &mut Vec<Event>) {
-        let over = |part: &Part| !part.present && now - part.visit.until > self.gap;
+    /// Ends visits of people who did not come back in time, or all.
+    pub(crate) fn expire(&mut self, now: f64, all: bool, events: &mut Vec<Event>) {
+        let gap = self.gap;
+        let over = |part: &Part| all || !part.present && now - part.visit.until > gap;
         if !self.parts.iter().any(over) {
             return;
         }
@@ -174,10 +175,9 @@ impl Visits {
                 continue;
             }
             for visit in self.merged(&group) {
-                let ended = if now.is_finite() { now } else { visit.until };
                 events.push(Event {
                     event: EventKind::Visit,
-                    time: rounded(ended),
+                    time: rounded(now),
                     track: visit.tracks.last().copied().unwrap_or(0),
                     who: visit.who.clone(),
                     bbox: rounded_box(visit.bbox),
@@ -243,15 +243,15 @@ mod tests {
                 visits.seen(track, time);
             }
             visits.end(track, until, bbox);
-            visits.expire(until, &mut events);
+            visits.expire(until, false, &mut events);
         }
         assert!(events.is_empty(), "nobody was away for longer than the gap");
-        visits.expire(24.5, &mut events);
+        visits.expire(24.5, false, &mut events);
         assert_eq!(events.len(), 1);
         let ada = &events[0];
         assert_eq!((ada.who.label(), ada.from, ada.seen, ada.fpir), ("Ada".into(), Some(0.0), Some(7.0), Some(0.001)));
-        visits.expire(f64::INFINITY, &mut events);
-        assert_eq!((events[1].who.label(), events[1].time), ("Ben".into(), 15.0));
+        visits.expire(24.6, true, &mut events);
+        assert_eq!((events[1].who.label(), events[1].time), ("Ben".into(), 24.6));
         let all = visits.all();
         assert_eq!(all.len(), 2);
         assert_eq!((all[0].tracks.clone(), all[0].until), (vec![1, 2], 14.0));

@@ -284,7 +284,7 @@ impl<'a> Watcher<'a> {
             }
         }
         self.depart(frame.time);
-        self.visits.expire(frame.time, &mut self.pending);
+        self.visits.expire(frame.time, false, &mut self.pending);
         Ok(self.told(false))
     }
 
@@ -298,7 +298,7 @@ impl<'a> Watcher<'a> {
             }
             self.gone(track);
         }
-        self.visits.expire(f64::INFINITY, &mut self.pending);
+        self.visits.expire(self.now, true, &mut self.pending);
         self.told(true)
     }
 
