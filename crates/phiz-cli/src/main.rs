@@ -38,11 +38,13 @@ mod output;
 mod people;
 mod photos;
 mod serve;
+mod redact;
 mod store;
 mod table;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
+mod watch;
 
 use out::note;
 
@@ -53,6 +55,7 @@ use out::note;
   phiz enroll Ada ada-1.jpg ada-2.jpg      learn a person from photos
   phiz identify party.jpg                  say who is in a photo
   phiz verify passport.jpg selfie.jpg      say whether two photos show the same person
+  phiz watch party.mp4                     say who is in a video, and when
   phiz detect party.jpg --annotate out.jpg find the faces, and mark them in a copy
 
 Exit codes: 0 everything was done, and the answer is yes; 1 the answer is no, or some photos could not be
@@ -128,6 +131,10 @@ enum Command {
     Key(key::Arguments),
     /// Show the settings of the server, and where each value comes from
     Config(config::Arguments),
+    /// Say who is in a video or before a camera, and when
+    Watch(watch::Arguments),
+    /// Hide faces in a photo or video
+    Redact(redact::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
     /// Say whether two photos show the same person, or whether a photo shows a person in the gallery
@@ -183,8 +190,8 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 8] =
-        ["detect", "embed", "enroll", "eval", "identify", "people", "serve", "verify"];
+    const WITH_PRECISION: [&str; 10] =
+        ["detect", "embed", "enroll", "eval", "identify", "people", "redact", "serve", "verify", "watch"];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -236,6 +243,8 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments, &shared),
         Command::Key(arguments) => key::run(&arguments, &shared),
         Command::Config(arguments) => config::run(&arguments, &shared),
+        Command::Watch(arguments) => watch::run(&arguments, &shared),
+        Command::Redact(arguments) => redact::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),

@@ -60,6 +60,9 @@ const COMMANDS: &[Row] = &[
     row("gallery key rotate", &["--yes", "--to-file", "new.key"], 0),
     row("gallery key exchange", &["--to-file", "new.key"], 0),
     row("detect", &["a.jpg", "b.jpg", "--annotate", "marked"], 0),
+    // One picture is a video of one frame.
+    row("watch", &["a.jpg", "--html", "page.html"], 0),
+    row("redact", &["a.jpg", "--out", "hidden.jpg"], 0),
     row("verify", &["a.jpg", "a.jpg"], 0),
     row("embed", &["a.jpg", "--out", "t.npy", "--list", "t.csv"], 0),
     row("eval pairs", &["scores.csv", "--json", "pairs.json"], 0),
