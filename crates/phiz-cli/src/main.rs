@@ -27,6 +27,7 @@ mod embed;
 mod enroll;
 mod eval;
 mod faces;
+mod find;
 mod gallery;
 mod identify;
 mod model;
@@ -35,7 +36,9 @@ mod out;
 mod output;
 mod people;
 mod photos;
+mod scan;
 mod store;
+mod strangers;
 mod table;
 #[cfg(feature = "train")]
 mod train;
@@ -115,6 +118,12 @@ enum Command {
     Enroll(enroll::Arguments),
     /// Say who is in photos, or that it is nobody you have enrolled
     Identify(identify::Arguments),
+    /// Look at all photos of an archive once, so that people are found in them at once
+    Scan(scan::Arguments),
+    /// List the photos of an archive that show somebody
+    Find(find::Arguments),
+    /// Show the people in an archive whom nobody has named, and name them
+    Strangers(strangers::Arguments),
     /// Show and correct the people in the gallery, and undo changes
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
@@ -172,7 +181,9 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 7] = ["detect", "embed", "enroll", "eval", "identify", "people", "verify"];
+    const WITH_PRECISION: [&str; 10] = [
+        "detect", "embed", "enroll", "eval", "find", "identify", "people", "scan", "strangers", "verify",
+    ];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -219,6 +230,9 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
+        Command::Scan(arguments) => scan::run(&arguments, &shared),
+        Command::Find(arguments) => find::run(&arguments, &shared),
+        Command::Strangers(arguments) => strangers::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
