@@ -26,6 +26,7 @@ mod detect;
 mod embed;
 mod enroll;
 mod eval;
+mod explain;
 mod faces;
 mod find;
 mod gallery;
@@ -36,6 +37,8 @@ mod out;
 mod output;
 mod people;
 mod photos;
+mod picture;
+mod review;
 mod scan;
 mod store;
 mod strangers;
@@ -124,6 +127,10 @@ enum Command {
     Find(find::Arguments),
     /// Show the people in an archive whom nobody has named, and name them
     Strangers(strangers::Arguments),
+    /// Answer questions about faces, the most useful first
+    Review(review::Arguments),
+    /// Say why a face is who it is, or is not
+    Explain(explain::Arguments),
     /// Show and correct the people in the gallery, and undo changes
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
@@ -181,8 +188,9 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 10] = [
-        "detect", "embed", "enroll", "eval", "find", "identify", "people", "scan", "strangers", "verify",
+    const WITH_PRECISION: [&str; 12] = [
+        "detect", "embed", "enroll", "eval", "explain", "find", "identify", "people", "review", "scan",
+        "strangers", "verify",
     ];
 }
 
@@ -233,6 +241,8 @@ fn main() -> ExitCode {
         Command::Scan(arguments) => scan::run(&arguments, &shared),
         Command::Find(arguments) => find::run(&arguments, &shared),
         Command::Strangers(arguments) => strangers::run(&arguments, &shared),
+        Command::Review(arguments) => review::run(&arguments, &shared),
+        Command::Explain(arguments) => explain::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),

@@ -60,6 +60,15 @@ pub(crate) fn path_and_zero(path: &std::path::Path) {
     }
 }
 
+/// Prints the characters by which a terminal shows a picture: our own, with nothing in them that came from elsewhere.
+pub(crate) fn picture(characters: &str) {
+    let mut failure = remembered();
+    if failure.is_none() {
+        let mut out = io::stdout().lock();
+        *failure = out.write_all(characters.as_bytes()).and_then(|()| out.flush()).err();
+    }
+}
+
 /// Prints an object for programs on a line of standard output.
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string(value) {

@@ -152,6 +152,12 @@ impl<'a> Album<'a> {
         Ok(Album { names: people.into_iter().map(name).collect(), archive, gallery, group_of, by_photo })
     }
 
+    /// The gallery.
+    #[must_use]
+    pub fn gallery(&self) -> &'a Gallery {
+        self.gallery
+    }
+
     /// What a person is called; the id of one who has no name.
     #[must_use]
     pub fn name(&self, person: PersonId) -> String {
@@ -280,6 +286,12 @@ impl<'a> Album<'a> {
         Some(self.photo_of(place)?.files.first()?.path.clone())
     }
 
+    /// Sightings as the faces that they were.
+    #[must_use]
+    pub fn faces(&self, places: &[usize]) -> Vec<phiz_face::Face> {
+        places.iter().map(|place| scan::face_of(&self.archive, *place)).collect()
+    }
+
     /// A sighting by its id.
     ///
     /// # Errors
@@ -353,7 +365,7 @@ impl Service {
     }
 
     /// The faces of an album as a gallery enrols them; and of how many no picture can be kept.
-    fn faces_to_enrol(&self, album: &Album<'_>, places: &[usize], consent: Option<&str>) -> (Vec<NewFace>, usize) {
+    pub(crate) fn faces_to_enrol(&self, album: &Album<'_>, places: &[usize], consent: Option<&str>) -> (Vec<NewFace>, usize) {
         let mut without = 0;
         let face = |place: &usize| {
             let crop = self.picture_of(album, *place).and_then(|picture| picture.encode_jpeg(95).ok());

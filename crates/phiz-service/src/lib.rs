@@ -32,6 +32,7 @@ mod parallel;
 mod photo;
 mod place;
 mod problem;
+mod review;
 mod scan;
 mod service;
 mod sheet;
@@ -55,6 +56,9 @@ pub use phiz_face::Choice;
 pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};
+pub use review::{
+    Answer, Answered, Asked, Explanation, LikeFace, LikeNegative, Named, Question, Reason, Shown, doubts, said_in,
+};
 pub use scan::{ScanEvent, ScanOptions, ScanSummary, tally};
 pub use service::Service;
 pub use sheet::contact_sheet;

@@ -272,6 +272,12 @@ impl Service {
         };
         let commit = |waiting: &mut Vec<NewPhoto>, summary: &mut ScanSummary| -> Result<()> {
             let photos = std::mem::take(waiting);
+            // Of a photo that is known, the files that it had elsewhere may be gone: then it was moved.
+            let known = photos.iter().filter(|photo| photo.faces.is_none());
+            let files = known.filter_map(|photo| contents.get(&photo.photo)).flat_map(|known| &known.files);
+            let lost: Vec<PathBuf> =
+                files.map(|file| file.path.clone()).filter(|path| is_gone(path)).collect();
+            summary.gone += gallery.lose_files(&lost)?;
             let mut again = Vec::new();
             for (photo, (_, kept)) in photos.iter().zip(gallery.keep_photos(&photos)?) {
                 count(summary, photo, kept, changed(&photo.file.path, &photo.photo));

@@ -86,6 +86,33 @@ fn put_compared(rows: &mut dyn RowsMut, codec: Codec<'_>, ids: &BTreeSet<u64>) -
     rows.set_meta(COMPARED, Some(&codec.sealer.seal(PLACE, &super::json(&ranges)?)?))
 }
 
+/// Questions that were answered and left nothing else behind, by their keys; sealed.
+const SETTLED: &str = "settled";
+const SETTLED_PLACE: &[u8] = b"settled questions, form 1";
+
+fn settled(rows: &dyn Rows, codec: Codec<'_>) -> Result<BTreeSet<String>> {
+    let Some(sealed) = rows.meta(SETTLED)? else { return Ok(BTreeSet::new()) };
+    let keys = codec.sealer.open(SETTLED_PLACE, &sealed).map(Zeroizing::new);
+    Ok(keys.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+}
+
+fn put_settled(rows: &mut dyn RowsMut, codec: Codec<'_>, keys: &BTreeSet<String>) -> Result<()> {
+    rows.set_meta(SETTLED, Some(&codec.sealer.seal(SETTLED_PLACE, &super::json(keys)?)?))
+}
+
+/// Seals by a new key what lies beside the rows; what can be made again is forgotten.
+pub(super) fn seal_anew(rows: &mut dyn RowsMut, old: Codec<'_>, new: Codec<'_>) -> Result<()> {
+    if rows.meta(COMPARED)?.is_some() {
+        let ids = compared(rows, old)?;
+        put_compared(rows, new, &ids)?;
+    }
+    if rows.meta(SETTLED)?.is_some() {
+        let keys = settled(rows, old)?;
+        put_settled(rows, new, &keys)?;
+    }
+    Ok(())
+}
+
 /// Takes sightings that are gone out of their groups.
 pub(super) fn forget(rows: &mut dyn RowsMut, codec: Codec<'_>, gone: &BTreeSet<u64>) -> Result<()> {
     if gone.is_empty() {
@@ -506,6 +533,26 @@ impl Gallery {
             let steps =
                 vec![put_head(rows, codec, one, &first.head)?, put_head(rows, codec, other, &second.head)?];
             record(rows, codec, OperationKind::PartGroups { one, other }, steps)
+        })
+    }
+
+    /// Keys of the questions that were settled, see [`Gallery::settle`].
+    ///
+    /// # Errors
+    /// The gallery cannot be read.
+    pub fn settled(&self) -> Result<BTreeSet<String>> {
+        self.read(settled)
+    }
+
+    /// Remembers that a question need not be asked again.
+    ///
+    /// # Errors
+    /// The gallery cannot be written.
+    pub fn settle(&self, key: &str) -> Result<()> {
+        self.write(|rows, codec| {
+            let mut keys = settled(rows, codec)?;
+            keys.insert(key.into());
+            put_settled(rows, codec, &keys)
         })
     }
 

@@ -123,6 +123,7 @@ fn seal_anew(rows: &mut dyn RowsMut, old: Codec<'_>, keys: &Keys) -> Result<()> 
         }
     }
     super::decisions::forget(rows)?;
+    super::groups::seal_anew(rows, old, new)?;
     let settings = read_settings(rows, old)?;
     write_head(rows, &keys.head)?;
     write_settings(rows, new, &settings)
