@@ -27,7 +27,9 @@ mod detect;
 mod embed;
 mod enroll;
 mod eval;
+mod explain;
 mod faces;
+mod find;
 mod gallery;
 mod identify;
 mod key;
@@ -37,9 +39,13 @@ mod out;
 mod output;
 mod people;
 mod photos;
-mod serve;
+mod picture;
 mod redact;
+mod review;
+mod scan;
+mod serve;
 mod store;
+mod strangers;
 mod table;
 #[cfg(feature = "train")]
 mod train;
@@ -121,6 +127,16 @@ enum Command {
     Enroll(enroll::Arguments),
     /// Say who is in photos, or that it is nobody you have enrolled
     Identify(identify::Arguments),
+    /// Look at all photos of an archive once, so that people are found in them at once
+    Scan(scan::Arguments),
+    /// List the photos of an archive that show somebody
+    Find(find::Arguments),
+    /// Show the people in an archive whom nobody has named, and name them
+    Strangers(strangers::Arguments),
+    /// Answer questions about faces, the most useful first
+    Review(review::Arguments),
+    /// Say why a face is who it is, or is not
+    Explain(explain::Arguments),
     /// Show and correct the people in the gallery, and undo changes
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
@@ -190,8 +206,10 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 10] =
-        ["detect", "embed", "enroll", "eval", "identify", "people", "redact", "serve", "verify", "watch"];
+    const WITH_PRECISION: [&str; 15] = [
+        "detect", "embed", "enroll", "eval", "explain", "find", "identify", "people", "redact", "review", "scan",
+        "serve", "strangers", "verify", "watch",
+    ];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -238,6 +256,11 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
+        Command::Scan(arguments) => scan::run(&arguments, &shared),
+        Command::Find(arguments) => find::run(&arguments, &shared),
+        Command::Strangers(arguments) => strangers::run(&arguments, &shared),
+        Command::Review(arguments) => review::run(&arguments, &shared),
+        Command::Explain(arguments) => explain::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
         Command::Serve(arguments) => serve::run(&arguments, &shared),
