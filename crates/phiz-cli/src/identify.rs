@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 /// A problem of one photo apart from what ends the work.
-fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::Problem>, Failure> {
+pub(crate) fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::Problem>, Failure> {
     match result {
         Ok(found) => Ok(Ok(found)),
         Err(phiz_service::Error::Photo(problem)) => Ok(Err(problem)),
@@ -108,7 +108,7 @@ fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::P
 }
 
 /// A search among nobody would call everybody unknown.
-fn check_list(gallery: &Gallery, list: &str) -> Result<(), Failure> {
+pub(crate) fn check_list(gallery: &Gallery, list: &str) -> Result<(), Failure> {
     if list.trim().is_empty() {
         return Err(Failure::new("--list: names no watch list").hint("give its name, or leave --list out"));
     }

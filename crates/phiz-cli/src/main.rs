@@ -37,6 +37,7 @@ mod people;
 mod photos;
 mod store;
 mod table;
+mod tag;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
@@ -115,6 +116,8 @@ enum Command {
     Enroll(enroll::Arguments),
     /// Say who is in photos, or that it is nobody you have enrolled
     Identify(identify::Arguments),
+    /// Write who is in photos into their metadata, for other programs
+    Tag(tag::Arguments),
     /// Show and correct the people in the gallery, and undo changes
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
@@ -172,7 +175,8 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 7] = ["detect", "embed", "enroll", "eval", "identify", "people", "verify"];
+    const WITH_PRECISION: [&str; 8] =
+        ["detect", "embed", "enroll", "eval", "identify", "people", "tag", "verify"];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -219,6 +223,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
+        Command::Tag(arguments) => tag::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
