@@ -18,6 +18,7 @@ use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model, Precision}
 use phiz_image::{DecodeOptions, Image};
 use phiz_service::Service;
 
+mod adopt;
 mod bench;
 mod completions;
 #[cfg(feature = "train")]

@@ -43,8 +43,8 @@ pub use calibrate::{Calibrated, Calibration, Suspects};
 pub use error::{Cause, ErrorKind, GalleryError, Result};
 pub use faults::{Fault, IndexFault, Note};
 pub use gallery::{
-    Doubt, Edit, EnrollRules, Enrolled, Filter, Gallery, Identified, Likeness, Model, Operation,
-    OperationKind, Outcome, Purge, Purged, Refusal, Search, Statistics, Target, UNDO_DAYS, Undone, Verified,
+    Adopted, Adoptee, Doubt, Edit, EnrollRules, Enrolled, Filter, Gallery, Identified, Likeness, Model, Operation,
+    OperationKind, Outcome, Purge, Purged, Refusal, Search, Statistics, Target, ToAdopt, UNDO_DAYS, Undone, Verified,
 };
 pub use model::{
     Details, Face, FaceId, Negative, NegativeId, NewFace, OperationId, Part, Person, PersonId, PhotoHash,

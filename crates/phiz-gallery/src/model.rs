@@ -182,6 +182,10 @@ pub enum Part {
     Negative(NegativeId),
     /// An operation.
     Operation(OperationId),
+    /// A face's template by another model than the gallery's.
+    Spare(FaceId),
+    /// A negative's template by another model than the gallery's.
+    SpareNegative(NegativeId),
 }
 
 impl Part {
@@ -193,6 +197,8 @@ impl Part {
             Kind::Crop => Part::Crop(FaceId(id)),
             Kind::Negative => Part::Negative(NegativeId(id)),
             Kind::Journal => Part::Operation(OperationId(id)),
+            Kind::Spare => Part::Spare(FaceId(id)),
+            Kind::SpareNegative => Part::SpareNegative(NegativeId(id)),
         }
     }
 }
@@ -206,6 +212,8 @@ impl fmt::Display for Part {
             Part::Crop(id) => write!(f, "the crop of face {id}"),
             Part::Negative(id) => write!(f, "negative {id}"),
             Part::Operation(id) => write!(f, "operation {id}"),
+            Part::Spare(id) => write!(f, "the template of face {id} by another model"),
+            Part::SpareNegative(id) => write!(f, "the template of negative {id} by another model"),
         }
     }
 }

@@ -20,6 +20,7 @@
 //! of the HTTP API. A photo that cannot be used is a [`Problem`] with a stable code, a reason and a remedy; it concerns
 //! that photo alone. What ends the work is an [`Error`].
 
+mod adopt;
 mod answer;
 mod enrol;
 mod error;
@@ -38,6 +39,7 @@ mod tag_journal;
 mod verify;
 pub mod walk;
 
+pub use adopt::{AdoptAnswer, AdoptEvent, AdoptOptions, WaitingAnswer};
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
 pub use enrol::{
     DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,

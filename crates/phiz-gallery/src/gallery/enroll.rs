@@ -156,7 +156,7 @@ pub struct Enrolled {
 }
 
 /// From the same photo, faces as similar as this are one face.
-const SAME_IN_PHOTO: f32 = 0.98;
+pub(super) const SAME_IN_PHOTO: f32 = 0.98;
 /// People in one transaction of [`Gallery::enroll_all`].
 const GROUP: usize = 10_000;
 

@@ -203,6 +203,7 @@ pub(super) fn take_back(
             }
             people.extend([PersonId(*from), PersonId(*to)]);
             if *from == TRASH.0 {
+                rows.delete(Kind::SpareNegative, *id)?;
                 return rows.delete(Kind::Negative, *id).map(|_| ());
             }
             move_row(rows, codec, Kind::Negative, *id, PersonId(*from)).map(|_| ())
@@ -267,11 +268,12 @@ impl Came<'_> {
 
     fn delete(&self, rows: &mut dyn RowsMut) -> Result<()> {
         for id in self.faces.iter() {
-            for kind in [Kind::Crop, Kind::Template, Kind::Face] {
+            for kind in [Kind::Spare, Kind::Crop, Kind::Template, Kind::Face] {
                 rows.delete(kind, id)?;
             }
         }
         for id in self.negatives.iter() {
+            rows.delete(Kind::SpareNegative, id)?;
             rows.delete(Kind::Negative, id)?;
         }
         for id in self.made.iter() {

@@ -67,7 +67,7 @@ fn transaction(rows: &mut dyn RowsMut, seed: u64) -> Result<Vec<u64>> {
     let mut random = Random(seed);
     let mut given = Vec::new();
     for _ in 0..random.below(6) {
-        let kind = Kind::ALL[random.below(6) as usize];
+        let kind = Kind::ALL[random.below(Kind::ALL.len() as u64) as usize];
         // Apart from the ids that the store gives.
         let id = 1001 + random.below(12);
         match random.below(8) {

@@ -43,12 +43,24 @@ pub enum Kind {
     Negative = 5,
     /// An operation that can be undone.
     Journal = 6,
+    /// A face's template by another model than the gallery's, under the face's id.
+    Spare = 20,
+    /// A negative's template by another model than the gallery's, under the negative's id.
+    SpareNegative = 21,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 6] =
-        [Kind::Person, Kind::Face, Kind::Template, Kind::Crop, Kind::Negative, Kind::Journal];
+    pub const ALL: [Kind; 8] = [
+        Kind::Person,
+        Kind::Face,
+        Kind::Template,
+        Kind::Crop,
+        Kind::Negative,
+        Kind::Journal,
+        Kind::Spare,
+        Kind::SpareNegative,
+    ];
 }
 
 /// By what rows are found without being opened.

@@ -21,7 +21,7 @@ use crate::error::{ErrorKind, GalleryError, Result};
 const APPLICATION: i32 = 0x5068_697a;
 
 /// Each step brings a file from the version before it to its own (counted from 1). Never change one: add one.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE person (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE face (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
@@ -40,6 +40,10 @@ const MIGRATIONS: [&str; 2] = ["
 ", "
     CREATE TABLE young_tag (tag BLOB NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, kind, id))
         WITHOUT ROWID;
+", "
+    CREATE TABLE spare (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE spare_negative (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL,
+        body BLOB NOT NULL);
 "];
 
 /// Tags are hashes: those of a large transaction would touch pages all over their table, each of them to be written
@@ -357,6 +361,8 @@ fn statements(kind: Kind) -> &'static Statements {
         Kind::Crop => statements!("crop"),
         Kind::Negative => statements!("negative"),
         Kind::Journal => statements!("journal"),
+        Kind::Spare => statements!("spare"),
+        Kind::SpareNegative => statements!("spare_negative"),
     }
 }
 
