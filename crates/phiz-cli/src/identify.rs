@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 /// A problem of one photo apart from what ends the work.
-fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::Problem>, Failure> {
+pub(crate) fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::Problem>, Failure> {
     match result {
         Ok(found) => Ok(Ok(found)),
         Err(phiz_service::Error::Photo(problem)) => Ok(Err(problem)),

@@ -18,6 +18,7 @@ use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model, Precision}
 use phiz_image::{DecodeOptions, Image};
 use phiz_service::Service;
 
+mod adopt;
 mod bench;
 mod completions;
 mod config;
@@ -47,6 +48,7 @@ mod serve;
 mod store;
 mod strangers;
 mod table;
+mod tag;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
@@ -137,6 +139,8 @@ enum Command {
     Review(review::Arguments),
     /// Say why a face is who it is, or is not
     Explain(explain::Arguments),
+    /// Write who is in photos into their metadata, for other programs
+    Tag(tag::Arguments),
     /// Show and correct the people in the gallery, and undo changes
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
@@ -206,9 +210,23 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 15] = [
-        "detect", "embed", "enroll", "eval", "explain", "find", "identify", "people", "redact", "review", "scan",
-        "serve", "strangers", "verify", "watch",
+    const WITH_PRECISION: [&str; 16] = [
+        "detect",
+        "embed",
+        "enroll",
+        "eval",
+        "explain",
+        "find",
+        "identify",
+        "people",
+        "redact",
+        "review",
+        "scan",
+        "serve",
+        "strangers",
+        "tag",
+        "verify",
+        "watch",
     ];
 }
 
@@ -261,6 +279,7 @@ fn main() -> ExitCode {
         Command::Strangers(arguments) => strangers::run(&arguments, &shared),
         Command::Review(arguments) => review::run(&arguments, &shared),
         Command::Explain(arguments) => explain::run(&arguments, &shared),
+        Command::Tag(arguments) => tag::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
         Command::Serve(arguments) => serve::run(&arguments, &shared),

@@ -92,10 +92,13 @@ fn noted(gallery: Gallery) -> Gallery {
 pub(crate) fn option_for(gallery: &ModelId) -> &'static str {
     let is = |model: Result<crate::Model, _>| model.is_ok_and(|model| model.id() == *gallery);
     if is(crate::Model::small_embedder()) {
-        "add --small: the gallery was made with the small models"
+        "add --small: the gallery was made with the small models; or bring it to these models, which loses nobody: \
+         phiz gallery adopt"
     } else if is(crate::Model::bundled_embedder()) {
-        "leave out --small and --embedder: the gallery was made with the bundled models"
+        "leave out --small and --embedder: the gallery was made with the bundled models; or bring it to the models that \
+         you name, which loses nobody: phiz gallery adopt"
     } else {
-        "name the embedder that the gallery was made with (--embedder CARD), or use another gallery (--gallery FILE)"
+        "bring the gallery to the present models, which loses nobody: phiz gallery adopt; or name the embedder that it \
+         was made with (--embedder CARD)"
     }
 }

@@ -45,11 +45,8 @@ impl Desk {
     }
 
     fn photo(&self, name: &str, people: &[u64], seed: u64) {
-        let options = SceneOptions {
-            people: people.to_vec(),
-            face_height: (110.0, 150.0),
-            ..SceneOptions::default()
-        };
+        let options =
+            SceneOptions { people: people.to_vec(), face_height: (110.0, 150.0), ..SceneOptions::default() };
         let scene = Scene::compose(FaceModel::bundled(), &options, seed).unwrap();
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -213,7 +210,8 @@ fn photos_are_sorted_shown_and_piped() {
 fn a_scan_that_is_killed_goes_on_where_it_was() {
     let desk = Desk::new();
     for wait in [300, 700, 1200, 2000] {
-        let mut child = desk.command(&["scan", "album", "--threads", "1"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            desk.command(&["scan", "album", "--threads", "1"]).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(wait));
         _ = child.kill();
         child.wait().unwrap();

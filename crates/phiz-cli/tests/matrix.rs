@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use serde_json::Value;
 use phiz_synth::{FaceModel, Scene, SceneOptions};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A command with arguments that do its work on a [`Desk`].
@@ -611,13 +611,13 @@ fn one_bad_folder_among_people() {
         std::fs::create_dir(desk.path("new").join(name)).unwrap();
         copy(&desk.path("a.jpg"), &desk.path("new").join(name).join("1.jpg"));
     }
-    desk.file("new/Dan/cover.heic", "not read");
+    desk.file("new/Dan/cover.avif", "not read");
     let (out, err) = desk.run(1, &["enroll", "new"]);
     assert!(out.contains("Cleo: 1 face") && out.contains("Dan: 2 faces"), "{out}{err}");
     assert_eq!(err.matches("can be no person's folder").count(), 3, "{err}");
-    assert!(err.contains("lost+found") && err.contains(".heic"), "{err}");
+    assert!(err.contains("lost+found") && err.contains(".avif"), "{err}");
     let (_, err) = desk.run(0, &["identify", "a.jpg", "--people", "new"]);
-    assert!(err.contains(".heic"), "{err}");
+    assert!(err.contains(".avif"), "{err}");
     // One person by two spellings of one name is one.
     let desk = Desk::new();
     for (name, photo) in [("Jos\u{e9}", "new/Dan/1.jpg"), ("Jose\u{301}", "new/Dan/2.jpg")] {

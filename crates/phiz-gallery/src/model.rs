@@ -307,6 +307,10 @@ pub enum Part {
     Sighting(SightingId),
     /// Sightings of one person.
     Group(GroupId),
+    /// A face's template by another model than the gallery's.
+    Spare(FaceId),
+    /// A negative's template by another model than the gallery's.
+    SpareNegative(NegativeId),
 }
 
 impl Part {
@@ -321,6 +325,8 @@ impl Part {
             Kind::Photo => Part::Photo(PhotoId(id)),
             Kind::Sighting => Part::Sighting(SightingId(id)),
             Kind::Group => Part::Group(GroupId(id)),
+            Kind::Spare => Part::Spare(FaceId(id)),
+            Kind::SpareNegative => Part::SpareNegative(NegativeId(id)),
         }
     }
 }
@@ -337,6 +343,8 @@ impl fmt::Display for Part {
             Part::Photo(id) => write!(f, "photo {id}"),
             Part::Sighting(id) => write!(f, "sighting {id}"),
             Part::Group(id) => write!(f, "group {id}"),
+            Part::Spare(id) => write!(f, "the template of face {id} by another model"),
+            Part::SpareNegative(id) => write!(f, "the template of negative {id} by another model"),
         }
     }
 }

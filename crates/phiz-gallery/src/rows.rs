@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use phiz_template::ModelId;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, GalleryError, Result};
@@ -40,6 +41,19 @@ fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
 #[derive(Clone)]
 pub(crate) struct Weighted {
     pub(crate) quality: f32,
+    pub(crate) template: Vec<f32>,
+}
+
+impl Weighted {
+    /// Whether the face has no template of the gallery's model, see `gallery::adopt`.
+    pub(crate) fn waits(&self) -> bool {
+        self.template.iter().all(|value| *value == 0.0)
+    }
+}
+
+/// A template by another model than the gallery's.
+pub(crate) struct Spare {
+    pub(crate) model: ModelId,
     pub(crate) template: Vec<f32>,
 }
 
@@ -276,7 +290,48 @@ impl Codec<'_> {
         Ok(found)
     }
 
+    // Templates of another model.
+
+    pub(crate) fn spare(&self, rows: &dyn Rows, kind: Kind, id: u64) -> Result<Option<Spare>> {
+        let Some(row) = rows.get(kind, id)? else { return Ok(None) };
+        let bytes = Zeroizing::new(self.open(kind, id, &row)?);
+        let spare = || {
+            let (length, rest) = bytes.split_first()?;
+            let (model, values) = rest.split_at_checked(usize::from(*length))?;
+            let model = ModelId::new(std::str::from_utf8(model).ok()?).ok()?;
+            let (values, []) = values.as_chunks::<4>() else { return None };
+            Some(Spare { model, template: values.iter().map(|b| f32::from_le_bytes(*b)).collect() })
+        };
+        spare().map(Some).ok_or_else(|| GalleryError::damaged(Part::of(kind, id)))
+    }
+
+    pub(crate) fn put_spare(
+        &self,
+        rows: &mut dyn RowsMut,
+        kind: Kind,
+        id: u64,
+        model: &ModelId,
+        template: &[f32],
+    ) -> Result<()> {
+        let name = model.to_string();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1 + name.len() + template.len() * 4));
+        let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        bytes.push(length);
+        bytes.extend_from_slice(&name.as_bytes()[..usize::from(length)]);
+        bytes.extend(template.iter().flat_map(|v| v.to_le_bytes()));
+        rows.put(kind, id, &self.row(kind, id, 0, Vec::new(), &bytes)?)
+    }
+
     // Negatives.
+
+    /// A negative whoever it belongs to, also one that was taken back: its person, its body and its template.
+    pub(crate) fn any_negative(&self, id: u64, row: &Row) -> Result<(PersonId, FaceBody, Vec<f32>)> {
+        let bytes = Zeroizing::new(self.open(Kind::Negative, id, row)?);
+        let damaged = || GalleryError::damaged(Part::Negative(NegativeId(id)));
+        let (values, json) = bytes.split_at_checked(self.dim * 4).ok_or_else(damaged)?;
+        let body = serde_json::from_slice(json).map_err(|_| damaged())?;
+        Ok((PersonId(row.owner), body, self.values(values, Kind::Negative, id)?))
+    }
 
     pub(crate) fn negative(&self, rows: &dyn Rows, id: NegativeId) -> Result<Option<(Negative, Vec<f32>)>> {
         let row = rows.get(Kind::Negative, id.0)?.filter(|row| row.owner != 0);
@@ -367,7 +422,8 @@ impl Codec<'_> {
 
     pub(crate) fn seen_photo(&self, id: u64, row: &Row) -> Result<SeenPhoto> {
         let id = PhotoId(id);
-        let PhotoBody { photo, files, size, taken, seen, looked, gone, problem } = self.photo_body(id, row)?;
+        let PhotoBody { photo, files, size, taken, seen, looked, gone, problem } =
+            self.photo_body(id, row)?;
         let photo = crate::seal::unhex(&photo).and_then(|bytes| bytes.try_into().ok());
         let photo = photo.ok_or_else(|| GalleryError::damaged(Part::Photo(id)))?;
         let files = files.iter().map(FileBody::file).collect();

@@ -172,7 +172,8 @@ impl FromRequest<App> for Photos {
         let (parts, body) = request.into_parts();
         let kind = content_type(&parts.headers).to_owned();
         let essence = essence(&kind);
-        let takes = "multipart/form-data, a picture as image/jpeg or application/octet-stream, or application/json";
+        let takes =
+            "multipart/form-data, a picture as image/jpeg or application/octet-stream, or application/json";
         let is_picture = essence.starts_with("image/") || essence == "application/octet-stream";
         if !(is_picture || essence == "application/json" || essence == "multipart/form-data") {
             return Err(wrong_type(takes));
@@ -202,10 +203,13 @@ impl Photos {
         drop(of_field);
         match (first, second) {
             (Some(one), None) => Ok(one),
-            (None, _) => {
-                Err(ApiError::bad(format!("the field {field:?} is missing"), format!("send a picture as {field:?}")))
+            (None, _) => Err(ApiError::bad(
+                format!("the field {field:?} is missing"),
+                format!("send a picture as {field:?}"),
+            )),
+            _ => {
+                Err(ApiError::bad(format!("the field {field:?} is there several times"), "send one picture"))
             }
-            _ => Err(ApiError::bad(format!("the field {field:?} is there several times"), "send one picture")),
         }
     }
 }
@@ -221,7 +225,10 @@ fn too_many(most: usize) -> ApiError {
 async fn multipart(content_type: &str, bytes: Bytes, most: usize) -> Result<Photos> {
     let broken = |error: multer::Error| {
         // Its text holds no more than the names of fields.
-        ApiError::bad(format!("the multipart body is broken: {error}"), "let your HTTP library build the body")
+        ApiError::bad(
+            format!("the multipart body is broken: {error}"),
+            "let your HTTP library build the body",
+        )
     };
     let boundary = multer::parse_boundary(content_type).map_err(broken)?;
     let whole = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(bytes) });
@@ -264,7 +271,10 @@ fn json(bytes: &[u8], most: usize) -> Result<Photos> {
         }
     }
     if let Some(several) = fields.remove("photos") {
-        let several = several.as_array().cloned().ok_or_else(|| ApiError::value("photos", "is no list", "send a list"))?;
+        let several = several
+            .as_array()
+            .cloned()
+            .ok_or_else(|| ApiError::value("photos", "is no list", "send a list"))?;
         if several.len() > most {
             return Err(too_many(most));
         }
@@ -314,7 +324,9 @@ mod tests {
     #[test]
     fn base64_is_read_in_its_forms() {
         let photos = |text: &str| json(text.as_bytes(), 2);
-        for text in [r#"{"photo": "/9j/"}"#, r#"{"photo": "data:image/jpeg;base64,/9j/"}"#, r#"{"photos": ["/9j/"]}"#] {
+        for text in
+            [r#"{"photo": "/9j/"}"#, r#"{"photo": "data:image/jpeg;base64,/9j/"}"#, r#"{"photos": ["/9j/"]}"#]
+        {
             assert_eq!(photos(text).ok().unwrap().photos[0].bytes, [0xff, 0xd8, 0xff], "{text}");
         }
         let named = photos(r#"{"photos": [{"photo": "/9j/", "source": "x/ada.jpg"}]}"#).ok().unwrap();

@@ -38,6 +38,8 @@ pub enum Code {
     Unwritable,
     /// The photo is not the aligned face that it was said to be.
     NotAligned,
+    /// The metadata of the photo cannot be understood, or not be changed safely.
+    Metadata,
 }
 
 impl Code {
@@ -59,6 +61,7 @@ impl Code {
             Code::Model => "model",
             Code::Unwritable => "unwritable",
             Code::NotAligned => "not_aligned",
+            Code::Metadata => "metadata",
         }
     }
 }

@@ -35,7 +35,13 @@ impl Writer {
     ///
     /// # Errors
     /// No `ffmpeg`.
-    pub fn create(path: &Path, format: &str, size: (u32, u32), original: &Path, probe: &Probe) -> Result<Writer> {
+    pub fn create(
+        path: &Path,
+        format: &str,
+        size: (u32, u32),
+        original: &Path,
+        probe: &Probe,
+    ) -> Result<Writer> {
         let mut command = Command::new(program("ffmpeg"));
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", "-y"]);
         command.args(["-f", "matroska", "-i", "pipe:0"]);
@@ -45,11 +51,31 @@ impl Writer {
             // Frames of the original's pictures are neither decoded nor waited for.
             command.args(["-vn", "-sn", "-dn", "-i"]).arg(&url).args(["-map", "1:a?"]);
         }
-        command.args(["-map", "0:v:0", "-map_metadata", "-1", "-map_chapters", "-1", "-fps_mode", "passthrough"]);
+        command.args([
+            "-map",
+            "0:v:0",
+            "-map_metadata",
+            "-1",
+            "-map_chapters",
+            "-1",
+            "-fps_mode",
+            "passthrough",
+        ]);
         // Most players want an even number of columns and rows, and chroma at half the resolution.
         command.args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p"]);
         if format == "webm" {
-            command.args(["-c:v", "libvpx-vp9", "-crf", "28", "-b:v", "0", "-deadline", "realtime", "-cpu-used", "6"]);
+            command.args([
+                "-c:v",
+                "libvpx-vp9",
+                "-crf",
+                "28",
+                "-b:v",
+                "0",
+                "-deadline",
+                "realtime",
+                "-cpu-used",
+                "6",
+            ]);
         } else {
             command.args(["-c:v", "libx264", "-crf", "18", "-preset", "veryfast"]);
         }

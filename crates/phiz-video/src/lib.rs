@@ -54,7 +54,8 @@ pub use hide::{AROUND, Hiding, hide};
 pub use path::{Path, Point};
 pub use probe::{Probe, probe};
 pub use redact::{
-    Left, RedactOptions, RedactedPhoto, RedactedVideo, Stage, Whom, check_photo, check_video, redact_photo, redact_video,
+    Left, RedactOptions, RedactedPhoto, RedactedVideo, Stage, Whom, check_photo, check_video, redact_photo,
+    redact_video,
 };
 pub use render::{marked, rewrite};
 pub use source::{Source, is_picture};

@@ -157,7 +157,12 @@ fn meets(hidden: &[[f32; 4]], bbox: &[f32; 4]) -> bool {
 }
 
 /// Hides these faces; what can still be found after that is covered.
-fn hidden_in(service: &Service, mut image: Image, boxes: &[[f32; 4]], options: &RedactOptions) -> Result<Image> {
+fn hidden_in(
+    service: &Service,
+    mut image: Image,
+    boxes: &[[f32; 4]],
+    options: &RedactOptions,
+) -> Result<Image> {
     boxes.iter().for_each(|bbox| hide(&mut image, *bbox, options.how));
     if boxes.is_empty() || options.how == Hiding::Cover {
         return Ok(image);

@@ -102,14 +102,18 @@ fn variable_rates_keep_their_times_and_are_written_with_them() {
     let (path, again) = (folder.path().join("a.mkv"), folder.path().join("b.mp4"));
     // Ours writes times to the microsecond; Matroska and MP4 keep them to a millisecond or better.
     let times = [0.0, 0.033, 0.5, 0.52, 1.4, 1.417, 2.0];
-    let probe = probe(&{
-        let plain = folder.path().join("plain.mp4");
-        write(&plain, &clip(0.3), &["-c:v", "libx264", "-pix_fmt", "yuv420p"]);
-        at(&plain)
-    }, 25.0)
+    let probe = probe(
+        &{
+            let plain = folder.path().join("plain.mp4");
+            write(&plain, &clip(0.3), &["-c:v", "libx264", "-pix_fmt", "yuv420p"]);
+            at(&plain)
+        },
+        25.0,
+    )
     .unwrap();
     let pictures = clip(1.0);
-    let mut writer = Writer::create(&path, "mkv", (480, 270), &folder.path().join("plain.mp4"), &probe).unwrap();
+    let mut writer =
+        Writer::create(&path, "mkv", (480, 270), &folder.path().join("plain.mp4"), &probe).unwrap();
     for (time, frame) in times.iter().zip(&pictures) {
         writer.frame(&frame.image, *time).unwrap();
     }

@@ -78,7 +78,10 @@ fn arguments_of_all() -> Vec<String> {
         let bytes = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
         Some(String::from_utf8_lossy(&bytes).replace('\0', " "))
     };
-    entries.filter_map(read).filter(|arguments| arguments.contains("ffmpeg") || arguments.contains("ffprobe")).collect()
+    entries
+        .filter_map(read)
+        .filter(|arguments| arguments.contains("ffmpeg") || arguments.contains("ffprobe"))
+        .collect()
 }
 
 #[test]
@@ -157,7 +160,8 @@ fn a_camera_that_stays_away_is_given_up_and_whoever_waits_can_stop() {
     let folder = tempfile::tempdir().unwrap();
     for stopped in [false, true] {
         let Some((camera, port)) = camera(&clip(folder.path(), 20.0)) else { return };
-        let source = Source::parse(format!("rtsp://ana:s3cret%2Fword@127.0.0.1:{port}/camera").as_ref()).unwrap();
+        let source =
+            Source::parse(format!("rtsp://ana:s3cret%2Fword@127.0.0.1:{port}/camera").as_ref()).unwrap();
         let give_up = if stopped { None } else { Some(1.0) };
         let options = ReadOptions { stall: 2.0, give_up, ..ReadOptions::default() };
         let stop = Arc::new(AtomicBool::new(false));

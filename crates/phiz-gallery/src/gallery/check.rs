@@ -144,7 +144,8 @@ fn check_row(
         }
         Kind::Template => {
             let found = codec.weighted(FaceId(id), row)?;
-            if !is_unit(&found.template) {
+            // All zeros: the face waits for a template of this model, see `adopt`.
+            if found.template.iter().any(|v| *v != 0.0) && !is_unit(&found.template) {
                 return Ok(Some(Fault::NotUnit { part }));
             }
             if rows.get(Kind::Face, id)?.is_none() {
@@ -186,6 +187,18 @@ fn check_row(
             let body = codec.group_body(id, row)?;
             if rows.get_many(Kind::Sighting, &body.sightings)?.len() != body.sightings.len() {
                 return Ok(Some(Fault::NoSighting { part }));
+            }
+        }
+        Kind::Spare => {
+            codec.spare(rows, kind, id)?;
+            if rows.get(Kind::Face, id)?.is_none() {
+                return Ok(Some(Fault::NoFace { part }));
+            }
+        }
+        Kind::SpareNegative => {
+            codec.spare(rows, kind, id)?;
+            if rows.get(Kind::Negative, id)?.is_none() {
+                return Ok(Some(Fault::NoFace { part }));
             }
         }
         Kind::Journal => needed.extend(referenced(&entry(codec, OperationId(id), row)?)),

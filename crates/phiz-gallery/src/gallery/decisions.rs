@@ -363,7 +363,8 @@ impl Gallery {
             let found: Vec<_> = found.by_ref().take(places.len()).collect();
             let threshold = found.first().map_or(1.0, |found| found.threshold);
             let own = |place: &usize| said.get(&archive.sightings[*place].id);
-            let taken: BTreeSet<PersonId> = places.iter().filter_map(own).map(|(person, _)| *person).collect();
+            let taken: BTreeSet<PersonId> =
+                places.iter().filter_map(own).map(|(person, _)| *person).collect();
             let mut open: Vec<Decision> = found.iter().map(|found| found.decision.clone()).collect();
             for (decision, place) in open.iter_mut().zip(*places) {
                 if own(place).is_some() {

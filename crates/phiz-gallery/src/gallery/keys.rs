@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::adopt::seal_record_anew;
 use super::{Gallery, HEAD, Keys, json, lock, read_settings, write_head, write_settings};
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::model::{FaceId, PersonId, PhotoId};
@@ -125,6 +126,7 @@ fn seal_anew(rows: &mut dyn RowsMut, old: Codec<'_>, keys: &Keys) -> Result<()> 
     super::decisions::forget(rows)?;
     super::groups::seal_anew(rows, old, new)?;
     let settings = read_settings(rows, old)?;
+    seal_record_anew(rows, old, new)?;
     write_head(rows, &keys.head)?;
     write_settings(rows, new, &settings)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use phiz_template::{ModelId, Template};
 
 use super::{Filter, Gallery, lock, other_model};
-use crate::error::{Cause, GalleryError, Result};
+use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::faults::Note;
 use crate::model::{Face, FaceId, Negative, NegativeId, Person, PersonBody, PersonId};
 use crate::store::{Kind, Row};
@@ -179,14 +179,20 @@ impl Gallery {
     /// A face's template.
     ///
     /// # Errors
-    /// There is no such face, or the store cannot be read.
+    /// There is no such face, it waits for a template ([`Gallery::adopt`]), or the store cannot be read.
     pub fn template(&self, id: FaceId) -> Result<Template> {
         let vector = self.read(|rows, codec| {
             codec
                 .face_body(rows, id)?
                 .filter(|(owner, _)| owner.0 != 0)
                 .ok_or_else(|| GalleryError::no_face(id))?;
-            Ok(codec.template(rows, id)?.template)
+            let weighted = codec.template(rows, id)?;
+            if weighted.waits() {
+                let reason = format!("face {id} has no template of the gallery's model yet");
+                return Err(GalleryError::new(ErrorKind::Conflict, reason)
+                    .with_hint("it waits for its photo since the gallery was brought to this model"));
+            }
+            Ok(weighted.template)
         })?;
         Ok(Template::new(self.model.clone(), vector)?)
     }
@@ -206,7 +212,7 @@ impl Gallery {
         let template = |(id, weighted): (FaceId, crate::rows::Weighted)| {
             Ok((id, Template::new(self.model.clone(), weighted.template)?))
         };
-        templates.into_iter().map(template).collect()
+        templates.into_iter().filter(|(_, weighted)| !weighted.waits()).map(template).collect()
     }
 
     /// A face's aligned crop, if it is kept: the encoded picture.

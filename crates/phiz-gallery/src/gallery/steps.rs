@@ -227,11 +227,14 @@ pub(super) fn take_back(
             }
             people.extend([PersonId(*from), PersonId(*to)]);
             if *from == TRASH.0 {
+                rows.delete(Kind::SpareNegative, *id)?;
                 return rows.delete(Kind::Negative, *id).map(|_| ());
             }
             move_row(rows, codec, Kind::Negative, *id, PersonId(*from)).map(|_| ())
         }
-        Step::Group { id, before, after } => groups::take_back_head(rows, codec, *id, before, after, operation),
+        Step::Group { id, before, after } => {
+            groups::take_back_head(rows, codec, *id, before, after, operation)
+        }
         Step::GroupOwner { id, from, to } => {
             let owner = rows.get(Kind::Group, *id)?.map(|row| row.owner);
             if owner != Some(*to) {
@@ -309,11 +312,12 @@ impl Came<'_> {
 
     fn delete(&self, rows: &mut dyn RowsMut) -> Result<()> {
         for id in self.faces.iter() {
-            for kind in [Kind::Crop, Kind::Template, Kind::Face] {
+            for kind in [Kind::Spare, Kind::Crop, Kind::Template, Kind::Face] {
                 rows.delete(kind, id)?;
             }
         }
         for id in self.negatives.iter() {
+            rows.delete(Kind::SpareNegative, id)?;
             rows.delete(Kind::Negative, id)?;
         }
         for id in self.made.iter() {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use std::collections::BTreeSet;
 
+use super::adopt::forget as forget_adoption;
 use super::steps::{entry, names, referenced};
 use super::{Gallery, lock, now};
 use crate::error::Result;
@@ -72,13 +73,14 @@ fn destroy(
         Ok(())
     };
     for id in rows.owned(Kind::Face, 0)?.into_iter().filter(|id| !needed.contains(&(Kind::Face, *id))) {
-        for kind in [Kind::Crop, Kind::Template, Kind::Face] {
+        for kind in [Kind::Spare, Kind::Crop, Kind::Template, Kind::Face] {
             delete(rows, kind, id)?;
         }
         purged.faces += 1;
     }
     for id in rows.owned(Kind::Negative, 0)?.into_iter().filter(|id| !needed.contains(&(Kind::Negative, *id)))
     {
+        delete(rows, Kind::SpareNegative, id)?;
         delete(rows, Kind::Negative, id)?;
         purged.negatives += 1;
     }
@@ -130,7 +132,7 @@ pub(super) fn expire(rows: &mut dyn RowsMut, codec: Codec<'_>, undo_days: u32) -
     {
         destroy(rows, codec, older(undo_days), |_, _, _, _| Ok(()))?;
     }
-    Ok(())
+    forget_adoption(rows, codec, |at| at <= now() - i64::from(undo_days) * 86_400, |_, _, _, _| Ok(()))
 }
 
 /// What a row has left on the disk if it is not destroyed.
@@ -180,6 +182,7 @@ fn pieces_of(
             out.add_samples(codec.open(kind, id, row)?.get(4..4 + codec.dim * 4).unwrap_or_default())
         }
         Kind::Person | Kind::Group => {}
+        Kind::Spare | Kind::SpareNegative => out.add_samples(&codec.open(kind, id, row)?),
     }
     Ok(())
 }
@@ -211,9 +214,15 @@ impl Gallery {
         let (mut purged, mut pieces) = self.write(|rows, codec| {
             first(rows, codec)?;
             let mut pieces = Pieces::default();
-            let purged = destroy(rows, codec, &keep, |rows, kind, id, row| {
+            let mut seen = |rows: &dyn Rows, kind: Kind, id: u64, row: &Row| {
                 if verify { pieces_of(rows, codec, kind, id, row, &mut pieces) } else { Ok(()) }
-            })?;
+            };
+            let purged = destroy(rows, codec, &keep, &mut seen)?;
+            let due = |at: i64| match what {
+                Purge::All => true,
+                Purge::OlderThan { days } => at <= now() - i64::from(days) * 86_400,
+            };
+            forget_adoption(rows, codec, due, &mut seen)?;
             Ok((purged, pieces))
         })?;
         self.compact()?;

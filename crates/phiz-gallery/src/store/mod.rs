@@ -49,11 +49,15 @@ pub enum Kind {
     Sighting = 8,
     /// Sightings of one person; its owner is that person, or 0 while nobody knows who it is.
     Group = 9,
+    /// A face's template by another model than the gallery's, under the face's id.
+    Spare = 20,
+    /// A negative's template by another model than the gallery's, under the negative's id.
+    SpareNegative = 21,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Person,
         Kind::Face,
         Kind::Template,
@@ -63,6 +67,8 @@ impl Kind {
         Kind::Photo,
         Kind::Sighting,
         Kind::Group,
+        Kind::Spare,
+        Kind::SpareNegative,
     ];
 
     /// The kinds whose rows are found by their owner.

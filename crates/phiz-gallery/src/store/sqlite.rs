@@ -46,6 +46,9 @@ const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE sighting_group (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
     CREATE INDEX sighting_owner ON sighting (owner);
     CREATE INDEX sighting_group_owner ON sighting_group (owner);
+    CREATE TABLE spare (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE spare_negative (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL,
+        body BLOB NOT NULL);
 "];
 
 /// Tags are hashes: those of a large transaction would touch pages all over their table, each of them to be written
@@ -290,7 +293,8 @@ impl Maintenance for SqliteStore {
     fn copy_to(&self, path: &Path) -> Result<()> {
         let io = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                let error = GalleryError::new(ErrorKind::Conflict, "there is a file of that name already").at(path);
+                let error =
+                    GalleryError::new(ErrorKind::Conflict, "there is a file of that name already").at(path);
                 error.with_hint("name another")
             }
             _ => GalleryError::io(path, &e),
@@ -397,6 +401,8 @@ fn statements(kind: Kind) -> &'static Statements {
         Kind::Photo => statements!("photo"),
         Kind::Sighting => statements!("sighting"),
         Kind::Group => statements!("sighting_group"),
+        Kind::Spare => statements!("spare"),
+        Kind::SpareNegative => statements!("spare_negative"),
     }
 }
 
