@@ -170,7 +170,7 @@ impl Conv {
         })
     }
 
-    /// Computes the convolution of `pictures` pictures; borders of `out` are not touched.
+    /// Computes the convolution of `pictures` pictures; the border of `out` becomes zero.
     ///
     /// # Panics
     /// When a map does not fit the shape or a slice the map.
@@ -199,12 +199,17 @@ impl Conv {
         }
         let job = Job { conv: self, x_map, x, add, out_map, out: Pointer(out.as_mut_ptr()) };
         let rows = row_groups(out_map).0;
-        crew.run(self.groups.len() * pictures * rows, &|part| {
-            let (group, rest) = (part / (pictures * rows), part % (pictures * rows));
+        crew.lines(self.groups.len(), pictures * rows, pictures * self.macs(out_map), &|group, line, _| {
             // SAFETY: the maps fit the convolution and the slices the maps, as was asserted; `out` is borrowed
             // exclusively, and each part, which is given to one thread once, has rows and blocks of its own.
-            unsafe { job.rows(group, rest / rows, rest % rows) };
+            unsafe { job.rows(group, line / rows, line % rows) };
         });
+    }
+
+    /// Multiplications for a picture.
+    fn macs(&self, out: &Map) -> usize {
+        let ConvShape { inputs, outputs, kernel: [rows, columns], .. } = self.shape;
+        inputs * outputs * rows * columns * out.height * out.width
     }
 }
 
@@ -287,6 +292,12 @@ impl Job<'_> {
             // the output map as `tile` is called below, whose inputs lie within the input map with its border.
             unsafe { conv.tile(count, half, pixel, &args) };
         };
+        for block in first..first + count {
+            // SAFETY: the caller's promise: the rows are this call's alone.
+            unsafe {
+                out_map.clear_beside(out.get().add(picture * out_map.picture()), block, row..row + rows);
+            }
+        }
         let add_map = add.map(|(map, _)| map);
         if rows == 2 && width <= most {
             let halves = [x_map.row() * shape.stride, out_map.row(), add_map.map_or(0, Map::row)];

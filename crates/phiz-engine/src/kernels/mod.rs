@@ -173,6 +173,31 @@ impl Map {
         self.at(block, self.pad, self.pad)
     }
 
+    /// Sets the border beside some rows of a block to zero, and above the first and below the last row of the map.
+    ///
+    /// # Safety
+    /// `picture` may be written at a picture of this map, and nobody else reads or writes these rows, nor what lies
+    /// above the first and below the last.
+    unsafe fn clear_beside(&self, picture: *mut f32, block: usize, rows: std::ops::Range<usize>) {
+        if self.pad == 0 {
+            return;
+        }
+        // SAFETY: within the block's plane.
+        let clear = |at: usize, count: usize| unsafe { picture.add(at).write_bytes(0, count) };
+        let (row, side) = (self.row(), self.pad * self.lanes);
+        if rows.start == 0 {
+            clear(self.at(block, 0, 0), self.pad * row);
+        }
+        if rows.end == self.height {
+            clear(self.at(block, self.pad + self.height, 0), self.pad * row);
+        }
+        for y in rows {
+            let line = self.at(block, self.pad + y, 0);
+            clear(line, side);
+            clear(line + row - side, side);
+        }
+    }
+
     /// Sets the border of a plane to zero.
     pub(crate) fn clear_border(&self, plane: &mut [f32]) {
         if self.pad == 0 {

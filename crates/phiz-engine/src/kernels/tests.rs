@@ -155,7 +155,7 @@ fn by_definition(case: &Case, x: &[f32], w: &[f32], bias: &[f32], add: Option<&[
     out
 }
 
-fn check(case: &Case, isa: Isa) {
+fn check(case: &Case, isa: Isa, crew: &mut Crew) {
     let s = &case.shape;
     let bf16 = s.lanes == SHORT;
     if (bf16 || case.short != [false; 2]) && !isa.has_bf16() {
@@ -182,7 +182,7 @@ fn check(case: &Case, isa: Isa) {
         (blocked(&x_map, case.pictures, &x), blocked(&add_map, case.pictures, &added));
     let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
     let add = case.add.then_some((&add_map, &blocked_add[..]));
-    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, &mut Crew::default());
+    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, crew);
     let (x, w) = if bf16 { (rounded(&x), rounded(&w)) } else { (x, w) };
     let added = if case.short[1] { rounded(&added) } else { added };
     let want = by_definition(case, &x, &w, &bias, case.add.then_some(&added));
@@ -199,8 +199,9 @@ fn check(case: &Case, isa: Isa) {
             "{isa:?} [{i}]: {got} is not {want} in {case:?}"
         );
     }
-    // Nothing beyond the map was touched: neither border nor what lies behind.
-    let mut border = vec![7.0; out.len()];
+    // The border is zero, and nothing behind the map was touched.
+    let mut border = vec![0.0; out.len()];
+    border[case.pictures * out_map.picture()..].fill(7.0);
     for n in 0..case.pictures {
         for (block, y) in (0..out_map.blocks()).flat_map(|b| (0..fits.height).map(move |y| (b, y))) {
             let at = n * out_map.picture() + out_map.inner(block) + out_map.at(0, y, 0);
@@ -216,9 +217,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 400 }))]
 
     #[test]
-    fn convolutions_are_what_they_are_defined_to_be(case in cases()) {
+    fn convolutions_are_what_they_are_defined_to_be(case in cases(), threads in 1usize..=3) {
+        let mut crew = Crew::default();
+        crew.resize(threads);
         for isa in Isa::all() {
-            check(&case, isa);
+            check(&case, isa, &mut crew);
         }
     }
 
@@ -243,7 +246,7 @@ proptest! {
         let (x, added) = (blocked(&x_map, pictures, &x), blocked(&add_map, pictures, &added));
         for isa in Isa::all() {
             let winograd = Winograd::new(shape, &w, &bias, isa).unwrap();
-            let mut scratch = Aligned::zeros(winograd.scratch(&out_map).unwrap());
+            let mut scratch = Aligned::zeros(winograd.scratch(&out_map).unwrap() * threads);
             scratch.fill(f32::NAN);
             let mut crew = Crew::default();
             crew.resize(threads);
@@ -328,7 +331,7 @@ fn every_part_is_done_once_whatever_the_threads() {
         crew.resize(threads);
         for parts in [0, 1, 2, 7, 100, 3, 999] {
             let mut data = vec![1.0; parts * 5 + 3];
-            crew.chunks(&mut data, 5, &|part, chunk| chunk.iter_mut().for_each(|v| *v += part as f32));
+            crew.chunks(&mut data, 5, usize::MAX, &|part, chunk| chunk.iter_mut().for_each(|v| *v += part as f32));
             for (i, v) in data.iter().enumerate() {
                 let want = if i < parts * 5 { 1.0 + (i / 5) as f32 } else { 1.0 };
                 assert_eq!(*v, want, "{threads} threads, element {i} of {parts} parts");
@@ -337,7 +340,7 @@ fn every_part_is_done_once_whatever_the_threads() {
     }
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         crew.resize(3);
-        crew.run(50, &|part| assert_ne!(part, 20, "on purpose"));
+        crew.run(50, usize::MAX, &|part, _| assert_ne!(part, 20, "on purpose"));
     }));
     assert!(failed.is_err());
 }

@@ -14,6 +14,8 @@ use super::plan::{Memory, Plan};
 /// Pictures of a batch that are computed together: enough that weights are read once for several, few enough that
 /// activations stay in the cache.
 const TOGETHER: usize = 4;
+/// What an element costs that is read or written and hardly computed, in multiplications, about.
+const SIMPLE: usize = 4;
 
 /// A network that our own engine runs.
 #[derive(Debug)]
@@ -71,7 +73,7 @@ impl NativeNetwork {
         input.check(&self.input)?;
         let [_, _, height, width] = input.shape();
         let mut workspace = Workspace::default();
-        let (plan, mut memory, _) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
+        let (plan, mut memory, crew) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
         let steps = &self.program.steps;
         let mut least = vec![f64::INFINITY; steps.len() + 1];
         for _ in 0..rounds.max(1) {
@@ -81,10 +83,10 @@ impl NativeNetwork {
                 *least = least.min((now - began).as_secs_f64() * 1e3);
                 began = now;
             };
-            self.feed(&input, 0, 1, &plan.maps[0], &mut memory.arena[plan.range(0, 1)]);
+            self.feed(&input, 0, 1, &plan.maps[0], &mut memory.arena[plan.range(0, 1)], crew);
             lap(&mut least[0]);
             for (step, least) in steps.iter().zip(&mut least[1..]) {
-                self.step(step, plan, &mut memory, 1, &mut Crew::default())?;
+                self.step(step, plan, &mut memory, 1, crew)?;
                 lap(least);
             }
         }
@@ -121,7 +123,9 @@ impl NativeNetwork {
         let blocks = out_map.blocks();
         if step.input == step.output {
             if let Kind::Unary(unary) = &step.kind {
-                crew.chunks(&mut arena[range(step.input)], x_map.plane(), &|index, plane| {
+                let arena = &mut arena[range(step.input)];
+                let work = SIMPLE * arena.len();
+                crew.chunks(arena, x_map.plane(), work, &|index, plane| {
                     unary.run(x_map, plane, index % blocks, self.isa);
                 });
             }
@@ -135,7 +139,19 @@ impl NativeNetwork {
             .map_err(|_| EngineError::Run { reason: "buffers overlap; this is a bug of Phiz".into() })?;
         let (x, other) = (&*x, &*other);
         let more = step.other.map(|value| (map(value), if value == step.input { x } else { other }));
-        crew.chunks(out, out_map.plane(), &|index, out| {
+        match &step.kind {
+            Kind::Conv(_, Some(winograd)) if winograd.scratch(out_map).is_some() => {
+                winograd.run((x_map, x), more, (out_map, out), pictures, extra, crew);
+                return Ok(());
+            }
+            Kind::Conv(conv, _) | Kind::Whole(conv) => {
+                conv.run((x_map, x), more, (out_map, out), pictures, crew);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let work = SIMPLE * (x.len() + out.len());
+        crew.chunks(out, out_map.plane(), work, &|index, out| {
             out_map.clear_border(out);
             let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
             let x = || (x_map, &x[plane(x_map)]);
@@ -159,69 +175,75 @@ impl NativeNetwork {
                 Kind::GlobalMean => global_mean(x(), (out_map, out)),
             }
         });
-        match &step.kind {
-            Kind::Conv(_, Some(winograd)) if winograd.scratch(out_map).is_some() => {
-                winograd.run((x_map, x), more, (out_map, out), pictures, extra, crew);
-            }
-            Kind::Conv(conv, _) | Kind::Whole(conv) => {
-                conv.run((x_map, x), more, (out_map, out), pictures, crew);
-            }
-            _ => {}
-        }
         Ok(())
     }
 
     /// Writes the input's pictures from `first` on into the arena.
-    fn feed(&self, input: &Input<'_>, first: usize, pictures: usize, map: &Map, arena: &mut [f32]) {
-        for (index, picture) in arena[..pictures * map.picture()].chunks_exact_mut(map.picture()).enumerate()
-        {
-            map.clear_border(picture);
-            let (inner, row, width) = (map.inner(0), map.row(), map.width);
-            match input {
-                Input::Tensor(tensor) => {
-                    let plane = map.height * width;
-                    let values = &tensor.data[(first + index) * 3 * plane..][..3 * plane];
-                    for y in 0..map.height {
-                        let line = &mut picture[inner + y * row..][..width * 3];
+    fn feed(
+        &self,
+        input: &Input<'_>,
+        first: usize,
+        pictures: usize,
+        map: &Map,
+        arena: &mut [f32],
+        crew: &mut Crew,
+    ) {
+        let (row, width) = (map.row(), map.width);
+        for picture in arena[..pictures * map.picture()].chunks_exact_mut(map.picture()) {
+            picture[..map.pad * row].fill(0.0);
+            picture[(map.pad + map.height) * row..].fill(0.0);
+        }
+        for (index, picture) in arena.chunks_exact_mut(map.picture()).enumerate().take(pictures) {
+            let lines = &mut picture[map.pad * row..][..map.height * row];
+            crew.chunks(lines, row, 2 * SIMPLE * map.height * row, &|y, line| {
+                let side = map.pad * map.lanes;
+                line[..side].fill(0.0);
+                line[row - side..].fill(0.0);
+                let line = &mut line[side..row - side];
+                match input {
+                    Input::Tensor(tensor) => {
+                        let plane = map.height * width;
+                        let values = &tensor.data[(first + index) * 3 * plane..][..3 * plane];
                         let channel = |c: usize| &values[c * plane + y * width..][..width];
                         let rows = channel(0).iter().zip(channel(1)).zip(channel(2));
                         for (pixel, ((a, b), c)) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
                             *pixel = [*a, *b, *c];
                         }
                     }
-                }
-                Input::Pictures(pictures) => {
-                    let lines = pictures.rows(first + index);
-                    let swap = pictures.order != self.normalisation.order;
-                    for (y, from) in lines.enumerate() {
-                        let line = &mut picture[inner + y * row..][..width * 3];
+                    Input::Pictures(pictures) => {
+                        let from = pictures.row(first + index, y);
+                        let swap = pictures.order != self.normalisation.order;
                         crate::kernels::normalise(from, line, &self.normalisation, swap, self.isa);
                     }
                 }
-            }
+            });
         }
     }
 
     /// Writes a result's pictures from `first` on.
-    fn result(&self, outcome: &Outcome, map: &Map, arena: &[f32], out: &mut [f32]) {
+    fn result(&self, outcome: &Outcome, map: &Map, arena: &[f32], out: &mut [f32], crew: &mut Crew) {
         let plane = map.height * map.width;
+        let flat = plane == 1 && map.pad == 0;
         for (picture, out) in
             arena.chunks_exact(map.picture()).zip(out.chunks_exact_mut(map.channels * plane))
         {
-            if plane == 1 && map.pad == 0 {
+            if flat {
                 out.copy_from_slice(&picture[..map.channels]);
-            } else {
-                for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-                    let begin = map.inner(channel / LANES) + channel % LANES;
-                    for (y, out) in out.chunks_exact_mut(map.width).enumerate() {
-                        let line = picture[begin + y * map.row()..].iter().step_by(LANES);
-                        out.iter_mut().zip(line).for_each(|(out, v)| *out = *v);
-                    }
+                if let Some(unary) = &outcome.unary {
+                    unary.channel(out, self.isa);
                 }
+                continue;
             }
-            if let Some(unary) = &outcome.unary {
-                unary.channel(out, self.isa);
-            }
+            crew.chunks(out, plane, 4 * SIMPLE * out.len(), &|channel, out| {
+                let begin = map.inner(channel / LANES) + channel % LANES;
+                for (y, out) in out.chunks_exact_mut(map.width).enumerate() {
+                    let line = picture[begin + y * map.row()..].iter().step_by(LANES);
+                    out.iter_mut().zip(line).for_each(|(out, v)| *out = *v);
+                }
+                if let Some(unary) = &outcome.unary {
+                    unary.channel(out, self.isa);
+                }
+            });
         }
     }
 }
@@ -260,7 +282,7 @@ impl Network for NativeNetwork {
             let (plan, mut memory, crew) =
                 workspace.scratch.plan(&self.program, [self.id, planned, height, width])?;
             let range = plan.range(0, pictures);
-            self.feed(&input, first, pictures, &plan.maps[0], &mut memory.arena[range]);
+            self.feed(&input, first, pictures, &plan.maps[0], &mut memory.arena[range], crew);
             if pictures > 0 {
                 for step in &self.program.steps {
                     self.step(step, plan, &mut memory, pictures, crew)?;
@@ -279,7 +301,7 @@ impl Network for NativeNetwork {
                     out.data.resize(batch * each, 0.0);
                 }
                 let out = &mut out.data[first * each..][..pictures * each];
-                self.result(outcome, map, &memory.arena[plan.range(outcome.value, pictures)], out);
+                self.result(outcome, map, &memory.arena[plan.range(outcome.value, pictures)], out, crew);
             }
             first += pictures;
             if first == batch {

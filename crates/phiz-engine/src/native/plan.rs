@@ -19,7 +19,7 @@ pub(crate) struct Plan {
     pub(super) maps: Vec<Map>,
     pub(super) offsets: Vec<usize>,
     len: usize,
-    /// Elements that convolutions by Winograd's method need beside their maps.
+    /// Elements that each thread needs beside the maps for convolutions by Winograd's method.
     extra: usize,
 }
 
@@ -64,7 +64,7 @@ impl Scratch {
         };
         let plan = &self.plans[index];
         self.arena.grow(plan.len);
-        self.extra.grow(plan.extra);
+        self.extra.grow(plan.extra * self.crew.threads());
         Ok((plan, Memory { arena: &mut self.arena, extra: &mut self.extra }, &mut self.crew))
     }
 }
