@@ -127,7 +127,7 @@ impl Winograd {
             for (place, conv) in self.places.iter().enumerate() {
                 let x = &inputs[place * from.picture()..][..from.picture()];
                 let out = Pointer(results[place * to.picture()..][..to.picture()].as_mut_ptr());
-                let job = Job { conv, x_map: &from, x, add: None, out_map: &to, out };
+                let job = Job { conv, x_map: &from, x, add: None, out_map: &to, out, scales: &[] };
                 for group in 0..groups {
                     // SAFETY: the maps fit the convolution of this place; `out` holds a picture of `to`.
                     unsafe { job.rows(group, 0, 0) };

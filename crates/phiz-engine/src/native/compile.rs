@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 
 use phiz_onnx::{Graph, Operation, Tensors};
 
-use crate::kernels::{Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary, Winograd};
+use crate::Precision;
+use crate::kernels::{BYTES, Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary, Winograd};
 
 /// Nothing is clamped.
 const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 /// What convolutions in groups may hold in weights after they were expanded, all of a network together: 64 MiB.
 const MOST_EXPANDED: usize = 1 << 24;
+/// Convolutions with fewer outputs are the last of a detector: what they compute is looked at itself, and costs little.
+const FEWEST: usize = 16;
 
 /// A network ready to be laid out.
 #[derive(Debug)]
@@ -134,11 +137,12 @@ struct Compiler<'g> {
 /// Why a network is not for this engine.
 type Refusal = String;
 
-/// Compiles a graph for a set of instructions; with `bf16`, what only convolutions read is kept and multiplied in bf16.
+/// Compiles a graph for a set of instructions. In bf16, what only convolutions read is kept and multiplied so; in int8,
+/// dense convolutions are multiplied so, and all is kept in single precision.
 ///
 /// # Errors
 /// The operator or the form of one that is not known, with the name of its node.
-pub(super) fn compile(graph: &Graph, isa: Isa, bf16: bool) -> Result<Program, Refusal> {
+pub(super) fn compile(graph: &Graph, isa: Isa, precision: Precision) -> Result<Program, Refusal> {
     let [input] = &graph.inputs[..] else { return Err(format!("it has {} inputs", graph.inputs.len())) };
     if input.shape.as_ref().is_none_or(|shape| shape.len() != 4 || shape[1] != Some(3)) {
         return Err(format!("input {} is not of the shape [batch, 3, height, width]", input.name));
@@ -162,7 +166,7 @@ pub(super) fn compile(graph: &Graph, isa: Isa, bf16: bool) -> Result<Program, Re
             format!("operator {} (node {:?}) {reason}", operation.kind, operation.output())
         })?;
     }
-    compiler.finish(isa, bf16)
+    compiler.finish(isa, precision)
 }
 
 impl<'g> Compiler<'g> {
@@ -603,7 +607,7 @@ impl<'g> Compiler<'g> {
         }
     }
 
-    fn finish(mut self, isa: Isa, bf16: bool) -> Result<Program, Refusal> {
+    fn finish(mut self, isa: Isa, precision: Precision) -> Result<Program, Refusal> {
         let mut results = Vec::new();
         for output in &self.graph.outputs {
             let named = self.names.get(output.name.as_str()).copied();
@@ -627,7 +631,7 @@ impl<'g> Compiler<'g> {
             }
             results.push(outcome);
         }
-        if bf16 {
+        if precision == Precision::Bf16 {
             self.shorten(&results);
         }
         let mut steps = Vec::new();
@@ -637,6 +641,9 @@ impl<'g> Compiler<'g> {
                     shape.lanes = self.values[input].lanes;
                     let pad = &mut self.values[input].pad;
                     *pad = shape.pad.max(*pad);
+                    if precision == Precision::Int8 && shape.lanes == LANES && shape.outputs >= FEWEST {
+                        shape.lanes = BYTES;
+                    }
                     let conv = Conv::new(shape, &weight, &bias, isa);
                     let short = self.values[output].lanes == SHORT
                         || other.is_some_and(|other: usize| self.values[other].lanes == SHORT);

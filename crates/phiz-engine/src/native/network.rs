@@ -40,13 +40,12 @@ impl NativeNetwork {
         let lacks = |reason: String| EngineError::Unsupported { runtime: "native", reason };
         let precision = match options.precision {
             Precision::Auto => Precision::F32,
-            Precision::Bf16 if !isa.has_bf16() => {
-                return Err(lacks("this processor does not multiply in bf16".into()));
+            known if !isa.has(known) => {
+                return Err(lacks(format!("this processor does not multiply in {known}")));
             }
-            Precision::Int8 => return Err(lacks("it does not compute in int8".into())),
             known => known,
         };
-        let program = compile(&graph, isa, precision == Precision::Bf16).map_err(lacks)?;
+        let program = compile(&graph, isa, precision).map_err(lacks)?;
         let port = |value: &phiz_onnx::Value| Port {
             name: value.name.clone(),
             shape: value.shape.clone().unwrap_or_default(),
@@ -73,6 +72,7 @@ impl NativeNetwork {
         input.check(&self.input)?;
         let [_, _, height, width] = input.shape();
         let mut workspace = Workspace::default();
+        workspace.scratch.crew.resize(self.threads);
         let (plan, mut memory, crew) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
         let steps = &self.program.steps;
         let mut least = vec![f64::INFINITY; steps.len() + 1];
@@ -142,6 +142,10 @@ impl NativeNetwork {
         match &step.kind {
             Kind::Conv(_, Some(winograd)) if winograd.scratch(out_map).is_some() => {
                 winograd.run((x_map, x), more, (out_map, out), pictures, extra, crew);
+                return Ok(());
+            }
+            Kind::Conv(conv, _) | Kind::Whole(conv) if conv.takes_bytes() => {
+                conv.run_bytes((x_map, x), more, (out_map, out), pictures, extra, crew);
                 return Ok(());
             }
             Kind::Conv(conv, _) | Kind::Whole(conv) => {

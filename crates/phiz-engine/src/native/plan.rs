@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     len: usize,
     /// Elements that each thread needs beside the maps for convolutions by Winograd's method.
     extra: usize,
+    /// Elements that convolutions in eight bits need beside their maps.
+    bytes: usize,
 }
 
 /// The memory of a run.
@@ -64,7 +66,7 @@ impl Scratch {
         };
         let plan = &self.plans[index];
         self.arena.grow(plan.len);
-        self.extra.grow(plan.extra * self.crew.threads());
+        self.extra.grow((plan.extra * self.crew.threads()).max(plan.bytes));
         Ok((plan, Memory { arena: &mut self.arena, extra: &mut self.extra }, &mut self.crew))
     }
 }
@@ -117,7 +119,14 @@ impl Plan {
             _ => None,
         });
         let extra = extra.max().unwrap_or(0);
-        Ok(Plan { key, maps, offsets, len, extra })
+        let bytes = program.steps.iter().filter_map(|step| match &step.kind {
+            Kind::Conv(conv, _) | Kind::Whole(conv) if conv.takes_bytes() => {
+                Some(conv.scratch(&maps[step.input], pictures))
+            }
+            _ => None,
+        });
+        let bytes = bytes.max().unwrap_or(0);
+        Ok(Plan { key, maps, offsets, len, extra, bytes })
     }
 
     /// Where a value lies in the arena.
