@@ -1,7 +1,7 @@
 //! Convolutions of any number of channels, tile by tile; a fully connected layer is one whose map is its kernel.
 
 use super::quantise::{self, Steps};
-use super::team::Pointer;
+use super::team::{Pointer, SIMPLE};
 use super::{Aligned, BYTES, Crew, Isa, LANES, Level, Map, SHORT, plain};
 use crate::Precision;
 
@@ -251,7 +251,8 @@ impl Conv {
         assert!(self.steps.is_empty() || scales.len() >= pictures * self.scales(), "scales of each picture");
         let job = Job { conv: self, x_map, x, add, out_map, out: Pointer(out.as_mut_ptr()), scales };
         let rows = row_groups(out_map).0;
-        crew.lines(self.groups.len(), pictures * rows, pictures * self.macs(out_map), &|group, line, _| {
+        let work = pictures * (self.macs(out_map) + SIMPLE * x_map.picture());
+        crew.lines(self.groups.len(), pictures * rows, work, &|group, line, _| {
             // SAFETY: the maps fit the convolution and the slices the maps, as was asserted; `out` is borrowed
             // exclusively, and each part, which is given to one thread once, has rows and blocks of its own.
             unsafe { job.rows(group, line / rows, line % rows) };
@@ -299,7 +300,7 @@ impl Conv {
         let (scales, rest) = rest.split_at_mut(pictures * self.scales());
         let ranges = &mut rest[..2 * pictures * x_map.blocks()];
         let planes = &x[..pictures * x_map.picture()];
-        crew.chunks(ranges, 2, 2 * planes.len(), &|index, range| {
+        crew.chunks(ranges, 2, SIMPLE * planes.len(), &|index, range| {
             let plane = &planes[index * x_map.plane()..][..x_map.plane()];
             range.copy_from_slice(&quantise::range(plane, self.isa));
         });
@@ -315,9 +316,9 @@ impl Conv {
             }
         }
         let (ranges, scales) = (&*ranges, &*scales);
-        let rows = map.height + 2 * map.pad;
-        crew.chunks(bytes, map.row(), 2 * planes.len(), &|index, row| {
-            let (plane, y) = (index / rows, index % rows);
+        // A border is what 0 is rounded to.
+        let whole = Map { height: map.height + 2 * map.pad, width: map.width + 2 * map.pad, pad: 0, ..map };
+        crew.rows(&whole, bytes, SIMPLE * planes.len(), &|plane, y, row| {
             let picture = plane / x_map.blocks();
             let steps = Steps::of(&ranges[2 * picture * x_map.blocks()..][..2 * x_map.blocks()]);
             let begin = plane * x_map.plane() + x_map.at(0, x_map.pad - map.pad + y, x_map.pad - map.pad);

@@ -36,7 +36,7 @@ pub(crate) use conv::{Conv, ConvShape};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use normalise::normalise;
 pub(crate) use pointwise::{Unary, add, copy, global_mean, max_pool, upsample};
-pub(crate) use team::Crew;
+pub(crate) use team::{Crew, SIMPLE};
 pub(crate) use winograd::Winograd;
 
 /// Channels in a block.
@@ -203,22 +203,6 @@ impl Map {
             let line = self.at(block, self.pad + y, 0);
             clear(line, side);
             clear(line + row - side, side);
-        }
-    }
-
-    /// Sets the border of a plane to zero.
-    pub(crate) fn clear_border(&self, plane: &mut [f32]) {
-        if self.pad == 0 {
-            return;
-        }
-        let (row, side) = (self.row(), self.pad * self.lanes);
-        let (top, rest) = plane.split_at_mut(self.pad * row);
-        let (middle, bottom) = rest.split_at_mut(self.height * row);
-        top.fill(0.0);
-        bottom.fill(0.0);
-        for line in middle.chunks_exact_mut(row) {
-            line[..side].fill(0.0);
-            line[row - side..].fill(0.0);
         }
     }
 }

@@ -13,6 +13,7 @@
 //! waiting holds up nobody. For that each queue carries the number of its job, and a part is taken only by whoever finds
 //! that number unchanged.
 
+use super::Map;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -24,6 +25,9 @@ const PATIENCE: u32 = 20_000;
 
 /// A job with less work than this (multiplications, about) is not worth sharing: waking and waiting cost more.
 pub(crate) const WORTH: usize = if cfg!(test) { 1 } else { 400_000 };
+
+/// What an element costs that is read or written and hardly computed, in multiplications, about.
+pub(crate) const SIMPLE: usize = 4;
 
 /// Bits of a queue's word that hold the end of its range, and as many that hold the beginning.
 const BITS: u32 = 12;
@@ -327,6 +331,58 @@ impl Crew {
                 part -= parts;
             }
         });
+    }
+
+    /// Runs `job` for each row of some planes of a map, which `data` holds, with the numbers of the plane and of the row and
+    /// with the row between its borders. The border becomes zero.
+    pub(crate) fn rows(
+        &mut self,
+        map: &Map,
+        data: &mut [f32],
+        work: usize,
+        job: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    ) {
+        self.rows_of(map.blocks(), map, data, work, job);
+    }
+
+    /// As [`Crew::rows`] for pictures of so many planes.
+    fn rows_of(
+        &mut self,
+        blocks: usize,
+        map: &Map,
+        data: &mut [f32],
+        work: usize,
+        job: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    ) {
+        let (row, side, high) = (map.row(), map.pad * map.lanes, map.height + 2 * map.pad);
+        let planes = data.len().checked_div(map.plane()).unwrap_or(0);
+        let begin = Pointer(data.as_mut_ptr());
+        self.lines(blocks, planes.checked_div(blocks).unwrap_or(0) * high, work, &|block, line, _| {
+            let (plane, y) = (line / high * blocks + block, line % high);
+            // SAFETY: the row lies within `data`, which is borrowed exclusively until `lines` returns, and `lines` gives each
+            // row to one thread once.
+            let line = unsafe { std::slice::from_raw_parts_mut(begin.get().add((plane * high + y) * row), row) };
+            if y < map.pad || y >= map.pad + map.height {
+                line.fill(0.0);
+            } else {
+                line[..side].fill(0.0);
+                line[row - side..].fill(0.0);
+                job(plane, y - map.pad, &mut line[side..row - side]);
+            }
+        });
+    }
+
+    /// Runs `job` for each row of planes of `plane` elements without borders, with the numbers of the plane and of the row.
+    pub(crate) fn planes(
+        &mut self,
+        data: &mut [f32],
+        plane: usize,
+        row: usize,
+        work: usize,
+        job: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    ) {
+        let map = Map { channels: 1, height: plane / row.max(1), width: row, pad: 0, lanes: 1 };
+        self.rows_of(data.len().checked_div(plane).unwrap_or(0), &map, data, work, job);
     }
 
     /// Runs `job` for each whole chunk of `data`, with its number.

@@ -363,10 +363,9 @@ proptest! {
             let out_map = Map { pad: border, ..depthwise.out_map(&x_map).unwrap() };
             let mut out = vec![7.0; out_map.picture()];
             let blocked_x = blocked(&x_map, 1, &x);
-            let planes = blocked_x.chunks(x_map.plane()).zip(out.chunks_mut(out_map.plane()));
-            for (block, (x, out)) in planes.enumerate() {
-                depthwise.plane(block, (&x_map, x), (&out_map, out));
-            }
+            Crew::default().rows(&out_map, &mut out, 0, &|block, y, row| {
+                depthwise.row(block, y, (&x_map, &blocked_x[block * x_map.plane()..][..x_map.plane()]), row);
+            });
             for (got, (want, size)) in plain_order(&out_map, 1, &out).iter().zip(&want) {
                 prop_assert!((f64::from(*got) - want).abs() <= 1e-6 * (1.0 + size), "{isa:?}: {got} is not {want}");
             }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::kernels::{Crew, Isa, LANES, Map, add, copy, global_mean, max_pool, upsample};
+use crate::kernels::{Crew, Isa, SIMPLE, LANES, Map, add, copy, global_mean, max_pool, upsample};
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };
@@ -14,8 +14,6 @@ use super::plan::{Memory, Plan};
 /// Pictures of a batch that are computed together: enough that weights are read once for several, few enough that
 /// activations stay in the cache.
 const TOGETHER: usize = 4;
-/// What an element costs that is read or written and hardly computed, in multiplications, about.
-const SIMPLE: usize = 4;
 
 /// A network that our own engine runs.
 #[derive(Debug)]
@@ -125,9 +123,7 @@ impl NativeNetwork {
             if let Kind::Unary(unary) = &step.kind {
                 let arena = &mut arena[range(step.input)];
                 let work = SIMPLE * arena.len();
-                crew.chunks(arena, x_map.plane(), work, &|index, plane| {
-                    unary.run(x_map, plane, index % blocks, self.isa);
-                });
+                crew.rows(x_map, arena, work, &|index, _, row| unary.run(row, index % blocks, self.isa));
             }
             return Ok(());
         }
@@ -155,28 +151,24 @@ impl NativeNetwork {
             _ => {}
         }
         let work = SIMPLE * (x.len() + out.len());
-        crew.chunks(out, out_map.plane(), work, &|index, out| {
-            out_map.clear_border(out);
+        crew.rows(out_map, out, work, &|index, y, out| {
             let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
             let x = || (x_map, &x[plane(x_map)]);
             match &step.kind {
                 Kind::Conv(..) | Kind::Whole(_) => {}
-                Kind::Depthwise(depthwise) => {
-                    depthwise.plane(index % blocks, x(), (out_map, out));
-                }
+                Kind::Depthwise(depthwise) => depthwise.row(index % blocks, y, x(), out),
                 Kind::Unary(unary) => {
-                    copy(x(), (out_map, out));
-                    unary.run(out_map, out, index % blocks, self.isa);
+                    copy(y, x(), out);
+                    unary.run(out, index % blocks, self.isa);
                 }
                 Kind::Add(clamp) => {
                     if let Some((map, data)) = more {
-                        let other = (map, &data[plane(map)]);
-                        add(x(), other, (out_map, out), *clamp, self.isa);
+                        add(y, x(), (map, &data[plane(map)]), out, *clamp, self.isa);
                     }
                 }
-                Kind::Upsample(factor) => upsample(x(), (out_map, out), *factor),
-                Kind::MaxPool(window) => max_pool(x(), (out_map, out), *window),
-                Kind::GlobalMean => global_mean(x(), (out_map, out)),
+                Kind::Upsample(factor) => upsample(y, x(), out, *factor),
+                Kind::MaxPool(window) => max_pool(y, x(), out, *window),
+                Kind::GlobalMean => global_mean(x(), out),
             }
         });
         Ok(())
@@ -192,36 +184,24 @@ impl NativeNetwork {
         arena: &mut [f32],
         crew: &mut Crew,
     ) {
-        let (row, width) = (map.row(), map.width);
-        for picture in arena[..pictures * map.picture()].chunks_exact_mut(map.picture()) {
-            picture[..map.pad * row].fill(0.0);
-            picture[(map.pad + map.height) * row..].fill(0.0);
-        }
-        for (index, picture) in arena.chunks_exact_mut(map.picture()).enumerate().take(pictures) {
-            let lines = &mut picture[map.pad * row..][..map.height * row];
-            crew.chunks(lines, row, 2 * SIMPLE * map.height * row, &|y, line| {
-                let side = map.pad * map.lanes;
-                line[..side].fill(0.0);
-                line[row - side..].fill(0.0);
-                let line = &mut line[side..row - side];
-                match input {
-                    Input::Tensor(tensor) => {
-                        let plane = map.height * width;
-                        let values = &tensor.data[(first + index) * 3 * plane..][..3 * plane];
-                        let channel = |c: usize| &values[c * plane + y * width..][..width];
-                        let rows = channel(0).iter().zip(channel(1)).zip(channel(2));
-                        for (pixel, ((a, b), c)) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
-                            *pixel = [*a, *b, *c];
-                        }
-                    }
-                    Input::Pictures(pictures) => {
-                        let from = pictures.row(first + index, y);
-                        let swap = pictures.order != self.normalisation.order;
-                        crate::kernels::normalise(from, line, &self.normalisation, swap, self.isa);
-                    }
+        let width = map.width;
+        let arena = &mut arena[..pictures * map.picture()];
+        crew.rows(map, arena, SIMPLE * pictures * map.picture(), &|index, y, line| match input {
+            Input::Tensor(tensor) => {
+                let plane = map.height * width;
+                let values = &tensor.data[(first + index) * 3 * plane..][..3 * plane];
+                let channel = |c: usize| &values[c * plane + y * width..][..width];
+                let rows = channel(0).iter().zip(channel(1)).zip(channel(2));
+                for (pixel, ((a, b), c)) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
+                    *pixel = [*a, *b, *c];
                 }
-            });
-        }
+            }
+            Input::Pictures(pictures) => {
+                let from = pictures.row(first + index, y);
+                let swap = pictures.order != self.normalisation.order;
+                crate::kernels::normalise(from, line, &self.normalisation, swap, self.isa);
+            }
+        });
     }
 
     /// Writes a result's pictures from `first` on.
@@ -238,12 +218,10 @@ impl NativeNetwork {
                 }
                 continue;
             }
-            crew.chunks(out, plane, 4 * SIMPLE * out.len(), &|channel, out| {
-                let begin = map.inner(channel / LANES) + channel % LANES;
-                for (y, out) in out.chunks_exact_mut(map.width).enumerate() {
-                    let line = picture[begin + y * map.row()..].iter().step_by(LANES);
-                    out.iter_mut().zip(line).for_each(|(out, v)| *out = *v);
-                }
+            crew.planes(out, plane, map.width, SIMPLE * picture.len(), &|channel, y, out| {
+                let begin = map.inner(channel / LANES) + channel % LANES + y * map.row();
+                let line = picture[begin..].iter().step_by(LANES);
+                out.iter_mut().zip(line).for_each(|(out, v)| *out = *v);
                 if let Some(unary) = &outcome.unary {
                     unary.channel(out, self.isa);
                 }

@@ -56,7 +56,7 @@ impl Scratch {
         let index = match found {
             Some(index) => index,
             None => {
-                let plan = Plan::new(program, key)?;
+                let plan = Plan::new(program, key, self.crew.threads() == 1)?;
                 if self.plans.len() == MOST_PLANS {
                     self.plans.remove(0);
                 }
@@ -72,7 +72,9 @@ impl Scratch {
 }
 
 impl Plan {
-    fn new(program: &Program, key: [usize; 4]) -> Result<Plan, EngineError> {
+    /// Without `reuse` each value has memory of its own: a thread that writes what another thread's core holds waits for
+    /// it, and where buffers overlap that would be every other line.
+    fn new(program: &Program, key: [usize; 4], reuse: bool) -> Result<Plan, EngineError> {
         let [_, pictures, height, width] = key;
         let maps = maps(program, height, width)?;
         let too_large = || EngineError::Run { reason: format!("{height}×{width} pixels are too many") };
@@ -109,7 +111,7 @@ impl Plan {
             if offsets[step.output] == usize::MAX {
                 offsets[step.output] = place(&mut alive, step.output);
             }
-            alive.retain(|&(_, _, value)| last[value] > index);
+            alive.retain(|&(_, _, value)| !reuse || last[value] > index);
         }
         if len > MAX_ELEMENTS {
             return Err(too_large());
