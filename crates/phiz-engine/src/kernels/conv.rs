@@ -1,5 +1,6 @@
 //! Convolutions of any number of channels, tile by tile; a fully connected layer is one whose map is its kernel.
 
+use super::pointwise::vectorised;
 use super::quantise::{self, Steps};
 use super::team::{Pointer, SIMPLE};
 use super::{Aligned, BYTES, Crew, Isa, LANES, Level, Map, SHORT, plain};
@@ -28,6 +29,12 @@ pub(crate) struct ConvShape {
 }
 
 impl ConvShape {
+    /// Elements that hold the weights of a block of outputs.
+    fn block_elements(&self) -> usize {
+        let blocks = if self.lanes == 3 { self.inputs.div_ceil(3) } else { self.inputs.div_ceil(LANES) };
+        blocks * self.kernel[0] * self.kernel[1] * self.lanes * LANES
+    }
+
     /// The precision of its products.
     pub(super) fn precision(&self) -> Precision {
         match self.lanes {
@@ -84,10 +91,10 @@ pub(super) struct TileArgs {
 pub(crate) struct Conv {
     pub(crate) shape: ConvShape,
     isa: Isa,
-    weights: Aligned,
+    pub(super) weights: Aligned,
     bias: Aligned,
     /// Blocks of output channels that are computed together: first block, their number, where their weights begin.
-    groups: Vec<[usize; 3]>,
+    pub(super) groups: Vec<[usize; 3]>,
     /// Most pixels of half a tile, by number of blocks.
     halves: [usize; MOST_BLOCKS + 1],
     /// If inputs have eight bits: what a weight stands for, and the sum of all weights, of each output channel.
@@ -100,22 +107,85 @@ impl Conv {
     /// # Panics
     /// When the weights are not as many as the shape says.
     pub(crate) fn new(shape: ConvShape, weights: &[f32], bias: &[f32], isa: Isa) -> Conv {
-        let [rows, columns] = shape.kernel;
-        assert_eq!(
-            weights.len(),
-            shape.outputs * shape.inputs * rows * columns,
-            "as many weights as the shape says"
-        );
+        let taps = shape.kernel[0] * shape.kernel[1];
+        assert_eq!(weights.len(), shape.outputs * shape.inputs * taps, "as many weights as the shape says");
+        let mut conv = Conv::open(shape, bias, isa);
+        vectorised!(isa, || conv.pack(weights));
+        conv
+    }
+
+    /// Packs weights, a block of outputs at a time.
+    #[inline(always)]
+    fn pack(&mut self, weights: &[f32]) {
+        let Conv { shape, weights: packed, groups, steps, .. } = self;
+        let (inputs, taps) = (shape.inputs, shape.kernel[0] * shape.kernel[1]);
+        // For each input and tap, the weights of the block's outputs side by side. Behind the last input zeros.
+        let mut lines = vec![[0f32; LANES]; inputs.next_multiple_of(LANES) * taps];
+        for (&[first, count, offset], block) in groups.iter().flat_map(|g| (0..g[1]).map(move |b| (g, b))) {
+            let mut step = [1f32; LANES];
+            for lane in 0..LANES {
+                let output = (first + block) * LANES + lane;
+                if output >= shape.outputs {
+                    lines.iter_mut().for_each(|line| line[lane] = 0.0);
+                    continue;
+                }
+                let filter = &weights[output * inputs * taps..][..inputs * taps];
+                if shape.lanes == BYTES {
+                    step[lane] = step_of(filter);
+                }
+                lines.iter_mut().zip(filter).for_each(|(line, w)| line[lane] = *w);
+            }
+            let mut rows = packed[offset + block * LANES..].as_chunks_mut::<LANES>().0.iter_mut().step_by(count);
+            let mut sums = [0i32; LANES];
+            // Channels that an element holds.
+            let fold = match shape.lanes {
+                BYTES => 4,
+                SHORT => 2,
+                _ => 1,
+            };
+            for first in (0..inputs).step_by(shape.lanes * fold) {
+                for (tap, lane) in (0..taps).flat_map(|tap| (0..shape.lanes).map(move |lane| (tap, lane))) {
+                    let Some(to) = rows.next() else { return };
+                    let from = (first + lane * fold) * taps + tap;
+                    match fold {
+                        1 => *to = lines[from],
+                        2 => {
+                            let (even, odd) = (&lines[from], &lines[from + taps]);
+                            (0..LANES).for_each(|i| to[i] = plain::paired(even[i], odd[i]));
+                        }
+                        _ => {
+                            let four: [[i8; LANES]; 4] = std::array::from_fn(|n| {
+                                let line = &lines[from + n * taps];
+                                std::array::from_fn(|i| quantised(line[i], step[i]))
+                            });
+                            for i in 0..LANES {
+                                sums[i] += four.iter().map(|bytes| i32::from(bytes[i])).sum::<i32>();
+                                let word = four.map(|bytes| bytes[i].to_le_bytes()[0]);
+                                to[i] = f32::from_bits(u32::from_le_bytes(word));
+                            }
+                        }
+                    }
+                }
+            }
+            if shape.lanes == BYTES {
+                steps.extend(step.into_iter().zip(sums));
+            }
+        }
+        if shape.lanes == BYTES {
+            steps.truncate(shape.outputs);
+        }
+    }
+
+    /// A convolution whose weights are zero, for whoever packs them.
+    pub(super) fn open(shape: ConvShape, bias: &[f32], isa: Isa) -> Conv {
         assert_eq!(bias.len(), shape.outputs, "a bias for each output");
         assert!(
             matches!(shape.stride, 1 | 2) && matches!(shape.lanes, 3 | BYTES | SHORT | LANES),
             "a shape that tiles know"
         );
-        let blocks = shape.outputs.div_ceil(LANES);
         assert!(isa.has(shape.precision()), "a processor with this precision");
-        let in_blocks =
-            if shape.lanes == 3 { shape.inputs.div_ceil(3) } else { shape.inputs.div_ceil(LANES) };
-        let each = in_blocks * rows * columns * shape.lanes * LANES;
+        let blocks = shape.outputs.div_ceil(LANES);
+        let each = shape.block_elements();
         let halves = most_halves(isa);
         #[cfg(target_arch = "x86_64")]
         let full = isa.0 == Level::Avx512Full;
@@ -135,62 +205,10 @@ impl Conv {
             groups.push([first, count, first * each]);
             first += count;
         }
-        let taps = rows * columns;
-        let filter = |output: usize| &weights[output * shape.inputs * taps..][..shape.inputs * taps];
-        let steps: Vec<(f32, i32)> = match shape.precision() {
-            Precision::Int8 => (0..shape.outputs).map(|output| step_and_sum(filter(output))).collect(),
-            _ => Vec::new(),
-        };
-        // Channels that an element holds.
-        let fold = match shape.lanes {
-            BYTES => 4,
-            SHORT => 2,
-            _ => 1,
-        };
-        let mut packed = Aligned::zeros(blocks * each);
-        for &[first, count, offset] in &groups {
-            let outputs = first * LANES..shape.outputs.min((first + count) * LANES);
-            let rows = packed[offset..][..count * each].chunks_exact_mut(count * LANES);
-            // A row holds the weights of one element of the input for all outputs of the group.
-            for (index, row) in rows.enumerate() {
-                let (lane, rest) = (index % shape.lanes, index / shape.lanes);
-                let (tap, block) = (rest % taps, rest / taps);
-                let input = (block * shape.lanes + lane) * fold;
-                if input >= shape.inputs {
-                    continue;
-                }
-                let begin = outputs.start * shape.inputs * taps + input * taps + tap;
-                let from = weights[begin..].iter().step_by(shape.inputs * taps);
-                // The weight of the channel so many behind; zero beyond the last.
-                let more = |output: usize, n: usize| match input + n < shape.inputs {
-                    true => weights[(output * shape.inputs + input + n) * taps + tap],
-                    false => 0.0,
-                };
-                match shape.lanes {
-                    BYTES => {
-                        for (to, output) in row.iter_mut().zip(outputs.clone()) {
-                            let (step, _) = steps[output];
-                            let four = [0, 1, 2, 3].map(|n| quantised(more(output, n), step).to_le_bytes()[0]);
-                            *to = f32::from_bits(u32::from_le_bytes(four));
-                        }
-                    }
-                    SHORT => {
-                        for ((to, even), output) in row.iter_mut().zip(from).zip(outputs.clone()) {
-                            *to = plain::paired(*even, more(output, 1));
-                        }
-                    }
-                    _ => row.iter_mut().zip(from).take(outputs.len()).for_each(|(to, w)| *to = *w),
-                }
-            }
-        }
         let mut padded = Aligned::zeros(blocks * LANES);
         padded[..bias.len()].copy_from_slice(bias);
-        Conv { shape, isa, weights: packed, bias: padded, groups, halves, steps }
-    }
-
-    /// Groups of blocks of output channels.
-    pub(super) fn groups(&self) -> usize {
-        self.groups.len()
+        let weights = Aligned::zeros(blocks * each);
+        Conv { shape, isa, weights, bias: padded, groups, halves, steps: Vec::new() }
     }
 
     /// The map that comes out, without a border; none if the kernel is larger than the map.
@@ -498,14 +516,14 @@ impl Conv {
     }
 }
 
-/// What a weight of eight bits stands for, and the sum of all weights of an output channel.
-fn step_and_sum(filter: &[f32]) -> (f32, i32) {
-    let most = filter.iter().fold(0f32, |most, w| most.max(w.abs()));
-    let step = if most > 0.0 && most.is_finite() { most / 127.0 } else { 1.0 };
-    (step, filter.iter().map(|w| i32::from(quantised(*w, step))).sum())
+/// What a weight of eight bits stands for.
+fn step_of(filter: &[f32]) -> f32 {
+    let most = filter.iter().fold(0f32, |most, w| if w.abs() > most { w.abs() } else { most });
+    if most > 0.0 && most.is_finite() { most / 127.0 } else { 1.0 }
 }
 
-/// A weight in steps; what is no number is zero.
+/// A weight in steps.
 fn quantised(weight: f32, step: f32) -> i8 {
-    (weight / step).round_ties_even() as i8
+    // Adding 1.5 · 2^23 rounds to a whole number, which then stands in the last bits.
+    (weight / step + 12_582_912.0).to_bits() as i8
 }

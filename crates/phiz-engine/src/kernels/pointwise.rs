@@ -39,6 +39,8 @@ macro_rules! vectorised {
     }};
 }
 
+pub(super) use vectorised;
+
 impl Unary {
     /// Applies it to values of one channel or, if `first` is a whole block, to pixels of a block.
     #[inline(always)]

@@ -254,9 +254,10 @@ proptest! {
             let Steps { step, zero } = Steps::of(&ranges);
             steps.push(step);
             whole.extend(picture.iter().map(|v| {
-                let byte = (v * (1.0 / step) + zero as f32).round_ties_even().clamp(0.0, 255.0);
-                prop_assert!(((byte - zero as f32) * step - v).abs() <= 0.51 * step);
-                Ok(byte - zero as f32)
+                let byte = (f64::from(v * (1.0 / step)) + f64::from(zero)).round_ties_even().clamp(0.0, 255.0);
+                let whole = byte as f32 - zero as f32;
+                prop_assert!((whole * step - v).abs() <= 0.51 * step);
+                Ok(whole)
             }).collect::<Result<Vec<_>, _>>()?);
         }
         let filters: Vec<_> = w.chunks(shape.inputs * taps).map(|f| {

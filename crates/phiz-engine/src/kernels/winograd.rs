@@ -10,6 +10,7 @@
 use super::conv::Job;
 use super::simd::{Plain, Vector};
 use super::team::Pointer;
+use super::pointwise::vectorised;
 use super::{Aligned, Conv, ConvShape, Crew, Isa, LANES, Level, Map};
 
 /// Places in a tile.
@@ -41,36 +42,44 @@ struct Strip<'a> {
 impl Winograd {
     /// Transforms weights; none for a convolution that has nothing to gain.
     pub(crate) fn new(shape: ConvShape, weights: &[f32], bias: &[f32], isa: Isa) -> Option<Winograd> {
-        let fits = shape.kernel == [3, 3]
-            && shape.stride == 1
-            && shape.pad == 1
-            && shape.lanes == LANES
-            && CHANNELS.contains(&shape.inputs)
-            && CHANNELS.contains(&shape.outputs);
-        if !fits {
+        if !Winograd::suits(&shape) {
             return None;
-        }
-        let mut transformed = vec![vec![0.0; shape.inputs * shape.outputs]; PLACES];
-        for (index, filter) in weights.as_chunks::<9>().0.iter().enumerate() {
-            for (place, value) in weights_of(filter).into_iter().enumerate() {
-                transformed[place][index] = value;
-            }
         }
         let open = [f32::NEG_INFINITY, f32::INFINITY];
         let small = ConvShape { kernel: [1, 1], pad: 0, clamp: open, ..shape };
         let zeros = vec![0.0; shape.outputs];
-        let places = transformed.iter().map(|weights| Conv::new(small, weights, &zeros, isa)).collect();
+        let mut places: Vec<Conv> = (0..PLACES).map(|_| Conv::open(small, &zeros, isa)).collect();
+        vectorised!(isa, || transform(&shape, weights, &mut places));
         let mut padded = Aligned::zeros(shape.outputs.next_multiple_of(LANES));
         padded[..bias.len()].copy_from_slice(bias);
         Some(Winograd { shape, isa, places, bias: padded })
     }
 
+    /// Whether a convolution has something to gain, if its map is made of whole tiles ([`Winograd::fits`]).
+    pub(crate) fn suits(shape: &ConvShape) -> bool {
+        shape.kernel == [3, 3]
+            && shape.stride == 1
+            && shape.pad == 1
+            && shape.lanes == LANES
+            && CHANNELS.contains(&shape.inputs)
+            && CHANNELS.contains(&shape.outputs)
+    }
+
+    /// Whether a map that comes out is made of whole tiles.
+    pub(crate) fn fits(height: usize, width: usize) -> bool {
+        height > 0 && width > 0 && height.is_multiple_of(2) && width.is_multiple_of(2)
+    }
+
+    /// The convolution's properties.
+    pub(crate) fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
     /// Elements of memory that each thread of a run needs beside the maps; none if the map is not made of whole tiles.
     pub(crate) fn scratch(&self, out: &Map) -> Option<usize> {
-        let whole = out.height > 0 && out.height.is_multiple_of(2) && out.width.is_multiple_of(2);
         let tiles = (out.height / 2).div_ceil(strips(out)) * (out.width / 2);
         let blocks = self.shape.inputs.div_ceil(LANES) + self.shape.outputs.div_ceil(LANES);
-        (whole && out.width > 0).then_some(PLACES * blocks * tiles * LANES)
+        Winograd::fits(out.height, out.width).then_some(PLACES * blocks * tiles * LANES)
     }
 
     /// Computes the convolution of `pictures` pictures; the border of `out` becomes zero. `scratch` has room for all
@@ -102,7 +111,7 @@ impl Winograd {
         let strips = strips(out_map);
         assert!(scratch.len() >= needed * crew.threads(), "room for each thread");
         let (scratch, out) = (Pointer(scratch.as_mut_ptr()), Pointer(out.as_mut_ptr()));
-        let groups = self.places[0].groups();
+        let groups = self.places[0].groups.len();
         let work = pictures * self.shape.inputs * self.shape.outputs * 4 * out_map.height * out_map.width;
         crew.lines(1, pictures * strips, work, &|_, line, thread| {
             let (picture, part) = (line / strips, line % strips);
@@ -188,17 +197,39 @@ fn strips(out: &Map) -> usize {
     rows.div_ceil((STRIP / across).max(1))
 }
 
-/// `G g Gᵀ` of a filter.
-fn weights_of(filter: &[f32; 9]) -> [f32; PLACES] {
-    let transform = |[a, b, c]: [f64; 3]| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
-    let g = filter.map(f64::from);
-    let columns = [0, 1, 2].map(|x| transform([g[x], g[3 + x], g[6 + x]]));
-    let mut out = [0.0; PLACES];
-    for i in 0..4 {
-        let row = transform([columns[0][i], columns[1][i], columns[2][i]]);
-        out[i * 4..][..4].copy_from_slice(&row.map(|v| v as f32));
+/// `G g Gᵀ` of each filter, a block of outputs at a time, into the packed weights of each place.
+#[inline(always)]
+fn transform(shape: &ConvShape, weights: &[f32], places: &mut [Conv]) {
+    type Block = [f64; LANES];
+    let each = |a: &Block, b: &Block, f: fn(f64, f64) -> f64| -> Block {
+        std::array::from_fn(|i| f(a[i], b[i]))
+    };
+    let line = |[a, b, c]: [Block; 3]| -> [Block; 4] {
+        let sum = each(&a, &c, |a, c| a + c);
+        [a, each(&sum, &b, |s, b| (s + b) / 2.0), each(&sum, &b, |s, b| (s - b) / 2.0), c]
+    };
+    let (filters, _) = weights.as_chunks::<9>();
+    for [first, count, offset] in places[0].groups.clone() {
+        for input in 0..shape.inputs {
+            for block in 0..count {
+                let mut g = [[0.0; LANES]; 9];
+                let outputs = (first + block) * LANES..shape.outputs.min((first + block + 1) * LANES);
+                for (lane, output) in outputs.enumerate() {
+                    let filter = &filters[output * shape.inputs + input];
+                    (0..9).for_each(|tap| g[tap][lane] = f64::from(filter[tap]));
+                }
+                let columns = [0, 1, 2].map(|x| line([g[x], g[3 + x], g[6 + x]]));
+                let at = offset + (input * count + block) * LANES;
+                for y in 0..4 {
+                    let row = line([columns[0][y], columns[1][y], columns[2][y]]);
+                    for (x, values) in row.iter().enumerate() {
+                        let to = &mut places[4 * y + x].weights[at..at + LANES];
+                        to.iter_mut().zip(values).for_each(|(to, v)| *to = *v as f32);
+                    }
+                }
+            }
+        }
     }
-    out
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::kernels::{Crew, Isa, SIMPLE, LANES, Map, add, copy, global_mean, max_pool, upsample};
+use crate::kernels::{Crew, Isa, SIMPLE, Winograd, LANES, Map, add, copy, global_mean, max_pool, upsample};
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };
@@ -33,7 +33,7 @@ impl NativeNetwork {
     /// Compiles an ONNX file.
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions, isa: Isa) -> Result<NativeNetwork, EngineError> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let graph = phiz_onnx::read(onnx)
+        let mut graph = phiz_onnx::read(onnx)
             .map_err(|error| EngineError::Load { reason: format!("no whole ONNX file: {}", error.reason) })?;
         let lacks = |reason: String| EngineError::Unsupported { runtime: "native", reason };
         let precision = match options.precision {
@@ -43,7 +43,8 @@ impl NativeNetwork {
             }
             known => known,
         };
-        let program = compile(&graph, isa, precision).map_err(lacks)?;
+        let constants = std::mem::take(&mut graph.constants);
+        let program = compile(&graph, constants, isa, precision).map_err(lacks)?;
         let port = |value: &phiz_onnx::Value| Port {
             name: value.name.clone(),
             shape: value.shape.clone().unwrap_or_default(),
@@ -136,7 +137,9 @@ impl NativeNetwork {
         let (x, other) = (&*x, &*other);
         let more = step.other.map(|value| (map(value), if value == step.input { x } else { other }));
         match &step.kind {
-            Kind::Conv(_, Some(winograd)) if winograd.scratch(out_map).is_some() => {
+            Kind::Conv(_, Some(winograd)) | Kind::Winograd(winograd)
+                if Winograd::fits(out_map.height, out_map.width) =>
+            {
                 winograd.run((x_map, x), more, (out_map, out), pictures, extra, crew);
                 return Ok(());
             }
@@ -155,7 +158,7 @@ impl NativeNetwork {
             let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
             let x = || (x_map, &x[plane(x_map)]);
             match &step.kind {
-                Kind::Conv(..) | Kind::Whole(_) => {}
+                Kind::Conv(..) | Kind::Whole(_) | Kind::Winograd(_) => {}
                 Kind::Depthwise(depthwise) => depthwise.row(index % blocks, y, x(), out),
                 Kind::Unary(unary) => {
                     copy(y, x(), out);

@@ -117,7 +117,9 @@ impl Plan {
             return Err(too_large());
         }
         let extra = program.steps.iter().filter_map(|step| match &step.kind {
-            Kind::Conv(_, Some(winograd)) => winograd.scratch(&maps[step.output]),
+            Kind::Conv(_, Some(winograd)) | Kind::Winograd(winograd) => {
+                winograd.scratch(&maps[step.output])
+            }
             _ => None,
         });
         let extra = extra.max().unwrap_or(0);
@@ -162,6 +164,13 @@ fn maps(program: &Program, height: usize, width: usize) -> Result<Vec<Map>, Engi
         };
         let out = match &step.kind {
             Kind::Conv(conv, _) => conv.out_map(&x).ok_or_else(small)?,
+            Kind::Winograd(winograd) => {
+                let map = Map { channels: winograd.shape().outputs, ..x };
+                if winograd.scratch(&map).is_none() {
+                    return Err(small());
+                }
+                map
+            }
             Kind::Whole(conv) => {
                 if conv.shape.kernel != [x.height, x.width] {
                     return Err(fail(format!(
