@@ -406,7 +406,9 @@ fn every_part_is_done_once_whatever_the_threads() {
         crew.resize(threads);
         for parts in [0, 1, 2, 7, 100, 3, 999] {
             let mut data = vec![1.0; parts * 5 + 3];
-            crew.chunks(&mut data, 5, usize::MAX, &|part, chunk| chunk.iter_mut().for_each(|v| *v += part as f32));
+            crew.chunks(&mut data, 5, usize::MAX, &|part, chunk| {
+                chunk.iter_mut().for_each(|v| *v += part as f32)
+            });
             for (i, v) in data.iter().enumerate() {
                 let want = if i < parts * 5 { 1.0 + (i / 5) as f32 } else { 1.0 };
                 assert_eq!(*v, want, "{threads} threads, element {i} of {parts} parts");
