@@ -72,7 +72,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     for setting in SETTINGS {
         let (value, source) = settings.value(setting);
         if *json {
-            out::json(&json!({ "name": setting.name, "value": value, "source": source, "help": setting.help }));
+            out::json(
+                &json!({ "name": setting.name, "value": value, "source": source, "help": setting.help }),
+            );
         } else {
             rows.push(vec![setting.name.to_owned(), value.to_owned(), source.to_string()]);
         }

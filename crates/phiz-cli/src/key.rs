@@ -64,8 +64,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     match &arguments.action {
         Action::New { scope, name, only, json } => {
             if name.chars().any(char::is_control) || name.chars().count() > 100 {
-                return Err(Failure::new("--name: holds control characters or is longer than 100 characters")
-                    .hint("choose another name"));
+                return Err(Failure::new(
+                    "--name: holds control characters or is longer than 100 characters",
+                )
+                .hint("choose another name"));
             }
             let only = (!only.is_empty()).then_some(only.as_slice());
             let (info, key) = book.new_key(name, *scope, only).map_err(failed)?;
@@ -74,7 +76,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                     "galleries": info.galleries, "created": info.created, "key": key })),
                 false => {
                     say!("{key}");
-                    note!("this is key {}, shown only this once; take it back with: phiz key revoke {}", info.id, info.id);
+                    note!(
+                        "this is key {}, shown only this once; take it back with: phiz key revoke {}",
+                        info.id,
+                        info.id
+                    );
                 }
             }
             Ok(Done::Well)
@@ -92,7 +98,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 .collect();
             match json {
                 true => keys.iter().for_each(|key| out::json(&json!(key))),
-                false => table::print(&["key", "for", "scope", "galleries", "made (UTC)", "used (UTC)"], &rows),
+                false => {
+                    table::print(&["key", "for", "scope", "galleries", "made (UTC)", "used (UTC)"], &rows)
+                }
             }
             Ok(Done::Well)
         }

@@ -70,13 +70,16 @@ fn tell(at: &Listening) {
         note!("open {}", at.url);
     }
     if let Some(fingerprint) = &at.fingerprint {
-        note!("the certificate was made here; compare its SHA-256 when your browser warns of it: {fingerprint}");
+        note!(
+            "the certificate was made here; compare its SHA-256 when your browser warns of it: {fingerprint}"
+        );
     }
 }
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {
     let filter = settings.log.parse::<tracing_subscriber::EnvFilter>().map_err(|e| {
-        Failure::new(format!("log: {e}")).hint("use error, warn, info or debug, or a filter such as phiz_server=debug,info")
+        Failure::new(format!("log: {e}"))
+            .hint("use error, warn, info or debug, or a filter such as phiz_server=debug,info")
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     let started = match settings.log_format {

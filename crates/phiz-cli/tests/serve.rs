@@ -72,13 +72,20 @@ impl Desk {
     }
 
     fn photo(&self, person: u64, seed: u64) -> Vec<u8> {
-        let options = SceneOptions { people: vec![person], face_height: (110.0, 150.0), roll: 5.0, ..SceneOptions::default() };
+        let options = SceneOptions {
+            people: vec![person],
+            face_height: (110.0, 150.0),
+            roll: 5.0,
+            ..SceneOptions::default()
+        };
         Scene::compose(FaceModel::bundled(), &options, seed).unwrap().image.encode_jpeg(85).unwrap()
     }
 }
 
 fn send(method: &str, url: &str, key: &str, kind: &str, body: &[u8]) -> Result<(u16, Value), ureq::Error> {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(60)));
     let agent = config.build().new_agent();
     let mut request = ureq::http::Request::builder().method(method).uri(url).header("content-type", kind);
     if !key.is_empty() {
@@ -143,7 +150,10 @@ fn settings_are_shown_with_where_they_come_from() {
     assert_eq!(code, 0, "{err}");
     let all: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| all.iter().find(|s| s["name"] == name).unwrap().clone();
-    assert_eq!((of("queue")["value"].as_str(), of("queue")["source"]["from"].as_str()), (Some("9"), Some("file")));
+    assert_eq!(
+        (of("queue")["value"].as_str(), of("queue")["source"]["from"].as_str()),
+        (Some("9"), Some("file"))
+    );
     assert_eq!(of("max_faces")["source"]["from"], "argument");
     assert_eq!(of("listen")["source"]["from"], "default");
     std::fs::write(desk.home().join("phiz.toml"), "quue = 9\n").unwrap();
@@ -207,7 +217,13 @@ fn killed(times: usize) {
                     let mut done = Vec::new();
                     for number in 0.. {
                         let name = format!("{{\"name\":\"Round {round}, {thread}, {number}\"}}");
-                        let made = send("POST", &format!("{url}/v1/people"), &key, "application/json", name.as_bytes());
+                        let made = send(
+                            "POST",
+                            &format!("{url}/v1/people"),
+                            &key,
+                            "application/json",
+                            name.as_bytes(),
+                        );
                         let Ok((201, person)) = made else { break };
                         let id = person["id"].as_str().unwrap().to_owned();
                         done.push((id.clone(), String::new()));
@@ -231,7 +247,8 @@ fn killed(times: usize) {
     let serving = desk.serve(&[]);
     for (person, face) in &acknowledged {
         let path = if face.is_empty() { format!("people/{person}") } else { format!("faces/{face}") };
-        let (status, answer) = send("GET", &format!("{}/v1/{path}", serving.url), &key, "text/plain", b"").unwrap();
+        let (status, answer) =
+            send("GET", &format!("{}/v1/{path}", serving.url), &key, "text/plain", b"").unwrap();
         assert_eq!(status, 200, "{path} is lost: {answer}");
     }
     let (code, out, err) = desk.phiz(&["gallery", "check", "--json"]);
@@ -257,9 +274,13 @@ fn every_example_of_the_guide_runs() {
     let guide = std::fs::read_to_string(guide).unwrap();
     let desk = Desk::new();
     let at = |name: &str| desk.folder.path().join(name);
-    for (name, person, seed) in
-        [("ada-1.jpg", 1, 11), ("ada-2.jpg", 1, 12), ("passport.jpg", 1, 13), ("selfie.jpg", 1, 14), ("party.jpg", 1, 15)]
-    {
+    for (name, person, seed) in [
+        ("ada-1.jpg", 1, 11),
+        ("ada-2.jpg", 1, 12),
+        ("passport.jpg", 1, 13),
+        ("selfie.jpg", 1, 14),
+        ("party.jpg", 1, 15),
+    ] {
         std::fs::write(at(name), desk.photo(person, seed)).unwrap();
     }
     let serving = desk.serve(&[]);

@@ -19,7 +19,12 @@ pub(crate) enum Door {
 ///
 /// # Errors
 /// The server cannot be reached, or refuses the photo.
-pub(crate) fn ask(server: &str, key: &str, photo: &[u8], list: &str) -> Result<Door, Box<dyn std::error::Error>> {
+pub(crate) fn ask(
+    server: &str,
+    key: &str,
+    photo: &[u8],
+    list: &str,
+) -> Result<Door, Box<dyn std::error::Error>> {
     // One stranger in ten thousand may be let in.
     let url = format!("{server}/v1/identify?fpir=0.0001&list={list}");
     let mut answer = ureq::post(&url)

@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     own.entry(status).or_default().push(since.elapsed().as_secs_f64() * 1000.0);
                 }
                 let mut all = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                own.into_iter().for_each(|(status, mut times)| all.entry(status).or_default().append(&mut times));
+                own.into_iter()
+                    .for_each(|(status, mut times)| all.entry(status).or_default().append(&mut times));
             });
         }
     });

@@ -194,7 +194,8 @@ impl FromRequest<App> for Photos {
         }
         let kind = content_type(&parts.headers).to_owned();
         let essence = essence(&kind);
-        let takes = "multipart/form-data, a picture as image/jpeg or application/octet-stream, or application/json";
+        let takes =
+            "multipart/form-data, a picture as image/jpeg or application/octet-stream, or application/json";
         let is_picture = essence.starts_with("image/") || essence == "application/octet-stream";
         if !(is_picture || essence == "application/json" || essence == "multipart/form-data") {
             linger(body);
@@ -225,10 +226,13 @@ impl Photos {
         drop(of_field);
         match (first, second) {
             (Some(one), None) => Ok(one),
-            (None, _) => {
-                Err(ApiError::bad(format!("the field {field:?} is missing"), format!("send a picture as {field:?}")))
+            (None, _) => Err(ApiError::bad(
+                format!("the field {field:?} is missing"),
+                format!("send a picture as {field:?}"),
+            )),
+            _ => {
+                Err(ApiError::bad(format!("the field {field:?} is there several times"), "send one picture"))
             }
-            _ => Err(ApiError::bad(format!("the field {field:?} is there several times"), "send one picture")),
         }
     }
 }
@@ -244,7 +248,10 @@ fn too_many(most: usize) -> ApiError {
 async fn multipart(content_type: &str, bytes: Bytes, most: usize) -> Result<Photos> {
     let broken = |error: multer::Error| {
         // Its text holds no more than the names of fields.
-        ApiError::bad(format!("the multipart body is broken: {error}"), "let your HTTP library build the body")
+        ApiError::bad(
+            format!("the multipart body is broken: {error}"),
+            "let your HTTP library build the body",
+        )
     };
     let boundary = multer::parse_boundary(content_type).map_err(broken)?;
     let whole = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(bytes) });
@@ -287,7 +294,10 @@ fn json(bytes: &[u8], most: usize) -> Result<Photos> {
         }
     }
     if let Some(several) = fields.remove("photos") {
-        let several = several.as_array().cloned().ok_or_else(|| ApiError::value("photos", "is no list", "send a list"))?;
+        let several = several
+            .as_array()
+            .cloned()
+            .ok_or_else(|| ApiError::value("photos", "is no list", "send a list"))?;
         if several.len() > most {
             return Err(too_many(most));
         }
@@ -337,7 +347,9 @@ mod tests {
     #[test]
     fn base64_is_read_in_its_forms() {
         let photos = |text: &str| json(text.as_bytes(), 2);
-        for text in [r#"{"photo": "/9j/"}"#, r#"{"photo": "data:image/jpeg;base64,/9j/"}"#, r#"{"photos": ["/9j/"]}"#] {
+        for text in
+            [r#"{"photo": "/9j/"}"#, r#"{"photo": "data:image/jpeg;base64,/9j/"}"#, r#"{"photos": ["/9j/"]}"#]
+        {
             assert_eq!(photos(text).ok().unwrap().photos[0].bytes, [0xff, 0xd8, 0xff], "{text}");
         }
         let named = photos(r#"{"photos": [{"photo": "/9j/", "source": "x/ada.jpg"}]}"#).ok().unwrap();

@@ -141,7 +141,9 @@ impl Book {
             options.write(true).create(true).truncate(false);
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(&path).map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+            options
+                .open(&path)
+                .map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
         }
         let file = Connection::open(&path).map_err(failed)?;
         file.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
@@ -194,7 +196,8 @@ impl Book {
     /// # Errors
     /// The file cannot be read.
     pub fn is_set_up(&self) -> std::io::Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'passphrase') OR EXISTS (SELECT 1 FROM keys)";
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'passphrase') OR EXISTS (SELECT 1 FROM keys)";
         self.file().query_row(sql, [], |row| row.get(0)).map_err(std::io::Error::other)
     }
 
@@ -247,8 +250,8 @@ impl Book {
     pub fn keys(&self) -> std::io::Result<Vec<KeyInfo>> {
         let file = self.file();
         let work = || -> rusqlite::Result<Vec<KeyInfo>> {
-            let mut rows =
-                file.prepare_cached("SELECT id, name, scope, galleries, created, used FROM keys ORDER BY id")?;
+            let mut rows = file
+                .prepare_cached("SELECT id, name, scope, galleries, created, used FROM keys ORDER BY id")?;
             rows.query_map([], key_info)?.collect()
         };
         work().map_err(std::io::Error::other)
@@ -283,7 +286,10 @@ impl Book {
         let token = secret::token().map_err(ApiError::internal)?;
         let at = now();
         let file = self.file();
-        file.execute("DELETE FROM sessions WHERE used < ?1 OR created < ?2", [at - SESSION_IDLE, at - SESSION_MOST])?;
+        file.execute(
+            "DELETE FROM sessions WHERE used < ?1 OR created < ?2",
+            [at - SESSION_IDLE, at - SESSION_MOST],
+        )?;
         file.execute("INSERT INTO sessions VALUES (?1, ?2, ?2)", params![secret::digest(&token), at])?;
         Ok((token, at + SESSION_IDLE))
     }

@@ -243,18 +243,25 @@ impl From<Problem> for ApiError {
                 (Code::UnknownFormat, "send a JPEG, PNG, WebP, GIF, BMP or TIFF picture")
             }
             PhotoCode::Damaged => (Code::Damaged, "send the original file again"),
-            PhotoCode::TooLarge => (Code::TooLarge, "send a smaller picture, or look for larger faces with min_face"),
-            PhotoCode::NoFace => {
-                (Code::NoFace, "use a photo with a visible face; score=0.3 finds unclear faces, rotate=true turned ones")
+            PhotoCode::TooLarge => {
+                (Code::TooLarge, "send a smaller picture, or look for larger faces with min_face")
             }
-            PhotoCode::SeveralFaces => {
-                (Code::SeveralFaces, "say which is meant: face=largest, face=2 (the second that detect lists), or at=X,Y")
-            }
+            PhotoCode::NoFace => (
+                Code::NoFace,
+                "use a photo with a visible face; score=0.3 finds unclear faces, rotate=true turned ones",
+            ),
+            PhotoCode::SeveralFaces => (
+                Code::SeveralFaces,
+                "say which is meant: face=largest, face=2 (the second that detect lists), or at=X,Y",
+            ),
             PhotoCode::NoSuchFace => (Code::NoSuchFace, "POST /v1/detect lists the faces of the photo"),
-            PhotoCode::FaceTooSmall => (Code::FaceTooSmall, "use a larger photo, or take it all the same with force=true"),
-            PhotoCode::FaceTooPoor => {
-                (Code::FaceTooPoor, "use a sharper photo from the front, or take it all the same with force=true")
+            PhotoCode::FaceTooSmall => {
+                (Code::FaceTooSmall, "use a larger photo, or take it all the same with force=true")
             }
+            PhotoCode::FaceTooPoor => (
+                Code::FaceTooPoor,
+                "use a sharper photo from the front, or take it all the same with force=true",
+            ),
             PhotoCode::Refused => (Code::Refused, "use another photo, or take back what was said first"),
             _ => (Code::Unusable, "use another photo"),
         };
@@ -274,7 +281,9 @@ impl From<GalleryError> for ApiError {
                 Cause::Name { .. } => made(Code::BadName, "choose another name"),
                 Cause::NoPerson { .. } => made(Code::NoPerson, "GET /v1/people lists everybody"),
                 Cause::NoFaceOfPerson { .. } => made(Code::Conflict, "enrol a photo of the person first"),
-                Cause::NoFace { .. } => made(Code::NoFaceId, "GET /v1/people/{id}/faces lists a person's faces"),
+                Cause::NoFace { .. } => {
+                    made(Code::NoFaceId, "GET /v1/people/{id}/faces lists a person's faces")
+                }
                 Cause::NoNegative { .. } => {
                     made(Code::NoNegative, "GET /v1/people/{id}/negatives lists what was said")
                 }
@@ -282,7 +291,9 @@ impl From<GalleryError> for ApiError {
                     made(Code::NoOperation, "GET /v1/history lists what can be undone")
                 }
                 Cause::SeveralPeople { .. } => made(Code::SeveralPeople, "say which is meant by id"),
-                Cause::NobodyOnList => made(Code::BadValue, "check how the list is spelt: GET /v1/lists names all"),
+                Cause::NobodyOnList => {
+                    made(Code::BadValue, "check how the list is spelt: GET /v1/lists names all")
+                }
                 Cause::SaidNotToBe { .. } => {
                     made(Code::SaidNotToBe, "take it back first: DELETE /v1/negatives/{id}")
                 }
@@ -305,12 +316,10 @@ impl From<GalleryError> for ApiError {
             ErrorKind::Conflict => made(Code::Conflict, error.hint()),
             ErrorKind::Caller => made(Code::BadValue, error.hint()),
             ErrorKind::NotFound => made(Code::NotFound, "check the ids"),
-            ErrorKind::Busy => ApiError::new(
-                Code::Busy,
-                "another program keeps the gallery locked",
-                "try again in a moment",
-            )
-            .retry_after(2),
+            ErrorKind::Busy => {
+                ApiError::new(Code::Busy, "another program keeps the gallery locked", "try again in a moment")
+                    .retry_after(2)
+            }
             ErrorKind::Full | ErrorKind::ReadOnly => {
                 tracing::error!(fault = %error, "the gallery cannot be written");
                 ApiError::new(

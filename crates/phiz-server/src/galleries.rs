@@ -87,7 +87,11 @@ impl Galleries {
             return Err(ApiError::value("name", reason, "use a to z, 0 to 9, - and _, 40 at the most"));
         }
         if self.get(name).is_ok() {
-            return Err(ApiError::new(Code::Conflict, "there is a gallery of that name already", "choose another name"));
+            return Err(ApiError::new(
+                Code::Conflict,
+                "there is a gallery of that name already",
+                "choose another name",
+            ));
         }
         let (gallery, _) = self.place(name).open_or_create(service)?;
         Ok(self.put(name, gallery))

@@ -44,7 +44,8 @@ fn peer(request: &Request) -> Option<Peer> {
 
 /// Whether a request comes from this computer itself, and was not passed on by a proxy.
 pub(crate) fn is_local(peer: Option<Peer>, headers: &HeaderMap) -> bool {
-    let passed_on = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
+    let passed_on =
+        ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     !passed_on && peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback())
 }
 
@@ -57,9 +58,10 @@ pub(crate) async fn outer(State(app): State<App>, mut request: Request, next: Ne
     let is_page = !request.uri().path().starts_with("/v1/");
     request.extensions_mut().insert(RequestId(id.clone()));
     let done = match checked(&app, &request) {
-        Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
-            ApiError::internal("a request panicked").into_response()
-        }),
+        Ok(()) => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| ApiError::internal("a request panicked").into_response()),
         Err(error) => error.into_response(),
     };
     // The error is written anew where the request id is known.
@@ -232,13 +234,18 @@ fn check_csrf(request: &Request, session: &str) -> Result<()> {
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
         let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, o)| o == host);
+        let own =
+            origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, o)| o == host);
         if !own {
             return Err(wrong("the request comes from another origin"));
         }
     }
     let token = headers.get("phiz-csrf").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if secret::same(token, &csrf_of(session)) { Ok(()) } else { Err(wrong("the session's token is missing or wrong")) }
+    if secret::same(token, &csrf_of(session)) {
+        Ok(())
+    } else {
+        Err(wrong("the session's token is missing or wrong"))
+    }
 }
 
 fn is_safe(method: &Method) -> bool {
@@ -267,7 +274,11 @@ pub(crate) async fn caller(State(app): State<App>, mut request: Request, next: N
 fn find_caller(app: &App, request: &Request, peer: Option<Peer>) -> Result<Option<Caller>> {
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         let wrong = |what: &str| {
-            ApiError::new(Code::Unauthorised, what, "send the header Authorization: Bearer KEY; `phiz key new` makes a key")
+            ApiError::new(
+                Code::Unauthorised,
+                what,
+                "send the header Authorization: Bearer KEY; `phiz key new` makes a key",
+            )
         };
         let value = value.to_str().map_err(|_| wrong("the Authorization header is not text"))?;
         let key = match value.split_once(' ') {
@@ -275,7 +286,9 @@ fn find_caller(app: &App, request: &Request, peer: Option<Peer>) -> Result<Optio
             _ => return Err(wrong("the Authorization header is not of the form Bearer KEY")),
         };
         return match app.book.find_key(key)? {
-            Some(info) => Ok(Some(Caller { who: Who::Key(info.id), scope: info.scope, galleries: info.galleries })),
+            Some(info) => {
+                Ok(Some(Caller { who: Who::Key(info.id), scope: info.scope, galleries: info.galleries }))
+            }
             None => {
                 wrong_attempt(app, peer)?;
                 Err(wrong("the key is not valid"))
@@ -297,7 +310,8 @@ fn find_caller(app: &App, request: &Request, peer: Option<Peer>) -> Result<Optio
 /// Bounds the time of a request, finishes changes whose caller has gone, writes them down, and does them once.
 pub(crate) async fn change(State(app): State<App>, request: Request, next: Next) -> Result<Response> {
     let time = Duration::from_secs(app.settings.work_seconds + app.settings.body_seconds);
-    let too_slow = |_| ApiError::new(Code::TooSlow, "the work took longer than allowed", "send less at a time");
+    let too_slow =
+        |_| ApiError::new(Code::TooSlow, "the work took longer than allowed", "send less at a time");
     if is_safe(request.method()) {
         return tokio::time::timeout(time, next.run(request)).await.map_err(too_slow);
     }
@@ -365,7 +379,11 @@ async fn once(app: &App, caller: Option<&Caller>, request: Request, next: Next) 
     let Some(caller) = caller else { return Ok(next.run(request).await) };
     let key = value.to_str().ok().filter(|key| (8..=200).contains(&key.len())).map(str::to_owned);
     let key = key.ok_or_else(|| {
-        ApiError::value("Idempotency-Key", "has no 8 to 200 characters of ASCII", "use a new UUID for each request")
+        ApiError::value(
+            "Idempotency-Key",
+            "has no 8 to 200 characters of ASCII",
+            "use a new UUID for each request",
+        )
     })?;
     let (parts, body) = request.into_parts();
     let held = body::hold(app, &parts.headers, body, app.settings.max_body_mb * 1_000_000).await?;
@@ -409,7 +427,8 @@ async fn once(app: &App, caller: Option<&Caller>, request: Request, next: Next) 
     }
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 16_000_000).await.map_err(ApiError::internal)?;
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let content_type =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let kept = Kept { status: status.as_u16(), content_type, body: bytes.to_vec() };
     app.book.settle(&name, &key, Some(&kept))?;
     Ok(Response::from_parts(parts, Body::from(bytes)))
@@ -447,14 +466,32 @@ mod tests {
     fn hosts_that_lead_here() {
         let own = ["phiz.lan".to_owned()];
         for good in [
-            "localhost", "localhost:7449", "LOCALHOST:1", "127.0.0.1:80", "[::1]:7449", "[::1]", "192.0.2.7",
-            "phiz.lan", "Phiz.LAN:7449", "a.localhost", "localhost.",
+            "localhost",
+            "localhost:7449",
+            "LOCALHOST:1",
+            "127.0.0.1:80",
+            "[::1]:7449",
+            "[::1]",
+            "192.0.2.7",
+            "phiz.lan",
+            "Phiz.LAN:7449",
+            "a.localhost",
+            "localhost.",
         ] {
             assert!(host_is_ours(good, &own), "{good}");
         }
         for bad in [
-            "", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "phiz.lan.evil", "[::1]evil",
-            "localhost:x", "evil@localhost", "localhost:80:80", "\u{0}", "phiz",
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "phiz.lan.evil",
+            "[::1]evil",
+            "localhost:x",
+            "evil@localhost",
+            "localhost:80:80",
+            "\u{0}",
+            "phiz",
         ] {
             assert!(!host_is_ours(bad, &own), "{bad}");
         }

@@ -145,7 +145,11 @@ fn number(id: &str) -> Option<u64> {
 }
 
 fn no_job() -> ApiError {
-    ApiError::new(Code::NoJob, "there is no such job", "GET /v1/jobs lists the jobs since the server was started")
+    ApiError::new(
+        Code::NoJob,
+        "there is no such job",
+        "GET /v1/jobs lists the jobs since the server was started",
+    )
 }
 
 impl Jobs {

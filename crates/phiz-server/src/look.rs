@@ -23,9 +23,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query<T>> {
         match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
             Ok(query) => Ok(Query(query.0)),
-            Err(error) => {
-                Err(ApiError::bad(format!("the query: {error}"), "docs/reference/http.md lists the parameters"))
-            }
+            Err(error) => Err(ApiError::bad(
+                format!("the query: {error}"),
+                "docs/reference/http.md lists the parameters",
+            )),
         }
     }
 }
@@ -91,7 +92,8 @@ impl LookQuery {
         if let Some(at) = &self.at {
             let number = |text: &str| text.trim().parse::<f32>().ok().filter(|n| n.is_finite());
             let point = at.split_once(',').and_then(|(x, y)| Some([number(x)?, number(y)?]));
-            let wrong = || ApiError::value("at", "is not a point", "give two numbers of pixels, such as at=120,80");
+            let wrong =
+                || ApiError::value("at", "is not a point", "give two numbers of pixels, such as at=120,80");
             return point.map(Choice::At).ok_or_else(wrong);
         }
         match self.face.as_deref() {
@@ -108,7 +110,11 @@ fn rate(field: &str, rate: f64) -> Result<f64> {
     if rate > 0.0 && rate < 1.0 {
         return Ok(rate);
     }
-    Err(ApiError::value(field, "is not a rate", "give a number between 0 and 1, such as 0.001 for one in a thousand"))
+    Err(ApiError::value(
+        field,
+        "is not a rate",
+        "give a number between 0 and 1, such as 0.001 for one in a thousand",
+    ))
 }
 
 /// How often a stranger may be named, and who is searched.
@@ -288,7 +294,9 @@ mod tests {
     fn cursors_are_of_one_list() {
         let page = |cursor: String| PageQuery { limit: None, cursor: Some(cursor) };
         assert_eq!(page(cursor("people q=a", 7)).after("people q=a").unwrap(), Some(7));
-        for (bad, of) in [(cursor("people q=a", 7), "people q=b"), ("x".into(), "people"), (String::new(), "people")] {
+        for (bad, of) in
+            [(cursor("people q=a", 7), "people q=b"), ("x".into(), "people"), (String::new(), "people")]
+        {
             assert_eq!(page(bad).after(of).unwrap_err().code, Code::BadCursor);
         }
     }
@@ -302,7 +310,13 @@ mod tests {
         assert_eq!(of(Some("largest"), None).unwrap(), Choice::Largest);
         assert_eq!(of(Some("2"), None).unwrap(), Choice::Number(2));
         assert_eq!(of(None, Some("3,4.5")).unwrap(), Choice::At([3.0, 4.5]));
-        for (face, at) in [(Some("-1"), None), (Some(""), None), (None, Some("3")), (None, Some("a,b")), (None, Some("NaN,1"))] {
+        for (face, at) in [
+            (Some("-1"), None),
+            (Some(""), None),
+            (None, Some("3")),
+            (None, Some("a,b")),
+            (None, Some("NaN,1")),
+        ] {
             assert_eq!(of(face, at).unwrap_err().code, Code::BadValue);
         }
     }

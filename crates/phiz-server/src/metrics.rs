@@ -53,15 +53,19 @@ impl Metrics {
             _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
         };
         head(&mut out, "phiz_requests_total", "Requests by method, route and status.", "counter");
-        for ((method, route, status), count) in
-            &*self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+        for ((method, route, status), count) in &*self.requests.lock().unwrap_or_else(PoisonError::into_inner)
         {
             _ = writeln!(
                 out,
                 "phiz_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}} {count}"
             );
         }
-        head(&mut out, "phiz_request_seconds", "Seconds from a request's headers to its answer.", "histogram");
+        head(
+            &mut out,
+            "phiz_request_seconds",
+            "Seconds from a request's headers to its answer.",
+            "histogram",
+        );
         for (route, histogram) in &*self.seconds.lock().unwrap_or_else(PoisonError::into_inner) {
             for (count, edge) in histogram.counts.iter().zip(EDGES) {
                 _ = writeln!(out, "phiz_request_seconds_bucket{{route=\"{route}\",le=\"{edge}\"}} {count}");

@@ -3,9 +3,12 @@
 use axum::response::{Html, IntoResponse as _, Response};
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder, Type,
+    ComponentsBuilder, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref,
+    ResponseBuilder, Type,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
@@ -52,13 +55,22 @@ pub(crate) fn document() -> OpenApi {
     }
     api.components = Some(components);
     for (path, item) in &mut api.paths.paths {
-        let of_gallery = ["/v1/people", "/v1/faces", "/v1/negatives", "/v1/lists", "/v1/history", "/v1/undo", "/v1/gallery"]
-            .iter()
-            .any(|start| path.starts_with(start))
+        let of_gallery = [
+            "/v1/people",
+            "/v1/faces",
+            "/v1/negatives",
+            "/v1/lists",
+            "/v1/history",
+            "/v1/undo",
+            "/v1/gallery",
+        ]
+        .iter()
+        .any(|start| path.starts_with(start))
             || ["/v1/identify", "/v1/verify"].contains(&path.as_str());
         let of_gallery = of_gallery && path != "/v1/galleries";
-        for operation in
-            [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+            .into_iter()
+            .flatten()
         {
             complete(operation, of_gallery);
         }
@@ -70,14 +82,19 @@ pub(crate) fn document() -> OpenApi {
 fn complete(operation: &mut Operation, of_gallery: bool) {
     let error = ResponseBuilder::new()
         .description("An error: see the table of codes")
-        .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build())
+        .content(
+            "application/json",
+            ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build(),
+        )
         .build();
     operation.responses.responses.insert("default".into(), error.into());
     if of_gallery {
         let gallery = ParameterBuilder::new()
             .name("gallery")
             .parameter_in(ParameterIn::Query)
-            .description(Some("The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery"))
+            .description(Some(
+                "The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery",
+            ))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
             .build();
         operation.parameters.get_or_insert_default().push(gallery);
@@ -144,7 +161,9 @@ fn page() -> String {
                 if let Some(kinds) = content.as_object() {
                     let kinds: Vec<String> = kinds
                         .iter()
-                        .map(|(kind, content)| format!("<code>{}</code> {}", escaped(kind), shape(&content["schema"])))
+                        .map(|(kind, content)| {
+                            format!("<code>{}</code> {}", escaped(kind), shape(&content["schema"]))
+                        })
                         .collect();
                     out += &format!("<p>{title} {}</p>", kinds.join(", or "));
                 }
@@ -190,7 +209,11 @@ fn shape(schema: &Value) -> String {
         return format!("<a href=\"#{0}\">{0}</a>", escaped(&name));
     }
     if let Some(options) = schema["oneOf"].as_array() {
-        return options.iter().filter_map(name).map(|n| format!("<a href=\"#{0}\">{0}</a>", escaped(&n))).collect();
+        return options
+            .iter()
+            .filter_map(name)
+            .map(|n| format!("<a href=\"#{0}\">{0}</a>", escaped(&n)))
+            .collect();
     }
     String::new()
 }
@@ -228,8 +251,11 @@ mod tests {
             }
         }
         for code in Code::ALL {
-            let row = text.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{}`", code.as_str())));
-            let row = row.unwrap_or_else(|| panic!("docs/reference/http.md has no row for {}", code.as_str()));
+            let row = text
+                .lines()
+                .find(|line| line.starts_with('|') && line.contains(&format!("`{}`", code.as_str())));
+            let row =
+                row.unwrap_or_else(|| panic!("docs/reference/http.md has no row for {}", code.as_str()));
             assert!(row.contains(&format!("| {} |", code.status().as_u16())), "{row}");
         }
     }

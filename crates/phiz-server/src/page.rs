@@ -40,7 +40,11 @@ fn content_type(path: &str) -> &'static str {
 }
 
 fn no_route() -> ApiError {
-    ApiError::new(Code::NotFound, "there is no such route", "docs/reference/http.md and /docs list all routes")
+    ApiError::new(
+        Code::NotFound,
+        "there is no such route",
+        "docs/reference/http.md and /docs list all routes",
+    )
 }
 
 /// A file of the page; its `index.html` for any path without one, because the page has routes of its own.
@@ -63,7 +67,8 @@ pub(crate) async fn file(request: Request) -> Response {
     };
     let hash: String = found.metadata.sha256_hash()[..16].iter().map(|b| format!("{b:02x}")).collect();
     let tag = format!("\"{hash}\"");
-    let known = request.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let known =
+        request.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     // Names below assets/ hold a hash of their content.
     let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     let mut response = match known {

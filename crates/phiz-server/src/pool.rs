@@ -50,7 +50,10 @@ impl Pool {
     ///
     /// # Errors
     /// [`Code::Overloaded`] if the queue is full, [`Code::Internal`] if the work panics.
-    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         let (send, receive) = oneshot::channel();
         let boxed: Work = Box::new(move || {
             if send.is_closed() {
@@ -66,7 +69,9 @@ impl Pool {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(match full {
                 TrySendError::Full(_) => ApiError::overloaded(),
-                TrySendError::Disconnected(_) => ApiError::new(Code::Stopping, "the server is being stopped", "try again"),
+                TrySendError::Disconnected(_) => {
+                    ApiError::new(Code::Stopping, "the server is being stopped", "try again")
+                }
             });
         }
         receive.await.map_err(|_| ApiError::internal("a computation panicked"))

@@ -77,7 +77,9 @@ impl ServerError {
             ServerError::Io { .. } => {
                 "check that the folder may be written to, and that no other program uses the port (choose another with --listen)"
             }
-            ServerError::Tls { .. } => "name PEM files with tls_certificate and tls_key, or set tls_self_signed=true",
+            ServerError::Tls { .. } => {
+                "name PEM files with tls_certificate and tls_key, or set tls_self_signed=true"
+            }
         }
     }
 }
@@ -139,7 +141,8 @@ impl Server {
         let first = if is_set_up { wanted } else { loopback_of(wanted) };
         let listener = std::net::TcpListener::bind(first).map_err(ServerError::io(first.to_string()))?;
         listener.set_nonblocking(true).map_err(ServerError::io(first.to_string()))?;
-        let pool = Pool::start(settings.worker_threads(), settings.queue).map_err(ServerError::io("threads"))?;
+        let pool =
+            Pool::start(settings.worker_threads(), settings.queue).map_err(ServerError::io("threads"))?;
         let random = |e| ServerError::Io { what: "random numbers".into(), source: e };
         let setup_code = secret::token().map_err(random)?.chars().take(22).collect();
         let run = secret::token().map_err(random)?;
@@ -147,7 +150,10 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let app = App(Arc::new(Shared {
             rates: Buckets::new(settings.requests_per_second, settings.requests_per_second * 2.0),
-            attempts: Buckets::new(settings.attempts_per_minute / 60.0, settings.attempts_per_minute.max(1.0)),
+            attempts: Buckets::new(
+                settings.attempts_per_minute / 60.0,
+                settings.attempts_per_minute.max(1.0),
+            ),
             memory: Arc::new(Semaphore::new(memory_units as usize)),
             memory_units,
             hashing: Semaphore::new(2),

@@ -291,7 +291,11 @@ impl Settings {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !must_exist => {}
             Err(e) => {
                 let reason = format!("cannot be read ({e})");
-                return Err(SettingError { place, reason, hint: "check that the file exists and may be read".into() });
+                return Err(SettingError {
+                    place,
+                    reason,
+                    hint: "check that the file exists and may be read".into(),
+                });
             }
         }
         for setting in SETTINGS {
@@ -333,7 +337,9 @@ impl Settings {
     /// A setting's value as text, and where it came from.
     #[must_use]
     pub fn value(&self, setting: &Setting) -> (&str, &Source) {
-        self.sources.get(setting.name).map_or((setting.default, &Source::Default), |(value, source)| (value, source))
+        self.sources
+            .get(setting.name)
+            .map_or((setting.default, &Source::Default), |(value, source)| (value, source))
     }
 
     /// Threads that compute.
@@ -359,10 +365,15 @@ fn values(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut all = Vec::new();
     for (name, value) in &table {
         let text = match value {
-            toml::Value::Array(items) => items.iter().map(one).collect::<Option<Vec<_>>>().map(|v| v.join(",")),
+            toml::Value::Array(items) => {
+                items.iter().map(one).collect::<Option<Vec<_>>>().map(|v| v.join(","))
+            }
             value => one(value),
         };
-        all.push((name.clone(), text.ok_or_else(|| format!("{name}: is neither a text, a number, a flag nor a list"))?));
+        all.push((
+            name.clone(),
+            text.ok_or_else(|| format!("{name}: is neither a text, a number, a flag nor a list"))?,
+        ));
     }
     Ok(all)
 }
@@ -390,7 +401,11 @@ pub fn reference() -> String {
 mod tests {
     use super::*;
 
-    fn read(file: &str, variables: &[(&str, &str)], arguments: &[(&str, &str)]) -> Result<Settings, SettingError> {
+    fn read(
+        file: &str,
+        variables: &[(&str, &str)],
+        arguments: &[(&str, &str)],
+    ) -> Result<Settings, SettingError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         std::fs::write(&path, file).unwrap();
@@ -446,7 +461,10 @@ mod tests {
         assert_eq!(written, reference(), "run this test with PHIZ_BLESS=1");
         let values: String = written
             .lines()
-            .filter_map(|line| line.strip_prefix("# ").filter(|l| SETTINGS.iter().any(|s| l.starts_with(&format!("{} = ", s.name)))))
+            .filter_map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|l| SETTINGS.iter().any(|s| l.starts_with(&format!("{} = ", s.name))))
+            })
             .flat_map(|line| [line, "\n"])
             .collect();
         let settings = read(&values, &[], &[]).unwrap();

@@ -240,7 +240,9 @@ pub(crate) fn encode_values(values: &[f32]) -> String {
 
 /// The values behind base64.
 pub(crate) fn decode_values(field: &str, text: &str) -> Result<Vec<f32>, ApiError> {
-    let wrong = || ApiError::value(field, "is not base64 of f32 values", "send a template as POST /v1/embed answers it");
+    let wrong = || {
+        ApiError::value(field, "is not base64 of f32 values", "send a template as POST /v1/embed answers it")
+    };
     let bytes = STANDARD.decode(text).map_err(|_| wrong())?;
     let (values, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {

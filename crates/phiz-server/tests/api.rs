@@ -23,12 +23,19 @@ fn people_are_learnt_recognised_corrected_and_restored() {
 
     // One photo is broken, one shows nobody: the others are enrolled, each with its own result.
     let nobody = phiz_image::Image::from_rgb(64, 64, vec![128; 64 * 64 * 3]).unwrap().encode_png().unwrap();
-    let parts: [(&str, &str, &[u8]); 4] =
-        [("photo", "1.jpg", &ADA[0]), ("photo", "2.jpg", b"no picture"), ("photo", "3.png", &nobody), ("photo", "4.jpg", &ADA[1])];
+    let parts: [(&str, &str, &[u8]); 4] = [
+        ("photo", "1.jpg", &ADA[0]),
+        ("photo", "2.jpg", b"no picture"),
+        ("photo", "3.png", &nobody),
+        ("photo", "4.jpg", &ADA[1]),
+    ];
     let done = server.form(&format!("/v1/people/{ada}/faces?consent=signed%203%20May"), &parts).expect(200);
     let photos = done["photos"].as_array().unwrap();
     assert_eq!(photos.len(), 4);
-    assert!(photos[0]["face"].is_string() && photos[0]["like_own"].is_null() && photos[0]["similar"] == json!([]), "{done}");
+    assert!(
+        photos[0]["face"].is_string() && photos[0]["like_own"].is_null() && photos[0]["similar"] == json!([]),
+        "{done}"
+    );
     assert_eq!(photos[1]["error"]["code"], "unknown_format", "{done}");
     assert_eq!(photos[2]["error"]["code"], "no_face", "{done}");
     assert!(photos[3]["face"].is_string() && photos[3]["source"] == "4.jpg", "{done}");
@@ -42,11 +49,16 @@ fn people_are_learnt_recognised_corrected_and_restored() {
 
     let ben = server.person("Ben", &BEN[..1]);
     let both = scene(&[1, 2], 5);
-    let found = server.form("/v1/identify", &[("photo", "x.png", &both.image.encode_png().unwrap())]).expect(200);
+    let found =
+        server.form("/v1/identify", &[("photo", "x.png", &both.image.encode_png().unwrap())]).expect(200);
     let (width, height) = (found["width"].as_f64().unwrap(), found["height"].as_f64().unwrap());
     assert_eq!((width, height), (f64::from(both.image.width()), f64::from(both.image.height())));
-    let mut names: Vec<&str> =
-        found["faces"].as_array().unwrap().iter().map(|face| face["person"].as_str().unwrap_or("nobody")).collect();
+    let mut names: Vec<&str> = found["faces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|face| face["person"].as_str().unwrap_or("nobody"))
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["Ada", "Ben"], "{found}");
     for face in found["faces"].as_array().unwrap() {
@@ -70,14 +82,18 @@ fn people_are_learnt_recognised_corrected_and_restored() {
     assert_eq!(server.get(&format!("/v1/people/{ada}/picture")).status, 200);
 
     let same = server.form(&format!("/v1/verify?person={ada}"), &[("photo", "x.jpg", &ADA[2])]).expect(200);
-    assert_eq!((same["same"].as_bool(), same["person"].as_str(), same["id"].as_str()), (Some(true), Some("Ada"), Some(&*ada)));
+    assert_eq!(
+        (same["same"].as_bool(), same["person"].as_str(), same["id"].as_str()),
+        (Some(true), Some("Ada"), Some(&*ada))
+    );
 
     // Corrections, each of which says how it is taken back.
     let moved = server.post(&format!("/v1/faces/{id}/move"), &json!({ "to": ben })).expect(200);
     assert_eq!(moved["person"], json!(ben));
     let undone = server.post("/v1/undo", &json!({ "operation": moved["operation"] })).expect(200);
     assert_eq!(undone["undone"]["kind"], "move_face");
-    let split = server.post(&format!("/v1/people/{ada}/split"), &json!({ "faces": [id], "name": "Eve" })).expect(201);
+    let split =
+        server.post(&format!("/v1/people/{ada}/split"), &json!({ "faces": [id], "name": "Eve" })).expect(201);
     let eve = split["id"].as_str().unwrap().to_owned();
     let merged = server.post(&format!("/v1/people/{ada}/merge"), &json!({ "from": [eve] })).expect(200);
     assert_eq!((merged["name"].as_str(), merged["faces"].as_u64()), (Some("Ada"), Some(2)));
@@ -90,13 +106,19 @@ fn people_are_learnt_recognised_corrected_and_restored() {
     assert_eq!(refused["photos"][0]["error"]["code"], "refused", "{refused}");
     assert_eq!(refused["photos"][0]["error"]["details"]["reason"], "negative", "{refused}");
     server.delete(&format!("/v1/negatives/{}", not["negative"].as_str().unwrap())).expect(200);
-    let said = server.form(&format!("/v1/people/{ben}/negatives"), &[("photo", "x.jpg", &ADA[0])]).expect(201);
+    let said =
+        server.form(&format!("/v1/people/{ben}/negatives"), &[("photo", "x.jpg", &ADA[0])]).expect(201);
     assert!(said["negative"].is_string());
 
-    let renamed = server.json("PATCH", &format!("/v1/people/{ada}"), &json!({ "name": "Ada Lima" })).expect(200);
+    let renamed =
+        server.json("PATCH", &format!("/v1/people/{ada}"), &json!({ "name": "Ada Lima" })).expect(200);
     assert_eq!(renamed["name"], "Ada Lima");
     let set = server
-        .json("PATCH", &format!("/v1/people/{ada}"), &json!({ "attributes": { "team": "red" }, "lists": ["vip"] }))
+        .json(
+            "PATCH",
+            &format!("/v1/people/{ada}"),
+            &json!({ "attributes": { "team": "red" }, "lists": ["vip"] }),
+        )
         .expect(200);
     assert_eq!((set["attributes"]["team"].as_str(), set["lists"][0].as_str()), (Some("red"), Some("vip")));
     assert_eq!(server.get("/v1/lists").expect(200)["items"], json!([{ "name": "vip", "people": 1 }]));
@@ -128,7 +150,9 @@ fn photos_come_in_three_forms_with_one_answer() {
     let bearer = format!("Bearer {}", server.admin);
     let by_form = server.form("/v1/detect", &[("photo", "a.jpg", &ADA[0])]).expect(200);
     let raw = |kind: &str| {
-        server.send("POST", "/v1/detect", &[("authorization", &bearer), ("content-type", kind)], &ADA[0]).expect(200)
+        server
+            .send("POST", "/v1/detect", &[("authorization", &bearer), ("content-type", kind)], &ADA[0])
+            .expect(200)
     };
     assert_eq!(by_form["faces"].as_array().unwrap().len(), 1, "{by_form}");
     assert_eq!(raw("image/jpeg"), by_form);
@@ -202,7 +226,8 @@ fn a_request_with_a_key_of_its_own_is_done_once() {
     let ada = server.get("/v1/people?name=Ada").expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
     let enrol = |boundary: &str| {
         let (kind, body) = form_with(boundary, &[("photo", "1.jpg", &ADA[0])]);
-        let headers = [("authorization", &*bearer), ("content-type", &*kind), ("idempotency-key", "5f0c1e7a-3")];
+        let headers =
+            [("authorization", &*bearer), ("content-type", &*kind), ("idempotency-key", "5f0c1e7a-3")];
         server.send("POST", &format!("/v1/people/{ada}/faces"), &headers, &body)
     };
     let first = enrol("one-boundary").expect(200);
@@ -223,7 +248,14 @@ fn keys_allow_what_their_scope_and_galleries_say() {
     as_key(&read, "GET", "/v1/people", &json!(null)).expect(200);
     as_key(&read, "POST", "/v1/people", &new).error("forbidden");
     as_key(&enrol, "POST", "/v1/people", &new).expect(201);
-    for (method, path) in [("GET", "/v1/keys"), ("POST", "/v1/galleries"), ("GET", "/v1/audit"), ("POST", "/v1/gallery/purge"), ("POST", "/v1/gallery/backup"), ("POST", "/v1/gallery/calibration")] {
+    for (method, path) in [
+        ("GET", "/v1/keys"),
+        ("POST", "/v1/galleries"),
+        ("GET", "/v1/audit"),
+        ("POST", "/v1/gallery/purge"),
+        ("POST", "/v1/gallery/backup"),
+        ("POST", "/v1/gallery/calibration"),
+    ] {
         as_key(&enrol, method, path, &json!({ "name": "x" })).error("forbidden");
     }
     server.post("/v1/galleries", &json!({ "name": "door" })).expect(201);
@@ -237,7 +269,10 @@ fn keys_allow_what_their_scope_and_galleries_say() {
     assert_eq!(as_key(&door, "GET", "/v1/people?gallery=door", &json!(null)).expect(200)["items"], json!([]));
     as_key(&door, "POST", "/v1/people?gallery=door", &new).expect(201);
     as_key(&door, "POST", "/v1/keys", &json!({ "scope": "admin" })).error("forbidden");
-    assert_eq!(as_key(&door, "GET", "/v1/galleries", &json!(null)).expect(200)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        as_key(&door, "GET", "/v1/galleries", &json!(null)).expect(200)["items"].as_array().unwrap().len(),
+        1
+    );
     as_key(&door, "GET", "/v1/people?gallery=none", &json!(null)).error("forbidden");
     server.get("/v1/people?gallery=none").error("no_gallery");
 
@@ -262,10 +297,16 @@ fn the_page_signs_in_with_a_passphrase() {
     plain("GET", "/v1/people", &[], &json!(null)).error("setup_needed");
     let code = server.url.split_once("/setup#").unwrap().1.to_owned();
     let words = "four words and more";
-    plain("POST", "/v1/setup", &[], &json!({ "code": "wrong", "passphrase": words })).error("wrong_passphrase");
+    plain("POST", "/v1/setup", &[], &json!({ "code": "wrong", "passphrase": words }))
+        .error("wrong_passphrase");
     plain("POST", "/v1/setup", &[], &json!({ "code": code, "passphrase": "short" })).error("bad_value");
-    plain("POST", "/v1/setup", &[("x-forwarded-for", "192.0.2.1")], &json!({ "code": code, "passphrase": words }))
-        .error("forbidden");
+    plain(
+        "POST",
+        "/v1/setup",
+        &[("x-forwarded-for", "192.0.2.1")],
+        &json!({ "code": code, "passphrase": words }),
+    )
+    .error("forbidden");
     let session = plain("POST", "/v1/setup", &[], &json!({ "code": code, "passphrase": words }));
     let cookie = session.header("set-cookie").unwrap().to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
@@ -277,12 +318,23 @@ fn the_page_signs_in_with_a_passphrase() {
     plain("GET", "/v1/people", &[("cookie", &cookie)], &json!(null)).expect(200);
     plain("POST", "/v1/people", &[("cookie", &cookie)], &new).error("csrf");
     plain("POST", "/v1/people", &[("cookie", &cookie), ("phiz-csrf", "x")], &new).error("csrf");
-    plain("POST", "/v1/people", &[("cookie", &cookie), ("phiz-csrf", &csrf), ("origin", "http://evil.example")], &new)
-        .error("csrf");
-    plain("POST", "/v1/people", &[("cookie", &cookie), ("phiz-csrf", &csrf), ("sec-fetch-site", "cross-site")], &new)
-        .error("csrf");
+    plain(
+        "POST",
+        "/v1/people",
+        &[("cookie", &cookie), ("phiz-csrf", &csrf), ("origin", "http://evil.example")],
+        &new,
+    )
+    .error("csrf");
+    plain(
+        "POST",
+        "/v1/people",
+        &[("cookie", &cookie), ("phiz-csrf", &csrf), ("sec-fetch-site", "cross-site")],
+        &new,
+    )
+    .error("csrf");
     let origin = format!("http://{}", server.address);
-    plain("POST", "/v1/people", &[("cookie", &cookie), ("phiz-csrf", &csrf), ("origin", &origin)], &new).expect(201);
+    plain("POST", "/v1/people", &[("cookie", &cookie), ("phiz-csrf", &csrf), ("origin", &origin)], &new)
+        .expect(201);
 
     plain("POST", "/v1/session", &[], &json!({ "passphrase": "not these words" })).error("wrong_passphrase");
     let second = plain("POST", "/v1/session", &[], &json!({ "passphrase": words }));
@@ -304,7 +356,10 @@ fn jobs_tell_their_progress_and_their_result() {
     server.person("Ada", &ADA[..2]);
     let begun = server.post("/v1/gallery/evaluation", &json!({})).expect(202);
     let failed = server.finished(&begun);
-    assert_eq!((failed["state"].as_str(), failed["error"]["code"].as_str()), (Some("failed"), Some("too_few_people")));
+    assert_eq!(
+        (failed["state"].as_str(), failed["error"]["code"].as_str()),
+        (Some("failed"), Some("too_few_people"))
+    );
     server.person("Ben", &BEN[..2]);
     let begun = server.post("/v1/gallery/evaluation", &json!({})).expect(202);
     let id = begun["id"].as_str().unwrap();
@@ -319,7 +374,11 @@ fn jobs_tell_their_progress_and_their_result() {
     assert_eq!(few["error"]["code"], "too_few_people", "{few}");
     server.delete("/v1/people/p1").expect(200);
     let purged = server.finished(&server.post("/v1/gallery/purge", &json!({})).expect(202));
-    assert_eq!((purged["result"]["faces"].as_u64(), purged["result"]["proof"]["found"].as_u64()), (Some(2), Some(0)), "{purged}");
+    assert_eq!(
+        (purged["result"]["faces"].as_u64(), purged["result"]["proof"]["found"].as_u64()),
+        (Some(2), Some(0)),
+        "{purged}"
+    );
     assert_eq!(server.get("/v1/jobs").expect(200)["items"][0]["kind"], "purge");
     server.get("/v1/jobs/j99").error("no_job");
     server.get("/v1/jobs/x").error("no_job");
@@ -331,7 +390,12 @@ fn jobs_tell_their_progress_and_their_result() {
 fn a_backup_of_a_live_gallery_opens_with_its_key() {
     let server = Running::start();
     server.person("Ada", &ADA[..1]);
-    let copy = server.send("POST", "/v1/gallery/backup", &[("authorization", &format!("Bearer {}", server.admin))], b"");
+    let copy = server.send(
+        "POST",
+        "/v1/gallery/backup",
+        &[("authorization", &format!("Bearer {}", server.admin))],
+        b"",
+    );
     assert_eq!(copy.status, 200, "{}", copy.text());
     assert!(!copy.body.windows(3).any(|w| w == b"Ada"), "it is sealed");
     let path = server.home.path().join("copy.phiz");
@@ -357,7 +421,11 @@ fn operation_is_told_and_the_page_is_there() {
     assert!(docs.status == 200 && docs.text().contains("POST /v1/identify"));
     for path in ["/", "/people/p1", "/review"] {
         let page = get(path);
-        assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")), "{path}");
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (200, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
         let policy = page.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe-inline"), "{policy}");
         for header in ["x-content-type-options", "referrer-policy", "x-frame-options", "permissions-policy"] {

@@ -72,12 +72,25 @@ struct Case {
     statuses: &'static [u16],
 }
 
-fn client(name: &'static str, method: &'static str, path: &str, kind: &str, body: &[u8], statuses: &'static [u16]) -> Case {
+fn client(
+    name: &'static str,
+    method: &'static str,
+    path: &str,
+    kind: &str,
+    body: &[u8],
+    statuses: &'static [u16],
+) -> Case {
     let headers = vec![("content-type", kind.to_owned())];
     Case { name, way: Way::Client(method, path.into(), headers, body.to_vec()), statuses }
 }
 
-fn nobody(name: &'static str, method: &'static str, path: &str, headers: &[(&'static str, &str)], statuses: &'static [u16]) -> Case {
+fn nobody(
+    name: &'static str,
+    method: &'static str,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    statuses: &'static [u16],
+) -> Case {
     let headers = headers.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
     Case { name, way: Way::Nobody(method, path.into(), headers, b"{}".to_vec()), statuses }
 }
@@ -101,7 +114,14 @@ fn cases(key: &str, person: &str) -> Vec<Case> {
     let mut cases = vec![
         // Pictures that are none, or would become too large.
         client("png bomb", "POST", "/v1/detect", BYTES, &png_bomb(60_000, 60_000), &[422]),
-        client("png of the largest size", "POST", "/v1/detect", BYTES, &png_bomb(u32::MAX >> 1, u32::MAX >> 1), &[422]),
+        client(
+            "png of the largest size",
+            "POST",
+            "/v1/detect",
+            BYTES,
+            &png_bomb(u32::MAX >> 1, u32::MAX >> 1),
+            &[422],
+        ),
         client("png without a pixel", "POST", "/v1/detect", BYTES, &png_bomb(0, 0), &[422]),
         client("png one pixel high", "POST", "/v1/detect", BYTES, &png_bomb(40_000_000, 1), &[422]),
         client("bmp bomb", "POST", "/v1/identify", BYTES, &bmp_bomb(50_000, 50_000), &[422]),
@@ -121,28 +141,102 @@ fn cases(key: &str, person: &str) -> Vec<Case> {
         client("json twice the field", "POST", "/v1/people", JSON, br#"{"name":"A","name":"B"}"#, &[400]),
         client("a number as name", "POST", "/v1/people", JSON, br#"{"name":7}"#, &[400]),
         client("json without utf-8", "POST", "/v1/people", JSON, b"{\"name\":\"\xff\"}", &[400]),
-        client("form as json", "POST", "/v1/people", "application/x-www-form-urlencoded", b"name=Ada", &[415]),
+        client(
+            "form as json",
+            "POST",
+            "/v1/people",
+            "application/x-www-form-urlencoded",
+            b"name=Ada",
+            &[415],
+        ),
         client("json as text", "POST", "/v1/people", "text/plain", br#"{"name":"Ada"}"#, &[415]),
         client("no multipart", "POST", &faces, "multipart/form-data; boundary=x", b"garbage", &[400]),
         client("multipart without boundary", "POST", &faces, "multipart/form-data", &one, &[400]),
         client("multipart cut off", "POST", &faces, &kind, &one[..one.len() / 2], &[400]),
         client("another boundary", "POST", &faces, "multipart/form-data; boundary=other", &one, &[400]),
         client("no photo in it", "POST", &faces, &kind, &form(&[("other", "a.jpg", &ADA[0])]).1, &[400]),
-        client("two where one is meant", "POST", "/v1/detect", &kind, &form(&[("photo", "a", &ADA[0]), ("photo", "b", &ADA[0])]).1, &[400]),
-        client("too many photos", "POST", &faces, &kind, &form(&vec![("photo", "a", &b"x"[..]); 65]).1, &[413]),
-        client("large json", "POST", "/v1/people", JSON, format!("{{\"name\":\"{}\"}}", "a".repeat(2_000_000)).as_bytes(), &[413]),
+        client(
+            "two where one is meant",
+            "POST",
+            "/v1/detect",
+            &kind,
+            &form(&[("photo", "a", &ADA[0]), ("photo", "b", &ADA[0])]).1,
+            &[400],
+        ),
+        client(
+            "too many photos",
+            "POST",
+            &faces,
+            &kind,
+            &form(&vec![("photo", "a", &b"x"[..]); 65]).1,
+            &[413],
+        ),
+        client(
+            "large json",
+            "POST",
+            "/v1/people",
+            JSON,
+            format!("{{\"name\":\"{}\"}}", "a".repeat(2_000_000)).as_bytes(),
+            &[413],
+        ),
         client("base64 that is none", "POST", "/v1/detect", JSON, br#"{"photo":"%%%%"}"#, &[422]),
         client("a url to fetch", "POST", "/v1/detect", JSON, br#"{"photo":"http://127.0.0.1:22/"}"#, &[422]),
         client("a file to read", "POST", "/v1/detect", JSON, br#"{"photo":"file:///etc/passwd"}"#, &[422]),
         // Names that could act elsewhere.
-        client("name with a line break", "POST", "/v1/people", JSON, br#"{"name":"Ada\r\nSet-Cookie: x"}"#, &[422]),
-        client("name that turns text around", "POST", "/v1/people", JSON, "{\"name\":\"Ada\u{202e}gpj\"}".as_bytes(), &[422]),
+        client(
+            "name with a line break",
+            "POST",
+            "/v1/people",
+            JSON,
+            br#"{"name":"Ada\r\nSet-Cookie: x"}"#,
+            &[422],
+        ),
+        client(
+            "name that turns text around",
+            "POST",
+            "/v1/people",
+            JSON,
+            "{\"name\":\"Ada\u{202e}gpj\"}".as_bytes(),
+            &[422],
+        ),
         client("blank name", "POST", "/v1/people", JSON, br#"{"name":" \u200b "}"#, &[422]),
         client("name like an id", "POST", "/v1/people", JSON, br#"{"name":"p1"}"#, &[422]),
-        client("name without an end", "POST", "/v1/people", JSON, format!("{{\"name\":\"{}\"}}", "a".repeat(5000)).as_bytes(), &[422]),
-        client("attribute with escapes", "POST", "/v1/people", JSON, br#"{"name":"A","attributes":{"a":"\u001b[2J"}}"#, &[422]),
-        client("many attributes", "POST", "/v1/people", JSON, format!("{{\"name\":\"A\",\"lists\":{}}}", json!((0..200).map(|i| i.to_string()).collect::<Vec<_>>())).as_bytes(), &[422]),
-        client("consent without an end", "POST", &format!("{faces}?consent={}", "a".repeat(2000)), &kind, &one, &[422]),
+        client(
+            "name without an end",
+            "POST",
+            "/v1/people",
+            JSON,
+            format!("{{\"name\":\"{}\"}}", "a".repeat(5000)).as_bytes(),
+            &[422],
+        ),
+        client(
+            "attribute with escapes",
+            "POST",
+            "/v1/people",
+            JSON,
+            br#"{"name":"A","attributes":{"a":"\u001b[2J"}}"#,
+            &[422],
+        ),
+        client(
+            "many attributes",
+            "POST",
+            "/v1/people",
+            JSON,
+            format!(
+                "{{\"name\":\"A\",\"lists\":{}}}",
+                json!((0..200).map(|i| i.to_string()).collect::<Vec<_>>())
+            )
+            .as_bytes(),
+            &[422],
+        ),
+        client(
+            "consent without an end",
+            "POST",
+            &format!("{faces}?consent={}", "a".repeat(2000)),
+            &kind,
+            &one,
+            &[422],
+        ),
         // Ids and parameters.
         client("sql in an id", "GET", "/v1/people/p1'%20OR%20'1'='1", JSON, b"", &[400]),
         client("id of another kind", "GET", "/v1/people/f1", JSON, b"", &[400]),
@@ -158,11 +252,39 @@ fn cases(key: &str, person: &str) -> Vec<Case> {
         client("smallest face of nothing", "POST", "/v1/detect?min_face=0", &kind, &one, &[422]),
         client("smallest face endless", "POST", "/v1/detect?min_face=inf", &kind, &one, &[422]),
         client("gallery by path", "GET", "/v1/people?gallery=..%2F..%2Fetc", JSON, b"", &[422]),
-        client("merge with oneself", "POST", &format!("/v1/people/{person}/merge"), JSON, format!("{{\"from\":[\"{person}\"]}}").as_bytes(), &[409, 422]),
-        client("merge with nobody", "POST", &format!("/v1/people/{person}/merge"), JSON, br#"{"from":[]}"#, &[422]),
-        client("split of nothing", "POST", &format!("/v1/people/{person}/split"), JSON, br#"{"faces":[]}"#, &[422]),
+        client(
+            "merge with oneself",
+            "POST",
+            &format!("/v1/people/{person}/merge"),
+            JSON,
+            format!("{{\"from\":[\"{person}\"]}}").as_bytes(),
+            &[409, 422],
+        ),
+        client(
+            "merge with nobody",
+            "POST",
+            &format!("/v1/people/{person}/merge"),
+            JSON,
+            br#"{"from":[]}"#,
+            &[422],
+        ),
+        client(
+            "split of nothing",
+            "POST",
+            &format!("/v1/people/{person}/split"),
+            JSON,
+            br#"{"faces":[]}"#,
+            &[422],
+        ),
         client("undo of what was never done", "POST", "/v1/undo", JSON, br#"{"operation":"o999"}"#, &[404]),
-        client("templates that are too short", "POST", "/v1/compare", JSON, br#"{"model":"x","a":"","b":""}"#, &[422]),
+        client(
+            "templates that are too short",
+            "POST",
+            "/v1/compare",
+            JSON,
+            br#"{"model":"x","a":"","b":""}"#,
+            &[422],
+        ),
         client("a harmless one", "POST", "/v1/people", JSON, br#"{"name":"A"}"#, &[201]),
         // Methods and routes.
         client("unknown method", "BREW", "/v1/people", JSON, b"", &[405]),
@@ -176,12 +298,30 @@ fn cases(key: &str, person: &str) -> Vec<Case> {
         nobody("no key for events", "GET", "/v1/jobs/j1/events", &[], &[401]),
         nobody("another scheme", "GET", "/v1/people", &[("authorization", "Basic YWRtaW46YWRtaW4=")], &[401]),
         nobody("an empty key", "GET", "/v1/people", &[("authorization", "Bearer ")], &[401]),
-        nobody("a key cut off", "GET", "/v1/people", &[("authorization", &format!("Bearer {}", &key[..key.len() - 1]))], &[401]),
+        nobody(
+            "a key cut off",
+            "GET",
+            "/v1/people",
+            &[("authorization", &format!("Bearer {}", &key[..key.len() - 1]))],
+            &[401],
+        ),
         nobody("a key in the query", "GET", &format!("/v1/people?key={key}&api_key={key}"), &[], &[401]),
         nobody("a key as cookie", "GET", "/v1/people", &[("cookie", &format!("phiz={key}"))], &[401]),
-        nobody("a session that never was", "GET", "/v1/session", &[("cookie", "phiz=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")], &[401]),
+        nobody(
+            "a session that never was",
+            "GET",
+            "/v1/session",
+            &[("cookie", "phiz=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")],
+            &[401],
+        ),
         nobody("setup once more", "POST", "/v1/setup", &[("content-type", JSON)], &[400]),
-        nobody("preflight from another site", "OPTIONS", "/v1/people", &[("origin", "http://evil.example"), ("access-control-request-method", "POST")], &[401, 405]),
+        nobody(
+            "preflight from another site",
+            "OPTIONS",
+            "/v1/people",
+            &[("origin", "http://evil.example"), ("access-control-request-method", "POST")],
+            &[401, 405],
+        ),
         // Paths of files.
         nobody("traversal", "GET", "/../../../etc/passwd", &[], &[404, 200]),
         nobody("encoded traversal", "GET", "/%2e%2e/%2e%2e/etc/passwd", &[], &[404, 200]),
@@ -191,34 +331,118 @@ fn cases(key: &str, person: &str) -> Vec<Case> {
         nobody("the gallery's key", "GET", "/gallery.key", &[], &[404]),
         // Hosts.
         raw("another host", "GET /v1/status HTTP/1.1\nHost: evil.example\nConnection: close\n\n", &[421]),
-        raw("a host that begins like ours", "GET /v1/status HTTP/1.1\nHost: 127.0.0.1.evil.example\nConnection: close\n\n", &[421]),
-        raw("a host that ends like ours", "GET / HTTP/1.1\nHost: evil-localhost\nConnection: close\n\n", &[421]),
-        raw("two hosts", "GET /v1/status HTTP/1.1\nHost: localhost\nHost: evil.example\nConnection: close\n\n", &[400]),
+        raw(
+            "a host that begins like ours",
+            "GET /v1/status HTTP/1.1\nHost: 127.0.0.1.evil.example\nConnection: close\n\n",
+            &[421],
+        ),
+        raw(
+            "a host that ends like ours",
+            "GET / HTTP/1.1\nHost: evil-localhost\nConnection: close\n\n",
+            &[421],
+        ),
+        raw(
+            "two hosts",
+            "GET /v1/status HTTP/1.1\nHost: localhost\nHost: evil.example\nConnection: close\n\n",
+            &[400],
+        ),
         raw("no host", "GET /v1/status HTTP/1.1\nConnection: close\n\n", &[400, 421]),
-        raw("a host in the request line", "GET http://evil.example/v1/status HTTP/1.1\nHost: localhost\nConnection: close\n\n", &[421]),
-        raw("a proxy's request", "CONNECT evil.example:443 HTTP/1.1\nHost: localhost\nConnection: close\n\n", &[400, 404, 405, 421]),
+        raw(
+            "a host in the request line",
+            "GET http://evil.example/v1/status HTTP/1.1\nHost: localhost\nConnection: close\n\n",
+            &[421],
+        ),
+        raw(
+            "a proxy's request",
+            "CONNECT evil.example:443 HTTP/1.1\nHost: localhost\nConnection: close\n\n",
+            &[400, 404, 405, 421],
+        ),
         // Lengths and smuggling.
-        raw("two lengths", "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: 5\nContent-Length: 6\nConnection: close\n\nhello", &[400]),
-        raw("length and chunks", "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: 5\nTransfer-Encoding: chunked\nConnection: close\n\n0\n\n", &[400, 401]),
-        raw("chunks and length", "POST /v1/people HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\nContent-Length: 5\nConnection: close\n\n0\n\n", &[400, 401]),
-        raw("chunks twice", "POST /v1/people HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked, chunked\nConnection: close\n\n0\n\n", &[400, 401]),
-        raw("an encoding that is none", "POST /v1/people HTTP/1.1\nHost: localhost\nTransfer-Encoding: cow\nConnection: close\n\n0\n\n", &[400]),
-        raw("a negative length", "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: -1\nConnection: close\n\n", &[400]),
-        raw("a length beyond numbers", "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: 99999999999999999999\nConnection: close\n\n", &[400]),
-        raw("a chunk beyond numbers", &format!("POST /v1/people HTTP/1.1\nHost: localhost\nAuthorization: Bearer {key}\nContent-Type: application/json\nTransfer-Encoding: chunked\nConnection: close\n\nFFFFFFFFFFFFFFFFF\nx\n"), &[400]),
-        raw("a body larger than allowed", &format!("POST /v1/detect HTTP/1.1\nHost: localhost\nAuthorization: Bearer {key}\nContent-Type: image/jpeg\nContent-Length: 999999999\nConnection: close\n\n"), &[413]),
-        raw("a header folded", "GET /v1/status HTTP/1.1\nHost: localhost\nX-A: b\n c\nConnection: close\n\n", &[400]),
-        raw("a header with a space before its colon", "GET /v1/status HTTP/1.1\nHost : evil\nConnection: close\n\n", &[400]),
-        raw("a zero in a header", "GET /v1/status HTTP/1.1\nHost: localhost\nX-A: a\0b\nConnection: close\n\n", &[400]),
+        raw(
+            "two lengths",
+            "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: 5\nContent-Length: 6\nConnection: close\n\nhello",
+            &[400],
+        ),
+        raw(
+            "length and chunks",
+            "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: 5\nTransfer-Encoding: chunked\nConnection: close\n\n0\n\n",
+            &[400, 401],
+        ),
+        raw(
+            "chunks and length",
+            "POST /v1/people HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\nContent-Length: 5\nConnection: close\n\n0\n\n",
+            &[400, 401],
+        ),
+        raw(
+            "chunks twice",
+            "POST /v1/people HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked, chunked\nConnection: close\n\n0\n\n",
+            &[400, 401],
+        ),
+        raw(
+            "an encoding that is none",
+            "POST /v1/people HTTP/1.1\nHost: localhost\nTransfer-Encoding: cow\nConnection: close\n\n0\n\n",
+            &[400],
+        ),
+        raw(
+            "a negative length",
+            "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: -1\nConnection: close\n\n",
+            &[400],
+        ),
+        raw(
+            "a length beyond numbers",
+            "POST /v1/people HTTP/1.1\nHost: localhost\nContent-Length: 99999999999999999999\nConnection: close\n\n",
+            &[400],
+        ),
+        raw(
+            "a chunk beyond numbers",
+            &format!(
+                "POST /v1/people HTTP/1.1\nHost: localhost\nAuthorization: Bearer {key}\nContent-Type: application/json\nTransfer-Encoding: chunked\nConnection: close\n\nFFFFFFFFFFFFFFFFF\nx\n"
+            ),
+            &[400],
+        ),
+        raw(
+            "a body larger than allowed",
+            &format!(
+                "POST /v1/detect HTTP/1.1\nHost: localhost\nAuthorization: Bearer {key}\nContent-Type: image/jpeg\nContent-Length: 999999999\nConnection: close\n\n"
+            ),
+            &[413],
+        ),
+        raw(
+            "a header folded",
+            "GET /v1/status HTTP/1.1\nHost: localhost\nX-A: b\n c\nConnection: close\n\n",
+            &[400],
+        ),
+        raw(
+            "a header with a space before its colon",
+            "GET /v1/status HTTP/1.1\nHost : evil\nConnection: close\n\n",
+            &[400],
+        ),
+        raw(
+            "a zero in a header",
+            "GET /v1/status HTTP/1.1\nHost: localhost\nX-A: a\0b\nConnection: close\n\n",
+            &[400],
+        ),
         raw("no http", "\u{1}\u{2}\u{3}\u{4}\n\n\n", &[400, 0]),
         raw("tls where none is spoken", "\u{16}\u{3}\u{1}\u{0}\u{5}hello\n\n", &[400, 0]),
         raw("http of another version", "GET / HTTP/3.0\nHost: localhost\n\n", &[400, 0, 505]),
     ];
     let flood: String = (0..200).map(|i| format!("X-{i}: a\n")).collect();
-    cases.push(raw("a flood of headers", &format!("GET /v1/status HTTP/1.1\nHost: localhost\n{flood}Connection: close\n\n"), &[431]));
+    cases.push(raw(
+        "a flood of headers",
+        &format!("GET /v1/status HTTP/1.1\nHost: localhost\n{flood}Connection: close\n\n"),
+        &[431],
+    ));
     let long = "a".repeat(100_000);
-    cases.push(raw("a header without an end", &format!("GET /v1/status HTTP/1.1\nHost: localhost\nX-A: {long}\nConnection: close\n\n"), &[431]));
-    cases.push(raw("a path without an end", &format!("GET /{long} HTTP/1.1\nHost: localhost\nConnection: close\n\n"), &[414, 431, 400]));
+    cases.push(raw(
+        "a header without an end",
+        &format!("GET /v1/status HTTP/1.1\nHost: localhost\nX-A: {long}\nConnection: close\n\n"),
+        &[431],
+    ));
+    cases.push(raw(
+        "a path without an end",
+        &format!("GET /{long} HTTP/1.1\nHost: localhost\nConnection: close\n\n"),
+        &[414, 431, 400],
+    ));
     cases
 }
 
@@ -254,7 +478,12 @@ fn harm_is_refused_as_documented() {
         };
         let text = String::from_utf8_lossy(&body).into_owned();
         if !case.statuses.contains(&status) {
-            bad.push(format!("{}: answered {status}, not {:?}: {}", case.name, case.statuses, &text[..text.len().min(200)]));
+            bad.push(format!(
+                "{}: answered {status}, not {:?}: {}",
+                case.name,
+                case.statuses,
+                &text[..text.len().min(200)]
+            ));
         }
         for secret in [key.as_str(), "Zyxomma", "root:", "panicked", "/home/", "src/"] {
             if text.contains(secret) {
@@ -296,7 +525,8 @@ fn names_that_are_markup_are_data() {
 #[test]
 fn guessing_is_slowed_down() {
     let server = Running::with(|settings| settings.attempts_per_minute = 5.0);
-    let try_key = |key: &str| server.send("GET", "/v1/people", &[("authorization", &format!("Bearer {key}"))], b"");
+    let try_key =
+        |key: &str| server.send("GET", "/v1/people", &[("authorization", &format!("Bearer {key}"))], b"");
     let statuses: Vec<u16> = (0..12).map(|i| try_key(&format!("phiz_{i}")).status).collect();
     assert_eq!(statuses.iter().filter(|s| **s == 401).count(), 5, "{statuses:?}");
     let last = try_key("phiz_x");
@@ -354,7 +584,12 @@ fn more_than_is_allowed_is_refused_at_once() {
         let threads: Vec<_> = (0..12)
             .map(|_| {
                 scope.spawn(|| {
-                    let got = server.send("POST", "/v1/detect?min_face=10&rotate=true", &[("authorization", &bearer), ("content-type", &kind)], &body);
+                    let got = server.send(
+                        "POST",
+                        "/v1/detect?min_face=10&rotate=true",
+                        &[("authorization", &bearer), ("content-type", &kind)],
+                        &body,
+                    );
                     (got.status, got.header("retry-after").map(str::to_owned))
                 })
             })
@@ -387,7 +622,11 @@ fn nothing_of_a_request_is_in_the_server_s_file() {
     let mut server = Running::start();
     let person = server.person("Zyxomma", &ADA[..1]);
     let bearer = format!("Bearer {}", server.admin);
-    let headers = [("authorization", &*bearer), ("content-type", "application/json"), ("idempotency-key", "a-key-of-one")];
+    let headers = [
+        ("authorization", &*bearer),
+        ("content-type", "application/json"),
+        ("idempotency-key", "a-key-of-one"),
+    ];
     server.send("POST", "/v1/people", &headers, br#"{"name":"Quagga Quux"}"#).expect(201);
     server.get(&format!("/v1/people/{person}")).expect(200);
     server.stop();

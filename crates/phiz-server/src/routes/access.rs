@@ -58,12 +58,17 @@ fn begun(app: &App, status: StatusCode) -> Result<Response> {
 fn check_new(field: &str, text: &str) -> Result<()> {
     match secret::passphrase_fault(text) {
         None => Ok(()),
-        Some(fault) => Err(ApiError::value(field, fault, "use four or five words that do not belong together")),
+        Some(fault) => {
+            Err(ApiError::value(field, fault, "use four or five words that do not belong together"))
+        }
     }
 }
 
 /// Hashes or verifies off the threads that serve, a few at a time.
-async fn hashing<T: Send + 'static>(app: &App, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn hashing<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let _turn = app.hashing.acquire().await.map_err(ApiError::internal)?;
     tokio::task::spawn_blocking(work).await?
 }
@@ -95,10 +100,15 @@ async fn setup(
     check_attempts(&app, peer)?;
     if !secret::same(&code, &app.setup_code) {
         wrong_attempt(&app, peer)?;
-        return Err(ApiError::new(Code::WrongPassphrase, "the code is wrong", "use the one that the terminal shows"));
+        return Err(ApiError::new(
+            Code::WrongPassphrase,
+            "the code is wrong",
+            "use the one that the terminal shows",
+        ));
     }
     check_new("passphrase", &passphrase)?;
-    let hash = hashing(&app, move || secret::hash_passphrase(&passphrase).map_err(ApiError::internal)).await?;
+    let hash =
+        hashing(&app, move || secret::hash_passphrase(&passphrase).map_err(ApiError::internal)).await?;
     app.book.set_passphrase(&hash)?;
     app.set_up.notify_one();
     begun(&app, StatusCode::CREATED)
@@ -135,8 +145,13 @@ async fn log_in(
     Json(LogIn { passphrase }): Json<LogIn>,
 ) -> Result<Response> {
     // A page of another site must not sign its visitors in, either.
-    if matches!(headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()), Some("cross-site" | "same-site")) {
-        return Err(ApiError::new(Code::Csrf, "the request comes from another site", "sign in on the page itself"));
+    if matches!(headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()), Some("cross-site" | "same-site"))
+    {
+        return Err(ApiError::new(
+            Code::Csrf,
+            "the request comes from another site",
+            "sign in on the page itself",
+        ));
     }
     verified(&app, peer.map(|Extension(peer)| peer), passphrase).await?;
     if let Some(Extension(Caller { who: Who::Session(token), .. })) = old {
@@ -210,7 +225,11 @@ async fn new_key(
     }
     if let Some(names) = &galleries {
         if names.is_empty() {
-            return Err(ApiError::value("galleries", "is empty", "name one or more, or leave it out for all"));
+            return Err(ApiError::value(
+                "galleries",
+                "is empty",
+                "name one or more, or leave it out for all",
+            ));
         }
         names.iter().try_for_each(|name| app.galleries.get(name).map(|_| ()))?;
     }

@@ -26,7 +26,11 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// Show a face
 #[utoipa::path(get, path = "/v1/faces/{id}", tag = "faces", params(("id" = String, Path, example = "f1")),
     responses((status = 200, body = StoredFace)))]
-async fn show(State(app): State<App>, Reader(access): Reader, Id(id): Id<FaceId>) -> Result<Answer<StoredFace>> {
+async fn show(
+    State(app): State<App>,
+    Reader(access): Reader,
+    Id(id): Id<FaceId>,
+) -> Result<Answer<StoredFace>> {
     app.blocking(move |_| Ok(Answer(access.gallery.face(id)?.into()))).await
 }
 
@@ -41,7 +45,11 @@ async fn crop(State(app): State<App>, Reader(access): Reader, Id(id): Id<FaceId>
 /// Remove a face; this can be undone
 #[utoipa::path(delete, path = "/v1/faces/{id}", tag = "faces", params(("id" = String, Path, example = "f1")),
     responses((status = 200, body = Done)))]
-async fn remove(State(app): State<App>, Enroller(access): Enroller, Id(id): Id<FaceId>) -> Result<Answer<Done>> {
+async fn remove(
+    State(app): State<App>,
+    Enroller(access): Enroller,
+    Id(id): Id<FaceId>,
+) -> Result<Answer<Done>> {
     app.blocking(move |_| Ok(Answer(Done { operation: access.gallery.remove_face(id)? }))).await
 }
 

@@ -18,8 +18,8 @@ use crate::error::{ApiError, Code, Result};
 use crate::jobs::{Job, JobKind, Progress};
 use crate::look::{FpirQuery, Query};
 use crate::wire::{
-    CalibrationFigures, CalibrationState, GalleryFigures, GalleryHead, List, NewGallery, PurgeWhat, RatePoint,
-    Rates,
+    CalibrationFigures, CalibrationState, GalleryFigures, GalleryHead, List, NewGallery, PurgeWhat,
+    RatePoint, Rates,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -191,7 +191,8 @@ async fn evaluate(
         if progress.is_cancelled() {
             return Err(cancelled());
         }
-        let report = report.map_err(|e| ApiError::new(Code::Conflict, e.to_string(), "enrol more people or faces"))?;
+        let report =
+            report.map_err(|e| ApiError::new(Code::Conflict, e.to_string(), "enrol more people or faces"))?;
         serde_json::to_value(report).map_err(ApiError::internal)
     };
     let job = app.jobs.start(JobKind::Evaluate, &access.gallery_name, work)?;
@@ -238,9 +239,9 @@ async fn purge(
     let what = days.map_or(Purge::All, |days| Purge::OlderThan { days });
     let work = move |_: &Progress| {
         let done = gallery.purge(what, true)?;
-        let proof = done.proof.map(|proof| {
-            json!({ "bytes": proof.bytes, "pieces": proof.pieces, "found": proof.found.len() })
-        });
+        let proof = done
+            .proof
+            .map(|proof| json!({ "bytes": proof.bytes, "pieces": proof.pieces, "found": proof.found.len() }));
         Ok(json!({
             "operations": done.operations, "faces": done.faces, "negatives": done.negatives, "proof": proof,
         }))
@@ -256,7 +257,10 @@ async fn backup(State(app): State<App>, Admin(access): Admin) -> Result<Response
     let name = format!("attachment; filename=\"{}.phiz\"", access.gallery_name);
     let file = app
         .blocking(move |app| {
-            let folder = tempfile::Builder::new().prefix(".backup-").tempdir_in(&app.home).map_err(ApiError::internal)?;
+            let folder = tempfile::Builder::new()
+                .prefix(".backup-")
+                .tempdir_in(&app.home)
+                .map_err(ApiError::internal)?;
             let path = folder.path().join("gallery.phiz");
             access.gallery.backup(&path)?;
             // The open file outlives its name, where the system allows it.

@@ -68,23 +68,24 @@ async fn events(
 ) -> Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>> {
     seen(&app, &caller, &id)?;
     let (job, stop) = (app.jobs.watch(&id)?, app.stop.clone());
-    let stream = futures_util::stream::unfold((job, stop, Step::First), |(mut job, mut stop, step)| async move {
-        match step {
-            Step::First => {}
-            Step::Next => tokio::select! {
-                () = async {
-                    tokio::time::sleep(PACE).await;
-                    _ = job.changed().await;
-                } => {}
-                _ = stop.changed() => return None,
-            },
-            Step::Over => return None,
-        }
-        let now = job.borrow_and_update().clone();
-        let over = now.state.is_over();
-        let name = if over { now.state.as_str() } else { "progress" };
-        let event = Event::default().event(name).json_data(&now).unwrap_or_default();
-        Some((Ok(event), (job, stop, if over { Step::Over } else { Step::Next })))
-    });
+    let stream =
+        futures_util::stream::unfold((job, stop, Step::First), |(mut job, mut stop, step)| async move {
+            match step {
+                Step::First => {}
+                Step::Next => tokio::select! {
+                    () = async {
+                        tokio::time::sleep(PACE).await;
+                        _ = job.changed().await;
+                    } => {}
+                    _ = stop.changed() => return None,
+                },
+                Step::Over => return None,
+            }
+            let now = job.borrow_and_update().clone();
+            let over = now.state.is_over();
+            let name = if over { now.state.as_str() } else { "progress" };
+            let event = Event::default().event(name).json_data(&now).unwrap_or_default();
+            Some((Ok(event), (job, stop, if over { Step::Over } else { Step::Next })))
+        });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }

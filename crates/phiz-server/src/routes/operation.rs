@@ -68,7 +68,11 @@ async fn metrics(
                 Gauge("phiz_stored_faces", "Faces in all galleries.", faces as f64),
                 Gauge("phiz_waiting", "Photos that wait to be worked on.", app.pool.waiting() as f64),
                 Gauge("phiz_body_bytes", "Bytes of bodies in memory.", held as f64),
-                Gauge("phiz_up_seconds", "Seconds since the server was started.", app.started.elapsed().as_secs_f64()),
+                Gauge(
+                    "phiz_up_seconds",
+                    "Seconds since the server was started.",
+                    app.started.elapsed().as_secs_f64(),
+                ),
             ]))
         })
         .await?;

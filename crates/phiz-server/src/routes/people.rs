@@ -112,7 +112,11 @@ async fn create(
 /// Show a person
 #[utoipa::path(get, path = "/v1/people/{id}", tag = "people", params(("id" = String, Path, example = "p1")),
     responses((status = 200, body = Person)))]
-async fn show(State(app): State<App>, Reader(access): Reader, Id(id): Id<PersonId>) -> Result<Answer<Person>> {
+async fn show(
+    State(app): State<App>,
+    Reader(access): Reader,
+    Id(id): Id<PersonId>,
+) -> Result<Answer<Person>> {
     app.blocking(move |_| Ok(Answer(access.gallery.person(id)?.into()))).await
 }
 
@@ -157,14 +161,22 @@ async fn update(
 /// Remove a person with all faces; this can be undone
 #[utoipa::path(delete, path = "/v1/people/{id}", tag = "people", params(("id" = String, Path, example = "p1")),
     responses((status = 200, body = Done)))]
-async fn remove(State(app): State<App>, Enroller(access): Enroller, Id(id): Id<PersonId>) -> Result<Answer<Done>> {
+async fn remove(
+    State(app): State<App>,
+    Enroller(access): Enroller,
+    Id(id): Id<PersonId>,
+) -> Result<Answer<Done>> {
     app.blocking(move |_| Ok(Answer(Done { operation: access.gallery.remove_person(id)? }))).await
 }
 
 /// Restore a person who was removed
 #[utoipa::path(post, path = "/v1/people/{id}/restore", tag = "people", params(("id" = String, Path, example = "p1")),
     responses((status = 200, body = Person)))]
-async fn restore(State(app): State<App>, Enroller(access): Enroller, Id(id): Id<PersonId>) -> Result<Answer<Person>> {
+async fn restore(
+    State(app): State<App>,
+    Enroller(access): Enroller,
+    Id(id): Id<PersonId>,
+) -> Result<Answer<Person>> {
     app.blocking(move |_| {
         if let Ok(person) = access.gallery.person(id) {
             return Ok(Answer(person.into()));
@@ -241,7 +253,11 @@ async fn enrol(
     photos: Photos,
 ) -> Result<Answer<EnrolledPhotos>> {
     if how.consent.as_ref().is_some_and(|text| text.chars().count() > LONGEST_CONSENT) {
-        return Err(ApiError::value("consent", "is too long", format!("use {LONGEST_CONSENT} characters or fewer")));
+        return Err(ApiError::value(
+            "consent",
+            "is too long",
+            format!("use {LONGEST_CONSENT} characters or fewer"),
+        ));
     }
     let options = EnrolOptions {
         looking: look.looking(&app.settings)?,
@@ -293,7 +309,8 @@ fn add(
 /// A picture as an answer.
 pub(super) fn jpeg(bytes: Vec<u8>) -> Response {
     // A face's picture never changes; only the person behind it may.
-    ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=86400")], bytes).into_response()
+    ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=86400")], bytes)
+        .into_response()
 }
 
 /// Show the picture of a person's best face
@@ -310,7 +327,9 @@ async fn picture(State(app): State<App>, Reader(access): Reader, Id(id): Id<Pers
         .await?;
     let mut response = jpeg(bytes);
     // Another face may be the best tomorrow.
-    response.headers_mut().insert(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("private, no-cache"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("private, no-cache"));
     Ok(response)
 }
 
@@ -359,7 +378,11 @@ async fn say_not(
                 let owner = access.gallery.face(face)?.person;
                 if owner != id {
                     let reason = format!("face {face} is not person {id}'s but {owner}'s");
-                    return Err(ApiError::new(Code::Conflict, reason, "GET /v1/people/{id}/faces lists a person's faces"));
+                    return Err(ApiError::new(
+                        Code::Conflict,
+                        reason,
+                        "GET /v1/people/{id}/faces lists a person's faces",
+                    ));
                 }
                 let (negative, operation) = access.gallery.not_this_person(face)?;
                 Ok((StatusCode::CREATED, Answer(NewNegative { negative, operation })))
@@ -385,7 +408,11 @@ async fn say_not(
 /// Take back that a face is not a person
 #[utoipa::path(delete, path = "/v1/negatives/{id}", tag = "people", params(("id" = String, Path, example = "n1")),
     responses((status = 200, body = Done)))]
-async fn allow(State(app): State<App>, Enroller(access): Enroller, Id(id): Id<NegativeId>) -> Result<Answer<Done>> {
+async fn allow(
+    State(app): State<App>,
+    Enroller(access): Enroller,
+    Id(id): Id<NegativeId>,
+) -> Result<Answer<Done>> {
     app.blocking(move |_| Ok(Answer(Done { operation: access.gallery.remove_negative(id)? }))).await
 }
 

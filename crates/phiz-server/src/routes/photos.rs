@@ -78,7 +78,11 @@ fn check_faces(app: &App, faces: usize) -> Result<()> {
         return Ok(());
     }
     let (most, reason) = (app.settings.max_faces, format!("the photo shows {faces} faces"));
-    Err(ApiError::new(Code::TooLarge, format!("{reason}, more than {most}"), "look for larger faces with min_face"))
+    Err(ApiError::new(
+        Code::TooLarge,
+        format!("{reason}, more than {most}"),
+        "look for larger faces with min_face",
+    ))
 }
 
 /// Find the faces in a photo
@@ -114,6 +118,7 @@ async fn identify(
         rate: search.rate()?,
         among: search.among()?,
         top: search.top()?,
+        ..IdentifyOptions::default()
     };
     let photo = photos.one("photo")?.photo();
     let found = app.compute(move |app| Ok(app.service.identify(&access.gallery, &photo, &options)?)).await?;
@@ -146,7 +151,8 @@ async fn verify(
         VerifyOptions { looking: look.looking(&app.settings)?, choice: look.choice()?, fmr: fmr.fmr()? };
     if let Some(person) = with.person {
         let photo = photos.one("photo")?.photo();
-        let work = move |app: &App| Ok(app.service.verify_person(&access.gallery, person, &photo, &options)?);
+        let work =
+            move |app: &App| Ok(app.service.verify_person(&access.gallery, person, &photo, &options)?);
         let found = app.compute(work).await?;
         return Ok(Answer(Verified {
             similarity: found.similarity,
@@ -205,11 +211,16 @@ async fn compare(
         .map_err(|e| ApiError::value("model", e, "send the model that POST /v1/embed answers"))?;
     let own = app.service.analyzer().model_id();
     if model != *own {
-        return Err(ApiError::value("model", "is another model than the server's", format!("the server's is {own}")));
+        return Err(ApiError::value(
+            "model",
+            "is another model than the server's",
+            format!("the server's is {own}"),
+        ));
     }
     let template = |field: &str, text: &str| {
         let values = decode_values(field, text)?;
-        let wrong = || ApiError::value(field, "has another number of values", "send a template of this model");
+        let wrong =
+            || ApiError::value(field, "has another number of values", "send a template of this model");
         if values.len() != app.service.analyzer().dim() {
             return Err(wrong());
         }

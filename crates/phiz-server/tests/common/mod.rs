@@ -18,8 +18,12 @@ pub(crate) fn photo(person: u64, seed: u64) -> Vec<u8> {
 }
 
 pub(crate) fn scene(people: &[u64], seed: u64) -> Scene {
-    let options =
-        SceneOptions { people: people.to_vec(), face_height: (110.0, 150.0), roll: 5.0, ..SceneOptions::default() };
+    let options = SceneOptions {
+        people: people.to_vec(),
+        face_height: (110.0, 150.0),
+        roll: 5.0,
+        ..SceneOptions::default()
+    };
     Scene::compose(FaceModel::bundled(), &options, seed).unwrap()
 }
 
@@ -169,15 +173,17 @@ impl Running {
                 .timeout_global(Some(Duration::from_secs(120)));
             config.build().new_agent()
         });
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(body.to_vec()).unwrap();
         let mut response = agent.run(request).unwrap();
         let headers = response.headers().iter();
-        let headers =
-            headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+        let headers = headers
+            .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+            .collect();
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
         Got { status, headers, body }
@@ -214,7 +220,8 @@ impl Running {
         let made = self.post("/v1/people", &serde_json::json!({ "name": name })).expect(201);
         let id = made["id"].as_str().unwrap().to_owned();
         if !photos.is_empty() {
-            let parts: Vec<(&str, &str, &[u8])> = photos.iter().map(|p| ("photo", "p.jpg", p.as_slice())).collect();
+            let parts: Vec<(&str, &str, &[u8])> =
+                photos.iter().map(|p| ("photo", "p.jpg", p.as_slice())).collect();
             let done = self.form(&format!("/v1/people/{id}/faces"), &parts).expect(200);
             for photo in done["photos"].as_array().unwrap() {
                 assert!(photo["face"].is_string(), "{photo}");
