@@ -10,11 +10,11 @@ import path from 'node:path';
 import { chromium as playwright } from 'playwright-core';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const PASSPHRASE = 'quiet harbour seven lanterns';
+export const PASSPHRASE = 'quiet harbour seven lanterns';
 const FRAMES_A_SECOND = 30;
 
 /** Chromium plays a file of JPEGs one after the other as its camera's picture. */
-function clip(file, folder, seconds) {
+export function clip(file, folder, seconds) {
   const frames = [];
   for (const [name, lasts] of seconds) {
     const frame = readFileSync(path.join(folder, `${name}.jpg`));
@@ -24,7 +24,7 @@ function clip(file, folder, seconds) {
 }
 
 /** The program on a port of its own, with an empty home. */
-async function serve(phiz, home) {
+export async function serve(phiz, home) {
   const child = spawn(phiz, ['serve', '--listen', '127.0.0.1:0', '--home', home], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', PHIZ_HOME: home } });
   let said = '';
   const url = await new Promise((resolve, reject) => {
@@ -41,6 +41,13 @@ async function serve(phiz, home) {
   return { child, url, origin: new URL(url).origin, said: () => said };
 }
 
+/** A browser of its own, whose camera plays the clip. */
+export const launch = (chromium, camera) => playwright.launch({
+  executablePath: chromium,
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', `--use-file-for-fake-video-capture=${camera}`],
+});
+
 export async function browser(report, { phiz, chromium, web }) {
   const out = path.join(web, 'tests/out');
   mkdirSync(out, { recursive: true });
@@ -49,9 +56,7 @@ export async function browser(report, { phiz, chromium, web }) {
   const camera = path.join(folder, 'clip.mjpeg');
   clip(camera, path.join(web, 'tests/camera'), [['straight', 4], ['left', 4], ['right', 4], ['down', 4]]);
   const server = await serve(phiz, path.join(folder, 'home'));
-  const args = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', `--use-file-for-fake-video-capture=${camera}`];
-  const launched = await playwright.launch({ executablePath: chromium, args });
+  const launched = await launch(chromium, camera);
   const faults = [];
   const strangers = new Set();
   let shots = 0;
