@@ -28,15 +28,17 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A bundled network, and the side of the picture that it is measured on.
-const NETWORKS: [(&str, &[u8], usize); 6] = [
-    ("phiz-embed", bundled::EMBEDDER.1, 112),
-    ("phiz-detect", bundled::DETECTOR.1, 320),
-    ("phiz-second", bundled::SECOND, zoo::SECOND_SIDE),
-    ("phiz-embed-small", bundled::SMALL_EMBEDDER.1, 112),
-    ("phiz-detect-small", bundled::SMALL_DETECTOR.1, 320),
-    ("phiz-second-small", bundled::SMALL_SECOND, zoo::SECOND_SIDE),
-];
+/// The bundled networks, and the side of the picture that each is measured on.
+fn networks() -> [(&'static str, &'static [u8], usize); 6] {
+    [
+        ("phiz-embed", bundled::EMBEDDER.1, 112),
+        ("phiz-detect", bundled::DETECTOR.1, 320),
+        ("phiz-second", bundled::SECOND, zoo::SECOND_SIDE),
+        ("phiz-embed-small", bundled::SMALL_EMBEDDER.1, 112),
+        ("phiz-detect-small", bundled::SMALL_DETECTOR.1, 320),
+        ("phiz-second-small", bundled::SMALL_SECOND, zoo::SECOND_SIDE),
+    ]
+}
 
 /// What one network comes to.
 #[derive(Serialize)]
@@ -71,9 +73,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             }
         }
     }
-    let bar = shared.progress(NETWORKS.len());
+    let bar = shared.progress(networks().len());
     let mut rows = Vec::new();
-    for (name, onnx, side) in NETWORKS {
+    for (name, onnx, side) in networks() {
         let answer = measure(name, onnx, side, threads, arguments, &peaks)?;
         bar.inc(1);
         match arguments.json {

@@ -270,6 +270,8 @@ fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Fa
         ["faces".into(), figures.faces.to_string()],
         ["  with crop".into(), figures.crops.to_string()],
         ["faces said not to be somebody".into(), figures.negatives.to_string()],
+        ["photos that were scanned".into(), figures.photos.to_string()],
+        ["faces seen in them".into(), figures.sightings.to_string()],
         ["removed faces not yet destroyed".into(), figures.removed_faces.to_string()],
         ["operations that can be undone".into(), figures.operations.to_string()],
         ["undo lasts".into(), table::count(figures.undo_days as usize, "day", "days")],

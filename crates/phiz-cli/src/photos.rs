@@ -211,6 +211,11 @@ impl Batch {
                 _ => note!("{all}, of which {refused} could not be used"),
             }
         }
+        self.left_out();
+    }
+
+    /// Says on standard error what folders hold beside photos.
+    pub(crate) fn left_out(&self) {
         let parts: Vec<String> = self
             .left_out
             .iter()
@@ -262,9 +267,9 @@ pub(crate) fn warn(path: &Path, problem: &Problem) {
 #[derive(Serialize)]
 pub(crate) struct AtPath<'a, T> {
     #[serde(flatten)]
-    path: PathName,
+    pub(crate) path: PathName,
     #[serde(flatten)]
-    found: &'a T,
+    pub(crate) found: &'a T,
 }
 
 /// [`phiz_service::in_order`] with a progress bar, which steps aside while results are told.

@@ -58,6 +58,16 @@ impl Shared {
         Ok(noted(self.place()?.open_for(service)?))
     }
 
+    /// The gallery, if there is one and it belongs to the service's embedder.
+    pub(crate) fn open_gallery_if_any(&self, service: &Service) -> Result<Option<Gallery>, Failure> {
+        match self.place()?.open_for(service) {
+            Ok(gallery) => Ok(Some(noted(gallery))),
+            // One that was named is wanted.
+            Err(phiz_service::Error::NoGallery(_)) if self.gallery.is_none() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes an archive into the gallery, made if there is none; says whether it was made.
     pub(crate) fn import(&self, archive: &Path) -> Result<(Gallery, Imported, bool), Failure> {
         let (gallery, done, made) = self.place()?.import(archive)?;

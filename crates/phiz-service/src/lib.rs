@@ -20,6 +20,7 @@
 //! of the HTTP API. A photo that cannot be used is a [`Problem`] with a stable code, a reason and a remedy; it concerns
 //! that photo alone. What ends the work is an [`Error`].
 
+mod album;
 mod answer;
 mod embed;
 mod enrol;
@@ -27,15 +28,21 @@ mod error;
 mod identify;
 mod look;
 mod mark;
+mod page;
 mod parallel;
 mod photo;
 mod place;
 mod problem;
+mod review;
+mod scan;
 mod service;
 mod sheet;
 mod verify;
 pub mod walk;
 
+pub use album::{
+    Album, FindOptions, FoundFace, FoundPhoto, NamedAnswer, StrangerAnswer, StrangerFace,
+};
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
 pub use embed::DescribedFace;
 pub use enrol::{
@@ -51,6 +58,10 @@ pub use phiz_face::Choice;
 pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};
+pub use review::{
+    Answer, Answered, Asked, Explanation, LikeFace, LikeNegative, Named, Question, Reason, Shown, doubts, said_in,
+};
+pub use scan::{ScanEvent, ScanOptions, ScanSummary, tally};
 pub use service::Service;
 pub use sheet::contact_sheet;
 pub use verify::{VerifiedPair, VerifiedPerson, VerifyOptions, VerifyProblem};

@@ -125,6 +125,15 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Gives a person's groups of sightings to another; 0 for nobody.
+    fn put_groups(&mut self, from: PersonId, to: PersonId) -> Result<()> {
+        for id in self.rows.owned(Kind::Group, from.0)? {
+            move_row(self.rows, self.codec, Kind::Group, id, to)?;
+            self.steps.push(Step::GroupOwner { id, from: from.0, to: to.0 });
+        }
+        Ok(())
+    }
+
     fn faces(&self, person: PersonId) -> Result<Vec<FaceId>> {
         Ok(self.rows.owned(Kind::Face, person.0)?.into_iter().map(FaceId).collect())
     }
@@ -176,6 +185,7 @@ impl Change<'_> {
         for negative in self.negatives(person)? {
             self.put_negative(negative, TRASH)?;
         }
+        self.put_groups(person, TRASH)?;
         self.set_person(person, None)?;
         Ok(OperationKind::RemovePerson { person, faces: faces.len() })
     }
@@ -202,6 +212,7 @@ impl Change<'_> {
         for negative in self.negatives(from)? {
             self.put_negative(negative, into)?;
         }
+        self.put_groups(from, into)?;
         for (key, value) in gone.details.attributes {
             kept.details.attributes.entry(key).or_insert(value);
         }

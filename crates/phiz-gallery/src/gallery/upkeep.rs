@@ -31,6 +31,10 @@ pub struct Statistics {
     pub crops: u64,
     /// Faces that are said not to be somebody.
     pub negatives: u64,
+    /// Photos that were scanned.
+    pub photos: u64,
+    /// Faces that were seen in them.
+    pub sightings: u64,
     /// Operations that can be undone.
     pub operations: u64,
     /// Faces that wait to be restored or destroyed.
@@ -140,6 +144,8 @@ impl Gallery {
                 faces: rows.count(Kind::Face)? - removed_faces,
                 crops: rows.count(Kind::Crop)?,
                 negatives: rows.count(Kind::Negative)? - removed_negatives,
+                photos: rows.count(Kind::Photo)?,
+                sightings: rows.count(Kind::Sighting)?,
                 operations: rows.count(Kind::Journal)?,
                 removed_faces,
                 undo_days: settings.undo_days,

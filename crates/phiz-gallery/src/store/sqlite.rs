@@ -21,7 +21,7 @@ use crate::error::{ErrorKind, GalleryError, Result};
 const APPLICATION: i32 = 0x5068_697a;
 
 /// Each step brings a file from the version before it to its own (counted from 1). Never change one: add one.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE person (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE face (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
@@ -40,6 +40,12 @@ const MIGRATIONS: [&str; 2] = ["
 ", "
     CREATE TABLE young_tag (tag BLOB NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, kind, id))
         WITHOUT ROWID;
+", "
+    CREATE TABLE photo (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE sighting (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE sighting_group (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE INDEX sighting_owner ON sighting (owner);
+    CREATE INDEX sighting_group_owner ON sighting_group (owner);
 "];
 
 /// Tags are hashes: those of a large transaction would touch pages all over their table, each of them to be written
@@ -388,6 +394,9 @@ fn statements(kind: Kind) -> &'static Statements {
         Kind::Crop => statements!("crop"),
         Kind::Negative => statements!("negative"),
         Kind::Journal => statements!("journal"),
+        Kind::Photo => statements!("photo"),
+        Kind::Sighting => statements!("sighting"),
+        Kind::Group => statements!("sighting_group"),
     }
 }
 
