@@ -13,7 +13,7 @@ export const en = {
   back: 'Back',
   gone: 'This page does not exist',
   goneHint: 'The address may be misspelt, or what it showed was removed.',
-  nav: { label: 'Main', review: 'Review', people: 'People', try: 'Try it', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
+  nav: { label: 'Main', gallery: 'Gallery', review: 'Review', people: 'People', try: 'Try it', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
   undo: {
     done: (what: string) => `Undone: ${what}`,
     several: (n: number) => `${n} changes undone`,
