@@ -107,8 +107,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             Target::picture("--out", &arguments.out, [arguments.input.as_path()], arguments.force)?
         }
         false => {
-            return Err(Failure::new(format!("--out {}: is no format that Phiz writes", arguments.out.display()))
-                .hint("let it end in .jpg or .png for a photo, in .mp4, .mov, .mkv or .webm for a video"));
+            return Err(Failure::new(format!(
+                "--out {}: is no format that Phiz writes",
+                arguments.out.display()
+            ))
+            .hint("let it end in .jpg or .png for a photo, in .mp4, .mov, .mkv or .webm for a video"));
         }
     };
     let service = shared.service()?;
@@ -147,7 +150,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     for Found { time, bbox: [x, y, w, h], score } in &left {
         note!("still a face at {time:.2} s: {w:.0} × {h:.0} at ({x:.0}, {y:.0}), score {score:.2}");
     }
-    note!("hint: hide them with --with cover, or look for smaller and fainter ones with --min-face and --score");
+    note!(
+        "hint: hide them with --with cover, or look for smaller and fainter ones with --min-face and --score"
+    );
     Ok(Done::Partly)
 }
 

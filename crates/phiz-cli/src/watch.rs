@@ -9,8 +9,8 @@ use clap::Args;
 use phiz_gallery::{Filter, Gallery, Rate};
 use phiz_service::{IdentifyOptions, Service};
 use phiz_video::{
-    Event, EventKind, Frames, Notice, ReadOptions, Source, VideoError, Visit, WRITTEN, WatchOptions, Watcher, Work,
-    is_picture, marked, rewrite, timeline,
+    Event, EventKind, Frames, Notice, ReadOptions, Source, VideoError, Visit, WRITTEN, WatchOptions, Watcher,
+    Work, is_picture, marked, rewrite, timeline,
 };
 use serde::Serialize;
 
@@ -172,7 +172,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let service = shared.service()?;
     let gallery = shared.open_gallery_if_any(&service)?;
     if gallery.is_none() && !shared.quiet {
-        note!("note: there is no gallery yet, so everybody is a stranger; learn people with: phiz enroll NAME PHOTO…");
+        note!(
+            "note: there is no gallery yet, so everybody is a stranger; learn people with: phiz enroll NAME PHOTO…"
+        );
     }
     if let (Some(gallery), Some(list)) = (&gallery, &arguments.list) {
         super::identify::check_list(gallery, list)?;
@@ -181,7 +183,14 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let several = sources.len() > 1;
     let results: Vec<Result<Done, Failure>> = std::thread::scope(|scope| {
         let watch = |source: Source| {
-            let camera = Camera { arguments, shared, service: &service, gallery: gallery.as_ref(), several, outputs: &outputs };
+            let camera = Camera {
+                arguments,
+                shared,
+                service: &service,
+                gallery: gallery.as_ref(),
+                several,
+                outputs: &outputs,
+            };
             let stop = Arc::clone(&stop);
             scope.spawn(move || camera.watch(source, stop))
         };
@@ -236,11 +245,14 @@ impl Outputs {
                 .hint("watch one source at a time, or leave it out"));
         }
         let html = arguments.html.as_deref();
-        let html = html.map(|path| Target::new("--html", path, inputs.iter().copied(), arguments.force)).transpose()?;
+        let html = html
+            .map(|path| Target::new("--html", path, inputs.iter().copied(), arguments.force))
+            .transpose()?;
         let annotate = match &arguments.annotate {
             None => None,
             Some(path) => {
-                let format = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+                let format =
+                    path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
                 if !WRITTEN.contains(&format.as_str()) {
                     return Err(Failure::new(format!("--annotate {}: is no video file", path.display()))
                         .hint("let it end in .mp4, .mov, .mkv or .webm"));
@@ -278,7 +290,7 @@ impl Camera<'_> {
         };
         let mut done = Done::Well;
         let ended = loop {
-            let frame = match frames.next() {
+            let frame = match frames.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -333,7 +345,9 @@ impl Camera<'_> {
         let paths = watcher.paths();
         let bar = self.shared.progress((watcher.now() * 10.0) as usize);
         let last = self.arguments.seconds.unwrap_or(f64::INFINITY);
-        let mark = |frame: phiz_video::Frame| Ok(if frame.time > last { frame.image } else { marked(frame, &paths) });
+        let mark = |frame: phiz_video::Frame| {
+            Ok(if frame.time > last { frame.image } else { marked(frame, &paths) })
+        };
         rewrite(file, &growing, format, stop, mark, |time| bar.set_position((time * 10.0) as u64))?;
         bar.finish_and_clear();
         target.take(&growing).map_err(unwritten)
@@ -437,7 +451,8 @@ impl Camera<'_> {
 fn summed_up(name: &str, visits: &[Visit], work: Work, dropped: u64) {
     let named: std::collections::BTreeSet<&str> =
         visits.iter().filter_map(|visit| visit.who.person.as_deref()).collect();
-    let strangers: std::collections::BTreeSet<u64> = visits.iter().filter_map(|visit| visit.who.stranger).collect();
+    let strangers: std::collections::BTreeSet<u64> =
+        visits.iter().filter_map(|visit| visit.who.stranger).collect();
     let left_out = match dropped {
         0 => String::new(),
         dropped => format!(" ({dropped} left out)"),
@@ -465,7 +480,8 @@ mod tests {
 
     #[test]
     fn times_are_read_easily() {
-        for (seconds, text) in [(0.0, "0:00.0"), (61.26, "1:01.3"), (3599.96, "1:00:00.0"), (-1.0, "0:00.0")] {
+        for (seconds, text) in [(0.0, "0:00.0"), (61.26, "1:01.3"), (3599.96, "1:00:00.0"), (-1.0, "0:00.0")]
+        {
             assert_eq!(clock(seconds), text);
         }
     }

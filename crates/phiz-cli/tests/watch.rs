@@ -23,7 +23,9 @@ impl Desk {
         let desk = Desk { folder: tempfile::tempdir().unwrap() };
         let clip = [
             actor(1, 1, |time| (0.0..3.0).contains(&time).then_some([120.0, 135.0, 170.0])),
-            actor(7, 1, |time| (1.0..3.5).contains(&time).then_some([360.0 + 8.0 * time as f32, 135.0, 170.0])),
+            actor(7, 1, |time| {
+                (1.0..3.5).contains(&time).then_some([360.0 + 8.0 * time as f32, 135.0, 170.0])
+            }),
         ];
         let codec = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-metadata", "title=Ana at home"];
         write(&desk.path("silent.mp4"), &frames(&clip, 4.0), &codec);
@@ -41,7 +43,8 @@ impl Desk {
     fn learn(&self, name: &str, person: u64) {
         let photos: Vec<String> = (0..3)
             .map(|look| {
-                let scene = Scene::portrait(FaceModel::bundled(), person, 256, person * 1000 + 900 + look).unwrap();
+                let scene =
+                    Scene::portrait(FaceModel::bundled(), person, 256, person * 1000 + 900 + look).unwrap();
                 let path = self.path(&format!("{name}-{look}.png"));
                 scene.image.save(&path).unwrap();
                 path.to_str().unwrap().to_owned()
@@ -137,7 +140,8 @@ fn a_marked_copy_and_a_page_are_written_and_nothing_is_overwritten() {
     desk.learn("Ada", 1);
     desk.run(0, &["watch", "clip.mp4", "--annotate", "marked.mp4", "--html", "page.html"]);
     assert_eq!(streams(&desk.path("marked.mp4")), ["h264", "aac"]);
-    let duration: f64 = probed(&desk.path("marked.mp4"))["format"]["duration"].as_str().unwrap().parse().unwrap();
+    let duration: f64 =
+        probed(&desk.path("marked.mp4"))["format"]["duration"].as_str().unwrap().parse().unwrap();
     assert!((duration - 4.0).abs() < 0.3, "{duration}");
     let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
     assert!(page.contains("Ada") && page.contains("stranger 1") && page.contains("data:image/jpeg"));
@@ -180,9 +184,14 @@ fn faces_in_a_video_are_hidden_with_its_sound_kept() {
     }
     let desk = Desk::new();
     for (with, out) in [("blur", "blur.mp4"), ("pixelate", "pixelate.mkv"), ("cover", "cover.mp4")] {
-        let (answer, _) = desk.run(0, &["redact", "clip.mp4", "--out", out, "--with", with, "--check", "--json"]);
+        let (answer, _) =
+            desk.run(0, &["redact", "clip.mp4", "--out", out, "--with", with, "--check", "--json"]);
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!((answer["hidden"].as_u64(), answer["left"].as_array().map(Vec::len)), (Some(2), Some(0)), "{answer}");
+        assert_eq!(
+            (answer["hidden"].as_u64(), answer["left"].as_array().map(Vec::len)),
+            (Some(2), Some(0)),
+            "{answer}"
+        );
         assert_eq!(streams(&desk.path(out)), ["h264", "aac"]);
         assert!(!probed(&desk.path(out)).to_string().contains("Ana"), "metadata are gone");
     }
@@ -208,12 +217,16 @@ fn faces_in_a_photo_are_hidden() {
     let faces = serde_json::from_str::<Value>(&faces).unwrap()["faces"].as_array().unwrap().len();
     for with in ["blur", "pixelate", "cover"] {
         let out = format!("{with}.jpg");
-        let arguments = ["redact", party.to_str().unwrap(), "--out", &out, "--with", with, "--check", "--json"];
+        let arguments =
+            ["redact", party.to_str().unwrap(), "--out", &out, "--with", with, "--check", "--json"];
         let answer: Value = serde_json::from_str(&desk.run(0, &arguments).0).unwrap();
         assert!(answer["hidden"].as_u64().unwrap() >= faces as u64, "{answer}");
         assert!(answer["left"].as_array().unwrap().is_empty());
         let after = desk.run(0, &["detect", "--json", &out]).0;
-        assert!(serde_json::from_str::<Value>(&after).unwrap()["faces"].as_array().unwrap().is_empty(), "{after}");
+        assert!(
+            serde_json::from_str::<Value>(&after).unwrap()["faces"].as_array().unwrap().is_empty(),
+            "{after}"
+        );
     }
     let (_, err) = desk.run(2, &["redact", party.to_str().unwrap(), "--out", "x.gif"]);
     assert!(err.contains("x.gif"), "{err}");

@@ -147,7 +147,7 @@ impl Frames {
     ///
     /// # Errors
     /// A file that stalls or shows no picture at all; a live source that is given up.
-    pub fn next(&mut self) -> Result<Option<Frame>> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 self.running = None;
@@ -250,7 +250,9 @@ impl Frames {
                 }
                 // Without the program itself there is nothing to wait for.
                 Err(error @ VideoError::NoFfmpeg { .. }) => return Err(error),
-                Err(VideoError::Unreadable { said: now, .. } | VideoError::Stalled { said: now, .. }) => said = now,
+                Err(VideoError::Unreadable { said: now, .. } | VideoError::Stalled { said: now, .. }) => {
+                    said = now
+                }
                 Err(_) => {}
             }
         }
@@ -449,9 +451,7 @@ fn filter(probe: &Probe, longest: u32) -> String {
     let size = match w.max(h) {
         0 => {
             let factor = format!("min(1\\,{longest}/max(iw*max(sar\\,0.01)\\,ih))");
-            format!(
-                "w=max(1\\,trunc(iw*if(gt(sar\\,0)\\,sar\\,1)*{factor})):h=max(1\\,trunc(ih*{factor}))"
-            )
+            format!("w=max(1\\,trunc(iw*if(gt(sar\\,0)\\,sar\\,1)*{factor})):h=max(1\\,trunc(ih*{factor}))")
         }
         long if long > longest => {
             let shrunk = |side: u32| (u64::from(side) * u64::from(longest) / u64::from(long)).max(1);
@@ -524,7 +524,8 @@ fn receive(mut out: impl std::io::Read, stamps: &mpsc::Receiver<Stamp>, queue: &
             return;
         }
         let mut pixels = vec![0; count as usize * 3];
-        if out.read_exact(&mut pixels).is_err() || !queue.put(Raw { time, width, height, pixels, dropped: 0 }) {
+        if out.read_exact(&mut pixels).is_err() || !queue.put(Raw { time, width, height, pixels, dropped: 0 })
+        {
             return;
         }
     }
@@ -547,7 +548,8 @@ mod tests {
 
     #[test]
     fn a_live_queue_drops_the_oldest_and_a_file_s_waits() {
-        let queue = |drop_oldest| Queue { state: Mutex::default(), changed: Condvar::new(), room: 2, drop_oldest };
+        let queue =
+            |drop_oldest| Queue { state: Mutex::default(), changed: Condvar::new(), room: 2, drop_oldest };
         let raw = |time| Raw { time, width: 1, height: 1, pixels: vec![0; 3], dropped: 0 };
         let stop = AtomicBool::new(false);
         let live = queue(true);

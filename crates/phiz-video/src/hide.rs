@@ -74,7 +74,9 @@ fn squares(image: &Image, count: f32) -> Image {
     let mut pixels = Vec::with_capacity(image.pixels().len());
     for j in 0..image.height() {
         for i in 0..image.width() {
-            let at = |k: u32, length: u32, cells: u32| (u64::from(k) * u64::from(cells) / u64::from(length.max(1))) as usize;
+            let at = |k: u32, length: u32, cells: u32| {
+                (u64::from(k) * u64::from(cells) / u64::from(length.max(1))) as usize
+            };
             let (column, row) = (at(i, image.width(), small.width()), at(j, image.height(), small.height()));
             let from = (row * small.width() as usize + column) * 3;
             pixels.extend_from_slice(&small.pixels()[from..from + 3]);
@@ -105,7 +107,9 @@ mod tests {
             assert_eq!(at(&after, 5, 5), at(&before, 5, 5), "{how:?}");
             // Neighbours inside hardly differ, where they differed at random.
             let rough = |image: &Image| -> i32 {
-                (35..60).map(|x| (i32::from(at(image, x, 40)[0]) - i32::from(at(image, x + 1, 40)[0])).abs()).sum()
+                (35..60)
+                    .map(|x| (i32::from(at(image, x, 40)[0]) - i32::from(at(image, x + 1, 40)[0])).abs())
+                    .sum()
             };
             assert!(rough(&after) * 8 < rough(&before), "{how:?} {} {}", rough(&after), rough(&before));
         }
@@ -114,7 +118,13 @@ mod tests {
     #[test]
     fn faces_at_the_edge_and_outside_are_no_trouble() {
         let before = Image::from_rgb(20, 10, vec![100; 600]).unwrap();
-        for bbox in [[-5.0, -5.0, 10.0, 10.0], [18.0, 8.0, 30.0, 30.0], [50.0, 50.0, 5.0, 5.0], [3.0, 3.0, 0.0, 0.0], [0.0, 0.0, 500.0, 500.0]] {
+        for bbox in [
+            [-5.0, -5.0, 10.0, 10.0],
+            [18.0, 8.0, 30.0, 30.0],
+            [50.0, 50.0, 5.0, 5.0],
+            [3.0, 3.0, 0.0, 0.0],
+            [0.0, 0.0, 500.0, 500.0],
+        ] {
             for how in [Hiding::Blur, Hiding::Pixelate, Hiding::Cover] {
                 hide(&mut before.clone(), bbox, how);
             }

@@ -10,7 +10,7 @@
 //! let source = Source::parse("party.mp4".as_ref())?;
 //! let mut frames = Frames::open(source, ReadOptions::default(), Arc::default())?;
 //! let mut watcher = Watcher::new(&service, Some(&gallery), WatchOptions::default())?;
-//! while let Some(frame) = frames.next()? {
+//! while let Some(frame) = frames.next_frame()? {
 //!     for event in watcher.frame(&frame)? {
 //!         println!("{:.1} s: {:?} {}", event.time, event.event, event.who.label());
 //!     }
@@ -54,7 +54,8 @@ pub use hide::{AROUND, Hiding, hide};
 pub use path::{Path, Point};
 pub use probe::{Probe, probe};
 pub use redact::{
-    Left, RedactOptions, RedactedPhoto, RedactedVideo, Stage, Whom, check_photo, check_video, redact_photo, redact_video,
+    Left, RedactOptions, RedactedPhoto, RedactedVideo, Stage, Whom, check_photo, check_video, redact_photo,
+    redact_video,
 };
 pub use render::{marked, rewrite};
 pub use source::{Source, is_picture};

@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_way_is_filled_between_points_and_a_little_beyond() {
-        let point = |time: f64, x: f32| Point { index: (time * 10.0) as u64, time, bbox: [x, 0.0, 10.0, 10.0] };
+        let point =
+            |time: f64, x: f32| Point { index: (time * 10.0) as u64, time, bbox: [x, 0.0, 10.0, 10.0] };
         let points = vec![point(1.0, 0.0), point(1.5, 50.0), point(4.0, 90.0)];
         let path = Path { track: 1, who: Identity::default(), id: None, confirmed: true, points };
         for (time, x) in [

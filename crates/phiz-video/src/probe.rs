@@ -140,8 +140,11 @@ pub fn probe(source: &Source, rate: f64) -> Result<Probe> {
     if late {
         return Err(VideoError::Stalled { source_name, seconds: PATIENCE.as_secs_f64(), said });
     }
-    let unreadable =
-        |reason: &str, said| VideoError::Unreadable { source_name: source.name(), reason: reason.into(), said };
+    let unreadable = |reason: &str, said| VideoError::Unreadable {
+        source_name: source.name(),
+        reason: reason.into(),
+        said,
+    };
     let Ok(answer) = serde_json::from_str::<Answer>(&out) else {
         return Err(unreadable("cannot be opened", said));
     };
@@ -225,7 +228,8 @@ mod tests {
 
     #[test]
     fn rates_are_positive_or_unknown() {
-        for (text, rate) in [("30/1", Some(30.0)), ("0/0", None), ("1/0", None), ("x", None), ("-1/2", None)] {
+        for (text, rate) in [("30/1", Some(30.0)), ("0/0", None), ("1/0", None), ("x", None), ("-1/2", None)]
+        {
             assert_eq!(ratio(text, '/'), rate, "{text}");
         }
     }

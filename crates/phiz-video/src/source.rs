@@ -201,9 +201,8 @@ fn no_source(source_name: String, reason: impl Into<String>) -> VideoError {
 
 /// `%04d` and the like.
 fn is_pattern(name: &str) -> bool {
-    name.split_once('%').is_some_and(|(_, rest)| {
-        rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('d')
-    })
+    name.split_once('%')
+        .is_some_and(|(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('d'))
 }
 
 /// The scheme of an address, in lower case; none for a path.

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_number_is_kept_given_once_and_never_guessed() {
-        let thresholds = Thresholds::new(vec![[0.5, 0.0], [0.05, 0.3], [1e-3, 0.6], [1e-5, 0.8]], "").unwrap();
+        let thresholds =
+            Thresholds::new(vec![[0.5, 0.0], [0.05, 0.3], [1e-3, 0.6], [1e-5, 0.8]], "").unwrap();
         let mut strangers = StrangersOfRun::new(thresholds);
         let nobody = BTreeSet::new();
         let (a, b) = (template([1.0, 0.0, 0.0, 0.0]), template([0.0, 1.0, 0.0, 0.0]));

@@ -172,7 +172,9 @@ impl Tracker {
             .filter(|&i| {
                 let partners = near[i].iter().filter(|near| **near).count();
                 let rivals = |t: usize| near.iter().filter(|row| row[t]).count() > 1;
-                let jumps = |t: usize| self.tracks[t].evidence.views > 0 && !Tracker::steady(&self.tracks[t], &found[i]);
+                let jumps = |t: usize| {
+                    self.tracks[t].evidence.views > 0 && !Tracker::steady(&self.tracks[t], &found[i])
+                };
                 let doubt = (0..self.tracks.len()).any(|t| near[i][t] && (rivals(t) || jumps(t)));
                 partners > 1 || doubt || partners == 0 && missing && found[i].sure
             })
@@ -181,10 +183,8 @@ impl Tracker {
 
     /// What a pair of a track and a face costs; infinite if it cannot be.
     fn cost(&self, track: &Track, found: &Found) -> f64 {
-        if let (Some(one), Some(other)) = (track.person, found.person) {
-            if one != other {
-                return f64::INFINITY;
-            }
+        if track.person.is_some_and(|one| found.person.is_some_and(|other| one != other)) {
+            return f64::INFINITY;
         }
         let alike = found.view.as_ref().and_then(|(template, quality)| {
             Some((track.evidence.similarity(template)?, quality.min(track.evidence.best)))
@@ -194,8 +194,9 @@ impl Tracker {
         if alike.is_some_and(|(similarity, quality)| quality >= GOOD && similarity < least) {
             return f64::INFINITY;
         }
-        let appearance = alike
-            .map_or(0.5, |(similarity, _)| 1.0 - ((similarity - different) / (same - different)).clamp(0.0, 1.0));
+        let appearance = alike.map_or(0.5, |(similarity, _)| {
+            1.0 - ((similarity - different) / (same - different)).clamp(0.0, 1.0)
+        });
         if !Tracker::near(track, found) {
             // Somebody who was hidden, or whom a cut has moved, is known again only by the face.
             let again = track.missed > 0 && found.sure && alike.is_some_and(|(s, q)| s >= same && q >= GOOD);
@@ -231,7 +232,8 @@ impl Tracker {
     /// Whether a face that continues a track by its place shows somebody else than the track did so far.
     pub(crate) fn contradicts(&self, index: usize, found: &Found) -> bool {
         let evidence = &self.tracks[index].evidence;
-        let view = found.view.as_ref().filter(|view| view.1 >= GOOD && evidence.best >= GOOD && evidence.views >= 2);
+        let view =
+            found.view.as_ref().filter(|view| view.1 >= GOOD && evidence.best >= GOOD && evidence.views >= 2);
         let similarity = view.and_then(|(template, _)| evidence.similarity(template));
         similarity.is_some_and(|similarity| similarity < self.alike.different)
     }

@@ -66,8 +66,17 @@ impl Visits {
         let early = self.early.iter().position(|early| early.0 == track).map(|i| self.early.swap_remove(i));
         let (quality, picture) = early.map_or((0.0, None), |(_, quality, picture)| (quality, Some(picture)));
         let who = Identity::default();
-        let visit =
-            Visit { who, from, until, seen: until - from, fpir: None, tracks: vec![track], picture, quality, bbox };
+        let visit = Visit {
+            who,
+            from,
+            until,
+            seen: until - from,
+            fpir: None,
+            tracks: vec![track],
+            picture,
+            quality,
+            bbox,
+        };
         self.parts.push(Part { visit, id: None, track, present: true });
     }
 
@@ -210,7 +219,8 @@ fn portrait(frame: &Frame, bbox: [f32; 4]) -> Option<Image> {
     let [x, y, w, h] = bbox.map(|v| v * frame.scale);
     let side = 1.6 * w.max(h);
     let (image_w, image_h) = (frame.image.width() as f32, frame.image.height() as f32);
-    let (left, top) = ((x + w / 2.0 - side / 2.0).clamp(0.0, image_w), (y + h / 2.0 - side / 2.0).clamp(0.0, image_h));
+    let (left, top) =
+        ((x + w / 2.0 - side / 2.0).clamp(0.0, image_w), (y + h / 2.0 - side / 2.0).clamp(0.0, image_h));
     let (width, height) = (side.min(image_w - left), side.min(image_h - top));
     let part = frame.image.crop(left as u32, top as u32, width as u32, height as u32).ok()?;
     let shrink = (PICTURE as f32 / part.width().max(part.height()) as f32).min(1.0);
@@ -249,7 +259,10 @@ mod tests {
         visits.expire(24.5, false, &mut events);
         assert_eq!(events.len(), 1);
         let ada = &events[0];
-        assert_eq!((ada.who.label(), ada.from, ada.seen, ada.fpir), ("Ada".into(), Some(0.0), Some(7.0), Some(0.001)));
+        assert_eq!(
+            (ada.who.label(), ada.from, ada.seen, ada.fpir),
+            ("Ada".into(), Some(0.0), Some(7.0), Some(0.001))
+        );
         visits.expire(24.6, true, &mut events);
         assert_eq!((events[1].who.label(), events[1].time), ("Ben".into(), 24.6));
         let all = visits.all();

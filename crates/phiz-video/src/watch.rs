@@ -180,7 +180,11 @@ impl<'a> Watcher<'a> {
     ///
     /// # Errors
     /// The embedder's card states no thresholds.
-    pub fn new(service: &'a Service, gallery: Option<&'a Gallery>, options: WatchOptions) -> Result<Watcher<'a>> {
+    pub fn new(
+        service: &'a Service,
+        gallery: Option<&'a Gallery>,
+        options: WatchOptions,
+    ) -> Result<Watcher<'a>> {
         let thresholds = service.thresholds()?.clone();
         Ok(Watcher {
             service,
@@ -310,7 +314,8 @@ impl<'a> Watcher<'a> {
         self.pending.sort_by(|a, b| a.time.total_cmp(&b.time));
         // Whoever is not seen any more will be told to have left when they were seen last, and a face that is not told of
         // yet to have appeared when it was seen first.
-        let open = self.tracker.tracks.iter().map(|track| if track.confirmed { track.last } else { track.first });
+        let open =
+            self.tracker.tracks.iter().map(|track| if track.confirmed { track.last } else { track.first });
         let settled = open.fold(self.now, f64::min) - 1e-3;
         let count = match all {
             true => self.pending.len(),
@@ -356,7 +361,10 @@ impl<'a> Watcher<'a> {
     /// Looks only around these boxes.
     fn around(&mut self, frame: &Frame, boxes: Vec<[f32; 4]>) -> Result<Vec<Found>> {
         self.work.regions += boxes.len() as u64;
-        self.detect(frame, Plan::Region { boxes: boxes.iter().map(|b| b.map(|v| v * frame.scale)).collect(), reach: REACH })
+        self.detect(
+            frame,
+            Plan::Region { boxes: boxes.iter().map(|b| b.map(|v| v * frame.scale)).collect(), reach: REACH },
+        )
     }
 
     /// The faces that a plan shows, in pixels of the video.
@@ -379,7 +387,13 @@ impl<'a> Watcher<'a> {
     }
 
     /// Describes faces of a frame, all at once. A face that is not worth it stays without.
-    fn describe(&mut self, frame: &Frame, found: &mut [Found], which: &[usize], least: impl Fn(usize) -> f32) -> Result<()> {
+    fn describe(
+        &mut self,
+        frame: &Frame,
+        found: &mut [Found],
+        which: &[usize],
+        least: impl Fn(usize) -> f32,
+    ) -> Result<()> {
         let analyzer = self.service.analyzer();
         let mut chosen: Vec<(usize, Image, f32)> = Vec::new();
         for &i in which {
@@ -468,8 +482,12 @@ impl<'a> Watcher<'a> {
         for index in asked {
             self.decide(index)?;
         }
-        let seen: Vec<(u64, f64)> =
-            matched.track.iter().flatten().map(|&index| (self.tracker.tracks[index].id, frame.time)).collect();
+        let seen: Vec<(u64, f64)> = matched
+            .track
+            .iter()
+            .flatten()
+            .map(|&index| (self.tracker.tracks[index].id, frame.time))
+            .collect();
         for (id, time) in seen {
             self.visits.seen(id, time);
         }
@@ -500,7 +518,9 @@ impl<'a> Watcher<'a> {
         let Some(gallery) = self.gallery else { return Ok(()) };
         for &i in which {
             let Some(face) = found.get(i) else { continue };
-            let Some((template, quality)) = face.view.as_ref().filter(|view| view.1 >= GOOD_VIEW) else { continue };
+            let Some((template, quality)) = face.view.as_ref().filter(|view| view.1 >= GOOD_VIEW) else {
+                continue;
+            };
             let answer = self.ask(gallery, template, *quality, 1.0)?;
             if let (Some(answer), Some(rate)) = (answer, self.rate()) {
                 let first = answer.candidates.first().filter(|_| answer.decision == Verdict::Match);
@@ -605,9 +625,11 @@ impl<'a> Watcher<'a> {
 
     /// Whether a person may be given to a track: nobody is in two places. Of two, the more similar one keeps the name.
     fn free(&mut self, person: PersonId, similarity: f32, id: u64) -> bool {
-        let holder = self.tracker.tracks.iter().position(|track| {
-            track.id != id && track.person == Some(person) && self.is_here(track)
-        });
+        let holder = self
+            .tracker
+            .tracks
+            .iter()
+            .position(|track| track.id != id && track.person == Some(person) && self.is_here(track));
         let Some(holder) = holder else { return true };
         let other = self.tracker.tracks[holder].id;
         let Some(position) = self.memories.iter().position(|memory| memory.id == other) else { return true };
@@ -621,7 +643,14 @@ impl<'a> Watcher<'a> {
 
     /// Gives a stranger a number, if the evidence suffices. `nearest` says how near the most similar person in the gallery
     /// is, as a multiple of the rate.
-    fn number(&mut self, index: usize, position: usize, template: &Template, evidence: &Evidence, nearest: Option<f64>) {
+    fn number(
+        &mut self,
+        index: usize,
+        position: usize,
+        template: &Template,
+        evidence: &Evidence,
+        nearest: Option<f64>,
+    ) {
         let enough = evidence.weight >= STRANGER_EVIDENCE
             && evidence.views >= STRANGER_VIEWS
             && evidence.best >= GOOD_VIEW
@@ -631,8 +660,7 @@ impl<'a> Watcher<'a> {
         }
         let id = self.tracker.tracks[index].id;
         let present = self.tracker.tracks.iter().filter(|t| t.id != id && self.is_here(t));
-        let busy: BTreeSet<u64> =
-            present.filter_map(|t| self.memory(t.id)?.who.identity.stranger).collect();
+        let busy: BTreeSet<u64> = present.filter_map(|t| self.memory(t.id)?.who.identity.stranger).collect();
         if let Some(number) = self.strangers.number(template, evidence.best, &busy) {
             let identity = Identity { person: None, stranger: Some(number) };
             self.told_who(index, position, Who { identity, weight: evidence.weight, ..Who::default() });
@@ -685,7 +713,14 @@ impl<'a> Watcher<'a> {
     }
 }
 
-fn event(kind: EventKind, time: f64, track: u64, bbox: [f32; 4], who: &Who, previous: Option<Identity>) -> Event {
+fn event(
+    kind: EventKind,
+    time: f64,
+    track: u64,
+    bbox: [f32; 4],
+    who: &Who,
+    previous: Option<Identity>,
+) -> Event {
     Event {
         event: kind,
         time: rounded(time),

@@ -40,7 +40,8 @@ fn somebody_known_comes_is_named_and_leaves() {
 fn a_name_comes_within_a_second_of_the_first_usable_frame() {
     let gallery = gallery(&[1, 2]);
     for person in [1, 2] {
-        let events = watched(&frames(&[stands(person, 0.5, 3.0)], 3.0), Some(&gallery), WatchOptions::default());
+        let events =
+            watched(&frames(&[stands(person, 0.5, 3.0)], 3.0), Some(&gallery), WatchOptions::default());
         let identified = of(&events, EventKind::Identified)[0];
         assert!(identified.who.person == Some(name(person)) && identified.time <= 1.5, "{identified:?}");
     }
@@ -118,10 +119,7 @@ fn without_a_gallery_strangers_have_numbers_that_they_keep() {
 #[test]
 fn a_stranger_is_not_named_beside_people_who_are() {
     let gallery = gallery(&[1, 2]);
-    let clip = [
-        actor(1, 1, |_| Some([120.0, 135.0, 170.0])),
-        actor(7, 1, |_| Some([360.0, 135.0, 170.0])),
-    ];
+    let clip = [actor(1, 1, |_| Some([120.0, 135.0, 170.0])), actor(7, 1, |_| Some([360.0, 135.0, 170.0]))];
     let events = watched(&frames(&clip, 3.0), Some(&gallery), WatchOptions::default());
     let left: BTreeSet<_> = of(&events, EventKind::Left).iter().map(|event| event.who.label()).collect();
     assert_eq!(left, BTreeSet::from([name(1), "stranger 1".into()]), "{events:#?}");
@@ -131,10 +129,7 @@ fn a_stranger_is_not_named_beside_people_who_are() {
 fn nobody_is_in_two_places() {
     let gallery = gallery(&[1]);
     // The same face twice, as with a mirror or a picture on the wall.
-    let clip = [
-        actor(1, 1, |_| Some([120.0, 135.0, 170.0])),
-        actor(1, 1, |_| Some([360.0, 135.0, 170.0])),
-    ];
+    let clip = [actor(1, 1, |_| Some([120.0, 135.0, 170.0])), actor(1, 1, |_| Some([360.0, 135.0, 170.0]))];
     let mut watcher = Watcher::new(&SERVICE, Some(&gallery), WatchOptions::default()).unwrap();
     for frame in frames(&clip, 2.0) {
         watcher.frame(&frame).unwrap();
@@ -145,17 +140,23 @@ fn nobody_is_in_two_places() {
 }
 
 /// How tracks and truth fit: for each frame and person, the track that covers the face.
-fn followed(actors: &[clips::Actor], seconds: f64, people: &[u64]) -> BTreeMap<u64, Vec<(f64, Option<(u64, String)>)>> {
+fn followed(
+    actors: &[clips::Actor],
+    seconds: f64,
+    people: &[u64],
+) -> BTreeMap<u64, Vec<(f64, Option<(u64, String)>)>> {
     let gallery = gallery(people);
     let mut watcher =
-        Watcher::new(&SERVICE, Some(&gallery), WatchOptions { interval: 0.0, ..WatchOptions::default() }).unwrap();
+        Watcher::new(&SERVICE, Some(&gallery), WatchOptions { interval: 0.0, ..WatchOptions::default() })
+            .unwrap();
     let mut seen: BTreeMap<u64, Vec<(f64, Option<(u64, String)>)>> = BTreeMap::new();
     for frame in frames(actors, seconds) {
         watcher.frame(&frame).unwrap();
         for (person, bbox) in picture(actors, frame.time).1 {
             let present = watcher.present();
             let best = present.iter().max_by(|a, b| iou(&a.bbox, &bbox).total_cmp(&iou(&b.bbox, &bbox)));
-            let best = best.filter(|face| iou(&face.bbox, &bbox) > 0.3).map(|face| (face.track, face.who.label()));
+            let best =
+                best.filter(|face| iou(&face.bbox, &bbox) > 0.3).map(|face| (face.track, face.who.label()));
             seen.entry(person).or_default().push((frame.time, best));
         }
     }
@@ -180,8 +181,11 @@ fn people_who_cross_keep_their_names() {
             })
             .collect();
         assert!(wrong.is_empty(), "{person}: {wrong:?}");
-        let tracks: BTreeSet<u64> =
-            seen.iter().filter(|(time, _)| apart(*time)).filter_map(|(_, face)| face.as_ref().map(|f| f.0)).collect();
+        let tracks: BTreeSet<u64> = seen
+            .iter()
+            .filter(|(time, _)| apart(*time))
+            .filter_map(|(_, face)| face.as_ref().map(|f| f.0))
+            .collect();
         assert!(tracks.len() <= 2, "{person} was cut into {tracks:?}");
     }
 }
@@ -212,7 +216,8 @@ fn events_of_a_file_are_in_the_order_of_time() {
     assert!(ordered.windows(2).all(|pair| pair[0].time <= pair[1].time), "{ordered:#?}");
     let mut at_once = watched(&clip, None, WatchOptions::default());
     at_once.sort_by(|a, b| a.time.total_cmp(&b.time));
-    let count = |events: &[phiz_video::Event]| events.iter().map(|e| (e.time, e.track)).collect::<Vec<_>>().len();
+    let count =
+        |events: &[phiz_video::Event]| events.iter().map(|e| (e.time, e.track)).collect::<Vec<_>>().len();
     assert_eq!(count(&ordered), count(&at_once), "none is lost");
 }
 

@@ -78,7 +78,10 @@ fn arguments_of_all() -> Vec<String> {
         let bytes = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
         Some(String::from_utf8_lossy(&bytes).replace('\0', " "))
     };
-    entries.filter_map(read).filter(|arguments| arguments.contains("ffmpeg") || arguments.contains("ffprobe")).collect()
+    entries
+        .filter_map(read)
+        .filter(|arguments| arguments.contains("ffmpeg") || arguments.contains("ffprobe"))
+        .collect()
 }
 
 #[test]
@@ -94,7 +97,7 @@ fn a_camera_is_read_and_its_password_is_nowhere() {
     assert!(frames.is_live());
     let mut last = -1.0;
     for _ in 0..20 {
-        let frame = frames.next().unwrap().unwrap();
+        let frame = frames.next_frame().unwrap().unwrap();
         assert!(frame.time > last && frame.image.width() == 480);
         last = frame.time;
     }
@@ -129,7 +132,7 @@ fn a_camera_that_is_killed_and_comes_back_is_opened_again() {
     let mut frames = Frames::open(source, options, Arc::default()).unwrap();
     let mut last = 0.0;
     for _ in 0..10 {
-        last = frames.next().unwrap().unwrap().time;
+        last = frames.next_frame().unwrap().unwrap().time;
     }
     drop(camera);
     let back = std::thread::spawn(move || {
@@ -139,7 +142,7 @@ fn a_camera_that_is_killed_and_comes_back_is_opened_again() {
     let mut notices = Vec::new();
     let begun = Instant::now();
     while !notices.iter().any(|notice| matches!(notice, Notice::Back(_))) {
-        let frame = frames.next().unwrap().unwrap();
+        let frame = frames.next_frame().unwrap().unwrap();
         assert!(frame.time > last, "time goes on");
         last = frame.time;
         notices.extend(frames.notices());
@@ -157,12 +160,13 @@ fn a_camera_that_stays_away_is_given_up_and_whoever_waits_can_stop() {
     let folder = tempfile::tempdir().unwrap();
     for stopped in [false, true] {
         let Some((camera, port)) = camera(&clip(folder.path(), 20.0)) else { return };
-        let source = Source::parse(format!("rtsp://ana:s3cret%2Fword@127.0.0.1:{port}/camera").as_ref()).unwrap();
+        let source =
+            Source::parse(format!("rtsp://ana:s3cret%2Fword@127.0.0.1:{port}/camera").as_ref()).unwrap();
         let give_up = if stopped { None } else { Some(1.0) };
         let options = ReadOptions { stall: 2.0, give_up, ..ReadOptions::default() };
         let stop = Arc::new(AtomicBool::new(false));
         let mut frames = Frames::open(source, options, Arc::clone(&stop)).unwrap();
-        frames.next().unwrap().unwrap();
+        frames.next_frame().unwrap().unwrap();
         drop(camera);
         if stopped {
             let stop = Arc::clone(&stop);
@@ -172,7 +176,7 @@ fn a_camera_that_stays_away_is_given_up_and_whoever_waits_can_stop() {
             });
         }
         let end = loop {
-            match frames.next() {
+            match frames.next_frame() {
                 Ok(Some(_)) => {}
                 end => break end,
             }

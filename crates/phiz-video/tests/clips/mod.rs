@@ -93,7 +93,8 @@ pub fn gallery(people: &[u64]) -> Gallery {
     for person in people {
         let photos: Vec<Photo> = (900..903)
             .map(|look| {
-                let scene = Scene::portrait(FaceModel::bundled(), *person, 256, person * 1000 + look).unwrap();
+                let scene =
+                    Scene::portrait(FaceModel::bundled(), *person, 256, person * 1000 + look).unwrap();
                 Photo::from_bytes(format!("{person}-{look}"), scene.image.encode_png().unwrap())
             })
             .collect();
@@ -139,7 +140,19 @@ pub fn ffmpeg() -> bool {
 pub fn write(path: &Path, frames: &[Frame], arguments: &[&str]) {
     let size = format!("{}x{}", SIZE.0, SIZE.1);
     let mut child = Command::new("ffmpeg")
-        .args(["-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &size, "-r", &RATE.to_string()])
+        .args([
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-s",
+            &size,
+            "-r",
+            &RATE.to_string(),
+        ])
         .args(["-i", "pipe:0"])
         .args(arguments)
         .arg(path)
