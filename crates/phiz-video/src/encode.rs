@@ -65,6 +65,8 @@ impl Writer {
             "-fps_mode",
             "passthrough",
         ]);
+        // Else times would be rounded to the rate that ffmpeg guesses.
+        command.args(["-enc_time_base:v", "1:90000"]);
         // Most players want an even number of columns and rows, and chroma at half the resolution.
         command.args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p"]);
         if format == "webm" {
