@@ -47,7 +47,8 @@ fn archive(gallery: &Gallery) -> Archive {
 }
 
 fn group(gallery: &Gallery) -> phiz_gallery::Grouped {
-    gallery.group_strangers(&archive(gallery), &Grouping::default(), &|_, _| ()).unwrap()
+    let grouping = Grouping { rate: 1e-3, ..Grouping::default() };
+    gallery.group_strangers(&archive(gallery), &grouping, &|_, _| ()).unwrap()
 }
 
 /// Names of the people of all sightings, in the order of their ids.
