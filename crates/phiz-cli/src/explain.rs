@@ -46,8 +46,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         Some(path) => Some(Target::picture("--sheet", path, [arguments.photo.as_path()], arguments.force)?),
         None => None,
     };
-    let options =
-        IdentifyOptions { looking: arguments.looking.service(), ..arguments.deciding.options()? };
+    let options = IdentifyOptions { looking: arguments.looking.service(), ..arguments.deciding.options()? };
     let service = shared.service()?;
     let gallery = shared.open_gallery_for(&service)?;
     let album = Album::open(&gallery, &options)?;
@@ -106,14 +105,25 @@ fn print(one: &Explanation) {
         ("ambiguous", None) => "too similar to more than one person to tell".into(),
         _ => "unknown".into(),
     };
-    say!("face {}: {who}   (quality {:.2}; a name needs a similarity of {:.2} among {})", one.face, one.quality, one.threshold, super::table::count(one.people, "person", "people"));
+    say!(
+        "face {}: {who}   (quality {:.2}; a name needs a similarity of {:.2} among {})",
+        one.face,
+        one.quality,
+        one.threshold,
+        super::table::count(one.people, "person", "people")
+    );
     for reason in &one.candidates {
         say!("  {}: {}", reason.person.name, words(reason, one.threshold));
         for face in &reason.faces {
             say!("    {:.2}  {}  {}", face.similarity, face.face, face.source.as_deref().unwrap_or(""));
         }
         for negative in &reason.negatives {
-            say!("    {:.2}  not: {}  {}", negative.similarity, negative.negative, negative.source.as_deref().unwrap_or(""));
+            say!(
+                "    {:.2}  not: {}  {}",
+                negative.similarity,
+                negative.negative,
+                negative.source.as_deref().unwrap_or("")
+            );
         }
     }
 }

@@ -194,7 +194,9 @@ fn sort_into(
                 Ok(false) => there += 1,
                 Err(error) => {
                     failed += 1;
-                    bar.suspend(|| note!("{}: cannot be put into {} ({error})", photo.display(), place.display()));
+                    bar.suspend(|| {
+                        note!("{}: cannot be put into {} ({error})", photo.display(), place.display())
+                    });
                 }
             }
             bar.inc(1);
@@ -294,7 +296,10 @@ fn write_sheet(
         note!("note: the photos of {} cannot be read", table::count(without, "face", "faces"));
     }
     if left > 0 {
-        note!("note: {} are not on the sheet, which holds {ON_A_SHEET}", table::count(left, "more face", "more faces"));
+        note!(
+            "note: {} are not on the sheet, which holds {ON_A_SHEET}",
+            table::count(left, "more face", "more faces")
+        );
     }
     Ok(())
 }
@@ -315,7 +320,8 @@ mod tests {
 
     #[test]
     fn names_lead_nowhere_else() {
-        for (name, folder) in [("Ana", "Ana"), ("../x", "_x"), ("a/b", "a_b"), (".", "_"), ("José", "José")] {
+        for (name, folder) in [("Ana", "Ana"), ("../x", "_x"), ("a/b", "a_b"), (".", "_"), ("José", "José")]
+        {
             assert_eq!(folder_name(name), folder);
         }
     }

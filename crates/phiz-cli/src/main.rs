@@ -189,8 +189,18 @@ impl Command {
 
     /// Commands that take `--precision` behind their names, too.
     const WITH_PRECISION: [&str; 12] = [
-        "detect", "embed", "enroll", "eval", "explain", "find", "identify", "people", "review", "scan",
-        "strangers", "verify",
+        "detect",
+        "embed",
+        "enroll",
+        "eval",
+        "explain",
+        "find",
+        "identify",
+        "people",
+        "review",
+        "scan",
+        "strangers",
+        "verify",
     ];
 }
 

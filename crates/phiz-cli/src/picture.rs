@@ -147,7 +147,10 @@ mod tests {
         let red = Image::from_rgb(4, 7, [255, 0, 0].repeat(28)).unwrap();
         let text = sixel(&red);
         // Six rows of four red pixels, then one row of them.
-        assert!(text.starts_with("\x1bPq\"1;1;4;7") && text.ends_with("#180!4~$-#180!4@$-\x1b\\\n"), "{text:?}");
+        assert!(
+            text.starts_with("\x1bPq\"1;1;4;7") && text.ends_with("#180!4~$-#180!4@$-\x1b\\\n"),
+            "{text:?}"
+        );
     }
 
     #[test]

@@ -138,7 +138,9 @@ fn ask_all(
 
 fn keys(question: &Question) -> &'static str {
     match question {
-        Question::WhichPerson { .. } => "[1] the first  [2] the second  [n]either  [s] later  [!] never  [u]ndo  [q] end",
+        Question::WhichPerson { .. } => {
+            "[1] the first  [2] the second  [n]either  [s] later  [!] never  [u]ndo  [q] end"
+        }
         Question::WhoIs { .. } => "type a name  [i]gnore  [s] later  [!] never  [u]ndo  [q] end",
         _ => "[y]es  [n]o  [s] later  [!] never  [u]ndo  [q] end",
     }
@@ -183,7 +185,9 @@ fn show(service: &Service, album: &Album<'_>, asked: &Asked, pictures: Option<Pr
     let (text, faces, enrolled) = words(&asked.question);
     let mut crops: Vec<(String, Vec<u8>)> = Vec::new();
     if pictures.is_some() {
-        let places = faces.iter().filter_map(|(label, face)| Some((label.clone(), album.archive.place(face.sighting)?)));
+        let places = faces
+            .iter()
+            .filter_map(|(label, face)| Some((label.clone(), album.archive.place(face.sighting)?)));
         crops = service.pictures(album, places).0;
         for face in &enrolled {
             if let Ok(Some(crop)) = album.gallery().crop(*face) {
@@ -215,7 +219,11 @@ fn words(question: &Question) -> (String, Vec<(String, &Shown)>, Vec<FaceId>) {
     }
     match question {
         Question::IsPerson { face, person, beside, fpir } => (
-            format!("Is this {}? ({:.0} in 100 strangers are as similar to somebody)", person.name, fpir * 100.0),
+            format!(
+                "Is this {}? ({:.0} in 100 strangers are as similar to somebody)",
+                person.name,
+                fpir * 100.0
+            ),
             vec![("this".into(), face)],
             beside.iter().copied().collect(),
         ),
@@ -255,7 +263,10 @@ fn words(question: &Question) -> (String, Vec<(String, &Shown)>, Vec<FaceId>) {
             faces.clone(),
         ),
         Question::Misleads { face, person, negative, .. } => (
-            format!("{negative} is not {0}, but very like {face}. Does {face} mislead, and should {0} lose it?", person.name),
+            format!(
+                "{negative} is not {0}, but very like {face}. Does {face} mislead, and should {0} lose it?",
+                person.name
+            ),
             Vec::new(),
             vec![*face],
         ),
@@ -272,7 +283,10 @@ pub(crate) fn doubts(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
         for asked in &doubts {
             let (text, _, faces) = words(&asked.question);
             let faces: Vec<String> = faces.iter().map(FaceId::to_string).collect();
-            say!("{text}{}", if faces.is_empty() { String::new() } else { format!("  [{}]", faces.join(" ")) });
+            say!(
+                "{text}{}",
+                if faces.is_empty() { String::new() } else { format!("  [{}]", faces.join(" ")) }
+            );
             say!("  {}", command(&asked.question));
         }
         note!("{}; answer them with: phiz review", table::count(doubts.len(), "doubt", "doubts"));
@@ -283,7 +297,9 @@ pub(crate) fn doubts(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
 /// The command that does what a proposal proposes.
 fn command(question: &Question) -> String {
     match question {
-        Question::BelongsTo { face, .. } | Question::Misleads { face, .. } => format!("phiz people remove {face}"),
+        Question::BelongsTo { face, .. } | Question::Misleads { face, .. } => {
+            format!("phiz people remove {face}")
+        }
         Question::OnePerson { first, second, .. } => format!("phiz people merge {} {}", first.id, second.id),
         Question::TwoPeople { person, faces, .. } => {
             let faces: Vec<String> = faces.iter().map(FaceId::to_string).collect();

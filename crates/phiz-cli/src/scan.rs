@@ -70,8 +70,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         return forget(arguments, shared);
     }
     check_rate("--group-rate", arguments.group_rate)?;
-    let identify =
-        IdentifyOptions { looking: arguments.looking.service(), ..arguments.deciding.options()? };
+    let identify = IdentifyOptions { looking: arguments.looking.service(), ..arguments.deciding.options()? };
     let options = ScanOptions {
         identify,
         grouping: Grouping { rate: arguments.group_rate, ..Grouping::default() },
@@ -96,7 +95,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let mut done = once(&service, &gallery, walk, arguments, &options, shared, true)?;
     while arguments.watch && !out::nobody_reads() {
         std::thread::sleep(Duration::from_secs(arguments.every));
-        let again = once(&service, &gallery, Walk::over(&arguments.folders), arguments, &options, shared, false)?;
+        let again =
+            once(&service, &gallery, Walk::over(&arguments.folders), arguments, &options, shared, false)?;
         done = if again == Done::Well { done } else { again };
     }
     Ok(done)
@@ -230,7 +230,9 @@ fn forget(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
             table::count(paths.len(), "file", "files"),
             table::count(gone, "photo that is nowhere else", "photos that are nowhere else")
         ));
-        note!("note: scanning again brings them back; destroy what was seen with: phiz gallery purge --verify");
+        note!(
+            "note: scanning again brings them back; destroy what was seen with: phiz gallery purge --verify"
+        );
     }
     Ok(if paths.is_empty() { Done::Partly } else { Done::Well })
 }

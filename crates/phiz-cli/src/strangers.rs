@@ -94,9 +94,7 @@ enum Action {
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let json = arguments.json;
     let sheet = match &arguments.sheet {
-        Some(path) => {
-            Some(Target::picture("--sheet", path, std::iter::empty::<&Path>(), arguments.force)?)
-        }
+        Some(path) => Some(Target::picture("--sheet", path, std::iter::empty::<&Path>(), arguments.force)?),
         None => None,
     };
     let options = arguments.deciding.options()?;
@@ -202,7 +200,9 @@ fn list(strangers: &[StrangerAnswer], album: &Album<'_>, json: bool, shared: &Sh
             if strangers.is_empty() && album.archive.photos.is_empty() {
                 note!("note: no photo was scanned yet: phiz scan FOLDER");
             } else if !strangers.is_empty() {
-                note!("their faces: phiz strangers --sheet FILE.jpg; name one: phiz strangers name NUMBER NAME");
+                note!(
+                    "their faces: phiz strangers --sheet FILE.jpg; name one: phiz strangers name NUMBER NAME"
+                );
             }
         }
     }

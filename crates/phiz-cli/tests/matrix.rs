@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use serde_json::Value;
 use phiz_synth::{FaceModel, Scene, SceneOptions};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A command with arguments that do its work on a [`Desk`].

@@ -44,8 +44,8 @@ pub use error::{Cause, ErrorKind, GalleryError, Result};
 pub use faults::{Fault, IndexFault, Note};
 pub use gallery::{
     Archive, Decided, DecidedBy, Deciding, Doubt, Edit, EnrollRules, Enrolled, Filter, Gallery, Grouped,
-    Grouping, Identified, Kept, Likeness, Model, NamedGroup, Operation, OperationKind, Outcome, Purge, Purged,
-    Refusal, Search, Statistics, Target, UNDO_DAYS, Undone, Verified, once_a_photo,
+    Grouping, Identified, Kept, Likeness, Model, NamedGroup, Operation, OperationKind, Outcome, Purge,
+    Purged, Refusal, Search, Statistics, Target, UNDO_DAYS, Undone, Verified, once_a_photo,
 };
 pub use model::{
     Details, Face, FaceId, Group, GroupId, Negative, NegativeId, NewFace, NewPhoto, NewSighting, OperationId,

@@ -367,7 +367,8 @@ impl Codec<'_> {
 
     pub(crate) fn seen_photo(&self, id: u64, row: &Row) -> Result<SeenPhoto> {
         let id = PhotoId(id);
-        let PhotoBody { photo, files, size, taken, seen, looked, gone, problem } = self.photo_body(id, row)?;
+        let PhotoBody { photo, files, size, taken, seen, looked, gone, problem } =
+            self.photo_body(id, row)?;
         let photo = crate::seal::unhex(&photo).and_then(|bytes| bytes.try_into().ok());
         let photo = photo.ok_or_else(|| GalleryError::damaged(Part::Photo(id)))?;
         let files = files.iter().map(FileBody::file).collect();

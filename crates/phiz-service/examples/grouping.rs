@@ -12,9 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use phiz_gallery::{
-    Archive, Deciding, Gallery, Grouping, Model, NewPhoto, NewSighting, PhotoFile, Template,
-};
+use phiz_gallery::{Archive, Deciding, Gallery, Grouping, Model, NewPhoto, NewSighting, PhotoFile, Template};
 use phiz_service::Service;
 
 /// SplitMix64, and normal values by adding twelve.
@@ -92,7 +90,8 @@ fn judge(labels: &[usize], truth: &[usize]) {
     let both = count(&mut labels.iter().copied().zip(truth.iter().copied()));
     let own = count(&mut labels.iter().map(|l| (*l, 0)));
     let real = count(&mut truth.iter().map(|t| (*t, 0)));
-    let pairs = |counts: &HashMap<(usize, usize), f64>| counts.values().map(|n| n * (n - 1.0) / 2.0).sum::<f64>();
+    let pairs =
+        |counts: &HashMap<(usize, usize), f64>| counts.values().map(|n| n * (n - 1.0) / 2.0).sum::<f64>();
     let (precision, recall) = (pairs(&both) / pairs(&own).max(1.0), pairs(&both) / pairs(&real).max(1.0));
     let (mut p, mut r) = (0.0, 0.0);
     for ((label, person), n) in &both {
@@ -113,7 +112,8 @@ fn judge(labels: &[usize], truth: &[usize]) {
 fn read_npy(path: &str, dim: usize) -> Vec<Vec<f32>> {
     let bytes = std::fs::read(path).unwrap();
     let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let values: Vec<f32> = bytes[header..].as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let values: Vec<f32> =
+        bytes[header..].as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     values.chunks_exact(dim).map(<[f32]>::to_vec).collect()
 }
 
@@ -121,8 +121,11 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let service = Service::new().unwrap();
     let embedder = service.analyzer();
-    let model =
-        Model { id: embedder.model_id().clone(), dim: embedder.dim(), thresholds: service.thresholds().unwrap().clone() };
+    let model = Model {
+        id: embedder.model_id().clone(),
+        dim: embedder.dim(),
+        thresholds: service.thresholds().unwrap().clone(),
+    };
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["right", vectors, list, people] => right(&model, vectors, list, people),
         ["fast", number] => fast(&model, number.parse().unwrap()),
@@ -165,7 +168,10 @@ fn right(model: &Model, vectors: &str, list: &str, people: &str) {
             gallery.keep_photos(&batch.iter().map(|i| all[*i].clone()).collect::<Vec<_>>()).unwrap();
             gallery.group_strangers(&archive(&gallery), &grouping, &|_, _| ()).unwrap();
             let now = archive(&gallery);
-            assert!(before.iter().all(|(s, g)| now.group(*g).unwrap().sightings.contains(s)), "a number changed");
+            assert!(
+                before.iter().all(|(s, g)| now.group(*g).unwrap().sightings.contains(s)),
+                "a number changed"
+            );
             before = now.group_of().into_iter().collect();
         }
         print!("rate {rate}, in ten shuffled parts, numbers stable: ");
@@ -204,5 +210,10 @@ fn fast(model: &Model, number: usize) {
     println!("read again in {:.1} s", begun.elapsed().as_secs_f64());
     let begun = Instant::now();
     let grouped = gallery.group_strangers(&loaded, &grouping, &|_, _| ()).unwrap();
-    println!("1,000 more in {:.1} s: {} groups; {}", begun.elapsed().as_secs_f64(), grouped.born.len(), memory());
+    println!(
+        "1,000 more in {:.1} s: {} groups; {}",
+        begun.elapsed().as_secs_f64(),
+        grouped.born.len(),
+        memory()
+    );
 }

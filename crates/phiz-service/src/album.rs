@@ -190,7 +190,9 @@ impl<'a> Album<'a> {
             fpir: if decided.by == DecidedBy::Statement { 0.0 } else { decided.fpir },
             decision: decision(decided),
             quality: seen.quality,
-            stranger: group.filter(|group| group.person.is_none() && person.is_none()).map(|group| group.id.0),
+            stranger: group
+                .filter(|group| group.person.is_none() && person.is_none())
+                .map(|group| group.id.0),
             sighting: seen.id,
         }
     }
@@ -218,7 +220,8 @@ impl<'a> Album<'a> {
                 Some(person) => wanted.contains(&person) || (wanted.is_empty() && !options.unknown),
                 None => options.unknown || wanted.is_empty(),
             };
-            let faces = places.iter().filter(|place| is_wanted(place)).map(|place| self.face(*place)).collect();
+            let faces =
+                places.iter().filter(|place| is_wanted(place)).map(|place| self.face(*place)).collect();
             let mut files = photo.files.iter().map(|file| file.path.clone());
             let Some(file) = files.next() else { continue };
             let copies = files.map(|path| PathName::from(path.as_path())).collect();
@@ -338,7 +341,8 @@ fn best_and_most_different(archive: &Archive, places: &[usize], most: usize) -> 
             };
             quality(place) * (1.0 - chosen.iter().map(alike).fold(0.0, f32::max))
         };
-        let best = open.iter().enumerate().max_by(|a, b| worth(*a.1).total_cmp(&worth(*b.1)).then(b.0.cmp(&a.0)));
+        let best =
+            open.iter().enumerate().max_by(|a, b| worth(*a.1).total_cmp(&worth(*b.1)).then(b.0.cmp(&a.0)));
         let Some((at, _)) = best else { break };
         chosen.push(open.remove(at));
     }
@@ -365,7 +369,12 @@ impl Service {
     }
 
     /// The faces of an album as a gallery enrols them; and of how many no picture can be kept.
-    pub(crate) fn faces_to_enrol(&self, album: &Album<'_>, places: &[usize], consent: Option<&str>) -> (Vec<NewFace>, usize) {
+    pub(crate) fn faces_to_enrol(
+        &self,
+        album: &Album<'_>,
+        places: &[usize],
+        consent: Option<&str>,
+    ) -> (Vec<NewFace>, usize) {
         let mut without = 0;
         let face = |place: &usize| {
             let crop = self.picture_of(album, *place).and_then(|picture| picture.encode_jpeg(95).ok());
@@ -377,7 +386,10 @@ impl Service {
                 source: album.file_of(*place).map(|path| path.to_string_lossy().into_owned()),
                 consent: consent.map(str::to_owned),
                 crop,
-                ..NewFace::new(album.archive.templates[*place].clone(), album.archive.sightings[*place].quality)
+                ..NewFace::new(
+                    album.archive.templates[*place].clone(),
+                    album.archive.sightings[*place].quality,
+                )
             }
         };
         let faces = places.iter().map(face).collect();
@@ -400,7 +412,8 @@ impl Service {
         let places: Vec<usize> = places.collect();
         let chosen = best_and_most_different(&album.archive, &places, ENROLLED);
         let (faces, without_picture) = self.faces_to_enrol(album, &chosen, consent);
-        let named = album.gallery.name_group(GroupId(stranger.stranger), target, &faces, &EnrollRules::default())?;
+        let named =
+            album.gallery.name_group(GroupId(stranger.stranger), target, &faces, &EnrollRules::default())?;
         let NamedGroup { enrolled: Enrolled { person, new, faces, .. }, operation } = named;
         let added = |outcome: &&phiz_gallery::Outcome| matches!(outcome, phiz_gallery::Outcome::Added { .. });
         let name = person.map(|id| album.gallery.person(id)).transpose()?;

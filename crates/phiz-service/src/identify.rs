@@ -145,7 +145,8 @@ impl Service {
             if let Decision::Match(chosen) = &found.decision {
                 // Of people who are too alike to tell, another face may have left the second: an answer comes first.
                 let own = candidates.iter().position(|c| c.id == chosen.person);
-                candidates[..own.map_or(0, |place| place + 1)].rotate_right(1.min(own.map_or(0, |place| place + 1)));
+                candidates[..own.map_or(0, |place| place + 1)]
+                    .rotate_right(1.min(own.map_or(0, |place| place + 1)));
             }
             let (decision, tied) = match &found.decision {
                 Decision::Match(_) => (Verdict::Match, 0),

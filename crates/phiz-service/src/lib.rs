@@ -39,9 +39,7 @@ mod sheet;
 mod verify;
 pub mod walk;
 
-pub use album::{
-    Album, FindOptions, FoundFace, FoundPhoto, NamedAnswer, StrangerAnswer, StrangerFace,
-};
+pub use album::{Album, FindOptions, FoundFace, FoundPhoto, NamedAnswer, StrangerAnswer, StrangerFace};
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
 pub use enrol::{
     DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,
@@ -57,7 +55,8 @@ pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};
 pub use review::{
-    Answer, Answered, Asked, Explanation, LikeFace, LikeNegative, Named, Question, Reason, Shown, doubts, said_in,
+    Answer, Answered, Asked, Explanation, LikeFace, LikeNegative, Named, Question, Reason, Shown, doubts,
+    said_in,
 };
 pub use scan::{ScanEvent, ScanOptions, ScanSummary, tally};
 pub use service::Service;

@@ -39,7 +39,11 @@ fn escaped(text: &str) -> String {
 fn inline(image: &Image, alt: &str) -> String {
     match image.encode_jpeg(82) {
         Ok(bytes) => {
-            format!("<img alt=\"{}\" src=\"data:image/jpeg;base64,{}\">", escaped(alt), STANDARD.encode(bytes))
+            format!(
+                "<img alt=\"{}\" src=\"data:image/jpeg;base64,{}\">",
+                escaped(alt),
+                STANDARD.encode(bytes)
+            )
         }
         Err(_) => String::new(),
     }
@@ -105,7 +109,10 @@ impl Service {
     fn section(&self, page: &mut String, album: &Album<'_>, photo: &FoundPhoto) -> std::fmt::Result {
         let path = escaped(&photo.path.path);
         let Ok(image) = Photo::from_path(&photo.file).decode(&DecodeOptions::default()) else {
-            return writeln!(page, "<section><figure><figcaption>{path}: cannot be read</figcaption></figure></section>");
+            return writeln!(
+                page,
+                "<section><figure><figcaption>{path}: cannot be read</figcaption></figure></section>"
+            );
         };
         let picture = inline(&smaller(&image), "");
         writeln!(page, "<section><figure>{picture}<figcaption>{path}</figcaption></figure><ul>")?;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use phiz_gallery::{
-    Archive, DecidedBy, EnrollRules, FaceId, Filter, Gallery, GroupId, NegativeId, NewFace, OperationId, Person,
-    PersonId, Rate, Search, SightingId, Target, Template,
+    Archive, DecidedBy, EnrollRules, FaceId, Filter, Gallery, GroupId, NegativeId, NewFace, OperationId,
+    Person, PersonId, Rate, Search, SightingId, Target, Template,
 };
 use serde::{Deserialize, Serialize};
 
@@ -319,7 +319,8 @@ fn two_people(
         let gone = clusters.swap_remove(best.2);
         clusters[best.1].extend(gone);
     }
-    let halves = [mean(clusters[0].iter().map(|f| &faces[*f].1))?, mean(clusters[1].iter().map(|f| &faces[*f].1))?];
+    let halves =
+        [mean(clusters[0].iter().map(|f| &faces[*f].1))?, mean(clusters[1].iter().map(|f| &faces[*f].1))?];
     let between = thresholds.fmr_at(alike(&halves[0], &halves[1]));
     let within = |half: usize| {
         let own = clusters[half].iter().map(|face| thresholds.fmr_at(alike(&faces[*face].1, &halves[half])));
@@ -494,7 +495,8 @@ impl Service {
         let face = crate::scan::face_of(&album.archive, place);
         if self.check_enrolment(&face).is_ok() {
             let (faces, _) = self.faces_to_enrol(album, &[place], None);
-            let enrolled = album.gallery().enroll(&Target::Person(person), &faces, &EnrollRules::default())?;
+            let enrolled =
+                album.gallery().enroll(&Target::Person(person), &faces, &EnrollRules::default())?;
             if let Some(operation) = enrolled.operation {
                 return Ok(operation);
             }
@@ -569,9 +571,10 @@ impl Service {
                 let named = self.name_stranger(album, *stranger, &Target::Named(name.clone()), None)?;
                 done(named.operation, format!("stranger {stranger} is {}", named.person))
             }
-            (Question::WhoIs { stranger, .. }, Answer::No) => {
-                done(gallery.ignore_group(GroupId(*stranger), true)?, format!("stranger {stranger} is ignored"))
-            }
+            (Question::WhoIs { stranger, .. }, Answer::No) => done(
+                gallery.ignore_group(GroupId(*stranger), true)?,
+                format!("stranger {stranger} is ignored"),
+            ),
             (Question::BelongsTo { face, person, .. }, Answer::No) => {
                 done(gallery.remove_face(*face)?, format!("{face} is no face of {} any more", person.name))
             }
@@ -585,10 +588,7 @@ impl Service {
                 let (new, operation) = gallery.split(person.id, faces, &phiz_gallery::Details::default())?;
                 done(operation, format!("{} faces of {} are {new}'s", faces.len(), person.name))
             }
-            (
-                Question::BelongsTo { .. },
-                Answer::Yes,
-            )
+            (Question::BelongsTo { .. }, Answer::Yes)
             | (
                 Question::Misleads { .. } | Question::OnePerson { .. } | Question::TwoPeople { .. },
                 Answer::No,

@@ -159,7 +159,10 @@ impl Service {
         let score = detect.score.map_or("card".into(), |score| score.to_string());
         format!(
             "{} min_face={} score={score} rotate={:?} refine={}",
-            self.analyzer().detector().card().name, detect.min_face, detect.rotate, detect.refine
+            self.analyzer().detector().card().name,
+            detect.min_face,
+            detect.rotate,
+            detect.refine
         )
     }
 
@@ -184,7 +187,8 @@ impl Service {
             }
         };
         let by_photo = archive.by_photo();
-        let (good, bad) = (self.looks_by(&options.identify.looking), self.limits_of(&options.identify.looking));
+        let (good, bad) =
+            (self.looks_by(&options.identify.looking), self.limits_of(&options.identify.looking));
         let usable = |photo: &SeenPhoto| match &photo.problem {
             Some(_) => photo.looked == bad,
             None => photo.looked == good,
@@ -199,22 +203,19 @@ impl Service {
         for item in &walk.items {
             let path = known_as(&item.path);
             let file = if item.problem.is_none() { stamp(&path).ok() } else { None };
-            let known = file.as_ref().and_then(|file| of_path.get(file.path.as_path()).filter(|(_, f)| *f == file));
+            let known =
+                file.as_ref().and_then(|file| of_path.get(file.path.as_path()).filter(|(_, f)| *f == file));
             let known = known.map(|(photo, _)| *photo).filter(|photo| usable(photo));
             // Named twice, by two folders that lie in each other.
-            if seen.insert(path) || item.problem.is_some() {
+            if item.problem.is_some() || seen.insert(path) {
                 all.push(Due { item, file, known });
             } else {
                 summary.photos -= 1;
             }
         }
         summary.gone = self.lose(gallery, &of_path, &seen, roots, &mut summary.empty).map_err(fail)?;
-        let contents: HashMap<PhotoHash, &SeenPhoto> = archive
-            .photos
-            .values()
-            .filter(|photo| usable(photo))
-            .map(|photo| (photo.photo, photo))
-            .collect();
+        let contents: HashMap<PhotoHash, &SeenPhoto> =
+            archive.photos.values().filter(|photo| usable(photo)).map(|photo| (photo.photo, photo)).collect();
         let due = all.iter().filter(|due| due.known.is_none() && due.item.problem.is_none()).count();
         tell(ScanEvent::Begins { due })?;
         let answer = |faces: &[Face], size: (u32, u32)| -> Result<Option<PhotoAnswer<IdentifiedFace>>> {
@@ -440,7 +441,9 @@ impl Service {
 /// Whether there is no such file, as opposed to one that cannot be looked at now.
 fn is_gone(path: &Path) -> bool {
     match std::fs::symlink_metadata(path) {
-        Err(error) => matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory),
+        Err(error) => {
+            matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+        }
         Ok(_) => false,
     }
 }
@@ -475,11 +478,7 @@ pub(crate) fn face_of(archive: &Archive, place: usize) -> Face {
 }
 
 /// What somebody has said about a face goes before what it resembles.
-fn by_statement(
-    gallery: &Gallery,
-    face: &mut IdentifiedFace,
-    decided: &phiz_gallery::Decided,
-) -> Result<()> {
+fn by_statement(gallery: &Gallery, face: &mut IdentifiedFace, decided: &phiz_gallery::Decided) -> Result<()> {
     let Some(person) = decided.person().filter(|_| decided.by == DecidedBy::Statement) else { return Ok(()) };
     face.person = Some(gallery.person(person)?.details.name);
     face.decision = Verdict::Match;
@@ -494,11 +493,13 @@ fn by_statement(
 #[must_use]
 pub fn tally(archive: &Archive) -> BTreeMap<&'static str, usize> {
     let there = |photo: &SeenPhoto| photo.gone.is_none() && photo.problem.is_none();
-    let named = archive.decided.iter().filter(|decided| decided.person().is_some()).count();
+    let faces = archive.sightings.iter().zip(&archive.decided);
+    let faces = faces.filter(|(seen, _)| archive.photos.get(&seen.photo).is_some_and(there));
+    let (named, unknown): (Vec<_>, Vec<_>) = faces.partition(|(_, decided)| decided.person().is_some());
     BTreeMap::from([
         ("photos", archive.photos.values().filter(|photo| there(photo)).count()),
-        ("faces", archive.sightings.len()),
-        ("named", named),
+        ("faces", named.len() + unknown.len()),
+        ("named", named.len()),
         ("strangers", archive.strangers(false).len()),
     ])
 }

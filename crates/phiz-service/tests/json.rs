@@ -23,7 +23,14 @@ fn face() -> FaceAnswer {
 }
 
 fn candidate() -> CandidateAnswer {
-    CandidateAnswer { person: "Ada".into(), id: PersonId(1), similarity: 0.5, fmr: 0.25, fpir: 0.125, face: FaceId(2) }
+    CandidateAnswer {
+        person: "Ada".into(),
+        id: PersonId(1),
+        similarity: 0.5,
+        fmr: 0.25,
+        fpir: 0.125,
+        face: FaceId(2),
+    }
 }
 
 #[track_caller]

@@ -248,7 +248,8 @@ impl Work<'_> {
         // again only when it has doubled, and those of the newcomers now.
         if now <= FEW || before.ilog2() != now.ilog2() {
             let old = std::mem::take(&mut self.clusters[stays].near);
-            let all: BTreeSet<usize> = old.into_iter().map(|other| self.find(other)).chain(newcomers).collect();
+            let all: BTreeSet<usize> =
+                old.into_iter().map(|other| self.find(other)).chain(newcomers).collect();
             self.clusters[stays].version += 1;
             for other in all.iter().filter(|other| **other != stays) {
                 self.offer(stays, *other);
@@ -363,7 +364,11 @@ mod tests {
     struct Faces(Vec<(u64, Vec<f32>)>);
 
     impl Faces {
-        fn items(&self, group: impl Fn(usize) -> Option<usize>, new: impl Fn(usize) -> bool) -> Vec<Item<'_>> {
+        fn items(
+            &self,
+            group: impl Fn(usize) -> Option<usize>,
+            new: impl Fn(usize) -> bool,
+        ) -> Vec<Item<'_>> {
             let item = |(place, (photo, template)): (usize, &'_ (u64, Vec<f32>))| Item {
                 photo: *photo,
                 template: Box::leak(template.clone().into_boxed_slice()),
@@ -432,7 +437,8 @@ mod tests {
         assert_eq!(found.joined, [(6, 0), (7, 1), (8, 0), (9, 1)]);
         assert!(found.born.is_empty() && found.merged.is_empty());
         // One person in two groups becomes one, unless somebody has said otherwise.
-        let items = faces.items(|place| Some([0, 1, 2, 1][place % 4]).filter(|_| place < 8), |place| place >= 8);
+        let items =
+            faces.items(|place| Some([0, 1, 2, 1][place % 4]).filter(|_| place < 8), |place| place >= 8);
         assert_eq!(run(&items, &[open(), open(), open()]).merged, [(2, 0)]);
         for anchors in [
             [open(), open(), Anchor { open: false, apart: BTreeSet::new() }],

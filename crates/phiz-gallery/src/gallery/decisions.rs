@@ -363,7 +363,8 @@ impl Gallery {
             let found: Vec<_> = found.by_ref().take(places.len()).collect();
             let threshold = found.first().map_or(1.0, |found| found.threshold);
             let own = |place: &usize| said.get(&archive.sightings[*place].id);
-            let taken: BTreeSet<PersonId> = places.iter().filter_map(own).map(|(person, _)| *person).collect();
+            let taken: BTreeSet<PersonId> =
+                places.iter().filter_map(own).map(|(person, _)| *person).collect();
             let mut open: Vec<Decision> = found.iter().map(|found| found.decision.clone()).collect();
             for (decision, place) in open.iter_mut().zip(*places) {
                 if own(place).is_some() {
@@ -471,9 +472,20 @@ mod tests {
         let decided = BTreeMap::from([(SightingId(1), one), (SightingId(7), Decided::NOBODY)]);
         let cache = Cache { mark: Mark { version: 4, stamp: 5 }, basis: [6; 32], decided };
         let bytes = cache.bytes();
-        let wanted = "0400000000000000050000000000000006060606060606060606060606060606060606060606060606060606060606060100000000000000010200000000000000030000000000000000000\
-                      03f0900000000000000070000000000000000000000000000000000000000000000000000000000000000000000";
-        let wanted: String = wanted.split_whitespace().collect();
+        let wanted = [
+            "0400000000000000",
+            "0500000000000000",
+            &"06".repeat(32),
+            "0100000000000000",
+            "01",
+            "0200000000000000",
+            "0300000000000000",
+            "0000003f",
+            "0900000000000000",
+            "0700000000000000",
+            &"00".repeat(29),
+        ]
+        .concat();
         assert_eq!(bytes.len(), 48 + 2 * RECORD);
         assert_eq!(crate::seal::hex(&bytes), wanted);
         let read = Cache::read(&bytes).unwrap();

@@ -12,9 +12,7 @@ use super::operation::OperationKind;
 use super::steps::{Ranges, Step, TRASH, changed, move_row};
 use super::{Gallery, now, record};
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
-use crate::model::{
-    GroupBody, GroupHead, GroupId, NewFace, OperationId, Part, PersonId, SightingId,
-};
+use crate::model::{GroupBody, GroupHead, GroupId, NewFace, OperationId, Part, PersonId, SightingId};
 use crate::rows::Codec;
 use crate::store::{Kind, Rows, RowsMut};
 
@@ -65,11 +63,13 @@ pub struct NamedGroup {
 }
 
 pub(super) fn no_sighting(sighting: SightingId) -> GalleryError {
-    GalleryError::missing(Cause::NoSighting { sighting }).with_hint("`phiz find --unknown --json` lists faces with their ids")
+    GalleryError::missing(Cause::NoSighting { sighting })
+        .with_hint("`phiz find --unknown --json` lists faces with their ids")
 }
 
 fn no_group(group: GroupId) -> GalleryError {
-    GalleryError::missing(Cause::NoGroup { group }).with_hint("`phiz strangers` lists them with their numbers")
+    GalleryError::missing(Cause::NoGroup { group })
+        .with_hint("`phiz strangers` lists them with their numbers")
 }
 
 /// Sightings that were compared with all others, as ranges of ids; sealed.
@@ -335,7 +335,12 @@ impl Gallery {
         })
     }
 
-    fn put_clusters(&self, found: &Clusters, groups: &[GroupId], sightings: &[SightingId]) -> Result<Grouped> {
+    fn put_clusters(
+        &self,
+        found: &Clusters,
+        groups: &[GroupId],
+        sightings: &[SightingId],
+    ) -> Result<Grouped> {
         self.write(|rows, codec| {
             let mut done = Grouped::default();
             // Somebody may have changed groups meanwhile: who is in a group by now stays there.
@@ -496,7 +501,8 @@ impl Gallery {
             let (group, _, mut body) = resolve(rows, codec, group)?;
             let ids: BTreeSet<u64> = sightings.iter().map(|s| s.0).collect();
             if ids.is_empty() || ids.len() >= body.sightings.len() {
-                let reason = format!("no face, or every face of stranger {}, is to be split from it", group.0);
+                let reason =
+                    format!("no face, or every face of stranger {}, is to be split from it", group.0);
                 return Err(GalleryError::new(ErrorKind::Caller, reason)
                     .with_hint("name the faces that are somebody else, and not all of them"));
             }

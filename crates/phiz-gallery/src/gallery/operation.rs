@@ -187,7 +187,9 @@ impl std::fmt::Display for OperationKind {
             OperationKind::PartGroups { one, other } => {
                 write!(f, "say that strangers {} and {} are two people", one.0, other.0)
             }
-            OperationKind::Confirm { sighting, person } => write!(f, "say that sighting {sighting} is {person}"),
+            OperationKind::Confirm { sighting, person } => {
+                write!(f, "say that sighting {sighting} is {person}")
+            }
             OperationKind::Text { text } => f.write_str(text),
         }
     }

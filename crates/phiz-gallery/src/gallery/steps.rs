@@ -231,7 +231,9 @@ pub(super) fn take_back(
             }
             move_row(rows, codec, Kind::Negative, *id, PersonId(*from)).map(|_| ())
         }
-        Step::Group { id, before, after } => groups::take_back_head(rows, codec, *id, before, after, operation),
+        Step::Group { id, before, after } => {
+            groups::take_back_head(rows, codec, *id, before, after, operation)
+        }
         Step::GroupOwner { id, from, to } => {
             let owner = rows.get(Kind::Group, *id)?.map(|row| row.owner);
             if owner != Some(*to) {

@@ -60,9 +60,7 @@ pub fn once_a_photo(
                 .filter(|c| !taken.contains(&c.person))
                 .filter(|c| match claim(c.person) {
                     // Nobody else's, or the other face is not so much more likely theirs that this one cannot be.
-                    Some((other, fmr)) if other != face => {
-                        fmr.max(LEAST_FMR) * margin > c.fmr.max(LEAST_FMR)
-                    }
+                    Some((other, fmr)) if other != face => fmr.max(LEAST_FMR) * margin > c.fmr.max(LEAST_FMR),
                     _ => true,
                 })
                 .cloned()
@@ -156,7 +154,14 @@ mod tests {
 
     fn candidate(person: u64, fmr: f64) -> Candidate {
         let similarity = (-fmr.log10() / 12.0) as f32;
-        Candidate { person: PersonId(person), name: String::new(), similarity, fmr, fpir: fmr, face: FaceId(person) }
+        Candidate {
+            person: PersonId(person),
+            name: String::new(),
+            similarity,
+            fmr,
+            fpir: fmr,
+            face: FaceId(person),
+        }
     }
 
     fn one(person: u64, fmr: f64) -> Decision {
@@ -171,9 +176,7 @@ mod tests {
         let person = |c: &Candidate| c.person.to_string();
         let name = |decision: &Decision| match decision {
             Decision::Match(c) => person(c),
-            Decision::Ambiguous { candidates } => {
-                candidates.iter().map(person).collect::<Vec<_>>().join("|")
-            }
+            Decision::Ambiguous { candidates } => candidates.iter().map(person).collect::<Vec<_>>().join("|"),
             Decision::Unknown { .. } => "-".into(),
         };
         decisions.iter().map(name).collect()
@@ -234,7 +237,8 @@ mod tests {
             let people: Vec<PersonId> = assigned.iter().flatten().copied().collect();
             assert_eq!(people.len(), people.iter().collect::<BTreeSet<_>>().len(), "round {round}");
             let worth = |(face, person): (usize, &Option<PersonId>)| {
-                person.map_or(0.0, |p| edges[face].iter().find(|c| c.person == p).map_or(-1e9, |c| evidence(c)))
+                person
+                    .map_or(0.0, |p| edges[face].iter().find(|c| c.person == p).map_or(-1e9, |c| evidence(c)))
             };
             let sum: f64 = assigned.iter().enumerate().map(worth).sum();
             let best = naive(&edges, 0, &mut BTreeSet::new());
