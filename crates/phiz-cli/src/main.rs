@@ -211,6 +211,7 @@ impl Command {
 
     /// Commands that take `--precision` behind their names, too.
     const WITH_PRECISION: [&str; 16] = [
+    const WITH_PRECISION: [&str; 12] = [
         "detect",
         "embed",
         "enroll",
@@ -227,6 +228,10 @@ impl Command {
         "tag",
         "verify",
         "watch",
+        "review",
+        "scan",
+        "strangers",
+        "verify",
     ];
 }
 

@@ -472,9 +472,20 @@ mod tests {
         let decided = BTreeMap::from([(SightingId(1), one), (SightingId(7), Decided::NOBODY)]);
         let cache = Cache { mark: Mark { version: 4, stamp: 5 }, basis: [6; 32], decided };
         let bytes = cache.bytes();
-        let wanted = "0400000000000000050000000000000006060606060606060606060606060606060606060606060606060606060606060100000000000000010200000000000000030000000000000000000\
-                      03f0900000000000000070000000000000000000000000000000000000000000000000000000000000000000000";
-        let wanted: String = wanted.split_whitespace().collect();
+        let wanted = [
+            "0400000000000000",
+            "0500000000000000",
+            &"06".repeat(32),
+            "0100000000000000",
+            "01",
+            "0200000000000000",
+            "0300000000000000",
+            "0000003f",
+            "0900000000000000",
+            "0700000000000000",
+            &"00".repeat(29),
+        ]
+        .concat();
         assert_eq!(bytes.len(), 48 + 2 * RECORD);
         assert_eq!(crate::seal::hex(&bytes), wanted);
         let read = Cache::read(&bytes).unwrap();
