@@ -36,6 +36,7 @@ const fn row(command: &'static str, arguments: &'static [&'static str], code: i3
 const COMMANDS: &[Row] = &[
     row("enroll", &["new"], 0),
     row("identify", &["a.jpg", "b.jpg"], 0),
+    row("tag", &["a.jpg", "b.jpg"], 0),
     row("people list", &[], 0),
     row("people show", &["p1", "--sheet", "sheet.png"], 0),
     row("people rename", &["p1", "Ada Lima"], 0),
@@ -56,6 +57,7 @@ const COMMANDS: &[Row] = &[
     row("gallery export", &["exported"], 0),
     row("gallery import", &["archive"], 0),
     row("gallery calibrate", &["--forget"], 0),
+    row("gallery adopt", &[], 0),
     row("gallery key rotate", &["--yes", "--to-file", "new.key"], 0),
     row("gallery key exchange", &["--to-file", "new.key"], 0),
     row("detect", &["a.jpg", "b.jpg", "--annotate", "marked"], 0),
