@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use phiz_gallery::{Adoptee, Adopted};
+use phiz_gallery::{Adopted, Adoptee};
 use phiz_service::{AdoptAnswer, AdoptEvent, AdoptOptions};
 
 use super::out::{self, note, say};
@@ -43,7 +43,9 @@ fn print(answer: &AdoptAnswer, dry_run: bool) {
         (false, true) => {
             say!("the gallery is searched by model {} now; before: {}", answer.to, answer.from);
             note!("{faces} described anew; the thresholds are those of the model's card");
-            note!("hint: `phiz gallery adopt --undo` goes back; `phiz gallery purge` destroys the old templates");
+            note!(
+                "hint: `phiz gallery adopt --undo` goes back; `phiz gallery purge` destroys the old templates"
+            );
         }
         (false, false) if answer.described == 0 => {
             say!("the gallery is of model {} already: nothing to do", answer.to);
@@ -81,7 +83,11 @@ pub(crate) fn undo(json: bool, shared: &Shared) -> Result<Done, Failure> {
         say!("the gallery is searched by model {} again", back.to);
         let faces = back.waiting.iter().filter(|id| matches!(id, Adoptee::Face(_))).count();
         if faces > 0 {
-            let faces = table::count(faces, "face that was enrolled since waits", "faces that were enrolled since wait");
+            let faces = table::count(
+                faces,
+                "face that was enrolled since waits",
+                "faces that were enrolled since wait",
+            );
             note!("{faces} for a template of this model: `phiz gallery adopt` with it makes them");
         }
     }

@@ -52,6 +52,11 @@ enum Action {
         /// The new folder for the archive
         folder: PathBuf,
     },
+    /// Copy the gallery to a new file while it is in use. The copy is encrypted as the gallery is, and opens with its key
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
     /// Take in the people of an archive; people and faces that the gallery has already are recognised
     Import {
         /// The folder of the archive
@@ -184,6 +189,19 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             }
             Ok(Done::Well)
         }
+        Action::Backup { file } => {
+            gallery.backup(file)?;
+            let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+            match json {
+                true => out::json(&json!({ "file": file, "bytes": bytes })),
+                false => say!(
+                    "copied to {} ({} kB); it opens with the gallery's key",
+                    file.display(),
+                    bytes / 1000
+                ),
+            }
+            Ok(Done::Well)
+        }
         Action::Export { folder } => {
             let head = gallery.export(folder)?;
             match json {
@@ -279,6 +297,8 @@ fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Fa
         ["faces".into(), figures.faces.to_string()],
         ["  with crop".into(), figures.crops.to_string()],
         ["faces said not to be somebody".into(), figures.negatives.to_string()],
+        ["photos that were scanned".into(), figures.photos.to_string()],
+        ["faces seen in them".into(), figures.sightings.to_string()],
         ["removed faces not yet destroyed".into(), figures.removed_faces.to_string()],
         ["operations that can be undone".into(), figures.operations.to_string()],
         ["undo lasts".into(), table::count(figures.undo_days as usize, "day", "days")],

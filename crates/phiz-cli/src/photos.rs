@@ -166,7 +166,11 @@ impl Batch {
         look: impl Fn(&Photo, &Item) -> Result<Result<T, Problem>, Failure> + Sync,
         mut print: impl FnMut(&Path, &T),
     ) -> Result<Done, Failure> {
-        let print = |path: &Path, found: &T| if !as_json { print(path, found) };
+        let print = |path: &Path, found: &T| {
+            if !as_json {
+                print(path, found)
+            }
+        };
         // Nothing is changed by looking: whoever reads our output has seen enough.
         self.work(shared, as_json, true, look, print)
     }
@@ -240,6 +244,11 @@ impl Batch {
                 _ => note!("{all}, of which {refused} could not be used"),
             }
         }
+        self.left_out();
+    }
+
+    /// Says on standard error what folders hold beside photos.
+    pub(crate) fn left_out(&self) {
         let parts: Vec<String> = self
             .left_out
             .iter()
@@ -291,9 +300,9 @@ pub(crate) fn warn(path: &Path, problem: &Problem) {
 #[derive(Serialize)]
 pub(crate) struct AtPath<'a, T> {
     #[serde(flatten)]
-    path: PathName,
+    pub(crate) path: PathName,
     #[serde(flatten)]
-    found: &'a T,
+    pub(crate) found: &'a T,
 }
 
 /// [`phiz_service::in_order`] with a progress bar, which steps aside while results are told.

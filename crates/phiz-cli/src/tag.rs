@@ -116,7 +116,11 @@ fn print(path: &Path, answer: &TagAnswer) {
     for face in &answer.faces {
         match (face.region, &face.theirs) {
             (RegionOutcome::Theirs, Some(theirs)) => {
-                note!("{}: looks like {}, but somebody named this face {theirs}, which stays", path.display(), face.person);
+                note!(
+                    "{}: looks like {}, but somebody named this face {theirs}, which stays",
+                    path.display(),
+                    face.person
+                );
             }
             _ => names.push(face.person.clone()),
         }
@@ -165,12 +169,15 @@ fn undo(journal: &Path, json: bool) -> Result<Done, Failure> {
             (true, _) => out::json(file),
             (false, Some(problem)) => photos::warn(Path::new(&file.file.path), problem),
             (false, None) if file.restored => say!("{}: as before", file.file.path),
-            (false, None) => note!("{}: was changed since by another program and is left alone", file.file.path),
+            (false, None) => {
+                note!("{}: was changed since by another program and is left alone", file.file.path)
+            }
         }
     })
     .map_err(|error| Failure::reading(journal, &error))?;
     match done {
-        None => Err(Failure::new("nothing to take back").hint("no run of `phiz tag` with this gallery changed anything")),
+        None => Err(Failure::new("nothing to take back")
+            .hint("no run of `phiz tag` with this gallery changed anything")),
         Some(_) if partly => Ok(Done::Partly),
         Some(_) => Ok(Done::Well),
     }

@@ -69,7 +69,8 @@ impl Desk {
     }
 
     fn exiftool(&self, arguments: &[&str]) -> Output {
-        let output = Command::new("exiftool").args(arguments).current_dir(self.folder.path()).output().unwrap();
+        let output =
+            Command::new("exiftool").args(arguments).current_dir(self.folder.path()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "exiftool {arguments:?}: {error}");
         output
@@ -169,7 +170,10 @@ fn exiftool_reads_the_regions_within_a_pixel_however_the_photo_lies() {
         for ((name, region), (_, face)) in regions.iter().zip(&found) {
             let face = stored(clipped(*face, size), orientation, size);
             for (is, should) in region.iter().zip(face) {
-                assert!((is - should).abs() < 1.0, "orientation {orientation}, {name}: {region:?}, not {face:?}");
+                assert!(
+                    (is - should).abs() < 1.0,
+                    "orientation {orientation}, {name}: {region:?}, not {face:?}"
+                );
             }
         }
         // Whoever is enrolled from this photo is at the right place in it.
@@ -204,7 +208,10 @@ fn a_round_trip_enrols_the_same_people() {
     // What is enrolled already is no failure, and what Phiz wrote itself may be passed over.
     let again = desk.json("new", &["enroll", "--from-metadata", "photos", "--force", "--json"]);
     let photos = again.iter().flat_map(|person| person["photos"].as_array().unwrap());
-    assert!(photos.clone().count() > 4 && photos.clone().all(|photo| photo["known"].is_string()), "{again:?}");
+    assert!(
+        photos.clone().count() > 4 && photos.clone().all(|photo| photo["known"].is_string()),
+        "{again:?}"
+    );
     let (_, err) = desk.run(2, "other", &["enroll", "--from-metadata", "photos", "--skip-own"]);
     assert!(err.contains("no photo there names anybody"), "{err}");
 }
@@ -229,7 +236,12 @@ fn sidecars_of_others_are_merged_and_can_be_had_back() {
         h / height
     );
     desk.exiftool(&[
-        "-q", &region, "-XMP:Rating=4", "-XMP:GPSLatitude=48.85", "-XMP-dc:Subject=Paris", "-XMP-dc:Title=A party",
+        "-q",
+        &region,
+        "-XMP:Rating=4",
+        "-XMP:GPSLatitude=48.85",
+        "-XMP-dc:Subject=Paris",
+        "-XMP-dc:Title=A party",
         "party.jpg.xmp",
     ]);
     let before = std::fs::read(desk.path("party.jpg.xmp")).unwrap();
@@ -277,7 +289,14 @@ fn photos_keep_their_pixels_and_everything_else() {
     }
     let desk = Desk::new();
     desk.copy("party.jpg", "a.jpg");
-    desk.exiftool(&["-q", "-overwrite_original", "-Artist=Somebody", "-IPTC:City=Paris", "-XMP:Rating=3", "a.jpg"]);
+    desk.exiftool(&[
+        "-q",
+        "-overwrite_original",
+        "-Artist=Somebody",
+        "-IPTC:City=Paris",
+        "-XMP:Rating=3",
+        "a.jpg",
+    ]);
     desk.copy("people/Ada/1.jpg", "b.jpg");
     std::fs::write(
         desk.path("c.png"),
@@ -301,7 +320,10 @@ fn photos_keep_their_pixels_and_everything_else() {
     assert_eq!(std::fs::read(desk.path("c.png")).unwrap(), before[2]);
     let read = desk.exiftool(&["-json", "-n", "-Artist", "-City", "-Rating", "-Subject", "a.jpg"]);
     let read: Value = serde_json::from_slice::<Vec<Value>>(&read.stdout).unwrap().remove(0);
-    assert_eq!((&read["Artist"], &read["City"], &read["Rating"]), (&"Somebody".into(), &"Paris".into(), &3.into()));
+    assert_eq!(
+        (&read["Artist"], &read["City"], &read["Rating"]),
+        (&"Somebody".into(), &"Paris".into(), &3.into())
+    );
     assert!(read["Subject"].as_array().is_some_and(|subjects| subjects.len() >= 2), "{read}");
     desk.run(0, "new", &["enroll", "--from-metadata", "a.jpg", "b.jpg", "--force"]);
     assert_eq!(desk.identified("new", "b.jpg").len(), 1);
@@ -324,7 +346,9 @@ fn names_that_others_wrote_are_learnt() {
     }
     let desk = Desk::new();
     let of = |home: &str, name: &str| desk.identified(home, name)[0].1;
-    for (name, person) in [("mwg.jpg", "Ada"), ("microsoft.jpg", "Ben"), ("adobe.jpg", "Cleo"), ("wrong.jpg", "Dan")] {
+    for (name, person) in
+        [("mwg.jpg", "Ada"), ("microsoft.jpg", "Ben"), ("adobe.jpg", "Cleo"), ("wrong.jpg", "Dan")]
+    {
         desk.copy(&format!("people/{person}/1.jpg"), name);
     }
     let size = |name: &str| {
@@ -356,7 +380,9 @@ fn names_that_others_wrote_are_learnt() {
     for name in ["Anna", "Bernd", "Clea"] {
         assert!(out.contains(&format!("{name}: 1 face enrolled")), "{out}\n{err}");
     }
-    for (photo, name) in [("people/Ada/2.jpg", "Anna"), ("people/Ben/2.jpg", "Bernd"), ("people/Cleo/2.jpg", "Clea")] {
+    for (photo, name) in
+        [("people/Ada/2.jpg", "Anna"), ("people/Ben/2.jpg", "Bernd"), ("people/Cleo/2.jpg", "Clea")]
+    {
         let found = desk.identified("new", fixture(photo).to_str().unwrap());
         assert_eq!(names(&found), BTreeSet::from([name]), "{photo}");
     }

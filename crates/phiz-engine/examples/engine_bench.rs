@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds: usize = arguments.next().map_or(Ok(40), |n| n.parse())?;
     let number = |name: &str| env::var(name).map_or(Ok(1), |n| n.parse::<usize>());
     let (threads, batch) = (number("THREADS")?, number("BATCH")?);
-    for precision in [Precision::F32, Precision::Bf16] {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
         if let Some(peak) = peak(precision) {
             println!("peak of a core in {precision}: {:.0} GFLOP/s", 2.0 * peak);
         }
@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (Runtime::Rten, Precision::F32),
             (Runtime::Native, Precision::F32),
             (Runtime::Native, Precision::Bf16),
+            (Runtime::Native, Precision::Int8),
         ] {
             let options = LoadOptions::default().runtime(runtime).precision(precision).threads(threads);
             if env::var_os("STEPS").is_some() && runtime == Runtime::Native {

@@ -25,7 +25,7 @@ pub struct StepTime {
     pub milliseconds: f64,
 }
 
-/// Measures each step of a network in our own engine, on one picture and one thread.
+/// Measures each step of a network in our own engine, on one picture.
 ///
 /// # Errors
 /// As [`crate::load`] with [`Runtime::Native`], and as [`Network::run`].
@@ -42,8 +42,7 @@ pub fn steps(
 /// none if there are no kernels for that precision on this processor. Takes a few milliseconds.
 #[must_use]
 pub fn peak(precision: Precision) -> Option<f64> {
-    let bf16 = precision == Precision::Bf16;
-    let once = || kernels::peak(Isa::best(), bf16);
+    let once = || kernels::peak(Isa::best(), precision);
     (0..8).filter_map(|_| once()).reduce(f64::max)
 }
 

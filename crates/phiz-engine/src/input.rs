@@ -92,8 +92,13 @@ impl<'a> Pictures<'a> {
 
     /// The rows of one picture, each `3 · width` bytes.
     pub(crate) fn rows(&self, picture: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (bytes, stride, row) = (self.pictures[picture], self.stride, 3 * self.width);
-        (0..self.height).map(move |y| &bytes[y * stride..][..row])
+        let pictures = *self;
+        (0..self.height).map(move |y| pictures.row(picture, y))
+    }
+
+    /// A row of one picture, `3 · width` bytes.
+    pub(crate) fn row(&self, picture: usize, y: usize) -> &'a [u8] {
+        &self.pictures[picture][y * self.stride..][..3 * self.width]
     }
 
     /// Writes the normalised pictures as `[pictures, 3, height, width]`.

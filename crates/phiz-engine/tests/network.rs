@@ -96,9 +96,11 @@ fn a_batch_is_its_pictures_one_by_one() {
 #[test]
 fn threads_change_nothing_but_time() {
     for runtime in RUNTIMES {
-        let once = network(runtime, 1).run(&input(2, 36, 20)).unwrap();
+        // Large enough to be shared.
+        let image = input(2, 360, 200);
+        let once = network(runtime, 1).run(&image).unwrap();
         for threads in [2, 3, 8] {
-            let outputs = network(runtime, threads).run(&input(2, 36, 20)).unwrap();
+            let outputs = network(runtime, threads).run(&image).unwrap();
             if runtime == Runtime::Native {
                 assert_eq!(outputs, once, "{threads} threads: not the same bits");
             }

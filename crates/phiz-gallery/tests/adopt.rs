@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::{DIM, create, face, model, near, open, stranger};
 use phiz_eval::random::Random;
 use phiz_gallery::{
-    Adoptee, Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, Key, Model, ModelId, NewFace, Purge, Search,
-    Target, Template, Thresholds,
+    Adoptee, Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, Key, Model, ModelId, NewFace, Purge,
+    Search, Target, Template, Thresholds,
 };
 
 const RULES: EnrollRules = EnrollRules { least_quality: 0.0, report_similar: None, unlike_above: 0.02 };
@@ -134,7 +134,11 @@ fn nobody_is_lost_and_it_can_be_taken_back() {
     let [of_six, of_six_by_other] = probe(6);
     assert_eq!(found(&gallery, &of_six).as_deref(), Some("person 6"));
     let [lacking, with_crop, all] = gallery.lacking(&other().id).unwrap();
-    assert_eq!((lacking, with_crop, all), (121, 118, 121), "120 faces, two of them without a crop, and a negative");
+    assert_eq!(
+        (lacking, with_crop, all),
+        (121, 118, 121),
+        "120 faces, two of them without a crop, and a negative"
+    );
     assert_eq!(prepare(&gallery, 7), 118);
     assert_eq!(gallery.lacking(&other().id).unwrap(), [3, 0, 121]);
     // Until the exchange, all is as it was.

@@ -4,8 +4,8 @@
 //! HEIF standard demands. Limits are checked against the sizes that the container states before anything is decoded: of
 //! the picture, and of all tiles that it is put together from.
 
-use heifer::heifer_isobmff::boxes::Property;
 use heifer::heifer_isobmff::HeifFile;
+use heifer::heifer_isobmff::boxes::Property;
 use heifer::{Error, Options, decode_rgba8};
 use image::metadata::Orientation;
 

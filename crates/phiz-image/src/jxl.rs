@@ -25,7 +25,8 @@ fn damaged(error: impl std::fmt::Display) -> ImageError {
 
 fn open(bytes: &[u8], memory: u64) -> Result<JxlImage, ImageError> {
     let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-    let builder = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(AllocTracker::with_limit(memory));
+    let builder =
+        JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(AllocTracker::with_limit(memory));
     builder.read(Cursor::new(bytes)).map_err(|error| described(&*error))
 }
 
@@ -43,7 +44,10 @@ fn described(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ImageEr
 ///
 /// # Errors
 /// A file that is damaged, exceeds the limits or holds what is not read.
-pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(u32, u32, Vec<u8>, usize, Orientation), ImageError> {
+pub(crate) fn decode(
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<(u32, u32, Vec<u8>, usize, Orientation), ImageError> {
     let memory = limits.max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(LEAST_MEMORY);
     let mut picture = open(bytes, memory)?;
     let (width, height) = (picture.width(), picture.height());

@@ -77,10 +77,12 @@ fn the_way_that_a_picture_lies_is_told_and_can_be_left() {
             let bytes = std::fs::read(folder().join(&name)).unwrap();
             assert_eq!(stored_orientation(&bytes), number, "{name}");
             let upright = Image::decode(&bytes, &DecodeOptions::default()).unwrap();
-            let lying = Image::decode(&bytes, &DecodeOptions { upright: false, ..DecodeOptions::default() }).unwrap();
+            let lying =
+                Image::decode(&bytes, &DecodeOptions { upright: false, ..DecodeOptions::default() }).unwrap();
             // As the PNG of the same orientation lies, which another decoder reads.
             let png = std::fs::read(folder().join(format!("../orientation_{number}.png"))).unwrap();
-            let same = Image::decode(&png, &DecodeOptions { upright: false, ..DecodeOptions::default() }).unwrap();
+            let same =
+                Image::decode(&png, &DecodeOptions { upright: false, ..DecodeOptions::default() }).unwrap();
             assert_eq!((lying.width(), lying.height()), (same.width(), same.height()), "{name}");
             let apart = lying.pixels().iter().zip(same.pixels()).map(|(a, b)| f64::from(a.abs_diff(*b)));
             assert!(apart.sum::<f64>() / (lying.pixels().len() as f64) < 4.0, "{name}");

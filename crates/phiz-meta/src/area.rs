@@ -149,7 +149,10 @@ mod tests {
     fn boxes_outside_are_cut_or_refused() {
         let area = Area::of_box([-10.0, 20.0, 30.0, 100.0], 100, 100).unwrap();
         let back = area.to_box(100, 100);
-        assert!(back.iter().zip([0.0, 20.0, 20.0, 80.0]).all(|(is, should)| (is - should).abs() < 1e-4), "{back:?}");
+        assert!(
+            back.iter().zip([0.0, 20.0, 20.0, 80.0]).all(|(is, should)| (is - should).abs() < 1e-4),
+            "{back:?}"
+        );
         assert_eq!(Area::of_box([-10.0, 0.0, 10.0, 5.0], 100, 100), None);
         assert_eq!(Area::of_box([f32::NAN, 0.0, 10.0, 5.0], 100, 100), None);
     }

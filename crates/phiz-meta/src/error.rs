@@ -51,7 +51,9 @@ impl MetaError {
             MetaError::NotXmp(_) => {
                 "look at it with `exiftool -validate -warning`, or move it away and let a new one be written"
             }
-            MetaError::Unusual(_) => "let exiftool write it anew (`exiftool -tagsfromfile FILE -all:all FILE`), or move it away",
+            MetaError::Unusual(_) => {
+                "let exiftool write it anew (`exiftool -tagsfromfile FILE -all:all FILE`), or move it away"
+            }
             MetaError::OtherPicture { .. } => {
                 "the photo was cropped or turned after its regions were written: remove them in the program that wrote them"
             }

@@ -120,7 +120,8 @@ pub fn with_packet(bytes: &[u8], packet: Option<&[u8]>) -> Result<Vec<u8>> {
                 segment.marker == 0xe0
                     || segment.marker == 0xe1 && bytes[segment.body..segment.end].starts_with(b"Exif\0")
             };
-            let at = segments.iter().take_while(|segment| first(segment)).last().map_or(2, |segment| segment.end);
+            let at =
+                segments.iter().take_while(|segment| first(segment)).last().map_or(2, |segment| segment.end);
             (at, at)
         }
     };
@@ -156,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_packet_stands_behind_exif_and_goes_again() {
-        let (jfif, exif, table) = (segment(0xe0, b"JFIF\0"), segment(0xe1, b"Exif\0\0II"), segment(0xdb, &[7; 65]));
+        let (jfif, exif, table) =
+            (segment(0xe0, b"JFIF\0"), segment(0xe1, b"Exif\0\0II"), segment(0xdb, &[7; 65]));
         let plain = jpeg(&[jfif.clone(), exif.clone(), table.clone()]);
         assert_eq!(packet(&plain).unwrap(), None);
         let with = with_packet(&plain, Some(b"<x/>")).unwrap();
@@ -181,10 +183,17 @@ mod tests {
         assert!(matches!(with_packet(&before, Some(&vec![b' '; LONGEST + 1])), Err(MetaError::TooLong(_))));
         let longest = with_packet(&before, Some(&vec![b' '; LONGEST])).unwrap();
         assert_eq!(packet(&longest).unwrap().unwrap().len(), LONGEST);
-        let part = [EXTENDED, &[b'0'; 32], &[0; 8], b"<a xmlns:mwg-rs='http://x/schemas/regions/'/>"].concat();
+        let part =
+            [EXTENDED, &[b'0'; 32], &[0; 8], b"<a xmlns:mwg-rs='http://x/schemas/regions/'/>"].concat();
         let extended = jpeg(&[segment(0xe1, &part)]);
         assert!(matches!(with_packet(&extended, Some(b"<x/>")), Err(MetaError::Extended)));
-        for bad in [&b"\x89PNG"[..], b"\xff\xd8", b"\xff\xd8\xff\xe1\0\x50abc", b"\xff\xd8\xff\xe1\0\x01", b"\xff\xd8ab"] {
+        for bad in [
+            &b"\x89PNG"[..],
+            b"\xff\xd8",
+            b"\xff\xd8\xff\xe1\0\x50abc",
+            b"\xff\xd8\xff\xe1\0\x01",
+            b"\xff\xd8ab",
+        ] {
             assert!(matches!(with_packet(bad, Some(b"<x/>")), Err(MetaError::NotJpeg(_))), "{bad:?}");
             assert!(packet(bad).is_err());
         }

@@ -241,7 +241,8 @@ impl Edit<'_> {
         if !tags.keywords {
             wanted.clear();
         }
-        let mut ours: Vec<String> = before.iter().filter(|name| wanted.contains(&name.as_str())).cloned().collect();
+        let mut ours: Vec<String> =
+            before.iter().filter(|name| wanted.contains(&name.as_str())).cloned().collect();
         let gone: Vec<&str> =
             before.iter().map(String::as_str).filter(|name| !wanted.contains(name)).collect();
         let within = |name: &str, separator: char| {
@@ -307,7 +308,10 @@ impl Edit<'_> {
     /// Puts items at the end of a property's array.
     fn append(&mut self, property: &Node, items: &str, called: &'static str) -> Result<()> {
         let Some(array) = container(property) else {
-            if property.children.is_empty() && property.text.trim().is_empty() && property.attributes.is_empty() {
+            if property.children.is_empty()
+                && property.text.trim().is_empty()
+                && property.attributes.is_empty()
+            {
                 // A property without a value: an array is put into it.
                 let rdf = &self.packet.rdf.name;
                 let bag = rdf.replace("RDF", "Bag");
@@ -367,7 +371,12 @@ impl Edit<'_> {
             };
             let spaces: String = [MWG, DIMENSIONS, AREA, DC, DIGIKAM, LIGHTROOM, PHIZ]
                 .iter()
-                .filter(|space| self.new.iter().any(|text| text.contains(&format!("<{}:", space.prefix)) || text.contains(&format!(" {}:", space.prefix))))
+                .filter(|space| {
+                    self.new.iter().any(|text| {
+                        text.contains(&format!("<{}:", space.prefix))
+                            || text.contains(&format!(" {}:", space.prefix))
+                    })
+                })
                 .map(|space| format!("\n    xmlns:{}=\"{}\"", space.prefix, space.uri))
                 .collect();
             let block = format!("\n  <{name}{own}{spaces}>{}\n  </{name}>", self.new.concat());
@@ -404,7 +413,8 @@ fn sibling(node: &Node, local: &str) -> String {
 /// An empty property with the attributes that it had.
 fn declared(whole: String, name: &str, text: &str, node: &Node) -> String {
     let tag = &text[node.range.start..node.inner.start];
-    let attributes = tag.trim_start_matches('<').trim_start_matches(name).trim_end_matches('>').trim_end_matches('/');
+    let attributes =
+        tag.trim_start_matches('<').trim_start_matches(name).trim_end_matches('>').trim_end_matches('/');
     whole.replacen(&format!("<{name}>"), &format!("<{name}{}>", attributes.trim_end()), 1)
 }
 
@@ -420,7 +430,8 @@ fn element(scope: &tree::Scope, space: Space, local: &str, inner: &str) -> Strin
 }
 
 fn array(space: Space, local: &str, kind: &str, items: &[String]) -> String {
-    let items: String = items.iter().map(|text| format!("\n     <rdf:li>{}</rdf:li>", escaped(text))).collect();
+    let items: String =
+        items.iter().map(|text| format!("\n     <rdf:li>{}</rdf:li>", escaped(text))).collect();
     let name = format!("{}:{local}", space.prefix);
     format!("\n   <{name}>\n    <rdf:{kind}>{items}\n    </rdf:{kind}>\n   </{name}>")
 }

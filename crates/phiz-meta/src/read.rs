@@ -186,7 +186,12 @@ impl<'a> Packet<'a> {
             applied: self.element(MWG, "Regions").and_then(applied),
             extended: self.has_attribute(NOTE, "HasExtendedXMP")
                 || self.element(NOTE, "HasExtendedXMP").is_some(),
-            keywords: self.element(DC, "subject").into_iter().flat_map(items).map(|i| i.text.trim().to_owned()).collect(),
+            keywords: self
+                .element(DC, "subject")
+                .into_iter()
+                .flat_map(items)
+                .map(|i| i.text.trim().to_owned())
+                .collect(),
             ..Found::default()
         };
         if let Some(Value::Node(list)) =
@@ -198,7 +203,9 @@ impl<'a> Packet<'a> {
             self.element(MICROSOFT, "RegionInfo").and_then(|info| field(info, MICROSOFT_INFO, "Regions"))
         {
             for region in items(list).filter_map(microsoft) {
-                let again = |other: &Region| other.area.iou(&region.area) > 0.7 && (other.name == region.name || region.name.is_none());
+                let again = |other: &Region| {
+                    other.area.iou(&region.area) > 0.7 && (other.name == region.name || region.name.is_none())
+                };
                 if !found.regions.iter().any(again) {
                     found.regions.push(region);
                 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use quick_xml::Reader;
+use quick_xml::XmlVersion;
 use quick_xml::escape::{escape, resolve_predefined_entity};
 use quick_xml::events::{BytesStart, Event};
-use quick_xml::XmlVersion;
 
 use crate::error::{MetaError, Result};
 use crate::space::Space;

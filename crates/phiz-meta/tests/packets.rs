@@ -103,11 +103,8 @@ fn regions_of_others_are_read() {
 
 #[test]
 fn what_others_wrote_stays() {
-    let wanted = tags(vec![
-        face("Ada", 0.2, 0.3, 0.18),
-        face("Ben", 0.51, 0.49, 0.11),
-        face("Eva", 0.8, 0.3, 0.2),
-    ]);
+    let wanted =
+        tags(vec![face("Ada", 0.2, 0.3, 0.18), face("Ben", 0.51, 0.49, 0.11), face("Eva", 0.8, 0.3, 0.2)]);
     let merged = merge(Some(DIGIKAM.as_bytes()), &wanted).unwrap();
     assert_eq!(merged.faces, [Outcome::Theirs("Cleo & Co".into()), Outcome::Named, Outcome::Added]);
     let after = text(&merged.packet);
@@ -181,7 +178,9 @@ fn other_ways_of_writing() {
     // Prefixes are anybody's choice, and an RDF without a description or of one tag is a packet, too.
     let strange = r#"<R:RDF xmlns:R="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:a="http://www.metadataworkinggroup.com/schemas/regions/" xmlns:b="http://ns.adobe.com/xmp/sType/Area#">
 <R:Description R:about="uuid:1"><a:Regions><R:Description><a:RegionList><R:Seq><R:li R:parseType="Resource"><a:Area b:x=".5" b:y=".5" b:w=".1" b:h=".1"/></R:li></R:Seq></a:RegionList></R:Description></a:Regions></R:Description></R:RDF>"#;
-    let merged = merge(Some(strange.as_bytes()), &tags(vec![face("Ada", 0.5, 0.5, 0.1), face("Ben", 0.2, 0.2, 0.1)])).unwrap();
+    let merged =
+        merge(Some(strange.as_bytes()), &tags(vec![face("Ada", 0.5, 0.5, 0.1), face("Ben", 0.2, 0.2, 0.1)]))
+            .unwrap();
     assert_eq!(merged.faces, [Outcome::Named, Outcome::Added]);
     let found = read(&merged.packet).unwrap();
     let names: Vec<Option<&str>> = found.regions.iter().map(|r| r.name.as_deref()).collect();
@@ -210,7 +209,14 @@ fn other_ways_of_writing() {
 fn what_is_no_packet_is_refused() {
     let deep = format!("{}{}", "<a>".repeat(70), "</a>".repeat(70));
     for bad in [
-        "", "no XML", "<a/>", "<a><b></a>", "<rdf:RDF/>", "<a>", deep.as_str(), "<a/><b/>",
+        "",
+        "no XML",
+        "<a/>",
+        "<a><b></a>",
+        "<rdf:RDF/>",
+        "<a>",
+        deep.as_str(),
+        "<a/><b/>",
         "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
         "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description>&who;</rdf:Description></rdf:RDF>",
     ] {

@@ -107,23 +107,23 @@ pub(crate) fn tensor(message: &[u8]) -> Result<Option<(String, Constant)>, ReadE
     if count.and_then(|n| n.checked_mul(size)) != Some(bytes.len()) {
         return Err(disagree);
     }
-    let elements = bytes.chunks_exact(size);
     let constant = if whole {
         let value = |c: &[u8]| match *c {
             [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
             _ => c.try_into().map_or(0, i64::from_le_bytes),
         };
-        Constant::Integers(shape, elements.map(value).collect())
+        Constant::Integers(shape, bytes.chunks_exact(size).map(value).collect())
     } else {
-        let value = |c: &[u8]| match (kind, c) {
-            (element::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
-            (element::F16, &[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
-            (element::BF16, &[a, b]) => bf16::from_le_bytes([a, b]).to_f32(),
-            (element::I8, &[a]) => f32::from(i8::from_le_bytes([a])),
-            (element::U8, &[a]) => f32::from(a),
-            _ => f32::NAN, // no element has another size
+        // A loop for each type, which becomes vectors. No remainder: the lengths agree.
+        let pairs = || bytes.as_chunks::<2>().0.iter();
+        let values = match kind {
+            element::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            element::F16 => pairs().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+            element::BF16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+            element::I8 => bytes.iter().map(|b| f32::from(b.cast_signed())).collect(),
+            _ => bytes.iter().map(|b| f32::from(*b)).collect(),
         };
-        Constant::Floats(shape, elements.map(value).collect())
+        Constant::Floats(shape, values)
     };
     Ok(Some((name, constant)))
 }

@@ -157,7 +157,9 @@ impl Service {
         let beside = one.source.as_deref().map(PathBuf::from);
         let decode = options.looking.to_describe();
         for path in photos.get(&hash).cloned().into_iter().chain(beside) {
-            let Ok(bytes) = Photo::from_path(&path).read(&decode).map(|bytes| bytes.into_owned()) else { continue };
+            let Ok(bytes) = Photo::from_path(&path).read(&decode).map(|bytes| bytes.into_owned()) else {
+                continue;
+            };
             if <[u8; 32]>::from(Sha256::digest(&bytes)) == hash {
                 let image = Image::decode(&bytes, &decode)?;
                 return Ok(self.face(&image, &options.looking, Choice::Dominant)?.template);

@@ -21,17 +21,22 @@
 //! that photo alone. What ends the work is an [`Error`].
 
 mod adopt;
+mod album;
 mod answer;
+mod embed;
 mod enrol;
 mod error;
 mod identify;
 mod look;
 mod mark;
 mod named;
+mod page;
 mod parallel;
 mod photo;
 mod place;
 mod problem;
+mod review;
+mod scan;
 mod service;
 mod sheet;
 mod tag;
@@ -40,7 +45,9 @@ mod verify;
 pub mod walk;
 
 pub use adopt::{AdoptAnswer, AdoptEvent, AdoptOptions, WaitingAnswer};
+pub use album::{Album, FindOptions, FoundFace, FoundPhoto, NamedAnswer, StrangerAnswer, StrangerFace};
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
+pub use embed::DescribedFace;
 pub use enrol::{
     DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,
     PersonPhotos, PhotoResult,
@@ -55,6 +62,11 @@ pub use phiz_face::Choice;
 pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};
+pub use review::{
+    Answer, Answered, Asked, Explanation, LikeFace, LikeNegative, Named, Question, Reason, Shown, doubts,
+    said_in,
+};
+pub use scan::{ScanEvent, ScanOptions, ScanSummary, tally};
 pub use service::Service;
 pub use sheet::contact_sheet;
 pub use tag::{NamedFace, RegionOutcome, TagAnswer, TagOptions, TaggedFace};

@@ -9,7 +9,9 @@ use phiz_image::{Image, stored_orientation};
 use phiz_meta::{Area, Found, MetaError, Orientation, embedded, file, read};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Code, EnrolEvent, EnrolOptions, Looking, PersonPhotos, Photo, Problem, Result, Service, in_order};
+use crate::{
+    Code, EnrolEvent, EnrolOptions, Looking, PersonPhotos, Photo, Problem, Result, Service, in_order,
+};
 
 /// Sidecars that are larger belong to no photo.
 const LARGEST_SIDECAR: u64 = 32 << 20;
@@ -35,7 +37,11 @@ impl NamedPhoto {
     ///
     /// # Errors
     /// A file that cannot be read, or metadata that cannot be understood.
-    pub fn read(path: &Path, looking: &Looking, own: bool) -> std::result::Result<Option<NamedPhoto>, Problem> {
+    pub fn read(
+        path: &Path,
+        looking: &Looking,
+        own: bool,
+    ) -> std::result::Result<Option<NamedPhoto>, Problem> {
         let wanted = |mut found: Found| {
             found.regions.retain(|region| region.name.is_some() && (own || !region.ours));
             (!found.regions.is_empty()).then_some(found)
@@ -71,7 +77,11 @@ impl NamedPhoto {
                 Ok(name) => names.push(name),
                 Err(error) => {
                     let reason = format!("names a face {name:?}: {}", error.reason());
-                    problems.push(Problem::new(Code::Metadata, reason, "rename it in the program that wrote it"));
+                    problems.push(Problem::new(
+                        Code::Metadata,
+                        reason,
+                        "rename it in the program that wrote it",
+                    ));
                 }
             }
         }

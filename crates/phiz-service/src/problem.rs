@@ -66,6 +66,34 @@ impl Code {
     }
 }
 
+impl Code {
+    /// All codes.
+    const ALL: [Code; 14] = [
+        Code::Unreadable,
+        Code::UnknownFormat,
+        Code::Damaged,
+        Code::TooLarge,
+        Code::Unusable,
+        Code::NoFace,
+        Code::SeveralFaces,
+        Code::NoSuchFace,
+        Code::FaceTooSmall,
+        Code::FaceTooPoor,
+        Code::Refused,
+        Code::Model,
+        Code::Unwritable,
+        Code::NotAligned,
+    ];
+}
+
+impl std::str::FromStr for Code {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Code, ()> {
+        Code::ALL.into_iter().find(|code| code.as_str() == name).ok_or(())
+    }
+}
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

@@ -132,11 +132,8 @@ impl Service {
         let mut named: Vec<(f32, NamedFace)> = Vec::new();
         for face in found.faces.iter().filter(|face| face.decision == Verdict::Match) {
             let Some(candidate) = face.candidates.first() else { continue };
-            let this = NamedFace {
-                person: candidate.person.clone(),
-                id: Some(candidate.id),
-                bbox: face.face.bbox,
-            };
+            let this =
+                NamedFace { person: candidate.person.clone(), id: Some(candidate.id), bbox: face.face.bbox };
             // A person is in a photo once: the face that is most like them has the name.
             match named.iter_mut().find(|(_, other)| other.id == this.id) {
                 Some(other) if other.0 < candidate.similarity => *other = (candidate.similarity, this),
@@ -171,7 +168,11 @@ impl Service {
         let tags = Tags {
             keywords: options.keywords,
             parent: options.parent.clone(),
-            faces: faces.iter().zip(areas).map(|(face, area)| Face { name: face.person.clone(), area }).collect(),
+            faces: faces
+                .iter()
+                .zip(areas)
+                .map(|(face, area)| Face { name: face.person.clone(), area })
+                .collect(),
             ..Tags::of(w, h, orientation)
         };
         let (path, merged) = match options.embed {

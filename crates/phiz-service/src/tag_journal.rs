@@ -97,7 +97,8 @@ impl TagJournal {
             after_hash: hashed(after),
         };
         self.append(&entry).map_err(|error| {
-            let reason = format!("cannot be written down in {} before it is changed ({error})", self.folder.display());
+            let reason =
+                format!("cannot be written down in {} before it is changed ({error})", self.folder.display());
             let remedy = "check that this folder may be written to and has free space; nothing was changed";
             Problem::new(Code::Unwritable, reason, remedy)
         })
@@ -132,7 +133,9 @@ impl TagJournal {
             let path = entry.path();
             let untagged = match entry.restore(&path) {
                 Ok(restored) => UntaggedFile { file: path.as_path().into(), restored, error: None },
-                Err(problem) => UntaggedFile { file: path.as_path().into(), restored: false, error: Some(problem) },
+                Err(problem) => {
+                    UntaggedFile { file: path.as_path().into(), restored: false, error: Some(problem) }
+                }
             };
             if untagged.error.is_some() {
                 left.push(entry);
@@ -141,11 +144,14 @@ impl TagJournal {
             tell(&untagged);
         }
         left.reverse();
-        let lines: Vec<u8> = left.iter().flat_map(|entry| {
-            let mut line = serde_json::to_vec(entry).unwrap_or_default();
-            line.push(b'\n');
-            line
-        }).collect();
+        let lines: Vec<u8> = left
+            .iter()
+            .flat_map(|entry| {
+                let mut line = serde_json::to_vec(entry).unwrap_or_default();
+                line.push(b'\n');
+                line
+            })
+            .collect();
         match left.is_empty() {
             true => file::remove(&path)?,
             false => file::replace(&path, &lines)?,
@@ -216,7 +222,11 @@ impl Entry {
         }
         let before = match &self.before {
             Some(text) => Some(STANDARD.decode(text).map_err(|error| {
-                Problem::new(Code::Damaged, format!("the journal of tagging is damaged ({error})"), "restore the file from a copy")
+                Problem::new(
+                    Code::Damaged,
+                    format!("the journal of tagging is damaged ({error})"),
+                    "restore the file from a copy",
+                )
             })?),
             None => None,
         };

@@ -1,7 +1,10 @@
 //! Convolutions of any number of channels, tile by tile; a fully connected layer is one whose map is its kernel.
 
-use super::team::Pointer;
-use super::{Aligned, Crew, Isa, LANES, Level, Map, SHORT, plain};
+use super::pointwise::vectorised;
+use super::quantise::{self, Steps};
+use super::team::{Pointer, SIMPLE};
+use super::{Aligned, BYTES, Crew, Isa, LANES, Level, Map, SHORT, plain};
+use crate::Precision;
 
 /// Most blocks of output channels in a tile.
 pub(super) const MOST_BLOCKS: usize = 4;
@@ -25,6 +28,23 @@ pub(crate) struct ConvShape {
     pub(crate) clamp: [f32; 2],
 }
 
+impl ConvShape {
+    /// Elements that hold the weights of a block of outputs.
+    fn block_elements(&self) -> usize {
+        let blocks = if self.lanes == 3 { self.inputs.div_ceil(3) } else { self.inputs.div_ceil(LANES) };
+        blocks * self.kernel[0] * self.kernel[1] * self.lanes * LANES
+    }
+
+    /// The precision of its products.
+    pub(super) fn precision(&self) -> Precision {
+        match self.lanes {
+            BYTES => Precision::Int8,
+            SHORT => Precision::Bf16,
+            _ => Precision::F32,
+        }
+    }
+}
+
 /// What a tile is told. Distances are in bytes. Assembly reads it by offset: the order of the fields counts.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -33,7 +53,7 @@ pub(super) struct TileArgs {
     pub(super) x: *const f32,
     /// Weights: for each input, the blocks of output channels side by side.
     pub(super) w: *const f32,
-    /// A number for each output channel.
+    /// A number for each output channel: what its sums begin with. A whole number if inputs have eight bits.
     pub(super) bias: *const f32,
     /// Where the first pixel of the first half goes.
     pub(super) out: *mut f32,
@@ -61,6 +81,9 @@ pub(super) struct TileArgs {
     pub(super) add_short: usize,
     /// 1 if what goes out is bf16.
     pub(super) out_short: usize,
+    /// If inputs have eight bits: for each output channel, what its sum is multiplied by, and what is added then.
+    pub(super) scale: *const f32,
+    pub(super) offset: *const f32,
 }
 
 /// A convolution with its weights, packed for one set of instructions.
@@ -68,12 +91,14 @@ pub(super) struct TileArgs {
 pub(crate) struct Conv {
     pub(crate) shape: ConvShape,
     isa: Isa,
-    weights: Aligned,
+    pub(super) weights: Aligned,
     bias: Aligned,
     /// Blocks of output channels that are computed together: first block, their number, where their weights begin.
-    groups: Vec<[usize; 3]>,
+    pub(super) groups: Vec<[usize; 3]>,
     /// Most pixels of half a tile, by number of blocks.
     halves: [usize; MOST_BLOCKS + 1],
+    /// If inputs have eight bits: what a weight stands for, and the sum of all weights, of each output channel.
+    steps: Vec<(f32, i32)>,
 }
 
 impl Conv {
@@ -82,23 +107,86 @@ impl Conv {
     /// # Panics
     /// When the weights are not as many as the shape says.
     pub(crate) fn new(shape: ConvShape, weights: &[f32], bias: &[f32], isa: Isa) -> Conv {
-        let [rows, columns] = shape.kernel;
-        assert_eq!(
-            weights.len(),
-            shape.outputs * shape.inputs * rows * columns,
-            "as many weights as the shape says"
-        );
+        let taps = shape.kernel[0] * shape.kernel[1];
+        assert_eq!(weights.len(), shape.outputs * shape.inputs * taps, "as many weights as the shape says");
+        let mut conv = Conv::open(shape, bias, isa);
+        vectorised!(isa, || conv.pack(weights));
+        conv
+    }
+
+    /// Packs weights, a block of outputs at a time.
+    #[inline(always)]
+    fn pack(&mut self, weights: &[f32]) {
+        let Conv { shape, weights: packed, groups, steps, .. } = self;
+        let (inputs, taps) = (shape.inputs, shape.kernel[0] * shape.kernel[1]);
+        // For each input and tap, the weights of the block's outputs side by side. Behind the last input zeros.
+        let mut lines = vec![[0f32; LANES]; inputs.next_multiple_of(LANES) * taps];
+        for (&[first, count, offset], block) in groups.iter().flat_map(|g| (0..g[1]).map(move |b| (g, b))) {
+            let mut step = [1f32; LANES];
+            for lane in 0..LANES {
+                let output = (first + block) * LANES + lane;
+                if output >= shape.outputs {
+                    lines.iter_mut().for_each(|line| line[lane] = 0.0);
+                    continue;
+                }
+                let filter = &weights[output * inputs * taps..][..inputs * taps];
+                if shape.lanes == BYTES {
+                    step[lane] = step_of(filter);
+                }
+                lines.iter_mut().zip(filter).for_each(|(line, w)| line[lane] = *w);
+            }
+            let mut rows =
+                packed[offset + block * LANES..].as_chunks_mut::<LANES>().0.iter_mut().step_by(count);
+            let mut sums = [0i32; LANES];
+            // Channels that an element holds.
+            let fold = match shape.lanes {
+                BYTES => 4,
+                SHORT => 2,
+                _ => 1,
+            };
+            for first in (0..inputs).step_by(shape.lanes * fold) {
+                for (tap, lane) in (0..taps).flat_map(|tap| (0..shape.lanes).map(move |lane| (tap, lane))) {
+                    let Some(to) = rows.next() else { return };
+                    let from = (first + lane * fold) * taps + tap;
+                    match fold {
+                        1 => *to = lines[from],
+                        2 => {
+                            let (even, odd) = (&lines[from], &lines[from + taps]);
+                            (0..LANES).for_each(|i| to[i] = plain::paired(even[i], odd[i]));
+                        }
+                        _ => {
+                            let four: [[i8; LANES]; 4] = std::array::from_fn(|n| {
+                                let line = &lines[from + n * taps];
+                                std::array::from_fn(|i| quantised(line[i], step[i]))
+                            });
+                            for i in 0..LANES {
+                                sums[i] += four.iter().map(|bytes| i32::from(bytes[i])).sum::<i32>();
+                                let word = four.map(|bytes| bytes[i].to_le_bytes()[0]);
+                                to[i] = f32::from_bits(u32::from_le_bytes(word));
+                            }
+                        }
+                    }
+                }
+            }
+            if shape.lanes == BYTES {
+                steps.extend(step.into_iter().zip(sums));
+            }
+        }
+        if shape.lanes == BYTES {
+            steps.truncate(shape.outputs);
+        }
+    }
+
+    /// A convolution whose weights are zero, for whoever packs them.
+    pub(super) fn open(shape: ConvShape, bias: &[f32], isa: Isa) -> Conv {
         assert_eq!(bias.len(), shape.outputs, "a bias for each output");
         assert!(
-            matches!(shape.stride, 1 | 2) && matches!(shape.lanes, 3 | SHORT | LANES),
+            matches!(shape.stride, 1 | 2) && matches!(shape.lanes, 3 | BYTES | SHORT | LANES),
             "a shape that tiles know"
         );
+        assert!(isa.has(shape.precision()), "a processor with this precision");
         let blocks = shape.outputs.div_ceil(LANES);
-        let bf16 = shape.lanes == SHORT;
-        assert!(!bf16 || isa.has_bf16(), "a processor with bf16");
-        let in_blocks =
-            if shape.lanes == 3 { shape.inputs.div_ceil(3) } else { shape.inputs.div_ceil(LANES) };
-        let each = in_blocks * rows * columns * shape.lanes * LANES;
+        let each = shape.block_elements();
         let halves = most_halves(isa);
         #[cfg(target_arch = "x86_64")]
         let full = isa.0 == Level::Avx512Full;
@@ -118,42 +206,10 @@ impl Conv {
             groups.push([first, count, first * each]);
             first += count;
         }
-        let mut packed = Aligned::zeros(blocks * each);
-        let taps = rows * columns;
-        for &[first, count, offset] in &groups {
-            // Elements from one input to the next: the outputs of the group.
-            let step = count * LANES;
-            for output in first * LANES..shape.outputs.min((first + count) * LANES) {
-                let filters = &weights[output * shape.inputs * taps..][..shape.inputs * taps];
-                let to = &mut packed[offset + output - first * LANES..];
-                let at = |block: usize, tap: usize, lane: usize| {
-                    ((block * taps + tap) * shape.lanes + lane) * step
-                };
-                if bf16 {
-                    for (pair, filters) in filters.chunks(2 * taps).enumerate() {
-                        let (even, odd) = filters.split_at(taps);
-                        for (tap, even) in even.iter().enumerate() {
-                            let odd = odd.get(tap).copied().unwrap_or(0.0);
-                            to[at(pair / SHORT, tap, pair % SHORT)] = plain::paired(*even, odd);
-                        }
-                    }
-                } else {
-                    for (input, filter) in filters.chunks_exact(taps).enumerate() {
-                        for (tap, weight) in filter.iter().enumerate() {
-                            to[at(input / shape.lanes, tap, input % shape.lanes)] = *weight;
-                        }
-                    }
-                }
-            }
-        }
         let mut padded = Aligned::zeros(blocks * LANES);
         padded[..bias.len()].copy_from_slice(bias);
-        Conv { shape, isa, weights: packed, bias: padded, groups, halves }
-    }
-
-    /// Groups of blocks of output channels.
-    pub(super) fn groups(&self) -> usize {
-        self.groups.len()
+        let weights = Aligned::zeros(blocks * each);
+        Conv { shape, isa, weights, bias: padded, groups, halves, steps: Vec::new() }
     }
 
     /// The map that comes out, without a border; none if the kernel is larger than the map.
@@ -170,7 +226,7 @@ impl Conv {
         })
     }
 
-    /// Computes the convolution of `pictures` pictures; borders of `out` are not touched.
+    /// Computes the convolution of `pictures` pictures; the border of `out` becomes zero.
     ///
     /// # Panics
     /// When a map does not fit the shape or a slice the map.
@@ -182,9 +238,22 @@ impl Conv {
         pictures: usize,
         crew: &mut Crew,
     ) {
+        self.run_scaled((x_map, x), add, (out_map, out), pictures, &[], crew);
+    }
+
+    /// As [`Conv::run`]; if inputs have eight bits, with what they stand for: see [`Job::scales`].
+    fn run_scaled(
+        &self,
+        (x_map, x): (&Map, &[f32]),
+        add: Option<(&Map, &[f32])>,
+        (out_map, out): (&Map, &mut [f32]),
+        pictures: usize,
+        scales: &[f32],
+        crew: &mut Crew,
+    ) {
         let fits = self.out_map(x_map).expect("a kernel within the map");
         let same = |map: &Map| (map.channels, map.height, map.width);
-        let known = |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has_bf16());
+        let known = |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has(Precision::Bf16));
         assert!(same(out_map) == same(&fits) && known(out_map), "the map that comes out");
         assert!(x_map.pad >= self.shape.pad, "a border as wide as the padding");
         assert_eq!(
@@ -197,14 +266,89 @@ impl Conv {
             assert!(same(map) == same(&fits) && known(map), "the map that is added");
             assert!(data.len() >= pictures * map.picture());
         }
-        let job = Job { conv: self, x_map, x, add, out_map, out: Pointer(out.as_mut_ptr()) };
+        assert!(self.steps.is_empty() || scales.len() >= pictures * self.scales(), "scales of each picture");
+        let job = Job { conv: self, x_map, x, add, out_map, out: Pointer(out.as_mut_ptr()), scales };
         let rows = row_groups(out_map).0;
-        crew.run(self.groups.len() * pictures * rows, &|part| {
-            let (group, rest) = (part / (pictures * rows), part % (pictures * rows));
+        let work = pictures * (self.macs(out_map) + SIMPLE * x_map.picture());
+        crew.lines(self.groups.len(), pictures * rows, work, &|group, line, _| {
             // SAFETY: the maps fit the convolution and the slices the maps, as was asserted; `out` is borrowed
             // exclusively, and each part, which is given to one thread once, has rows and blocks of its own.
-            unsafe { job.rows(group, rest / rows, rest % rows) };
+            unsafe { job.rows(group, line / rows, line % rows) };
         });
+    }
+
+    /// Elements that say for one picture what inputs of eight bits stand for.
+    fn scales(&self) -> usize {
+        2 * self.bias.len()
+    }
+
+    /// The map in eight bits that is made of an input map.
+    fn byte_map(&self, x: &Map) -> Map {
+        Map { lanes: BYTES, pad: self.shape.pad, ..*x }
+    }
+
+    /// Whether inputs have eight bits: then [`Conv::run_bytes`] makes them so.
+    pub(crate) fn takes_bytes(&self) -> bool {
+        self.shape.lanes == BYTES
+    }
+
+    /// Elements of memory that [`Conv::run_bytes`] needs beside its maps.
+    pub(crate) fn scratch(&self, x: &Map, pictures: usize) -> usize {
+        let bytes = self.byte_map(x).picture().next_multiple_of(16);
+        pictures * (bytes + self.scales() + 2 * x.blocks())
+    }
+
+    /// Computes the convolution of single precision in eight bits: each picture's values are rounded to 256 steps
+    /// between the least and the largest of its own.
+    ///
+    /// # Panics
+    /// As [`Conv::run`], and when `scratch` is too small.
+    pub(crate) fn run_bytes(
+        &self,
+        (x_map, x): (&Map, &[f32]),
+        add: Option<(&Map, &[f32])>,
+        (out_map, out): (&Map, &mut [f32]),
+        pictures: usize,
+        scratch: &mut [f32],
+        crew: &mut Crew,
+    ) {
+        assert!(x_map.lanes == LANES && x_map.pad >= self.shape.pad && x.len() >= pictures * x_map.picture());
+        let map = self.byte_map(x_map);
+        let (bytes, rest) = scratch.split_at_mut(pictures * map.picture());
+        let (scales, rest) = rest.split_at_mut(pictures * self.scales());
+        let ranges = &mut rest[..2 * pictures * x_map.blocks()];
+        let planes = &x[..pictures * x_map.picture()];
+        crew.chunks(ranges, 2, SIMPLE * planes.len(), &|index, range| {
+            let plane = &planes[index * x_map.plane()..][..x_map.plane()];
+            range.copy_from_slice(&quantise::range(plane, self.isa));
+        });
+        for (ranges, scales) in
+            ranges.chunks_exact(2 * x_map.blocks()).zip(scales.chunks_exact_mut(self.scales()))
+        {
+            let steps = Steps::of(ranges);
+            let (start, scale) = scales.split_at_mut(self.bias.len());
+            let each = start.iter_mut().zip(scale).zip(&self.steps);
+            for ((start, scale), (step, sum)) in each {
+                *start = f32::from_bits((-steps.zero * sum).cast_unsigned());
+                *scale = steps.step * step;
+            }
+        }
+        let (ranges, scales) = (&*ranges, &*scales);
+        // A border is what 0 is rounded to.
+        let whole = Map { height: map.height + 2 * map.pad, width: map.width + 2 * map.pad, pad: 0, ..map };
+        crew.rows(&whole, bytes, SIMPLE * planes.len(), &|plane, y, row| {
+            let picture = plane / x_map.blocks();
+            let steps = Steps::of(&ranges[2 * picture * x_map.blocks()..][..2 * x_map.blocks()]);
+            let begin = plane * x_map.plane() + x_map.at(0, x_map.pad - map.pad + y, x_map.pad - map.pad);
+            steps.quantise(&x[begin..][..4 * row.len()], row, self.isa);
+        });
+        self.run_scaled((&map, bytes), add, (out_map, out), pictures, scales, crew);
+    }
+
+    /// Multiplications for a picture.
+    fn macs(&self, out: &Map) -> usize {
+        let ConvShape { inputs, outputs, kernel: [rows, columns], .. } = self.shape;
+        inputs * outputs * rows * columns * out.height * out.width
     }
 }
 
@@ -234,6 +378,9 @@ pub(super) struct Job<'a> {
     pub(super) add: Option<(&'a Map, &'a [f32])>,
     pub(super) out_map: &'a Map,
     pub(super) out: Pointer,
+    /// If inputs have eight bits, for each picture: what the sum of each output channel begins with (whole numbers), then
+    /// what each is multiplied by.
+    pub(super) scales: &'a [f32],
 }
 
 impl Job<'_> {
@@ -243,7 +390,7 @@ impl Job<'_> {
     /// The maps fit the convolution (as `Conv::run` asserts), the slices hold `picture + 1` pictures, `out` may be
     /// written at as many, and nobody else reads or writes these rows.
     pub(super) unsafe fn rows(&self, group: usize, picture: usize, part: usize) {
-        let Job { conv, x_map, x, add, out_map, out } = self;
+        let Job { conv, x_map, x, add, out_map, out, scales } = self;
         let shape = &conv.shape;
         let [first, count, offset] = conv.groups[group];
         let (_, rows) = row_groups(out_map);
@@ -261,11 +408,19 @@ impl Job<'_> {
         let out_at = |map: &Map, y: usize, column: usize| {
             picture * map.picture() + map.inner(first) + map.at(0, y, column)
         };
+        let bias = conv.bias[first * LANES..].as_ptr();
+        let (start, scale) = match conv.steps[..] {
+            [] => (bias, std::ptr::null()),
+            _ => {
+                let scales = &scales[picture * conv.scales()..][..conv.scales()];
+                (scales[first * LANES..].as_ptr(), scales[conv.bias.len() + first * LANES..].as_ptr())
+            }
+        };
         let tile = |y: usize, column: usize, half: usize, [x_half, out_half, add_half]: [usize; 3]| {
             let args = TileArgs {
                 x: x[x_at(y, column)..].as_ptr(),
                 w: conv.weights[offset..].as_ptr(),
-                bias: conv.bias[first * LANES..].as_ptr(),
+                bias: start,
                 // SAFETY: a pixel of the map, so within what `out` holds.
                 out: unsafe { out.get().add(out_at(out_map, y, column)) },
                 add: add.map_or(std::ptr::null(), |(map, data)| data[out_at(map, y, column)..].as_ptr()),
@@ -282,11 +437,19 @@ impl Job<'_> {
                 clamp: shape.clamp,
                 add_short: add.map_or(0, |(map, _)| usize::from(map.lanes == SHORT)),
                 out_short: usize::from(out_map.lanes == SHORT),
+                scale,
+                offset: bias,
             };
             // SAFETY: the tile is one of this processor's (`Isa`), and reads and writes `half` pixels twice: pixels of
             // the output map as `tile` is called below, whose inputs lie within the input map with its border.
             unsafe { conv.tile(count, half, pixel, &args) };
         };
+        for block in first..first + count {
+            // SAFETY: the caller's promise: the rows are this call's alone.
+            unsafe {
+                out_map.clear_beside(out.get().add(picture * out_map.picture()), block, row..row + rows);
+            }
+        }
         let add_map = add.map(|(map, _)| map);
         if rows == 2 && width <= most {
             let halves = [x_map.row() * shape.stride, out_map.row(), add_map.map_or(0, Map::row)];
@@ -319,35 +482,48 @@ impl Conv {
     /// # Safety
     /// What [`TileArgs`] points to may be read and written, see [`plain::tile`].
     unsafe fn tile(&self, count: usize, half: usize, pixel: usize, args: &TileArgs) {
-        let bf16 = self.shape.lanes == SHORT;
-        match self.isa.0 {
+        match (self.isa.0, self.shape.precision()) {
+            // SAFETY: passed on; `rows` gives scales where inputs have eight bits.
+            (Level::Plain, Precision::Int8) => unsafe { plain::tile_int8(count, half, pixel, args) },
             // SAFETY: passed on.
-            Level::Plain if bf16 => unsafe { plain::tile::<true>(count, half, pixel, args) },
+            (Level::Plain, Precision::Bf16) => unsafe { plain::tile::<true>(count, half, pixel, args) },
             // SAFETY: passed on.
-            Level::Plain => unsafe { plain::tile::<false>(count, half, pixel, args) },
+            (Level::Plain, _) => unsafe { plain::tile::<false>(count, half, pixel, args) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: passed on; the processor has AVX2 and FMA, else there was no such `Isa`; nothing is bf16 (`new` and
-            // `run` asked).
-            Level::Avx2 => unsafe { super::x86::avx2(count, half, pixel, args) },
+            // SAFETY: passed on; the processor has AVX2 and FMA, else there was no such `Isa`; all is of single precision
+            // (`new` and `run` asked).
+            (Level::Avx2, _) => unsafe { super::x86::avx2(count, half, pixel, args) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: passed on; the processor has AVX-512 F and VL, else there was no such `Isa`, and BF16 if anything is
-            // bf16 (`new` and `run` asked).
-            Level::Avx512 => unsafe {
-                if bf16 {
-                    super::x86::bf16::<false>(count, half, pixel, args);
-                } else {
-                    super::x86::avx512::<false>(count, half, pixel, args);
+            // SAFETY: passed on; the processor has AVX-512 F and VL, else there was no such `Isa`, and BF16 or VNNI where
+            // they are needed (`new` and `run` asked).
+            (Level::Avx512, precision) => unsafe {
+                match precision {
+                    Precision::Int8 => super::x86::int8::<false>(count, half, pixel, args),
+                    Precision::Bf16 => super::x86::bf16::<false>(count, half, pixel, args),
+                    _ => super::x86::avx512::<false>(count, half, pixel, args),
                 }
             },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Level::Avx512Full => unsafe {
-                if bf16 {
-                    super::x86::bf16::<true>(count, half, pixel, args);
-                } else {
-                    super::x86::avx512::<true>(count, half, pixel, args);
+            (Level::Avx512Full, precision) => unsafe {
+                match precision {
+                    Precision::Int8 => super::x86::int8::<true>(count, half, pixel, args),
+                    Precision::Bf16 => super::x86::bf16::<true>(count, half, pixel, args),
+                    _ => super::x86::avx512::<true>(count, half, pixel, args),
                 }
             },
         }
     }
+}
+
+/// What a weight of eight bits stands for.
+fn step_of(filter: &[f32]) -> f32 {
+    let most = filter.iter().fold(0f32, |most, w| if w.abs() > most { w.abs() } else { most });
+    if most > 0.0 && most.is_finite() { most / 127.0 } else { 1.0 }
+}
+
+/// A weight in steps.
+fn quantised(weight: f32, step: f32) -> i8 {
+    // Adding 1.5 · 2^23 rounds to a whole number, which then stands in the last bits.
+    (weight / step + 12_582_912.0).to_bits() as i8
 }

@@ -20,6 +20,7 @@ mod depthwise;
 mod normalise;
 mod plain;
 mod pointwise;
+mod quantise;
 mod simd;
 mod team;
 #[cfg(test)]
@@ -28,12 +29,14 @@ mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::Precision;
+
 pub(crate) use aligned::Aligned;
 pub(crate) use conv::{Conv, ConvShape};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use normalise::normalise;
 pub(crate) use pointwise::{Unary, add, copy, global_mean, max_pool, upsample};
-pub(crate) use team::Crew;
+pub(crate) use team::{Crew, SIMPLE};
 pub(crate) use winograd::Winograd;
 
 /// Channels in a block.
@@ -41,6 +44,9 @@ pub(crate) const LANES: usize = 8;
 
 /// Elements that hold a block of channels in bf16, the even channel of a pair in the lower half.
 pub(crate) const SHORT: usize = LANES / 2;
+
+/// Elements that hold a block of channels in eight bits each.
+pub(crate) const BYTES: usize = LANES / 4;
 
 /// The instructions that kernels use. Only [`Isa::all`] makes one other than `Plain`, after it has asked the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,14 +93,16 @@ impl Isa {
         all.last().copied().unwrap_or(Isa(Level::Plain))
     }
 
-    /// Whether it computes in bf16.
-    pub(crate) fn has_bf16(self) -> bool {
-        match self.0 {
-            Level::Plain => true,
+    /// Whether it computes in a precision.
+    pub(crate) fn has(self, precision: Precision) -> bool {
+        match (self.0, precision) {
+            (Level::Plain, _) | (_, Precision::Auto | Precision::F32) => true,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => false,
+            (Level::Avx2, _) => false,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Full => is_x86_feature_detected!("avx512bf16"),
+            (Level::Avx512 | Level::Avx512Full, Precision::Bf16) => is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512 | Level::Avx512Full, Precision::Int8) => is_x86_feature_detected!("avx512vnni"),
         }
     }
 
@@ -115,13 +123,13 @@ fn two_steps() -> bool {
 
 /// Multiplications with addition that one core does in a second if nothing keeps it waiting, in thousand millions; none
 /// without vector kernels for the precision.
-pub(crate) fn peak(isa: Isa, bf16: bool) -> Option<f64> {
-    if !isa.is_vector() || (bf16 && !isa.has_bf16()) {
+pub(crate) fn peak(isa: Isa, precision: Precision) -> Option<f64> {
+    if !isa.is_vector() || !isa.has(precision) {
         return None;
     }
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the processor has the instructions, else there was no such `Isa`.
-    return Some(unsafe { x86::peak(isa.0 != Level::Avx2, bf16) });
+    return Some(unsafe { x86::peak(isa.0 != Level::Avx2, precision) });
     #[cfg(not(target_arch = "x86_64"))]
     None
 }
@@ -137,8 +145,8 @@ pub(crate) struct Map {
     pub(crate) width: usize,
     /// Pixels of zeros on each side.
     pub(crate) pad: usize,
-    /// Elements of a pixel within a block: [`LANES`], or [`SHORT`] where each holds two channels in bf16, or 3 for the
-    /// picture that comes in.
+    /// Elements of a pixel within a block: [`LANES`], or [`SHORT`] where each holds two channels in bf16, or [`BYTES`]
+    /// where each holds four in eight bits, or 3 for the picture that comes in.
     pub(crate) lanes: usize,
 }
 
@@ -173,19 +181,28 @@ impl Map {
         self.at(block, self.pad, self.pad)
     }
 
-    /// Sets the border of a plane to zero.
-    pub(crate) fn clear_border(&self, plane: &mut [f32]) {
+    /// Sets the border beside some rows of a block to zero, and above the first and below the last row of the map.
+    ///
+    /// # Safety
+    /// `picture` may be written at a picture of this map, and nobody else reads or writes these rows, nor what lies
+    /// above the first and below the last.
+    unsafe fn clear_beside(&self, picture: *mut f32, block: usize, rows: std::ops::Range<usize>) {
         if self.pad == 0 {
             return;
         }
+        // SAFETY: within the block's plane.
+        let clear = |at: usize, count: usize| unsafe { picture.add(at).write_bytes(0, count) };
         let (row, side) = (self.row(), self.pad * self.lanes);
-        let (top, rest) = plane.split_at_mut(self.pad * row);
-        let (middle, bottom) = rest.split_at_mut(self.height * row);
-        top.fill(0.0);
-        bottom.fill(0.0);
-        for line in middle.chunks_exact_mut(row) {
-            line[..side].fill(0.0);
-            line[row - side..].fill(0.0);
+        if rows.start == 0 {
+            clear(self.at(block, 0, 0), self.pad * row);
+        }
+        if rows.end == self.height {
+            clear(self.at(block, self.pad + self.height, 0), self.pad * row);
+        }
+        for y in rows {
+            let line = self.at(block, self.pad + y, 0);
+            clear(line, side);
+            clear(line + row - side, side);
         }
     }
 }

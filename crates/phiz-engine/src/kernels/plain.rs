@@ -3,6 +3,9 @@
 use super::conv::{MOST_BLOCKS, MOST_HALF, TileArgs};
 use super::{LANES, SHORT};
 
+/// The sums of a tile: by block, pixel and lane.
+type Sums<T> = [[[T; LANES]; 2 * MOST_HALF]; MOST_BLOCKS];
+
 /// Computes `count` blocks of `2 · half` pixels, which lie `pixel` elements apart in the input.
 ///
 /// # Safety
@@ -11,7 +14,7 @@ use super::{LANES, SHORT};
 /// (if it is not null) read, at eight elements of each of `count` blocks.
 pub(super) unsafe fn tile<const BF16: bool>(count: usize, half: usize, pixel: usize, args: &TileArgs) {
     let size = size_of::<f32>();
-    let mut sums = [[[0f32; LANES]; 2 * MOST_HALF]; MOST_BLOCKS];
+    let mut sums: Sums<f32> = [[[0.0; LANES]; 2 * MOST_HALF]; MOST_BLOCKS];
     for (block, pixels) in sums.iter_mut().enumerate().take(count) {
         for (lane, value) in (0..LANES).map(|lane| (lane, block * LANES + lane)) {
             // SAFETY: `bias` holds a number for each channel of the tile.
@@ -46,6 +49,16 @@ pub(super) unsafe fn tile<const BF16: bool>(count: usize, half: usize, pixel: us
             }
         }
     }
+    // SAFETY: the caller's promise.
+    unsafe { finish(count, half, &sums, args) };
+}
+
+/// Adds, clamps and stores the sums of a tile.
+///
+/// # Safety
+/// As [`tile`].
+unsafe fn finish(count: usize, half: usize, sums: &Sums<f32>, args: &TileArgs) {
+    let size = size_of::<f32>();
     let [least, most] = args.clamp;
     for (b, pixels) in sums.iter().enumerate().take(count) {
         for (index, sum) in pixels.iter().enumerate().take(2 * half) {
@@ -73,6 +86,53 @@ pub(super) unsafe fn tile<const BF16: bool>(count: usize, half: usize, pixel: us
             }
         }
     }
+}
+
+/// Computes a tile of whole numbers: inputs are fours of bytes without a sign, weights such with one.
+///
+/// # Safety
+/// As [`tile`]; `args.bias` holds whole numbers of 32 bits, `args.scale` and `args.offset` may be read at `count · 8`.
+pub(super) unsafe fn tile_int8(count: usize, half: usize, pixel: usize, args: &TileArgs) {
+    let size = size_of::<f32>();
+    let mut sums: Sums<i32> = [[[0; LANES]; 2 * MOST_HALF]; MOST_BLOCKS];
+    let at = |h: usize, side: usize| h * pixel + side * args.x_half / size;
+    let mut w = args.w;
+    for block in 0..args.blocks {
+        for row in 0..args.rows {
+            for step in 0..args.steps {
+                for (b, pixels) in sums.iter_mut().enumerate().take(count) {
+                    // SAFETY: a weight for each input and each channel of the tile.
+                    let weights = unsafe { w.add(b * LANES).cast::<[[i8; 4]; LANES]>().read() };
+                    for (index, sum) in pixels.iter_mut().enumerate().take(2 * half) {
+                        let offset = block * args.x_block / size + row * args.x_row / size + step;
+                        // SAFETY: an input of a pixel of the tile.
+                        let x =
+                            unsafe { args.x.add(offset + at(index / 2, index % 2)).cast::<[u8; 4]>().read() };
+                        for (sum, w) in sum.iter_mut().zip(weights) {
+                            *sum += (0..4).map(|i| i32::from(x[i]) * i32::from(w[i])).sum::<i32>();
+                        }
+                    }
+                }
+                // SAFETY: at most one past the last weight.
+                w = unsafe { w.add(count * LANES) };
+            }
+        }
+    }
+    let mut real: Sums<f32> = [[[0.0; LANES]; 2 * MOST_HALF]; MOST_BLOCKS];
+    for b in 0..count {
+        for lane in 0..LANES {
+            let channel = b * LANES + lane;
+            // SAFETY: each holds a number for each channel of the tile.
+            let (start, scale, offset) = unsafe {
+                (*args.bias.cast::<i32>().add(channel), *args.scale.add(channel), *args.offset.add(channel))
+            };
+            for index in 0..2 * half {
+                real[b][index][lane] = (sums[b][index][lane] + start) as f32 * scale + offset;
+            }
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { finish(count, half, &real, args) };
 }
 
 /// The two numbers of a pair in bf16, the even channel first.

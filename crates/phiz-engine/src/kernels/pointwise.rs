@@ -39,6 +39,8 @@ macro_rules! vectorised {
     }};
 }
 
+pub(super) use vectorised;
+
 impl Unary {
     /// Applies it to values of one channel or, if `first` is a whole block, to pixels of a block.
     #[inline(always)]
@@ -65,17 +67,12 @@ impl Unary {
         }
     }
 
-    /// Applies it to a plane, its border left out.
-    pub(crate) fn run(&self, map: &Map, plane: &mut [f32], block: usize, isa: Isa) {
-        vectorised!(isa, || {
-            for y in 0..map.height {
-                let from = map.inner(0) + y * map.row();
-                self.apply(&mut plane[from..from + map.width * map.lanes], block);
-            }
-        });
+    /// Applies it to pixels of a block.
+    pub(crate) fn run(&self, pixels: &mut [f32], block: usize, isa: Isa) {
+        vectorised!(isa, || self.apply(pixels, block));
     }
 
-    /// Applies it to the plane of one channel.
+    /// Applies it to values of one channel.
     ///
     /// # Panics
     /// When it is [`Unary::PRelu`], which needs whole blocks.
@@ -110,74 +107,62 @@ fn exp(x: f32) -> f32 {
     if x.is_nan() { x } else { y }
 }
 
-/// Writes the sum of two planes, clamped; the border of `out` is left as it is.
+/// Writes the sum of a row of two planes, clamped.
 pub(crate) fn add(
+    y: usize,
     (a_map, a): (&Map, &[f32]),
     (b_map, b): (&Map, &[f32]),
-    (out_map, out): (&Map, &mut [f32]),
+    out: &mut [f32],
     clamp: [f32; 2],
     isa: Isa,
 ) {
     vectorised!(isa, || {
-        for y in 0..out_map.height {
-            let row = |map: &Map| map.inner(0) + y * map.row();
-            let length = out_map.width * LANES;
-            let to = &mut out[row(out_map)..][..length];
-            let (a, b) = (&a[row(a_map)..][..length], &b[row(b_map)..][..length]);
-            for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
-                *to = clamped(a + b, clamp);
-            }
+        let row = |map: &Map| map.inner(0) + y * map.row();
+        let (a, b) = (&a[row(a_map)..][..out.len()], &b[row(b_map)..][..out.len()]);
+        for ((to, a), b) in out.iter_mut().zip(a).zip(b) {
+            *to = clamped(a + b, clamp);
         }
     });
 }
 
-/// Copies a plane, its border left out.
-pub(crate) fn copy((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mut [f32])) {
-    let length = x_map.width * x_map.lanes;
-    for y in 0..x_map.height {
-        let (from, to) = (x_map.inner(0) + y * x_map.row(), out_map.inner(0) + y * out_map.row());
-        out[to..to + length].copy_from_slice(&x[from..from + length]);
+/// Copies a row of a plane.
+pub(crate) fn copy(y: usize, (x_map, x): (&Map, &[f32]), out: &mut [f32]) {
+    out.copy_from_slice(&x[x_map.inner(0) + y * x_map.row()..][..out.len()]);
+}
+
+/// Writes a row of a plane that is enlarged by whole factors, repeating pixels.
+pub(crate) fn upsample(y: usize, (x_map, x): (&Map, &[f32]), out: &mut [f32], factor: usize) {
+    let from = &x[x_map.inner(0) + y / factor * x_map.row()..][..x_map.width * LANES];
+    for (to, pixel) in out.chunks_exact_mut(factor * LANES).zip(from.as_chunks::<LANES>().0) {
+        to.as_chunks_mut::<LANES>().0.fill(*pixel);
     }
 }
 
-/// Enlarges a plane by whole factors, repeating pixels.
-pub(crate) fn upsample((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mut [f32]), factor: usize) {
-    for y in 0..out_map.height {
-        let from = &x[x_map.inner(0) + y / factor * x_map.row()..][..x_map.width * LANES];
-        let to = &mut out[out_map.inner(0) + y * out_map.row()..][..out_map.width * LANES];
-        for (to, pixel) in to.chunks_exact_mut(factor * LANES).zip(from.as_chunks::<LANES>().0) {
-            to.as_chunks_mut::<LANES>().0.fill(*pixel);
-        }
-    }
-}
-
-/// Writes the largest value of each window of `kernel` pixels; pixels beyond the map do not count.
+/// Writes a row of the largest values of windows of `kernel` pixels; pixels beyond the map do not count.
 pub(crate) fn max_pool(
+    y: usize,
     (x_map, x): (&Map, &[f32]),
-    (out_map, out): (&Map, &mut [f32]),
+    out: &mut [f32],
     [kernel, stride, pad]: [usize; 3],
 ) {
     let window = |at: usize, size: usize| {
         (at * stride).saturating_sub(pad)..(at * stride + kernel).saturating_sub(pad).min(size)
     };
-    for y in 0..out_map.height {
-        for column in 0..out_map.width {
-            let mut most = [f32::NEG_INFINITY; LANES];
-            for from_y in window(y, x_map.height) {
-                for from_x in window(column, x_map.width) {
-                    let from = x_map.inner(0) + x_map.at(0, from_y, from_x);
-                    let pixel = &x[from..from + LANES];
-                    most.iter_mut().zip(pixel).for_each(|(m, v)| *m = if *v > *m { *v } else { *m });
-                }
+    for (column, to) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let mut most = [f32::NEG_INFINITY; LANES];
+        for from_y in window(y, x_map.height) {
+            for from_x in window(column, x_map.width) {
+                let from = x_map.inner(0) + x_map.at(0, from_y, from_x);
+                let pixel = &x[from..from + LANES];
+                most.iter_mut().zip(pixel).for_each(|(m, v)| *m = if *v > *m { *v } else { *m });
             }
-            let to = out_map.inner(0) + out_map.at(0, y, column);
-            out[to..to + LANES].copy_from_slice(&most);
         }
+        *to = most;
     }
 }
 
-/// Writes the mean of each channel of a plane.
-pub(crate) fn global_mean((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mut [f32])) {
+/// Writes the mean of each channel of a plane to its only pixel.
+pub(crate) fn global_mean((x_map, x): (&Map, &[f32]), out: &mut [f32]) {
     let scale = 1.0 / (x_map.height * x_map.width) as f32;
     let mut sums = [0f32; LANES];
     for y in 0..x_map.height {
@@ -186,6 +171,5 @@ pub(crate) fn global_mean((x_map, x): (&Map, &[f32]), (out_map, out): (&Map, &mu
             sums.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += v);
         }
     }
-    let to = out_map.inner(0);
-    out[to..to + LANES].copy_from_slice(&sums.map(|v| v * scale));
+    out[..LANES].copy_from_slice(&sums.map(|v| v * scale));
 }

@@ -1,28 +1,92 @@
 //! Threads that share one run.
 //!
 //! A team belongs to a workspace: its threads live as long as that does, spin for a moment between two jobs (a layer
-//! follows a layer within microseconds) and sleep when there is nothing to do. Which thread computes which part is left
-//! to chance; each part is computed in one way only, so that results do not depend on the number of threads.
+//! follows a layer within microseconds) and sleep when there is nothing to do.
+//!
+//! # How a job is shared
+//! Each thread has a queue: a range of the job's parts, which it takes from the front. Who has nothing left takes from
+//! the back of the others' queues. Parts that lie together go to one thread, and to the same in each layer if layers are
+//! cut alike, so that what a thread has written is in its own cache when it reads it. Who computes a part is left to
+//! chance all the same; each part is computed in one way only, so that results do not depend on the number of threads.
+//!
+//! A job is over when all its parts are done, not when all threads have heard of it: a thread that the system keeps
+//! waiting holds up nobody. For that each queue carries the number of its job, and a part is taken only by whoever finds
+//! that number unchanged.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use super::Map;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Turns of waiting before a thread sleeps: some tens of microseconds.
+/// Turns of waiting before a thread sleeps: some hundred microseconds.
 const SPINS: u32 = 4000;
+/// Turns of waiting for the last parts before the caller lets others on its core.
+const PATIENCE: u32 = 20_000;
 
-type Job<'a> = dyn Fn(usize) + Sync + 'a;
+/// A job with less work than this (multiplications, about) is not worth sharing: waking and waiting cost more.
+pub(crate) const WORTH: usize = if cfg!(test) { 1 } else { 400_000 };
+
+/// What an element costs that is read or written and hardly computed, in multiplications, about.
+pub(crate) const SIMPLE: usize = 4;
+
+/// Bits of a queue's word that hold the end of its range, and as many that hold the beginning.
+const BITS: u32 = 12;
+/// Most units of a job. One of more parts hands out several at once.
+const MOST: usize = (1 << BITS) - 1;
+/// Numbers of jobs: what is left of a word.
+const NUMBERS: u64 = u64::MAX >> (2 * BITS);
+
+/// Computes a part; told its number and that of the thread.
+type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+/// Units that a thread takes from the front and others from the back: number of the job, begin, end.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Queue(AtomicU64);
+
+#[derive(Clone, Copy)]
+struct Range {
+    number: u64,
+    begin: usize,
+    end: usize,
+}
+
+impl Range {
+    fn word(self) -> u64 {
+        self.number << (2 * BITS) | (self.begin as u64) << BITS | self.end as u64
+    }
+
+    fn of(word: u64) -> Range {
+        let part = |shift: u32| (word >> shift) as usize & MOST;
+        Range { number: word >> (2 * BITS), begin: part(BITS), end: part(0) }
+    }
+}
+
+/// What a job is: its function, its parts, and how many of them are a unit.
+struct Posted<'a> {
+    job: &'a Job<'a>,
+    parts: usize,
+    each: usize,
+}
+
+/// A counter with a cache line to itself.
+#[derive(Default)]
+#[repr(align(128))]
+struct Counter(AtomicUsize);
 
 /// What the threads share.
 struct Board {
-    /// The job of this generation and the number of its parts.
-    job: Mutex<(Option<&'static Job<'static>>, usize)>,
+    queues: Vec<Queue>,
+    /// The job of the queues' number.
+    posted: AtomicPtr<Posted<'static>>,
+    /// The number of the last job.
+    number: AtomicU64,
+    /// Units that are not done yet.
+    left: Counter,
+    /// Threads that sleep.
+    sleepers: AtomicUsize,
+    sleep: Mutex<()>,
     wake: Condvar,
-    generation: AtomicUsize,
-    /// The next part that nobody has taken.
-    next: AtomicUsize,
-    /// Threads that have not finished with the job.
-    busy: AtomicUsize,
     over: AtomicBool,
     failed: AtomicBool,
 }
@@ -43,17 +107,19 @@ impl Team {
     /// A team of so many threads, the caller's counted; fewer where the system gives no more.
     pub(crate) fn new(threads: usize) -> Team {
         let board = Arc::new(Board {
-            job: Mutex::new((None, 0)),
+            queues: (0..threads).map(|_| Queue(AtomicU64::new(0))).collect(),
+            posted: AtomicPtr::new(std::ptr::null_mut()),
+            number: AtomicU64::new(0),
+            left: Counter::default(),
+            sleepers: AtomicUsize::new(0),
+            sleep: Mutex::new(()),
             wake: Condvar::new(),
-            generation: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
             over: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         });
-        let spawn = |_| {
+        let spawn = |own| {
             let board = Arc::clone(&board);
-            std::thread::Builder::new().name("phiz-engine".into()).spawn(move || board.work()).ok()
+            std::thread::Builder::new().name("phiz-engine".into()).spawn(move || board.work(own)).ok()
         };
         let threads = (1..threads).map_while(spawn).collect();
         Team { board, threads }
@@ -65,100 +131,147 @@ impl Team {
     /// When the job does.
     pub(crate) fn run(&mut self, parts: usize, job: &Job<'_>) {
         if self.threads.is_empty() || parts < 2 {
-            (0..parts).for_each(job);
+            (0..parts).for_each(|part| job(part, 0));
             return;
         }
-        // SAFETY: only the lifetime is changed. The reference is used by `Board::take`, which every thread has left when
-        // `busy` is 0 again, and this function does not return (nor unwind: `Wait`) before that.
-        let job: &'static Job<'static> =
-            unsafe { std::mem::transmute::<&Job<'_>, &'static Job<'static>>(job) };
         let board = &*self.board;
-        {
-            let mut posted = board.job.lock().unwrap_or_else(PoisonError::into_inner);
-            *posted = (Some(job), parts);
-            board.next.store(0, Ordering::Relaxed);
-            board.busy.store(self.threads.len(), Ordering::Relaxed);
-            board.generation.fetch_add(1, Ordering::Release);
+        let queues = board.queues.len();
+        let each = parts.div_ceil(MOST);
+        let units = parts.div_ceil(each);
+        let posted = Posted { job, parts, each };
+        let number = (board.number.load(Ordering::Relaxed) + 1) & NUMBERS;
+        board.failed.store(false, Ordering::Relaxed);
+        board.left.0.store(units, Ordering::Relaxed);
+        board.posted.store((&raw const posted).cast_mut().cast(), Ordering::Release);
+        for (index, queue) in board.queues.iter().enumerate() {
+            let range = Range { number, begin: units * index / queues, end: units * (index + 1) / queues };
+            queue.0.store(range.word(), Ordering::Release);
         }
-        board.wake.notify_all();
+        // Sequentially consistent, as the other side is (`Board::rest`): whoever goes to sleep either sees this number or
+        // is seen among those who sleep.
+        board.number.store(number, Ordering::SeqCst);
+        if board.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(board.sleep.lock().unwrap_or_else(PoisonError::into_inner));
+            board.wake.notify_all();
+        }
+        // Waits for the others also when a part of the caller's own panics: `posted` and what the job borrows must
+        // outlive every part.
         let wait = Wait(board);
-        board.take(job, parts);
+        board.take(0, number);
         drop(wait);
         assert!(!board.failed.load(Ordering::Relaxed), "a thread of the team failed");
     }
 }
 
-/// Waits until all threads have finished the job, also when the caller's own part of it panics.
+/// Waits until all parts of the job are done.
 struct Wait<'a>(&'a Board);
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut spins = 0;
-        while self.0.busy.load(Ordering::Acquire) > 0 {
+        while self.0.left.0.load(Ordering::Acquire) > 0 {
             spins += 1;
-            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+            if spins < PATIENCE { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
     }
 }
 
-/// Reports that a thread has finished, also when the job panics.
-struct Finish<'a>(&'a Board);
+/// Counts units that a thread has done, also when one of them panics.
+struct Done<'a> {
+    board: &'a Board,
+    units: usize,
+}
 
-impl Drop for Finish<'_> {
+impl Drop for Done<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.failed.store(true, Ordering::Relaxed);
+            self.board.failed.store(true, Ordering::Relaxed);
+            // What nobody has taken is not computed any more: those who would may have left already.
+            for queue in &self.board.queues {
+                let range = Range::of(queue.0.fetch_and(!(MOST as u64), Ordering::AcqRel));
+                self.units += range.end.saturating_sub(range.begin);
+            }
         }
-        self.0.busy.fetch_sub(1, Ordering::Release);
+        self.board.left.0.fetch_sub(self.units, Ordering::AcqRel);
     }
 }
 
 impl Board {
-    fn take(&self, job: &Job<'_>, parts: usize) {
-        loop {
-            let part = self.next.fetch_add(1, Ordering::Relaxed);
-            if part >= parts {
-                return;
+    /// Takes units of a job until none is left: its own from the front, then those of the others from the back.
+    fn take(&self, own: usize, number: u64) {
+        let queues = self.queues.len();
+        let mut done = Done { board: self, units: 0 };
+        for turn in 0..queues {
+            let queue = &self.queues[(own + turn) % queues].0;
+            let mut word = queue.load(Ordering::Acquire);
+            loop {
+                let range = Range::of(word);
+                if range.number != number || range.begin >= range.end {
+                    break;
+                }
+                // Read before the unit is taken: if that succeeds, the job of this number was not over, so that this is
+                // its address.
+                let posted = self.posted.load(Ordering::Acquire);
+                let (unit, rest) = if turn == 0 {
+                    (range.begin, Range { begin: range.begin + 1, ..range })
+                } else {
+                    (range.end - 1, Range { end: range.end - 1, ..range })
+                };
+                match queue.compare_exchange_weak(word, rest.word(), Ordering::AcqRel, Ordering::Acquire) {
+                    Err(now) => word = now,
+                    Ok(_) => {
+                        word = rest.word();
+                        done.units += 1;
+                        // SAFETY: `posted` is the job of `number` (see above), and `Team::run` does not return before this
+                        // unit is counted by `done`. A number comes again after 2^40 jobs, which no thread waits through.
+                        let Posted { job, parts, each } = unsafe { &*posted };
+                        let begin = unit * each;
+                        (begin..(begin + each).min(*parts)).for_each(|part| job(part, own));
+                    }
+                }
             }
-            job(part);
         }
     }
 
-    fn work(&self) {
+    /// What a thread of the team does all its life.
+    fn work(&self, own: usize) {
         let mut seen = 0;
         loop {
-            let mut spins = 0;
-            while self.generation.load(Ordering::Acquire) == seen && spins < SPINS {
-                spins += 1;
-                std::hint::spin_loop();
-            }
-            let mut posted = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-            while self.generation.load(Ordering::Acquire) == seen {
-                posted = self.wake.wait(posted).unwrap_or_else(PoisonError::into_inner);
-            }
-            seen = self.generation.load(Ordering::Acquire);
-            let (job, parts) = *posted;
-            drop(posted);
+            let number = self.rest(seen);
             if self.over.load(Ordering::Relaxed) {
                 return;
             }
-            let finish = Finish(self);
-            if let Some(job) = job {
-                self.take(job, parts);
-            }
-            drop(finish);
+            seen = number;
+            self.take(own, number);
         }
+    }
+
+    /// Waits for a job after the one that was seen, and returns its number.
+    fn rest(&self, seen: u64) -> u64 {
+        for _ in 0..SPINS {
+            let number = self.number.load(Ordering::Acquire);
+            if number != seen {
+                return number;
+            }
+            std::hint::spin_loop();
+        }
+        let mut asleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        while self.number.load(Ordering::SeqCst) == seen {
+            asleep = self.wake.wait(asleep).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        drop(asleep);
+        self.number.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Team {
     fn drop(&mut self) {
-        {
-            let mut posted = self.board.job.lock().unwrap_or_else(PoisonError::into_inner);
-            *posted = (None, 0);
-            self.board.over.store(true, Ordering::Relaxed);
-            self.board.generation.fetch_add(1, Ordering::Release);
-        }
+        self.board.over.store(true, Ordering::Relaxed);
+        // Queues keep their number, so that nobody finds anything to take.
+        self.board.number.fetch_add(1, Ordering::SeqCst);
+        drop(self.board.sleep.lock().unwrap_or_else(PoisonError::into_inner));
         self.board.wake.notify_all();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so.
@@ -183,19 +296,107 @@ impl Crew {
         }
     }
 
-    /// Runs `job` for each number below `parts` and returns when all are done.
-    pub(crate) fn run(&mut self, parts: usize, job: &Job<'_>) {
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.team.as_ref().map_or(1, |(size, _)| *size)
+    }
+
+    /// Runs `job` for each number below `parts` and returns when all are done; on the caller's thread alone if there is
+    /// less than [`WORTH`] to do.
+    pub(crate) fn run(&mut self, parts: usize, work: usize, job: &Job<'_>) {
         match &mut self.team {
-            Some((_, team)) => team.run(parts, job),
-            None => (0..parts).for_each(job),
+            Some((_, team)) if work >= WORTH => team.run(parts, job),
+            _ => (0..parts).for_each(|part| job(part, 0)),
         }
     }
 
+    /// As [`Crew::run`] for each group of each line, with the number of the thread behind them: neighbouring lines of all
+    /// groups for one thread where there are lines enough, so that each thread reads what it has written.
+    pub(crate) fn lines(
+        &mut self,
+        groups: usize,
+        lines: usize,
+        work: usize,
+        job: &(dyn Fn(usize, usize, usize) + Sync),
+    ) {
+        let bands = if lines >= 4 * self.threads() { self.threads() } else { 1 };
+        self.run(groups * lines, work, &|mut part, thread| {
+            for band in 0..bands {
+                let (begin, end) = (lines * band / bands, lines * (band + 1) / bands);
+                let parts = groups * (end - begin);
+                if part < parts {
+                    job(part / (end - begin), begin + part % (end - begin), thread);
+                    return;
+                }
+                part -= parts;
+            }
+        });
+    }
+
+    /// Runs `job` for each row of some planes of a map, which `data` holds, with the numbers of the plane and of the row and
+    /// with the row between its borders. The border becomes zero.
+    pub(crate) fn rows(
+        &mut self,
+        map: &Map,
+        data: &mut [f32],
+        work: usize,
+        job: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    ) {
+        self.rows_of(map.blocks(), map, data, work, job);
+    }
+
+    /// As [`Crew::rows`] for pictures of so many planes.
+    fn rows_of(
+        &mut self,
+        blocks: usize,
+        map: &Map,
+        data: &mut [f32],
+        work: usize,
+        job: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    ) {
+        let (row, side, high) = (map.row(), map.pad * map.lanes, map.height + 2 * map.pad);
+        let planes = data.len().checked_div(map.plane()).unwrap_or(0);
+        let begin = Pointer(data.as_mut_ptr());
+        self.lines(blocks, planes.checked_div(blocks).unwrap_or(0) * high, work, &|block, line, _| {
+            let (plane, y) = (line / high * blocks + block, line % high);
+            // SAFETY: the row lies within `data`, which is borrowed exclusively until `lines` returns, and `lines` gives each
+            // row to one thread once.
+            let line =
+                unsafe { std::slice::from_raw_parts_mut(begin.get().add((plane * high + y) * row), row) };
+            if y < map.pad || y >= map.pad + map.height {
+                line.fill(0.0);
+            } else {
+                line[..side].fill(0.0);
+                line[row - side..].fill(0.0);
+                job(plane, y - map.pad, &mut line[side..row - side]);
+            }
+        });
+    }
+
+    /// Runs `job` for each row of planes of `plane` elements without borders, with the numbers of the plane and of the row.
+    pub(crate) fn planes(
+        &mut self,
+        data: &mut [f32],
+        plane: usize,
+        row: usize,
+        work: usize,
+        job: &(dyn Fn(usize, usize, &mut [f32]) + Sync),
+    ) {
+        let map = Map { channels: 1, height: plane / row.max(1), width: row, pad: 0, lanes: 1 };
+        self.rows_of(data.len().checked_div(plane).unwrap_or(0), &map, data, work, job);
+    }
+
     /// Runs `job` for each whole chunk of `data`, with its number.
-    pub(crate) fn chunks(&mut self, data: &mut [f32], len: usize, job: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    pub(crate) fn chunks(
+        &mut self,
+        data: &mut [f32],
+        len: usize,
+        work: usize,
+        job: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) {
         let parts = data.len().checked_div(len).unwrap_or(0);
         let begin = Pointer(data.as_mut_ptr());
-        self.run(parts, &|part| {
+        self.run(parts, work, &|part, _| {
             // SAFETY: chunk `part` lies within `data`, which is borrowed exclusively until `run` returns, and `run` gives
             // each number to one thread once.
             job(part, unsafe { std::slice::from_raw_parts_mut(begin.get().add(part * len), len) });

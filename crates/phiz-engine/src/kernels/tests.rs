@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 
+use super::quantise::Steps;
 use super::*;
 
 /// Values from −1 to 1 that repeat late.
@@ -155,10 +156,10 @@ fn by_definition(case: &Case, x: &[f32], w: &[f32], bias: &[f32], add: Option<&[
     out
 }
 
-fn check(case: &Case, isa: Isa) {
+fn check(case: &Case, isa: Isa, crew: &mut Crew) {
     let s = &case.shape;
     let bf16 = s.lanes == SHORT;
-    if (bf16 || case.short != [false; 2]) && !isa.has_bf16() {
+    if (bf16 || case.short != [false; 2]) && !isa.has(Precision::Bf16) {
         return;
     }
     let taps = s.kernel[0] * s.kernel[1];
@@ -182,7 +183,7 @@ fn check(case: &Case, isa: Isa) {
         (blocked(&x_map, case.pictures, &x), blocked(&add_map, case.pictures, &added));
     let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
     let add = case.add.then_some((&add_map, &blocked_add[..]));
-    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, &mut Crew::default());
+    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, crew);
     let (x, w) = if bf16 { (rounded(&x), rounded(&w)) } else { (x, w) };
     let added = if case.short[1] { rounded(&added) } else { added };
     let want = by_definition(case, &x, &w, &bias, case.add.then_some(&added));
@@ -199,8 +200,9 @@ fn check(case: &Case, isa: Isa) {
             "{isa:?} [{i}]: {got} is not {want} in {case:?}"
         );
     }
-    // Nothing beyond the map was touched: neither border nor what lies behind.
-    let mut border = vec![7.0; out.len()];
+    // The border is zero, and nothing behind the map was touched.
+    let mut border = vec![0.0; out.len()];
+    border[case.pictures * out_map.picture()..].fill(7.0);
     for n in 0..case.pictures {
         for (block, y) in (0..out_map.blocks()).flat_map(|b| (0..fits.height).map(move |y| (b, y))) {
             let at = n * out_map.picture() + out_map.inner(block) + out_map.at(0, y, 0);
@@ -216,9 +218,86 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 400 }))]
 
     #[test]
-    fn convolutions_are_what_they_are_defined_to_be(case in cases()) {
+    fn convolutions_are_what_they_are_defined_to_be(case in cases(), threads in 1usize..=3) {
+        let mut crew = Crew::default();
+        crew.resize(threads);
         for isa in Isa::all() {
-            check(&case, isa);
+            check(&case, isa, &mut crew);
+        }
+    }
+
+    #[test]
+    fn eight_bits_give_what_their_steps_stand_for(case in cases(), threads in 1usize..=3, shift in -1f32..=1.0) {
+        let shape = ConvShape { lanes: BYTES, ..case.shape };
+        let case = Case { shape, short: [false; 2], ..case };
+        let mut crew = Crew::default();
+        crew.resize(threads);
+        let taps = shape.kernel[0] * shape.kernel[1];
+        let (w, bias) = (noise(shape.outputs * shape.inputs * taps, 1), noise(shape.outputs, 2));
+        let x_map = Map {
+            channels: shape.inputs,
+            height: case.height,
+            width: case.width,
+            pad: shape.pad + case.borders[0],
+            lanes: LANES,
+        };
+        let each = shape.inputs * case.height * case.width;
+        // Pictures of different ranges.
+        let mut x = noise(case.pictures * each, 3);
+        for (n, picture) in x.chunks_mut(each).enumerate() {
+            picture.iter_mut().for_each(|v| *v = (*v + shift) * (3.0 * n as f32 + 0.1));
+        }
+        let mut whole = Vec::new();
+        let mut steps = Vec::new();
+        for picture in x.chunks(each) {
+            let ranges: Vec<f32> = picture.iter().flat_map(|v| [*v, *v]).collect();
+            let Steps { step, zero } = Steps::of(&ranges);
+            steps.push(step);
+            whole.extend(picture.iter().map(|v| {
+                let byte = (f64::from(v * (1.0 / step)) + f64::from(zero)).round_ties_even().clamp(0.0, 255.0);
+                let whole = byte as f32 - zero as f32;
+                prop_assert!((whole * step - v).abs() <= 0.51 * step);
+                Ok(whole)
+            }).collect::<Result<Vec<_>, _>>()?);
+        }
+        let filters: Vec<_> = w.chunks(shape.inputs * taps).map(|f| {
+            let most = f.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
+            (most, f.iter().map(|v| (v / most).round_ties_even()).collect::<Vec<f32>>())
+        }).collect();
+        let whole_w: Vec<f32> = filters.iter().flat_map(|(_, f)| f.clone()).collect();
+        let open = [f32::NEG_INFINITY, f32::INFINITY];
+        let plainly = Case { shape: ConvShape { clamp: open, ..shape }, ..case.clone() };
+        let sums = by_definition(&plainly, &whole, &whole_w, &vec![0.0; shape.outputs], None);
+        let added = noise(sums.len(), 4);
+        let blocked_x = blocked(&x_map, case.pictures, &x);
+        let mut first: Option<Vec<f32>> = None;
+        for isa in Isa::all().into_iter().filter(|isa| isa.has(Precision::Int8)) {
+            let conv = Conv::new(shape, &w, &bias, isa);
+            let fits = conv.out_map(&x_map).unwrap();
+            let (out_map, add_map) = (Map { pad: case.borders[1], ..fits }, Map { pad: case.borders[2], ..fits });
+            let blocked_add = blocked(&add_map, case.pictures, &added);
+            let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
+            let mut scratch = Aligned::zeros(conv.scratch(&x_map, case.pictures));
+            scratch.fill(f32::NAN);
+            let add = case.add.then_some((&add_map, &blocked_add[..]));
+            conv.run_bytes((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, &mut scratch, &mut crew);
+            let got = plain_order(&out_map, case.pictures, &out);
+            let channel = fits.height * fits.width;
+            for (i, (got, (sum, _))) in got.iter().zip(&sums).enumerate() {
+                let (o, n) = (i / channel % shape.outputs, i / channel / shape.outputs);
+                let real = sum * f64::from(steps[n]) * f64::from(filters[o].0);
+                let (bias, add) = (f64::from(bias[o]), if case.add { f64::from(added[i]) } else { 0.0 });
+                let [least, most] = shape.clamp;
+                let want = (real + bias + add).max(least.into()).min(most.into());
+                let tolerance = 4.0 * f64::from(f32::EPSILON) * (real.abs() + bias.abs() + add.abs());
+                prop_assert!((f64::from(*got) - want).abs() <= tolerance, "{isa:?} [{i}]: {got} is not {want} in {case:?}");
+            }
+            prop_assert!(out[case.pictures * out_map.picture()..].iter().all(|v| *v == 7.0));
+            // Whole numbers are exact: all instructions give the same bits.
+            match &first {
+                None => first = Some(got),
+                Some(first) => prop_assert!(first.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()), "{isa:?}"),
+            }
         }
     }
 
@@ -243,7 +322,7 @@ proptest! {
         let (x, added) = (blocked(&x_map, pictures, &x), blocked(&add_map, pictures, &added));
         for isa in Isa::all() {
             let winograd = Winograd::new(shape, &w, &bias, isa).unwrap();
-            let mut scratch = Aligned::zeros(winograd.scratch(&out_map).unwrap());
+            let mut scratch = Aligned::zeros(winograd.scratch(&out_map).unwrap() * threads);
             scratch.fill(f32::NAN);
             let mut crew = Crew::default();
             crew.resize(threads);
@@ -285,10 +364,9 @@ proptest! {
             let out_map = Map { pad: border, ..depthwise.out_map(&x_map).unwrap() };
             let mut out = vec![7.0; out_map.picture()];
             let blocked_x = blocked(&x_map, 1, &x);
-            let planes = blocked_x.chunks(x_map.plane()).zip(out.chunks_mut(out_map.plane()));
-            for (block, (x, out)) in planes.enumerate() {
-                depthwise.plane(block, (&x_map, x), (&out_map, out));
-            }
+            Crew::default().rows(&out_map, &mut out, 0, &|block, y, row| {
+                depthwise.row(block, y, (&x_map, &blocked_x[block * x_map.plane()..][..x_map.plane()]), row);
+            });
             for (got, (want, size)) in plain_order(&out_map, 1, &out).iter().zip(&want) {
                 prop_assert!((f64::from(*got) - want).abs() <= 1e-6 * (1.0 + size), "{isa:?}: {got} is not {want}");
             }
@@ -328,7 +406,9 @@ fn every_part_is_done_once_whatever_the_threads() {
         crew.resize(threads);
         for parts in [0, 1, 2, 7, 100, 3, 999] {
             let mut data = vec![1.0; parts * 5 + 3];
-            crew.chunks(&mut data, 5, &|part, chunk| chunk.iter_mut().for_each(|v| *v += part as f32));
+            crew.chunks(&mut data, 5, usize::MAX, &|part, chunk| {
+                chunk.iter_mut().for_each(|v| *v += part as f32)
+            });
             for (i, v) in data.iter().enumerate() {
                 let want = if i < parts * 5 { 1.0 + (i / 5) as f32 } else { 1.0 };
                 assert_eq!(*v, want, "{threads} threads, element {i} of {parts} parts");
@@ -337,7 +417,7 @@ fn every_part_is_done_once_whatever_the_threads() {
     }
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         crew.resize(3);
-        crew.run(50, &|part| assert_ne!(part, 20, "on purpose"));
+        crew.run(50, usize::MAX, &|part, _| assert_ne!(part, 20, "on purpose"));
     }));
     assert!(failed.is_err());
 }

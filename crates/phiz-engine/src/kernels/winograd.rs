@@ -5,9 +5,10 @@
 //! ordinary tiles compute. What comes out is transformed back. The transformations of inputs and results only add,
 //! which costs about two bits of exactness; larger tiles would save more and cost more of both exactness and memory.
 //!
-//! A map is computed strip by strip, so that what is transformed stays in the cache.
+//! A map is computed strip by strip, so that what is transformed stays in the cache. Each strip is one thread's.
 
 use super::conv::Job;
+use super::pointwise::vectorised;
 use super::simd::{Plain, Vector};
 use super::team::Pointer;
 use super::{Aligned, Conv, ConvShape, Crew, Isa, LANES, Level, Map};
@@ -41,42 +42,52 @@ struct Strip<'a> {
 impl Winograd {
     /// Transforms weights; none for a convolution that has nothing to gain.
     pub(crate) fn new(shape: ConvShape, weights: &[f32], bias: &[f32], isa: Isa) -> Option<Winograd> {
-        let fits = shape.kernel == [3, 3]
-            && shape.stride == 1
-            && shape.pad == 1
-            && shape.lanes == LANES
-            && CHANNELS.contains(&shape.inputs)
-            && CHANNELS.contains(&shape.outputs);
-        if !fits {
+        if !Winograd::suits(&shape) {
             return None;
-        }
-        let mut transformed = vec![vec![0.0; shape.inputs * shape.outputs]; PLACES];
-        for (index, filter) in weights.as_chunks::<9>().0.iter().enumerate() {
-            for (place, value) in weights_of(filter).into_iter().enumerate() {
-                transformed[place][index] = value;
-            }
         }
         let open = [f32::NEG_INFINITY, f32::INFINITY];
         let small = ConvShape { kernel: [1, 1], pad: 0, clamp: open, ..shape };
         let zeros = vec![0.0; shape.outputs];
-        let places = transformed.iter().map(|weights| Conv::new(small, weights, &zeros, isa)).collect();
+        let mut places: Vec<Conv> = (0..PLACES).map(|_| Conv::open(small, &zeros, isa)).collect();
+        vectorised!(isa, || transform(&shape, weights, &mut places));
         let mut padded = Aligned::zeros(shape.outputs.next_multiple_of(LANES));
         padded[..bias.len()].copy_from_slice(bias);
         Some(Winograd { shape, isa, places, bias: padded })
     }
 
-    /// Elements of memory that a run needs beside its maps; none if the map is not made of whole tiles.
-    pub(crate) fn scratch(&self, out: &Map) -> Option<usize> {
-        let whole = out.height > 0 && out.height.is_multiple_of(2) && out.width.is_multiple_of(2);
-        let tiles = strip_rows(out) * (out.width / 2);
-        let blocks = self.shape.inputs.div_ceil(LANES) + self.shape.outputs.div_ceil(LANES);
-        (whole && out.width > 0).then_some(PLACES * blocks * tiles * LANES)
+    /// Whether a convolution has something to gain, if its map is made of whole tiles ([`Winograd::fits`]).
+    pub(crate) fn suits(shape: &ConvShape) -> bool {
+        shape.kernel == [3, 3]
+            && shape.stride == 1
+            && shape.pad == 1
+            && shape.lanes == LANES
+            && CHANNELS.contains(&shape.inputs)
+            && CHANNELS.contains(&shape.outputs)
     }
 
-    /// Computes the convolution of `pictures` pictures; borders of `out` are not touched.
+    /// Whether a map that comes out is made of whole tiles.
+    pub(crate) fn fits(height: usize, width: usize) -> bool {
+        height > 0 && width > 0 && height.is_multiple_of(2) && width.is_multiple_of(2)
+    }
+
+    /// The convolution's properties.
+    pub(crate) fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Elements of memory that each thread of a run needs beside the maps; none if the map is not made of whole tiles.
+    pub(crate) fn scratch(&self, out: &Map) -> Option<usize> {
+        let tiles = (out.height / 2).div_ceil(strips(out)) * (out.width / 2);
+        let blocks = self.shape.inputs.div_ceil(LANES) + self.shape.outputs.div_ceil(LANES);
+        Winograd::fits(out.height, out.width).then_some(PLACES * blocks * tiles * LANES)
+    }
+
+    /// Computes the convolution of `pictures` pictures; the border of `out` becomes zero. `scratch` has room for all
+    /// threads.
     ///
     /// # Panics
-    /// When a map does not fit the shape, a slice the map, or the map the tiles (see [`Winograd::scratch`]).
+    /// When a map does not fit the shape, a slice the map, or the map the tiles (see [`Winograd::scratch`]); when `scratch`
+    /// is too small.
     pub(crate) fn run(
         &self,
         (x_map, x): (&Map, &[f32]),
@@ -97,50 +108,51 @@ impl Winograd {
         let needed = self.scratch(out_map).expect("a map of whole tiles");
         let (in_blocks, out_blocks) = (x_map.blocks(), out_map.blocks());
         let (across, rows) = (out_map.width / 2, out_map.height / 2);
-        let each = strip_rows(out_map);
-        let scratch = &mut scratch[..needed];
-        let out = Pointer(out.as_mut_ptr());
-        for picture in 0..pictures {
-            for first in (0..rows).step_by(each) {
-                let strip = Strip { x_map, out_map, across, rows: first..rows.min(first + each) };
-                let tiles = strip.rows.len() * across;
-                let (inputs, results) = scratch.split_at_mut(PLACES * in_blocks * tiles * LANES);
-                let results = &mut results[..PLACES * out_blocks * tiles * LANES];
-                let x = &x[picture * x_map.picture()..][..x_map.picture()];
-                let add = add.map(|(map, data)| (map, &data[picture * map.picture()..][..map.picture()]));
-                let to = Pointer(inputs.as_mut_ptr());
-                crew.run(in_blocks, &|block| {
-                    // SAFETY: `inputs` holds sixteen places of `in_blocks` blocks of `tiles` tiles, of which this part writes
-                    // its block; `x` is a picture with a border of at least one pixel.
-                    unsafe { self.inputs(&strip, block, x.as_ptr(), to.get()) };
-                });
-                let tile_map =
-                    |channels: usize| Map { channels, height: 1, width: tiles, pad: 0, lanes: LANES };
-                let (from, to) = (tile_map(self.shape.inputs), tile_map(self.shape.outputs));
-                let groups = self.places[0].groups();
-                let target = Pointer(results.as_mut_ptr());
-                let inputs = &*inputs;
-                crew.run(PLACES * groups, &|part| {
-                    let (place, group) = (part / groups, part % groups);
-                    let conv = &self.places[place];
-                    let x = &inputs[place * from.picture()..][..from.picture()];
-                    // SAFETY: within `results`.
-                    let out = unsafe { target.get().add(place * to.picture()) };
-                    let job = Job { conv, x_map: &from, x, add: None, out_map: &to, out: Pointer(out) };
-                    // SAFETY: the maps fit the convolution of this place, and no other part has its place and group.
-                    unsafe { job.rows(group, 0, 0) };
-                });
-                let results = &*results;
-                crew.run(out_blocks, &|block| {
-                    // SAFETY: `results` is filled; `out` is borrowed exclusively, and this part writes its block of its
-                    // picture.
-                    unsafe {
-                        let out = out.get().add(picture * out_map.picture());
-                        self.results(&strip, block, results.as_ptr(), add, out);
-                    }
-                });
+        let strips = strips(out_map);
+        assert!(scratch.len() >= needed * crew.threads(), "room for each thread");
+        let (scratch, out) = (Pointer(scratch.as_mut_ptr()), Pointer(out.as_mut_ptr()));
+        let groups = self.places[0].groups.len();
+        let work = pictures * self.shape.inputs * self.shape.outputs * 4 * out_map.height * out_map.width;
+        crew.lines(1, pictures * strips, work, &|_, line, thread| {
+            let (picture, part) = (line / strips, line % strips);
+            let rows = rows * part / strips..rows * (part + 1) / strips;
+            let strip = Strip { x_map, out_map, across, rows };
+            let tiles = strip.rows.len() * across;
+            // SAFETY: `scratch` is borrowed exclusively and has room for this thread (asserted), which does one part at a
+            // time.
+            let scratch =
+                unsafe { std::slice::from_raw_parts_mut(scratch.get().add(thread * needed), needed) };
+            let (inputs, results) = scratch.split_at_mut(PLACES * in_blocks * tiles * LANES);
+            let results = &mut results[..PLACES * out_blocks * tiles * LANES];
+            let x = &x[picture * x_map.picture()..][..x_map.picture()];
+            let add = add.map(|(map, data)| (map, &data[picture * map.picture()..][..map.picture()]));
+            for block in 0..in_blocks {
+                // SAFETY: `inputs` holds sixteen places of `in_blocks` blocks of `tiles` tiles; `x` is a picture with a
+                // border of at least one pixel.
+                unsafe { self.inputs(&strip, block, x.as_ptr(), inputs.as_mut_ptr()) };
             }
-        }
+            let tile_map = |channels: usize| Map { channels, height: 1, width: tiles, pad: 0, lanes: LANES };
+            let (from, to) = (tile_map(self.shape.inputs), tile_map(self.shape.outputs));
+            for (place, conv) in self.places.iter().enumerate() {
+                let x = &inputs[place * from.picture()..][..from.picture()];
+                let out = Pointer(results[place * to.picture()..][..to.picture()].as_mut_ptr());
+                let job = Job { conv, x_map: &from, x, add: None, out_map: &to, out, scales: &[] };
+                for group in 0..groups {
+                    // SAFETY: the maps fit the convolution of this place; `out` holds a picture of `to`.
+                    unsafe { job.rows(group, 0, 0) };
+                }
+            }
+            for block in 0..out_blocks {
+                // SAFETY: `results` is filled; `out` is borrowed exclusively, and this part writes its strip's rows of its
+                // picture.
+                unsafe {
+                    let out = out.get().add(picture * out_map.picture());
+                    let rows = 2 * strip.rows.start..2 * strip.rows.end;
+                    out_map.clear_beside(out, block, rows);
+                    self.results(&strip, block, results.as_ptr(), add, out);
+                }
+            }
+        });
     }
 
     /// # Safety
@@ -179,22 +191,44 @@ impl Winograd {
     }
 }
 
-/// Rows of tiles in a strip.
-fn strip_rows(out: &Map) -> usize {
-    (STRIP / (out.width / 2).max(1)).clamp(1, (out.height / 2).max(1))
+/// In how many strips a map is computed.
+fn strips(out: &Map) -> usize {
+    let (across, rows) = ((out.width / 2).max(1), (out.height / 2).max(1));
+    rows.div_ceil((STRIP / across).max(1))
 }
 
-/// `G g Gᵀ` of a filter.
-fn weights_of(filter: &[f32; 9]) -> [f32; PLACES] {
-    let transform = |[a, b, c]: [f64; 3]| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
-    let g = filter.map(f64::from);
-    let columns = [0, 1, 2].map(|x| transform([g[x], g[3 + x], g[6 + x]]));
-    let mut out = [0.0; PLACES];
-    for i in 0..4 {
-        let row = transform([columns[0][i], columns[1][i], columns[2][i]]);
-        out[i * 4..][..4].copy_from_slice(&row.map(|v| v as f32));
+/// `G g Gᵀ` of each filter, a block of outputs at a time, into the packed weights of each place.
+#[inline(always)]
+fn transform(shape: &ConvShape, weights: &[f32], places: &mut [Conv]) {
+    type Block = [f64; LANES];
+    let each =
+        |a: &Block, b: &Block, f: fn(f64, f64) -> f64| -> Block { std::array::from_fn(|i| f(a[i], b[i])) };
+    let line = |[a, b, c]: [Block; 3]| -> [Block; 4] {
+        let sum = each(&a, &c, |a, c| a + c);
+        [a, each(&sum, &b, |s, b| (s + b) / 2.0), each(&sum, &b, |s, b| (s - b) / 2.0), c]
+    };
+    let (filters, _) = weights.as_chunks::<9>();
+    for [first, count, offset] in places[0].groups.clone() {
+        for input in 0..shape.inputs {
+            for block in 0..count {
+                let mut g = [[0.0; LANES]; 9];
+                let outputs = (first + block) * LANES..shape.outputs.min((first + block + 1) * LANES);
+                for (lane, output) in outputs.enumerate() {
+                    let filter = &filters[output * shape.inputs + input];
+                    (0..9).for_each(|tap| g[tap][lane] = f64::from(filter[tap]));
+                }
+                let columns = [0, 1, 2].map(|x| line([g[x], g[3 + x], g[6 + x]]));
+                let at = offset + (input * count + block) * LANES;
+                for y in 0..4 {
+                    let row = line([columns[0][y], columns[1][y], columns[2][y]]);
+                    for (x, values) in row.iter().enumerate() {
+                        let to = &mut places[4 * y + x].weights[at..at + LANES];
+                        to.iter_mut().zip(values).for_each(|(to, v)| *to = *v as f32);
+                    }
+                }
+            }
+        }
     }
-    out
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -11,6 +11,7 @@
 use std::arch::asm;
 
 use super::conv::{MOST_BLOCKS, TileArgs};
+use crate::Precision;
 
 /// Most pixels of half a tile by number of blocks: what sixteen registers hold.
 pub(super) const AVX2_HALVES: [usize; MOST_BLOCKS + 1] = [0, 6, 3, 2, 0];
@@ -588,11 +589,89 @@ macro_rules! store_16_z {
     };
 }
 
+/// Sums of single precision need nothing more.
+macro_rules! no_scale {
+    ($dot:literal; $h:literal; $($r:literal),+; $($more:literal),+) => {
+        ""
+    };
+}
+
+/// From sums of whole numbers to what they stand for: times a factor for each channel, and an offset.
+macro_rules! scale_one {
+    ($vector:literal, $r:literal, $at:literal) => {
+        concat!(
+            "vcvtdq2ps ",
+            $vector,
+            $r,
+            ", ",
+            $vector,
+            $r,
+            "\n",
+            "vmulps ",
+            $vector,
+            $r,
+            ", ",
+            $vector,
+            $r,
+            ", [{w} + ",
+            $at,
+            "]\n",
+            "vaddps ",
+            $vector,
+            $r,
+            ", ",
+            $vector,
+            $r,
+            ", [{xb} + ",
+            $at,
+            "]\n"
+        )
+    };
+}
+
+macro_rules! scale {
+    ($dot:literal; $h:literal; $a:literal; $b:literal) => {
+        concat!(scale_one!("ymm", $a, "0"), scale_one!("ymm", $b, "0"))
+    };
+    ($dot:literal; $h:literal; $a:literal, $b:literal; $c:literal, $e:literal) => {
+        concat!(
+            scale_one!("ymm", $a, "0"),
+            scale_one!("ymm", $b, "32"),
+            scale_one!("ymm", $c, "0"),
+            scale_one!("ymm", $e, "32")
+        )
+    };
+    ($dot:literal; $h:literal; $a:literal, $b:literal, $c:literal; $e:literal, $f:literal, $g:literal) => {
+        concat!(
+            scale_one!("ymm", $a, "0"),
+            scale_one!("ymm", $b, "32"),
+            scale_one!("ymm", $c, "64"),
+            scale_one!("ymm", $e, "0"),
+            scale_one!("ymm", $f, "32"),
+            scale_one!("ymm", $g, "64")
+        )
+    };
+}
+
+macro_rules! scale_z {
+    ($dot:literal; $h:literal; $a:literal; $b:literal) => {
+        concat!(scale_one!("zmm", $a, "0"), scale_one!("zmm", $b, "0"))
+    };
+    ($dot:literal; $h:literal; $a:literal, $b:literal; $c:literal, $e:literal) => {
+        concat!(
+            scale_one!("zmm", $a, "0"),
+            scale_one!("zmm", $b, "64"),
+            scale_one!("zmm", $c, "0"),
+            scale_one!("zmm", $e, "64")
+        )
+    };
+}
+
 /// The whole of a tile: `$count` blocks, at the places `$h` of both halves, whose inputs lie `PX` bytes apart.
 macro_rules! tile {
     (
         $name:ident, $count:tt, [$($h:tt)+], $feature:literal, $vector:literal, $bytes:literal,
-        $dot:literal, $load:ident, $begin:ident, $multiply:ident, $add:ident, $store:ident, $add_16:ident, $store_16:ident, [$($clobbered:tt)*]
+        $dot:literal, $scale:ident, $load:ident, $begin:ident, $multiply:ident, $add:ident, $store:ident, $add_16:ident, $store_16:ident, [$($clobbered:tt)*]
     ) => {
         /// # Safety
         /// As [`super::plain::tile`], and the processor has the instructions of the module's name for it.
@@ -631,6 +710,9 @@ macro_rules! tile {
                     "add {xb}, [{a} + 64]",
                     "dec {blocks}",
                     "jnz 2b",
+                    "mov {w}, [{a} + 144]",
+                    "mov {xb}, [{a} + 152]",
+                    $(registers!($scale, $dot, $count, $h),)+
                     "mov {x0}, [{a} + 32]",
                     "test {x0}, {x0}",
                     "jz 5f",
@@ -698,12 +780,14 @@ const _: () = {
     assert!(std::mem::offset_of!(TileArgs, clamp) == 120);
     assert!(std::mem::offset_of!(TileArgs, add_short) == 128);
     assert!(std::mem::offset_of!(TileArgs, out_short) == 136);
+    assert!(std::mem::offset_of!(TileArgs, scale) == 144);
+    assert!(std::mem::offset_of!(TileArgs, offset) == 152);
 };
 
 /// Tiles for sixteen registers.
 macro_rules! narrow {
     ($name:ident, $count:tt, [$($h:tt)+]) => {
-        tile!($name, $count, [$($h)+], "avx2,fma", "ymm", "32", "vfmadd231ps", load, begin, multiply, add, store,
+        tile!($name, $count, [$($h)+], "avx2,fma", "ymm", "32", "vfmadd231ps", no_scale, load, begin, multiply, add, store,
             add_16, store_16, [
             out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _,
             out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
@@ -727,7 +811,10 @@ narrow!(f32_3x2, 3, [0 1]);
 /// Tiles for thirty-two registers of eight lanes.
 macro_rules! many {
     ($name:ident, $dot:literal, $count:tt, [$($h:tt)+]) => {
-        tile!($name, $count, [$($h)+], "avx2,fma,avx512f,avx512vl", "ymm", "32", $dot, load, begin, multiply, add, store,
+        many!($name, $dot, no_scale, $count, [$($h)+]);
+    };
+    ($name:ident, $dot:literal, $scale:ident, $count:tt, [$($h:tt)+]) => {
+        tile!($name, $count, [$($h)+], "avx2,fma,avx512f,avx512vl", "ymm", "32", $dot, $scale, load, begin, multiply, add, store,
             add_16, store_16, [
             out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _,
             out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
@@ -764,11 +851,32 @@ many!(bf16_3x1, "vdpbf16ps", 3, [0]);
 many!(bf16_3x2, "vdpbf16ps", 3, [0 1]);
 many!(bf16_3x3, "vdpbf16ps", 3, [0 1 2]);
 many!(bf16_3x4, "vdpbf16ps", 3, [0 1 2 3]);
+many!(int8_1x1, "vpdpbusd", scale, 1, [0]);
+many!(int8_1x2, "vpdpbusd", scale, 1, [0 1]);
+many!(int8_1x3, "vpdpbusd", scale, 1, [0 1 2]);
+many!(int8_1x4, "vpdpbusd", scale, 1, [0 1 2 3]);
+many!(int8_1x5, "vpdpbusd", scale, 1, [0 1 2 3 4]);
+many!(int8_1x6, "vpdpbusd", scale, 1, [0 1 2 3 4 5]);
+many!(int8_1x7, "vpdpbusd", scale, 1, [0 1 2 3 4 5 6]);
+many!(int8_2x1, "vpdpbusd", scale, 2, [0]);
+many!(int8_2x2, "vpdpbusd", scale, 2, [0 1]);
+many!(int8_2x3, "vpdpbusd", scale, 2, [0 1 2]);
+many!(int8_2x4, "vpdpbusd", scale, 2, [0 1 2 3]);
+many!(int8_2x5, "vpdpbusd", scale, 2, [0 1 2 3 4]);
+many!(int8_2x6, "vpdpbusd", scale, 2, [0 1 2 3 4 5]);
+many!(int8_2x7, "vpdpbusd", scale, 2, [0 1 2 3 4 5 6]);
+many!(int8_3x1, "vpdpbusd", scale, 3, [0]);
+many!(int8_3x2, "vpdpbusd", scale, 3, [0 1]);
+many!(int8_3x3, "vpdpbusd", scale, 3, [0 1 2]);
+many!(int8_3x4, "vpdpbusd", scale, 3, [0 1 2 3]);
 
 /// Tiles for thirty-two registers of sixteen lanes.
 macro_rules! wide {
     ($name:ident, $dot:literal, $count:tt, [$($h:tt)+]) => {
-        tile!($name, $count, [$($h)+], "avx2,fma,avx512f,avx512vl", "zmm", "64", $dot, load_z, begin_z, multiply_z, add_z,
+        wide!($name, $dot, no_scale, $count, [$($h)+]);
+    };
+    ($name:ident, $dot:literal, $scale:ident, $count:tt, [$($h:tt)+]) => {
+        tile!($name, $count, [$($h)+], "avx2,fma,avx512f,avx512vl", "zmm", "64", $dot, $scale, load_z, begin_z, multiply_z, add_z,
             store_z, add_16_z, store_16_z, [
             out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
             out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
@@ -808,6 +916,20 @@ wide!(bf16_wide_2x4, "vdpbf16ps", 2, [0 1 2 3]);
 wide!(bf16_wide_2x5, "vdpbf16ps", 2, [0 1 2 3 4]);
 wide!(bf16_wide_2x6, "vdpbf16ps", 2, [0 1 2 3 4 5]);
 wide!(bf16_wide_2x7, "vdpbf16ps", 2, [0 1 2 3 4 5 6]);
+wide!(int8_wide_1x1, "vpdpbusd", scale_z, 1, [0]);
+wide!(int8_wide_1x2, "vpdpbusd", scale_z, 1, [0 1]);
+wide!(int8_wide_1x3, "vpdpbusd", scale_z, 1, [0 1 2]);
+wide!(int8_wide_1x4, "vpdpbusd", scale_z, 1, [0 1 2 3]);
+wide!(int8_wide_1x5, "vpdpbusd", scale_z, 1, [0 1 2 3 4]);
+wide!(int8_wide_1x6, "vpdpbusd", scale_z, 1, [0 1 2 3 4 5]);
+wide!(int8_wide_1x7, "vpdpbusd", scale_z, 1, [0 1 2 3 4 5 6]);
+wide!(int8_wide_2x1, "vpdpbusd", scale_z, 2, [0]);
+wide!(int8_wide_2x2, "vpdpbusd", scale_z, 2, [0 1]);
+wide!(int8_wide_2x3, "vpdpbusd", scale_z, 2, [0 1 2]);
+wide!(int8_wide_2x4, "vpdpbusd", scale_z, 2, [0 1 2 3]);
+wide!(int8_wide_2x5, "vpdpbusd", scale_z, 2, [0 1 2 3 4]);
+wide!(int8_wide_2x6, "vpdpbusd", scale_z, 2, [0 1 2 3 4 5]);
+wide!(int8_wide_2x7, "vpdpbusd", scale_z, 2, [0 1 2 3 4 5 6]);
 
 /// Bytes between pixels of an input of eight lanes, or of three, at stride 1 and 2.
 macro_rules! by_pixel {
@@ -834,6 +956,20 @@ macro_rules! by_pixel_16 {
                 4 => $tile::<16>($args),
                 8 => $tile::<32>($args),
                 _ => unreachable!("inputs lie 4 or 8 elements apart"),
+            }
+        }
+    };
+}
+
+/// The same for an input of eight lanes of eight bits.
+macro_rules! by_pixel_8 {
+    ($pixel:expr, $tile:ident, $args:expr) => {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match $pixel {
+                2 => $tile::<8>($args),
+                4 => $tile::<16>($args),
+                _ => unreachable!("inputs lie 2 or 4 elements apart"),
             }
         }
     };
@@ -938,6 +1074,49 @@ pub(super) unsafe fn bf16<const FULL: bool>(count: usize, half: usize, pixel: us
     }
 }
 
+/// Computes a tile whose input are fours of bytes without a sign and whose weights are such with one.
+///
+/// # Safety
+/// As [`super::plain::tile`], and the processor has AVX-512 F, VL and VNNI.
+#[rustfmt::skip]
+pub(super) unsafe fn int8<const FULL: bool>(count: usize, half: usize, pixel: usize, args: &TileArgs) {
+    match (count, half) {
+        (1, 1) => by_pixel_8!(pixel, int8_1x1, args),
+        (1, 2) => by_pixel_8!(pixel, int8_1x2, args),
+        (1, 3) => by_pixel_8!(pixel, int8_1x3, args),
+        (1, 4) => by_pixel_8!(pixel, int8_1x4, args),
+        (1, 5) => by_pixel_8!(pixel, int8_1x5, args),
+        (1, 6) => by_pixel_8!(pixel, int8_1x6, args),
+        (1, 7) => by_pixel_8!(pixel, int8_1x7, args),
+        (2, 1) if FULL => by_pixel_8!(pixel, int8_wide_1x1, args),
+        (2, 2) if FULL => by_pixel_8!(pixel, int8_wide_1x2, args),
+        (2, 3) if FULL => by_pixel_8!(pixel, int8_wide_1x3, args),
+        (2, 4) if FULL => by_pixel_8!(pixel, int8_wide_1x4, args),
+        (2, 5) if FULL => by_pixel_8!(pixel, int8_wide_1x5, args),
+        (2, 6) if FULL => by_pixel_8!(pixel, int8_wide_1x6, args),
+        (2, 7) if FULL => by_pixel_8!(pixel, int8_wide_1x7, args),
+        (2, 1) => by_pixel_8!(pixel, int8_2x1, args),
+        (2, 2) => by_pixel_8!(pixel, int8_2x2, args),
+        (2, 3) => by_pixel_8!(pixel, int8_2x3, args),
+        (2, 4) => by_pixel_8!(pixel, int8_2x4, args),
+        (2, 5) => by_pixel_8!(pixel, int8_2x5, args),
+        (2, 6) => by_pixel_8!(pixel, int8_2x6, args),
+        (2, 7) => by_pixel_8!(pixel, int8_2x7, args),
+        (3, 1) => by_pixel_8!(pixel, int8_3x1, args),
+        (3, 2) => by_pixel_8!(pixel, int8_3x2, args),
+        (3, 3) => by_pixel_8!(pixel, int8_3x3, args),
+        (3, 4) => by_pixel_8!(pixel, int8_3x4, args),
+        (4, 1) => by_pixel_8!(pixel, int8_wide_2x1, args),
+        (4, 2) => by_pixel_8!(pixel, int8_wide_2x2, args),
+        (4, 3) => by_pixel_8!(pixel, int8_wide_2x3, args),
+        (4, 4) => by_pixel_8!(pixel, int8_wide_2x4, args),
+        (4, 5) => by_pixel_8!(pixel, int8_wide_2x5, args),
+        (4, 6) => by_pixel_8!(pixel, int8_wide_2x6, args),
+        (4, 7) => by_pixel_8!(pixel, int8_wide_2x7, args),
+        _ => unreachable!("no tile of {count} blocks and twice {half} pixels"),
+    }
+}
+
 /// How many multiplications are measured: 2 million times twelve registers.
 const TURNS: u64 = 2_000_000;
 
@@ -969,6 +1148,10 @@ peak!(peak_f32_wide, "avx512f", "vfmadd231ps", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11
     out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
     out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
 ]);
+peak!(peak_int8_wide, "avx512f", "vpdpbusd", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11], [
+    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
+    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
+]);
 peak!(peak_bf16_wide, "avx512f", "vdpbf16ps", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11], [
     out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
     out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
@@ -977,21 +1160,25 @@ peak!(peak_bf16_wide, "avx512f", "vdpbf16ps", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11]
 /// Multiplications with addition in a thousand-millionth of a second.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA; AVX-512 F if `wide`, and BF16 if `bf16`.
-pub(super) unsafe fn peak(wide: bool, bf16: bool) -> f64 {
+/// The processor has AVX2 and FMA; AVX-512 F if `wide`; and it computes in the precision (`Isa::has`).
+pub(super) unsafe fn peak(wide: bool, precision: Precision) -> f64 {
     let began = std::time::Instant::now();
     // SAFETY: the caller's promise.
     let lanes = unsafe {
-        match (wide, bf16) {
-            (_, true) => {
+        match (wide, precision) {
+            (_, Precision::Int8) => {
+                peak_int8_wide();
+                64.0
+            }
+            (_, Precision::Bf16) => {
                 peak_bf16_wide();
                 32.0
             }
-            (true, false) => {
+            (true, _) => {
                 peak_f32_wide();
                 16.0
             }
-            (false, false) => {
+            (false, _) => {
                 peak_f32();
                 8.0
             }

@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 
 use phiz_onnx::{Graph, Operation, Tensors};
 
-use crate::kernels::{Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary, Winograd};
+use crate::Precision;
+use crate::kernels::{BYTES, Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary, Winograd};
 
 /// Nothing is clamped.
 const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 /// What convolutions in groups may hold in weights after they were expanded, all of a network together: 64 MiB.
 const MOST_EXPANDED: usize = 1 << 24;
+/// Convolutions with fewer outputs are the last of a detector: what they compute is looked at itself, and costs little.
+const FEWEST: usize = 16;
 
 /// A network ready to be laid out.
 #[derive(Debug)]
@@ -50,8 +53,10 @@ pub(super) struct Step {
 
 #[derive(Debug)]
 pub(super) enum Kind {
-    /// By its definition and, where it has something to gain, by Winograd's method.
+    /// By its definition and, where it has something to gain, by Winograd's method on maps that suit it.
     Conv(Conv, Option<Winograd>),
+    /// By Winograd's method: the network's pictures have one size, which suits it.
+    Winograd(Winograd),
     /// A convolution whose kernel must be as large as the map: a layer that reads the whole of it.
     Whole(Conv),
     Depthwise(Depthwise),
@@ -68,10 +73,8 @@ impl Kind {
     /// What it is called, and its multiplications for each pixel that it computes.
     pub(super) fn describe(&self) -> (String, usize) {
         match self {
-            Kind::Conv(conv, _) | Kind::Whole(conv) => {
-                let ConvShape { kernel: [rows, columns], stride, inputs, outputs, .. } = conv.shape;
-                (format!("conv {rows}×{columns}/{stride}"), inputs * outputs * rows * columns)
-            }
+            Kind::Conv(conv, _) | Kind::Whole(conv) => describe(&conv.shape),
+            Kind::Winograd(winograd) => describe(winograd.shape()),
             Kind::Depthwise(depthwise) => ("depthwise".into(), depthwise.macs()),
             Kind::Unary(_) => ("activation".into(), 0),
             Kind::Add(_) => ("sum".into(), 0),
@@ -80,6 +83,11 @@ impl Kind {
             Kind::GlobalMean => ("mean".into(), 0),
         }
     }
+}
+
+fn describe(shape: &ConvShape) -> (String, usize) {
+    let &ConvShape { kernel: [rows, columns], stride, inputs, outputs, .. } = shape;
+    (format!("conv {rows}×{columns}/{stride}"), inputs * outputs * rows * columns)
 }
 
 /// A result.
@@ -118,8 +126,8 @@ struct Named {
 
 struct Compiler<'g> {
     graph: &'g Graph,
-    /// Constants that were computed from those of the file.
-    computed: Tensors<f32>,
+    /// Constants, of the file and computed from those; what was used up is gone.
+    constants: Tensors<f32>,
     names: BTreeMap<&'g str, Named>,
     /// How often each name is read, as a result of the network as well.
     uses: BTreeMap<&'g str, usize>,
@@ -134,18 +142,25 @@ struct Compiler<'g> {
 /// Why a network is not for this engine.
 type Refusal = String;
 
-/// Compiles a graph for a set of instructions; with `bf16`, what only convolutions read is kept and multiplied in bf16.
+/// Compiles a graph for a set of instructions. In bf16, what only convolutions read is kept and multiplied so; in int8,
+/// dense convolutions are multiplied so, and all is kept in single precision. `constants` are the graph's, which it need not
+/// hold itself.
 ///
 /// # Errors
 /// The operator or the form of one that is not known, with the name of its node.
-pub(super) fn compile(graph: &Graph, isa: Isa, bf16: bool) -> Result<Program, Refusal> {
+pub(super) fn compile(
+    graph: &Graph,
+    constants: Tensors<f32>,
+    isa: Isa,
+    precision: Precision,
+) -> Result<Program, Refusal> {
     let [input] = &graph.inputs[..] else { return Err(format!("it has {} inputs", graph.inputs.len())) };
     if input.shape.as_ref().is_none_or(|shape| shape.len() != 4 || shape[1] != Some(3)) {
         return Err(format!("input {} is not of the shape [batch, 3, height, width]", input.name));
     }
     let mut compiler = Compiler {
         graph,
-        computed: Tensors::new(),
+        constants,
         names: BTreeMap::from([(input.name.as_str(), Named { value: 0, flat: false })]),
         uses: BTreeMap::new(),
         values: vec![Value { channels: 3, pad: 0, lanes: 3 }],
@@ -162,7 +177,7 @@ pub(super) fn compile(graph: &Graph, isa: Isa, bf16: bool) -> Result<Program, Re
             format!("operator {} (node {:?}) {reason}", operation.kind, operation.output())
         })?;
     }
-    compiler.finish(isa, bf16)
+    compiler.finish(isa, precision)
 }
 
 impl<'g> Compiler<'g> {
@@ -264,10 +279,16 @@ impl<'g> Compiler<'g> {
 
     fn constant_at(&self, o: &Operation, input: usize) -> Result<&(Vec<usize>, Vec<f32>), Refusal> {
         let name = o.inputs.get(input).map_or("", String::as_str);
-        self.computed
-            .get(name)
-            .or_else(|| self.graph.constants.get(name))
-            .ok_or_else(|| format!("reads {name:?}, which is no constant"))
+        self.constants.get(name).ok_or_else(|| format!("reads {name:?}, which is no constant"))
+    }
+
+    /// A constant to change or keep: a copy only if somebody else reads it as well.
+    fn take_at(&mut self, o: &Operation, input: usize) -> Result<(Vec<usize>, Vec<f32>), Refusal> {
+        let name = o.inputs.get(input).map_or("", String::as_str);
+        match self.once(name).then(|| self.constants.remove(name)).flatten() {
+            Some(constant) => Ok(constant),
+            None => self.constant_at(o, input).cloned(),
+        }
     }
 
     /// Whether a name is read only once.
@@ -321,9 +342,9 @@ impl<'g> Compiler<'g> {
 
     /// Computes what shorter forms of weights stand for.
     fn constant(&mut self, o: &Operation) -> Result<(), Refusal> {
-        let (shape, values) = self.constant_at(o, 0)?;
-        let result = match o.kind.as_str() {
-            "Cast" if o.int("to", 1) == phiz_onnx::element::F32.cast_signed() => values.clone(),
+        let (shape, mut values) = self.take_at(o, 0)?;
+        match o.kind.as_str() {
+            "Cast" if o.int("to", 1) == phiz_onnx::element::F32.cast_signed() => {}
             "DequantizeLinear" => {
                 let (_, scales) = self.constant_at(o, 1)?;
                 let zeros = match o.inputs.get(2).filter(|name| !name.is_empty()) {
@@ -340,25 +361,22 @@ impl<'g> Compiler<'g> {
                     return Err("with such scales is not known".into());
                 }
                 let each = if along == 1 { values.len() } else { each };
-                let mut result = Vec::with_capacity(values.len());
-                for (row, values) in values.chunks(each.max(1)).enumerate() {
+                for (row, values) in values.chunks_mut(each.max(1)).enumerate() {
                     let channel = row % along;
                     let (scale, zero) = (scales[channel], zeros[channel % zeros.len()]);
-                    result.extend(values.iter().map(|v| (v - zero) * scale));
+                    values.iter_mut().for_each(|v| *v = (*v - zero) * scale);
                 }
-                result
             }
             _ => return Err("to this type is not known".into()),
-        };
-        let constant = (shape.clone(), result);
-        self.computed.insert(o.output().to_string(), constant);
+        }
+        self.constants.insert(o.output().to_string(), (shape, values));
         Ok(())
     }
 
     fn conv(&mut self, o: &'g Operation) -> Result<(), Refusal> {
         let x = self.named(o, 0)?;
         let inputs = self.values[x.value].channels;
-        let (shape, weight) = self.constant_at(o, 1)?;
+        let shape = &self.constant_at(o, 1)?.0;
         let &[outputs, each, rows, columns] = &shape[..] else {
             return Err(format!("with weights of {} axes is not known", shape.len()));
         };
@@ -390,11 +408,11 @@ impl<'g> Compiler<'g> {
             return Err("in this form is not known".into());
         }
         let depthwise = groups == inputs && groups == outputs && groups > 1;
+        let (_, weight) = self.take_at(o, 1)?;
         let weight = if groups == 1 || depthwise {
-            weight.clone()
+            weight
         } else {
-            let (size, weight) = (weight.len().saturating_mul(groups), weight.clone());
-            self.expanded = self.expanded.saturating_add(size);
+            self.expanded = self.expanded.saturating_add(weight.len().saturating_mul(groups));
             if self.expanded > MOST_EXPANDED {
                 return Err("in groups has too many weights".into());
             }
@@ -410,7 +428,7 @@ impl<'g> Compiler<'g> {
     fn gemm(&mut self, o: &'g Operation) -> Result<(), Refusal> {
         let x = self.named(o, 0)?;
         let inputs = self.values[x.value].channels;
-        let (shape, weight) = self.constant_at(o, 1)?;
+        let shape = &self.constant_at(o, 1)?.0;
         let plain = o.int("transA", 0) == 0 && o.float("alpha", 1.0) == 1.0 && o.float("beta", 1.0) == 1.0;
         let (&[a, b], true) = (&shape[..], plain) else { return Err("in this form is not known".into()) };
         let transposed = o.int("transB", 0) != 0;
@@ -422,8 +440,9 @@ impl<'g> Compiler<'g> {
         {
             return Err(format!("of {inputs} channels with weights {shape:?} does not fit"));
         }
+        let (_, weight) = self.take_at(o, 1)?;
         let weight = if transposed {
-            weight.clone()
+            weight
         } else {
             (0..outputs).flat_map(|o| (0..width).map(move |i| i * outputs + o)).map(|i| weight[i]).collect()
         };
@@ -603,7 +622,7 @@ impl<'g> Compiler<'g> {
         }
     }
 
-    fn finish(mut self, isa: Isa, bf16: bool) -> Result<Program, Refusal> {
+    fn finish(mut self, isa: Isa, precision: Precision) -> Result<Program, Refusal> {
         let mut results = Vec::new();
         for output in &self.graph.outputs {
             let named = self.names.get(output.name.as_str()).copied();
@@ -627,9 +646,10 @@ impl<'g> Compiler<'g> {
             }
             results.push(outcome);
         }
-        if bf16 {
+        if precision == Precision::Bf16 {
             self.shorten(&results);
         }
+        let sides = self.sides();
         let mut steps = Vec::new();
         for Drafted { draft, input, other, output } in self.steps {
             let kind = match draft {
@@ -637,11 +657,25 @@ impl<'g> Compiler<'g> {
                     shape.lanes = self.values[input].lanes;
                     let pad = &mut self.values[input].pad;
                     *pad = shape.pad.max(*pad);
-                    let conv = Conv::new(shape, &weight, &bias, isa);
+                    if precision == Precision::Int8 && shape.lanes == LANES && shape.outputs >= FEWEST {
+                        shape.lanes = BYTES;
+                    }
                     let short = self.values[output].lanes == SHORT
                         || other.is_some_and(|other: usize| self.values[other].lanes == SHORT);
-                    let winograd = if short { None } else { Winograd::new(shape, &weight, &bias, isa) };
-                    if whole { Kind::Whole(conv) } else { Kind::Conv(conv, winograd) }
+                    // Weights are packed for what runs: for both methods only where sizes may be of either kind.
+                    let suits = !whole && !short && Winograd::suits(&shape);
+                    let known = sides[output].map(|[height, width]| Winograd::fits(height, width));
+                    let winograd = match suits && known != Some(false) {
+                        true => Winograd::new(shape, &weight, &bias, isa),
+                        false => None,
+                    };
+                    match (winograd, known) {
+                        (Some(winograd), Some(true)) => Kind::Winograd(winograd),
+                        (winograd, _) => {
+                            let conv = Conv::new(shape, &weight, &bias, isa);
+                            if whole { Kind::Whole(conv) } else { Kind::Conv(conv, winograd) }
+                        }
+                    }
                 }
                 Draft::Conv { shape, weight, bias, .. } => {
                     let pad = &mut self.values[input].pad;
@@ -658,6 +692,35 @@ impl<'g> Compiler<'g> {
             steps.push(Step { kind, input, other, output });
         }
         Ok(Program { steps, values: self.values, results, features: self.features })
+    }
+}
+
+impl Compiler<'_> {
+    /// Rows and columns of each value, if the network's pictures have one size.
+    fn sides(&self) -> Vec<Option<[usize; 2]>> {
+        let mut sides = vec![None; self.values.len()];
+        let input = self.graph.inputs[0].shape.as_deref().unwrap_or_default();
+        if let [_, _, Some(height), Some(width)] = input {
+            sides[0] = Some([*height, *width]);
+        }
+        for step in &self.steps {
+            let slide = |pad: usize, kernel: [usize; 2], stride: usize| {
+                let [height, width] = sides[step.input]?;
+                let side = |size: usize, kernel: usize| {
+                    Some(size.checked_add(2 * pad)?.checked_sub(kernel)? / stride.max(1) + 1)
+                };
+                Some([side(height, kernel[0])?, side(width, kernel[1])?])
+            };
+            sides[step.output] = match &step.draft {
+                Draft::Conv { shape, .. } => slide(shape.pad, shape.kernel, shape.stride),
+                Draft::MaxPool([kernel, stride, pad]) => slide(*pad, [*kernel; 2], *stride),
+                Draft::Upsample(factor) => sides[step.input]
+                    .and_then(|[h, w]: [usize; 2]| Some([h.checked_mul(*factor)?, w.checked_mul(*factor)?])),
+                Draft::GlobalMean => sides[step.input].map(|_| [1, 1]),
+                Draft::Unary(_) | Draft::Add(_) => sides[step.input],
+            };
+        }
+        sides
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::kernels::{Crew, Isa, LANES, Map, add, copy, global_mean, max_pool, upsample};
+use crate::kernels::{Crew, Isa, LANES, Map, SIMPLE, Winograd, add, copy, global_mean, max_pool, upsample};
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };
@@ -33,18 +33,18 @@ impl NativeNetwork {
     /// Compiles an ONNX file.
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions, isa: Isa) -> Result<NativeNetwork, EngineError> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let graph = phiz_onnx::read(onnx)
+        let mut graph = phiz_onnx::read(onnx)
             .map_err(|error| EngineError::Load { reason: format!("no whole ONNX file: {}", error.reason) })?;
         let lacks = |reason: String| EngineError::Unsupported { runtime: "native", reason };
         let precision = match options.precision {
             Precision::Auto => Precision::F32,
-            Precision::Bf16 if !isa.has_bf16() => {
-                return Err(lacks("this processor does not multiply in bf16".into()));
+            known if !isa.has(known) => {
+                return Err(lacks(format!("this processor does not multiply in {known}")));
             }
-            Precision::Int8 => return Err(lacks("it does not compute in int8".into())),
             known => known,
         };
-        let program = compile(&graph, isa, precision == Precision::Bf16).map_err(lacks)?;
+        let constants = std::mem::take(&mut graph.constants);
+        let program = compile(&graph, constants, isa, precision).map_err(lacks)?;
         let port = |value: &phiz_onnx::Value| Port {
             name: value.name.clone(),
             shape: value.shape.clone().unwrap_or_default(),
@@ -71,7 +71,8 @@ impl NativeNetwork {
         input.check(&self.input)?;
         let [_, _, height, width] = input.shape();
         let mut workspace = Workspace::default();
-        let (plan, mut memory, _) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
+        workspace.scratch.crew.resize(self.threads);
+        let (plan, mut memory, crew) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
         let steps = &self.program.steps;
         let mut least = vec![f64::INFINITY; steps.len() + 1];
         for _ in 0..rounds.max(1) {
@@ -81,10 +82,10 @@ impl NativeNetwork {
                 *least = least.min((now - began).as_secs_f64() * 1e3);
                 began = now;
             };
-            self.feed(&input, 0, 1, &plan.maps[0], &mut memory.arena[plan.range(0, 1)]);
+            self.feed(&input, 0, 1, &plan.maps[0], &mut memory.arena[plan.range(0, 1)], crew);
             lap(&mut least[0]);
             for (step, least) in steps.iter().zip(&mut least[1..]) {
-                self.step(step, plan, &mut memory, 1, &mut Crew::default())?;
+                self.step(step, plan, &mut memory, 1, crew)?;
                 lap(least);
             }
         }
@@ -121,9 +122,9 @@ impl NativeNetwork {
         let blocks = out_map.blocks();
         if step.input == step.output {
             if let Kind::Unary(unary) = &step.kind {
-                crew.chunks(&mut arena[range(step.input)], x_map.plane(), &|index, plane| {
-                    unary.run(x_map, plane, index % blocks, self.isa);
-                });
+                let arena = &mut arena[range(step.input)];
+                let work = SIMPLE * arena.len();
+                crew.rows(x_map, arena, work, &|index, _, row| unary.run(row, index % blocks, self.isa));
             }
             return Ok(());
         }
@@ -135,93 +136,99 @@ impl NativeNetwork {
             .map_err(|_| EngineError::Run { reason: "buffers overlap; this is a bug of Phiz".into() })?;
         let (x, other) = (&*x, &*other);
         let more = step.other.map(|value| (map(value), if value == step.input { x } else { other }));
-        crew.chunks(out, out_map.plane(), &|index, out| {
-            out_map.clear_border(out);
-            let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
-            let x = || (x_map, &x[plane(x_map)]);
-            match &step.kind {
-                Kind::Conv(..) | Kind::Whole(_) => {}
-                Kind::Depthwise(depthwise) => {
-                    depthwise.plane(index % blocks, x(), (out_map, out));
-                }
-                Kind::Unary(unary) => {
-                    copy(x(), (out_map, out));
-                    unary.run(out_map, out, index % blocks, self.isa);
-                }
-                Kind::Add(clamp) => {
-                    if let Some((map, data)) = more {
-                        let other = (map, &data[plane(map)]);
-                        add(x(), other, (out_map, out), *clamp, self.isa);
-                    }
-                }
-                Kind::Upsample(factor) => upsample(x(), (out_map, out), *factor),
-                Kind::MaxPool(window) => max_pool(x(), (out_map, out), *window),
-                Kind::GlobalMean => global_mean(x(), (out_map, out)),
-            }
-        });
         match &step.kind {
-            Kind::Conv(_, Some(winograd)) if winograd.scratch(out_map).is_some() => {
+            Kind::Conv(_, Some(winograd)) | Kind::Winograd(winograd)
+                if Winograd::fits(out_map.height, out_map.width) =>
+            {
                 winograd.run((x_map, x), more, (out_map, out), pictures, extra, crew);
+                return Ok(());
+            }
+            Kind::Conv(conv, _) | Kind::Whole(conv) if conv.takes_bytes() => {
+                conv.run_bytes((x_map, x), more, (out_map, out), pictures, extra, crew);
+                return Ok(());
             }
             Kind::Conv(conv, _) | Kind::Whole(conv) => {
                 conv.run((x_map, x), more, (out_map, out), pictures, crew);
+                return Ok(());
             }
             _ => {}
         }
+        let work = SIMPLE * (x.len() + out.len());
+        crew.rows(out_map, out, work, &|index, y, out| {
+            let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
+            let x = || (x_map, &x[plane(x_map)]);
+            match &step.kind {
+                Kind::Conv(..) | Kind::Whole(_) | Kind::Winograd(_) => {}
+                Kind::Depthwise(depthwise) => depthwise.row(index % blocks, y, x(), out),
+                Kind::Unary(unary) => {
+                    copy(y, x(), out);
+                    unary.run(out, index % blocks, self.isa);
+                }
+                Kind::Add(clamp) => {
+                    if let Some((map, data)) = more {
+                        add(y, x(), (map, &data[plane(map)]), out, *clamp, self.isa);
+                    }
+                }
+                Kind::Upsample(factor) => upsample(y, x(), out, *factor),
+                Kind::MaxPool(window) => max_pool(y, x(), out, *window),
+                Kind::GlobalMean => global_mean(x(), out),
+            }
+        });
         Ok(())
     }
 
     /// Writes the input's pictures from `first` on into the arena.
-    fn feed(&self, input: &Input<'_>, first: usize, pictures: usize, map: &Map, arena: &mut [f32]) {
-        for (index, picture) in arena[..pictures * map.picture()].chunks_exact_mut(map.picture()).enumerate()
-        {
-            map.clear_border(picture);
-            let (inner, row, width) = (map.inner(0), map.row(), map.width);
-            match input {
-                Input::Tensor(tensor) => {
-                    let plane = map.height * width;
-                    let values = &tensor.data[(first + index) * 3 * plane..][..3 * plane];
-                    for y in 0..map.height {
-                        let line = &mut picture[inner + y * row..][..width * 3];
-                        let channel = |c: usize| &values[c * plane + y * width..][..width];
-                        let rows = channel(0).iter().zip(channel(1)).zip(channel(2));
-                        for (pixel, ((a, b), c)) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
-                            *pixel = [*a, *b, *c];
-                        }
-                    }
-                }
-                Input::Pictures(pictures) => {
-                    let lines = pictures.rows(first + index);
-                    let swap = pictures.order != self.normalisation.order;
-                    for (y, from) in lines.enumerate() {
-                        let line = &mut picture[inner + y * row..][..width * 3];
-                        crate::kernels::normalise(from, line, &self.normalisation, swap, self.isa);
-                    }
+    fn feed(
+        &self,
+        input: &Input<'_>,
+        first: usize,
+        pictures: usize,
+        map: &Map,
+        arena: &mut [f32],
+        crew: &mut Crew,
+    ) {
+        let width = map.width;
+        let arena = &mut arena[..pictures * map.picture()];
+        crew.rows(map, arena, SIMPLE * pictures * map.picture(), &|index, y, line| match input {
+            Input::Tensor(tensor) => {
+                let plane = map.height * width;
+                let values = &tensor.data[(first + index) * 3 * plane..][..3 * plane];
+                let channel = |c: usize| &values[c * plane + y * width..][..width];
+                let rows = channel(0).iter().zip(channel(1)).zip(channel(2));
+                for (pixel, ((a, b), c)) in line.as_chunks_mut::<3>().0.iter_mut().zip(rows) {
+                    *pixel = [*a, *b, *c];
                 }
             }
-        }
+            Input::Pictures(pictures) => {
+                let from = pictures.row(first + index, y);
+                let swap = pictures.order != self.normalisation.order;
+                crate::kernels::normalise(from, line, &self.normalisation, swap, self.isa);
+            }
+        });
     }
 
     /// Writes a result's pictures from `first` on.
-    fn result(&self, outcome: &Outcome, map: &Map, arena: &[f32], out: &mut [f32]) {
+    fn result(&self, outcome: &Outcome, map: &Map, arena: &[f32], out: &mut [f32], crew: &mut Crew) {
         let plane = map.height * map.width;
+        let flat = plane == 1 && map.pad == 0;
         for (picture, out) in
             arena.chunks_exact(map.picture()).zip(out.chunks_exact_mut(map.channels * plane))
         {
-            if plane == 1 && map.pad == 0 {
+            if flat {
                 out.copy_from_slice(&picture[..map.channels]);
-            } else {
-                for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-                    let begin = map.inner(channel / LANES) + channel % LANES;
-                    for (y, out) in out.chunks_exact_mut(map.width).enumerate() {
-                        let line = picture[begin + y * map.row()..].iter().step_by(LANES);
-                        out.iter_mut().zip(line).for_each(|(out, v)| *out = *v);
-                    }
+                if let Some(unary) = &outcome.unary {
+                    unary.channel(out, self.isa);
                 }
+                continue;
             }
-            if let Some(unary) = &outcome.unary {
-                unary.channel(out, self.isa);
-            }
+            crew.planes(out, plane, map.width, SIMPLE * picture.len(), &|channel, y, out| {
+                let begin = map.inner(channel / LANES) + channel % LANES + y * map.row();
+                let line = picture[begin..].iter().step_by(LANES);
+                out.iter_mut().zip(line).for_each(|(out, v)| *out = *v);
+                if let Some(unary) = &outcome.unary {
+                    unary.channel(out, self.isa);
+                }
+            });
         }
     }
 }
@@ -260,7 +267,7 @@ impl Network for NativeNetwork {
             let (plan, mut memory, crew) =
                 workspace.scratch.plan(&self.program, [self.id, planned, height, width])?;
             let range = plan.range(0, pictures);
-            self.feed(&input, first, pictures, &plan.maps[0], &mut memory.arena[range]);
+            self.feed(&input, first, pictures, &plan.maps[0], &mut memory.arena[range], crew);
             if pictures > 0 {
                 for step in &self.program.steps {
                     self.step(step, plan, &mut memory, pictures, crew)?;
@@ -279,7 +286,7 @@ impl Network for NativeNetwork {
                     out.data.resize(batch * each, 0.0);
                 }
                 let out = &mut out.data[first * each..][..pictures * each];
-                self.result(outcome, map, &memory.arena[plan.range(outcome.value, pictures)], out);
+                self.result(outcome, map, &memory.arena[plan.range(outcome.value, pictures)], out, crew);
             }
             first += pictures;
             if first == batch {

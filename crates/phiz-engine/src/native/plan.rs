@@ -19,8 +19,10 @@ pub(crate) struct Plan {
     pub(super) maps: Vec<Map>,
     pub(super) offsets: Vec<usize>,
     len: usize,
-    /// Elements that convolutions by Winograd's method need beside their maps.
+    /// Elements that each thread needs beside the maps for convolutions by Winograd's method.
     extra: usize,
+    /// Elements that convolutions in eight bits need beside their maps.
+    bytes: usize,
 }
 
 /// The memory of a run.
@@ -54,7 +56,7 @@ impl Scratch {
         let index = match found {
             Some(index) => index,
             None => {
-                let plan = Plan::new(program, key)?;
+                let plan = Plan::new(program, key, self.crew.threads() == 1)?;
                 if self.plans.len() == MOST_PLANS {
                     self.plans.remove(0);
                 }
@@ -64,13 +66,15 @@ impl Scratch {
         };
         let plan = &self.plans[index];
         self.arena.grow(plan.len);
-        self.extra.grow(plan.extra);
+        self.extra.grow((plan.extra * self.crew.threads()).max(plan.bytes));
         Ok((plan, Memory { arena: &mut self.arena, extra: &mut self.extra }, &mut self.crew))
     }
 }
 
 impl Plan {
-    fn new(program: &Program, key: [usize; 4]) -> Result<Plan, EngineError> {
+    /// Without `reuse` each value has memory of its own: a thread that writes what another thread's core holds waits for
+    /// it, and where buffers overlap that would be every other line.
+    fn new(program: &Program, key: [usize; 4], reuse: bool) -> Result<Plan, EngineError> {
         let [_, pictures, height, width] = key;
         let maps = maps(program, height, width)?;
         let too_large = || EngineError::Run { reason: format!("{height}×{width} pixels are too many") };
@@ -107,17 +111,24 @@ impl Plan {
             if offsets[step.output] == usize::MAX {
                 offsets[step.output] = place(&mut alive, step.output);
             }
-            alive.retain(|&(_, _, value)| last[value] > index);
+            alive.retain(|&(_, _, value)| !reuse || last[value] > index);
         }
         if len > MAX_ELEMENTS {
             return Err(too_large());
         }
         let extra = program.steps.iter().filter_map(|step| match &step.kind {
-            Kind::Conv(_, Some(winograd)) => winograd.scratch(&maps[step.output]),
+            Kind::Conv(_, Some(winograd)) | Kind::Winograd(winograd) => winograd.scratch(&maps[step.output]),
             _ => None,
         });
         let extra = extra.max().unwrap_or(0);
-        Ok(Plan { key, maps, offsets, len, extra })
+        let bytes = program.steps.iter().filter_map(|step| match &step.kind {
+            Kind::Conv(conv, _) | Kind::Whole(conv) if conv.takes_bytes() => {
+                Some(conv.scratch(&maps[step.input], pictures))
+            }
+            _ => None,
+        });
+        let bytes = bytes.max().unwrap_or(0);
+        Ok(Plan { key, maps, offsets, len, extra, bytes })
     }
 
     /// Where a value lies in the arena.
@@ -151,6 +162,13 @@ fn maps(program: &Program, height: usize, width: usize) -> Result<Vec<Map>, Engi
         };
         let out = match &step.kind {
             Kind::Conv(conv, _) => conv.out_map(&x).ok_or_else(small)?,
+            Kind::Winograd(winograd) => {
+                let map = Map { channels: winograd.shape().outputs, ..x };
+                if winograd.scratch(&map).is_none() {
+                    return Err(small());
+                }
+                map
+            }
             Kind::Whole(conv) => {
                 if conv.shape.kernel != [x.height, x.width] {
                     return Err(fail(format!(

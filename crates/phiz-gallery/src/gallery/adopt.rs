@@ -154,13 +154,21 @@ fn lacks(
 
 /// The spare template of an enrolled face that is the face that a negative was made of: from the same photo, and equal by
 /// the old model.
-fn of_same_face(rows: &dyn Rows, codec: Codec<'_>, model: &ModelId, negative: &Held) -> Result<Option<Vec<f32>>> {
+fn of_same_face(
+    rows: &dyn Rows,
+    codec: Codec<'_>,
+    model: &ModelId,
+    negative: &Held,
+) -> Result<Option<Vec<f32>>> {
     if waits(&negative.template) {
         return Ok(None);
     }
     for tag in codec.face_tags(&negative.body) {
         for id in rows.tagged(Kind::Face, &tag)? {
-            let Some(spare) = codec.spare(rows, Kind::Spare, id)?.filter(|spare| spare.model == *model) else { continue };
+            let Some(spare) = codec.spare(rows, Kind::Spare, id)?.filter(|spare| spare.model == *model)
+            else {
+                continue;
+            };
             if similarity(&codec.template(rows, FaceId(id))?.template, &negative.template) >= SAME_IN_PHOTO {
                 return Ok(Some(spare.template));
             }
@@ -364,8 +372,9 @@ impl Gallery {
     /// be written.
     pub fn undo_adoption(&mut self) -> Result<Adopted> {
         let record = self.read(|rows, codec| read_record(rows, codec))?.ok_or_else(|| {
-            GalleryError::new(ErrorKind::NotFound, "there is no adoption that could be taken back")
-                .with_hint("what was adopted can be taken back until it is purged or older than the days of undo")
+            GalleryError::new(ErrorKind::NotFound, "there is no adoption that could be taken back").with_hint(
+                "what was adopted can be taken back until it is purged or older than the days of undo",
+            )
         })?;
         let model = Model { id: record.model, dim: record.dim, thresholds: record.thresholds };
         self.exchange(&model, record.calibration, false)

@@ -7,7 +7,7 @@ use phiz_template::{ModelId, Template};
 use super::{Filter, Gallery, lock, other_model};
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::faults::Note;
-use crate::model::{Face, FaceId, Negative, Person, PersonBody, PersonId};
+use crate::model::{Face, FaceId, Negative, NegativeId, Person, PersonBody, PersonId};
 use crate::store::{Kind, Row};
 
 /// People who are read together.
@@ -228,6 +228,23 @@ impl Gallery {
             let row = rows.get(Kind::Crop, id.0)?;
             row.map(|row| codec.open(Kind::Crop, id.0, &row)).transpose()
         })
+    }
+
+    /// The templates of what is said not to be a person, by their ids.
+    ///
+    /// # Errors
+    /// There is no such person, or the store cannot be read.
+    pub fn negative_templates(&self, person: PersonId) -> Result<Vec<(NegativeId, Template)>> {
+        let known = self.read(|rows, codec| {
+            if rows.get(Kind::Person, person.0)?.is_none() {
+                return Err(GalleryError::no_person(person));
+            }
+            codec.negatives(rows, person)
+        })?;
+        let one = |(negative, vector): (Negative, Vec<f32>)| {
+            Ok((negative.id, Template::new(self.model.clone(), vector)?))
+        };
+        known.into_iter().map(one).collect()
     }
 
     /// The faces that are said not to be a person.

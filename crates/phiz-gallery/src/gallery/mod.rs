@@ -2,20 +2,26 @@
 //!
 //! Its parts, each of which uses only those before it: this file opens, reads and writes; [`follow`] keeps the index in
 //! step; [`search`] decides; [`look`] lists; [`operation`] names what was done, [`steps`] how it is taken back, [`trash`]
-//! destroys it, [`journal`] keeps it; [`edit`] changes people, [`enroll`] takes faces in; [`upkeep`] counts and gives space
-//! back, [`check`] reads everything, [`keys`] changes the key.
+//! destroys it, [`journal`] keeps it; [`edit`] changes people, [`enroll`] takes faces in; [`photos`] keeps an archive's
+//! photos and sightings, [`together`] decides the faces of one photo, [`decisions`] those of the archive, [`cluster`] finds
+//! which strangers are one person, [`groups`] keeps and changes that; [`upkeep`] counts and gives space back, [`check`] reads everything, [`keys`] changes the key.
 
 mod adopt;
 mod check;
+mod cluster;
+mod decisions;
 mod edit;
 mod enroll;
 mod follow;
+mod groups;
 mod journal;
 mod keys;
 mod look;
 mod operation;
+mod photos;
 mod search;
 mod steps;
+mod together;
 mod trash;
 mod upkeep;
 
@@ -28,16 +34,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
-pub use adopt::{Adoptee, Adopted, ToAdopt};
+pub use adopt::{Adopted, Adoptee, ToAdopt};
+pub use decisions::{Archive, Decided, DecidedBy, Deciding};
 pub use edit::Edit;
 pub use enroll::{Doubt, EnrollRules, Enrolled, Likeness, Outcome, Refusal, Target};
 pub(crate) use enroll::{add_face, in_photo};
+pub use groups::{Grouped, Grouping, NamedGroup};
 pub use journal::Undone;
 pub(crate) use journal::record;
 pub use operation::{Operation, OperationKind};
+pub use photos::Kept;
 pub(crate) use search::{Against, compare};
 pub use search::{Filter, Identified, Search, Verified};
 pub(crate) use steps::{Ranges, Step};
+pub use together::once_a_photo;
 pub use trash::{Purge, Purged};
 pub use upkeep::Statistics;
 

@@ -1,0 +1,111 @@
+//! From single precision to eight bits.
+
+use super::{Isa, Level};
+
+/// Values that are looked at together: a whole number of vectors.
+const TOGETHER: usize = 32;
+/// The size of the numbers whose last bit stands for 1: adding it rounds, to even if it is a tie.
+const ROUND: f32 = 8_388_608.0;
+
+/// What eight bits stand for: `(byte − zero) · step`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Steps {
+    pub(super) step: f32,
+    pub(super) zero: i32,
+}
+
+impl Steps {
+    /// 256 steps over all of some ranges, and over 0, which is one of the steps.
+    pub(super) fn of(ranges: &[f32]) -> Steps {
+        // Far enough from what is no number that neither their difference nor a quotient is one.
+        let bound = |v: f32| v.clamp(-1e37, 1e37);
+        let ranges = ranges.as_chunks::<2>().0;
+        let least = bound(ranges.iter().fold(0f32, |least, [v, _]| least.min(*v)));
+        let most = bound(ranges.iter().fold(0f32, |most, [_, v]| most.max(*v)));
+        let step = (most - least) / 255.0;
+        if step < 1e-30 {
+            return Steps { step: 1.0, zero: 0 };
+        }
+        Steps { step, zero: (-least / step).round_ties_even() as i32 }
+    }
+
+    /// Rounds values, four to an element; what is no number becomes 0 in some way.
+    pub(super) fn quantise(self, from: &[f32], to: &mut [f32], isa: Isa) {
+        match isa.0 {
+            Level::Plain => self.row(from, to),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
+            Level::Avx2 => unsafe { self.row_avx2(from, to) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has AVX-512 F and VL, else there was no such `Isa`.
+            Level::Avx512 | Level::Avx512Full => unsafe { self.row_avx512(from, to) },
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn row_avx2(self, from: &[f32], to: &mut [f32]) {
+        self.row(from, to);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avx512f,avx512vl")]
+    fn row_avx512(self, from: &[f32], to: &mut [f32]) {
+        self.row(from, to);
+    }
+
+    #[inline(always)]
+    fn row(self, from: &[f32], to: &mut [f32]) {
+        let (times, zero) = (1.0 / self.step, ROUND + self.zero as f32);
+        let byte = |v: f32| {
+            let rounded = v * times + zero;
+            let rounded = if rounded > ROUND { rounded } else { ROUND };
+            let rounded = if rounded < ROUND + 255.0 { rounded } else { ROUND + 255.0 };
+            rounded.to_bits() as u8
+        };
+        let (many, rest) = from.as_chunks::<TOGETHER>();
+        let (to_many, to_rest) = to.as_chunks_mut::<{ TOGETHER / 4 }>();
+        for (to, from) in to_many.iter_mut().zip(many) {
+            let bytes = from.map(byte);
+            for (to, four) in to.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *to = f32::from_bits(u32::from_le_bytes(*four));
+            }
+        }
+        for (to, four) in to_rest.iter_mut().zip(rest.as_chunks::<4>().0) {
+            *to = f32::from_bits(u32::from_le_bytes(four.map(byte)));
+        }
+    }
+}
+
+/// The least and the largest of some values, and of 0.
+pub(super) fn range(values: &[f32], isa: Isa) -> [f32; 2] {
+    match isa.0 {
+        Level::Plain => extremes(values),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
+        Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { extremes_avx2(values) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn extremes_avx2(values: &[f32]) -> [f32; 2] {
+    extremes(values)
+}
+
+#[inline(always)]
+fn extremes(values: &[f32]) -> [f32; 2] {
+    let (mut least, mut most) = ([0f32; TOGETHER], [0f32; TOGETHER]);
+    let (many, rest) = values.as_chunks::<TOGETHER>();
+    for values in many {
+        for (i, v) in values.iter().enumerate() {
+            least[i] = if *v < least[i] { *v } else { least[i] };
+            most[i] = if *v > most[i] { *v } else { most[i] };
+        }
+    }
+    let rest = rest.iter().copied();
+    [
+        least.into_iter().chain(rest.clone()).fold(0.0, |least, v| if v < least { v } else { least }),
+        most.into_iter().chain(rest).fold(0.0, |most, v| if v > most { v } else { most }),
+    ]
+}
