@@ -118,7 +118,7 @@ impl Service {
                     }
                     Ok::<(), crate::Error>(())
                 })?;
-                gallery.keep_adopted(&model.id, if options.dry_run { &[] } else { &made })?;
+                gallery.keep_adopted(&model.id, &made)?;
                 described += made.len();
                 tell(AdoptEvent::Described(new.len()));
             }

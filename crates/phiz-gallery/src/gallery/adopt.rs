@@ -14,8 +14,9 @@ use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
 use super::enroll::SAME_IN_PHOTO;
+use super::upkeep::remove;
 use super::{
-    AdoptedModel, Gallery, Keys, Model, json, now, other_model, read_settings, write_head, write_settings,
+    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, write_head, write_settings,
 };
 use crate::calibrate::Calibration;
 use crate::error::{ErrorKind, GalleryError, Result};
@@ -320,6 +321,9 @@ impl Gallery {
         if let Some((_, template)) = templates.iter().find(|(_, template)| template.model() != model) {
             return Err(other_model(model, template.model()));
         }
+        if templates.is_empty() {
+            return Ok(());
+        }
         if self.model == *model {
             templates.iter().try_for_each(|(_, template)| self.check_template(template))?;
         }
@@ -394,6 +398,12 @@ impl Gallery {
         head.adopted = (head.model != model.id || head.dim != model.dim)
             .then(|| AdoptedModel { id: model.id.clone(), dim: model.dim });
         let from = self.model.clone();
+        self.may_write()?;
+        // A cache of the old templates, which is built anew: given up first, so that it is not there whatever happens.
+        if let Some(path) = &self.index_file {
+            let _turn = lock(&self.saving);
+            remove(path)?;
+        }
         let (adopted, settings) = self.write(|rows, codec| {
             let new = Codec { dim: model.dim, ..codec };
             let mut adopted = Adopted {
