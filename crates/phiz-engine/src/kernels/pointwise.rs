@@ -32,6 +32,8 @@ macro_rules! vectorised {
         }
         match $isa.0 {
             Level::Plain => $body(),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => $body(),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { avx2($body) },
