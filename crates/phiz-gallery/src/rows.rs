@@ -459,6 +459,16 @@ impl Codec<'_> {
         rows.put(Kind::Sighting, id.0, &self.row(Kind::Sighting, id.0, photo.0, Vec::new(), &bytes)?)
     }
 
+    /// The row of a sighting without a template, as a model of so many values has it: it waits to be looked at anew.
+    pub(crate) fn waiting_sighting(&self, id: u64, row: &Row, dim: usize) -> Result<Row> {
+        let bytes = Zeroizing::new(self.open(Kind::Sighting, id, row)?);
+        let damaged = || GalleryError::damaged(Part::Sighting(SightingId(id)));
+        let (quality, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (_, json) = rest.split_at_checked(self.dim * 4).ok_or_else(damaged)?;
+        let bytes = Zeroizing::new([&quality[..], &vec![0; dim * 4], json].concat());
+        self.row(Kind::Sighting, id, row.owner, row.tags.clone(), &bytes)
+    }
+
     pub(crate) fn group_body(&self, id: u64, row: &Row) -> Result<GroupBody> {
         self.open_json(Kind::Group, id, row)
     }
