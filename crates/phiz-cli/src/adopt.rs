@@ -53,8 +53,11 @@ fn print(answer: &AdoptAnswer, dry_run: bool) {
         (false, false) => say!("{faces} that waited can be recognised now"),
     }
     if answer.sightings > 0 {
-        let sightings = table::count(answer.sightings, "face in your archive waits", "faces in your archive wait");
-        note!("{sightings} for `phiz scan`, which looks at the photos by the new model; groups keep their numbers");
+        let sightings =
+            table::count(answer.sightings, "face in your archive waits", "faces in your archive wait");
+        note!(
+            "{sightings} for `phiz scan`, which looks at the photos by the new model; groups keep their numbers"
+        );
     }
     if answer.waiting.is_empty() {
         return;

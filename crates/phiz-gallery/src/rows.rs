@@ -315,9 +315,8 @@ impl Codec<'_> {
     ) -> Result<()> {
         let name = model.to_string();
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + name.len() + template.len() * 4));
-        let length = u8::try_from(name.len()).map_err(|_| {
-            GalleryError::new(ErrorKind::Caller, "a model's identity has at most 255 bytes")
-        })?;
+        let length = u8::try_from(name.len())
+            .map_err(|_| GalleryError::new(ErrorKind::Caller, "a model's identity has at most 255 bytes"))?;
         bytes.push(length);
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend(template.iter().flat_map(|v| v.to_le_bytes()));

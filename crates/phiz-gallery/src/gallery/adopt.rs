@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::enroll::SAME_IN_PHOTO;
 use super::upkeep::remove;
 use super::{
-    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, write_head, write_settings,
+    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, write_head,
+    write_settings,
 };
 use crate::calibrate::Calibration;
 use crate::error::{ErrorKind, GalleryError, Result};
