@@ -34,6 +34,8 @@ enum Check {
     Features,
     /// Documentation, warnings are errors
     Docs,
+    /// The page: types, units, the committed build, and the whole way through it in Chromium
+    Web,
     /// Examples in the documentation, then all other tests
     Tests,
 }
@@ -68,6 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
                     let flags = [("RUSTDOCFLAGS", "-D warnings")];
                     cargo(&["doc", "--workspace", EVERYTHING, "--no-deps", "--locked"], &flags)?;
                 }
+                Check::Web => web()?,
                 Check::Tests => tests()?,
             }
         }
@@ -101,6 +104,21 @@ fn deny() -> Result<(), String> {
     // The trainer is a member of the workspace; the keyring's crates come with the feature only.
     let arguments = ["deny", "--features=phiz-cli/keyring", "--log-level", "error", "check"];
     cargo(&[&arguments[..], &["licenses", "bans", "sources"]].concat(), &[])
+}
+
+/// The page against the program, which is built as the tests need it.
+fn web() -> Result<(), String> {
+    cargo(&["build", "--workspace", EVERYTHING, "--tests", "--locked"], &[])?;
+    for arguments in [&["ci", "--no-audit", "--no-fund"][..], &["test"]] {
+        println!("$ npm {} (in web/)", arguments.join(" "));
+        let status = Command::new("npm").args(arguments).current_dir("web").status();
+        let status =
+            status.map_err(|e| format!("npm: {e}; install Node.js 20.19 or later, or run `.ci/run`"))?;
+        if !status.success() {
+            return Err(format!("`npm {}` in web/ failed ({status})", arguments.join(" ")));
+        }
+    }
+    Ok(())
 }
 
 /// nextest runs no examples of the documentation, so these go first and by cargo.

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod check;
 mod faces;
 mod fixtures;
+mod portraits;
 
 /// What developers of Phiz run.
 #[derive(Parser)]
@@ -27,6 +28,8 @@ enum Command {
     FitFaces(faces::fit::Arguments),
     /// Makes the photos in fixtures/, of people who do not exist
     Fixtures(fixtures::Arguments),
+    /// Makes folders of people who do not exist, to try and to show the page with
+    Portraits(portraits::Arguments),
     /// Measures whether synthetic people are found and told apart
     RateFaces(faces::rate::Arguments),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::FitFaces(arguments) => faces::fit::run(&arguments),
         Command::Fixtures(arguments) => fixtures::run(&arguments),
+        Command::Portraits(arguments) => portraits::run(&arguments),
         Command::RateFaces(arguments) => faces::rate::run(&arguments),
     };
     match result {

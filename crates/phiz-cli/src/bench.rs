@@ -32,15 +32,17 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A bundled network, and the side of the picture that it is measured on.
-const NETWORKS: [(&str, &[u8], usize); 6] = [
-    ("phiz-embed", bundled::EMBEDDER.1, 112),
-    ("phiz-detect", bundled::DETECTOR.1, 320),
-    ("phiz-second", bundled::SECOND, zoo::SECOND_SIDE),
-    ("phiz-embed-small", bundled::SMALL_EMBEDDER.1, 112),
-    ("phiz-detect-small", bundled::SMALL_DETECTOR.1, 320),
-    ("phiz-second-small", bundled::SMALL_SECOND, zoo::SECOND_SIDE),
-];
+/// The bundled networks, and the side of the picture that each is measured on.
+fn networks() -> [(&'static str, &'static [u8], usize); 6] {
+    [
+        ("phiz-embed", bundled::EMBEDDER.1, 112),
+        ("phiz-detect", bundled::DETECTOR.1, 320),
+        ("phiz-second", bundled::SECOND, zoo::SECOND_SIDE),
+        ("phiz-embed-small", bundled::SMALL_EMBEDDER.1, 112),
+        ("phiz-detect-small", bundled::SMALL_DETECTOR.1, 320),
+        ("phiz-second-small", bundled::SMALL_SECOND, zoo::SECOND_SIDE),
+    ]
+}
 
 /// What one network comes to.
 #[derive(Serialize)]
@@ -78,14 +80,14 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
     }
     let others = arguments.networks.iter().map(|network| other(network)).collect::<Result<Vec<_>, _>>()?;
-    let mut networks: Vec<(&str, &[u8], usize)> =
+    let mut measured: Vec<(&str, &[u8], usize)> =
         others.iter().map(|(name, onnx, side)| (name.as_str(), onnx.as_slice(), *side)).collect();
-    if networks.is_empty() {
-        networks.extend(NETWORKS);
+    if measured.is_empty() {
+        measured.extend(networks());
     }
-    let bar = shared.progress(networks.len());
+    let bar = shared.progress(measured.len());
     let mut rows = Vec::new();
-    for (name, onnx, side) in networks {
+    for (name, onnx, side) in measured {
         let answer = measure(name, onnx, side, threads, arguments, &peaks)?;
         bar.inc(1);
         match arguments.json {

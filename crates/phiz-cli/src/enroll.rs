@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use phiz_gallery::{PersonId, Target};
+use indicatif::ProgressBar;
+use phiz_gallery::{Gallery, PersonId, Target};
 use phiz_service::{
-    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, PersonPhotos, Photo, PhotoResult, walk,
+    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, NamedPhoto, PersonPhotos, Photo, PhotoResult,
+    Service, walk,
 };
 
 use super::faces::{Looking, Selection};
@@ -18,14 +20,22 @@ use super::{Done, Failure, Shared, table};
 #[command(after_help = "Examples:
   phiz enroll Ada ada-1.jpg ada-2.jpg    one person, from one or more photos
   phiz enroll people/                    many people: people/Ada/*.jpg, people/Ben/*.jpg, …
+  phiz enroll --from-metadata photos/    people whom digiKam, Lightroom or others named in your photos
   phiz enroll Ada party.jpg --face 2     the second of the faces that `phiz detect party.jpg` lists")]
 pub(crate) struct Arguments {
     /// The person's name, or a folder that contains one folder per person
-    #[arg(value_name = "NAME|FOLDER")]
-    name: String,
+    #[arg(value_name = "NAME|FOLDER", required_unless_present = "from_metadata")]
+    name: Option<String>,
     /// Photos of the person, or folders of such photos; `-` reads a photo from standard input
     #[arg(value_name = "PHOTO")]
     photos: Vec<PathBuf>,
+    /// Learn the people whose faces are marked and named in the metadata of these photos or folders: in sidecars
+    /// (`photo.jpg.xmp`, `photo.xmp`) or in the photos themselves
+    #[arg(long, value_name = "FOLDER", num_args = 1.., conflicts_with_all = ["name", "photos", "id", "largest", "number", "at"])]
+    from_metadata: Vec<PathBuf>,
+    /// With --from-metadata: pass over what `phiz tag` wrote
+    #[arg(long, requires = "from_metadata")]
+    skip_own: bool,
     /// Add the faces to the person with this id instead of finding the person by name
     #[arg(long, value_name = "ID")]
     id: Option<PersonId>,
@@ -48,6 +58,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    let Some(name) = &arguments.name else { return from_metadata(arguments, shared) };
     let mut batch = Batch::default();
     let mut done = Done::Well;
     let people = match arguments.photos.is_empty() {
@@ -56,57 +67,137 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 return Err(Failure::new("--id: names one person, and no photo of theirs is named")
                     .hint("name the photos: phiz enroll NAME PHOTO… --id ID"));
             }
-            let (people, all) = people_of(Path::new(&arguments.name), arguments.json, &mut batch)?;
+            let (people, all) = people_of(Path::new(name), arguments.json, &mut batch)?;
             if !all {
                 done = Done::Partly;
             }
             people
         }
-        false => vec![person_of(arguments, &mut batch)?],
+        false => vec![person_of(name, arguments, &mut batch)?],
     };
     people.iter().try_for_each(PersonPhotos::check)?;
     let service = shared.service()?;
-    let (gallery, made) = shared.open_or_create_gallery(&service)?;
+    let gallery = gallery_of(&service, shared)?;
+    let options = arguments.options();
+    let bar = shared.progress(people.iter().map(|person| person.photos.len()).sum());
+    let mut told = Told { json: arguments.json, known: 0, done, bar };
+    service.enrol_people(&gallery, &people, &options, shared.threads()?, |event| told.tell(event))?;
+    told.end(&batch, shared)
+}
+
+/// The gallery, which is made if there is none.
+fn gallery_of(service: &Service, shared: &Shared) -> Result<Gallery, Failure> {
+    let (gallery, made) = shared.open_or_create_gallery(service)?;
     if made {
         note!("made a gallery: {}", shared.gallery_path()?.display());
     }
-    let options = EnrolOptions {
-        looking: arguments.looking.service(),
-        choice: arguments.selection.choice(),
-        force: arguments.force,
-        crop: !arguments.no_crop,
-        consent: arguments.consent.clone(),
-    };
-    let bar = shared.progress(people.iter().map(|person| person.photos.len()).sum());
-    let mut known = 0;
-    service.enrol_people(&gallery, &people, &options, shared.threads()?, |event| match event {
-        EnrolEvent::Photo => bar.inc(1),
-        EnrolEvent::Person(person, answer) => bar.suspend(|| {
-            known += usize::from(answer.id.is_some());
-            if answer.refused_any() {
-                done = Done::Partly;
-            }
-            match arguments.json {
-                true => out::json(&answer),
-                false => print(person, &answer),
-            }
-        }),
-    })?;
-    bar.finish_and_clear();
-    batch.summarise(0, shared);
-    if known == 0 {
-        return Err(
-            Failure::new("nobody was enrolled").hint("every photo was refused, for the reasons above")
-        );
+    Ok(gallery)
+}
+
+impl Arguments {
+    fn options(&self) -> EnrolOptions {
+        EnrolOptions {
+            looking: self.looking.service(),
+            choice: self.selection.choice(),
+            force: self.force,
+            crop: !self.no_crop,
+            consent: self.consent.clone(),
+        }
     }
-    Ok(done)
+}
+
+/// What was told of people so far.
+struct Told {
+    json: bool,
+    known: usize,
+    done: Done,
+    bar: ProgressBar,
+}
+
+impl Told {
+    fn tell(&mut self, event: EnrolEvent<'_>) {
+        let Told { json, known, done, bar } = self;
+        match event {
+            EnrolEvent::Photo => bar.inc(1),
+            EnrolEvent::Person(person, answer) => bar.suspend(|| {
+                *known += usize::from(answer.id.is_some());
+                if answer.refused_any() {
+                    *done = Done::Partly;
+                }
+                match json {
+                    true => out::json(&answer),
+                    false => print(person, &answer),
+                }
+            }),
+        }
+    }
+
+    fn end(self, batch: &Batch, shared: &Shared) -> Result<Done, Failure> {
+        self.bar.finish_and_clear();
+        batch.summarise(0, shared);
+        if self.known == 0 {
+            return Err(
+                Failure::new("nobody was enrolled").hint("every photo was refused, for the reasons above")
+            );
+        }
+        Ok(self.done)
+    }
+}
+
+/// Enrols the people whom photos' metadata name.
+fn from_metadata(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    let mut batch = Batch::default();
+    batch.add(walk::Walk::over(&arguments.from_metadata));
+    let looking = arguments.looking.service();
+    let bar = shared.progress(batch.items.len());
+    let mut named = Vec::new();
+    let mut done = Done::Well;
+    let read = |item: &walk::Item| match &item.problem {
+        Some(problem) => Err(problem.clone()),
+        None => NamedPhoto::read(&item.path, &looking, !arguments.skip_own),
+    };
+    photos::in_order(&batch.items, shared.threads()?, &bar, read, |item, found| {
+        let problems = match found {
+            Ok(None) => return Ok(()),
+            Ok(Some(mut photo)) => {
+                let problems = std::mem::take(&mut photo.problems);
+                named.push(photo);
+                problems
+            }
+            Err(problem) => vec![problem],
+        };
+        for problem in &problems {
+            done = Done::Partly;
+            photos::report(&item.path, problem, arguments.json);
+        }
+        Ok(())
+    })?;
+    if !shared.quiet {
+        let names = named.iter().flat_map(|photo| &photo.names).collect::<std::collections::BTreeSet<_>>();
+        let photos = table::count(named.len(), "photo names", "photos name");
+        note!("{photos} {}", table::count(names.len(), "person", "people"));
+    }
+    if named.iter().all(|photo| photo.names.is_empty()) {
+        batch.summarise(0, shared);
+        return Err(Failure::new("no photo there names anybody in its metadata").hint(
+            "names are read from face regions in sidecars (photo.jpg.xmp) and in the photos; \
+             `exiftool -RegionInfo -RegionName PHOTO` shows what a photo holds",
+        ));
+    }
+    let service = shared.service()?;
+    let gallery = gallery_of(&service, shared)?;
+    let bar = shared.progress(named.len());
+    let mut told = Told { json: arguments.json, known: 0, done, bar };
+    let options = arguments.options();
+    service.enrol_named(&gallery, &named, &options, shared.threads()?, |event| told.tell(event))?;
+    told.end(&batch, shared)
 }
 
 /// The one person who is named, with their photos.
-fn person_of(arguments: &Arguments, batch: &mut Batch) -> Result<PersonPhotos, Failure> {
+fn person_of(name: &str, arguments: &Arguments, batch: &mut Batch) -> Result<PersonPhotos, Failure> {
     if arguments.id.is_none() {
         // Before a gallery is made for them.
-        phiz_gallery::clean_name(&arguments.name)?;
+        phiz_gallery::clean_name(name)?;
     }
     photos::check_stdin(&arguments.photos)?;
     let mut all: Vec<(Photo, Option<phiz_service::Problem>)> = Vec::new();
@@ -121,9 +212,9 @@ fn person_of(arguments: &Arguments, batch: &mut Batch) -> Result<PersonPhotos, F
     }
     let target = match arguments.id {
         Some(id) => Target::Person(id),
-        None => Target::Named(arguments.name.clone()),
+        None => Target::Named(name.to_owned()),
     };
-    Ok(PersonPhotos { target, name: arguments.name.clone(), photos: all })
+    Ok(PersonPhotos { target, name: name.to_owned(), photos: all })
 }
 
 /// The people of a folder; says whether all of its folders are people's. What is left out of them is added to `batch`.

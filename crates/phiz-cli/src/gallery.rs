@@ -7,7 +7,7 @@ use phiz_gallery::{Gallery, Key, Purge, Purged, Seal, Statistics};
 use serde_json::json;
 
 use super::out::{self, note, say};
-use super::{Done, Failure, Shared, table};
+use super::{Done, Failure, Shared, adopt, table};
 
 /// Arguments of `phiz gallery`.
 #[derive(Args)]
@@ -52,6 +52,11 @@ enum Action {
         /// The new folder for the archive
         folder: PathBuf,
     },
+    /// Copy the gallery to a new file while it is in use. The copy is encrypted as the gallery is, and opens with its key
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
     /// Take in the people of an archive; people and faces that the gallery has already are recognised
     Import {
         /// The folder of the archive
@@ -62,6 +67,26 @@ enum Action {
         /// Forget what was measured, and decide by the model's own thresholds again
         #[arg(long)]
         forget: bool,
+    },
+    /// Bring the gallery to the present embedder (or the one of --small or --embedder): compute all templates anew from the
+    /// stored crops. Names, lists, corrections and history stay, and it can be taken back
+    #[command(after_help = "Examples:
+  phiz gallery adopt --dry-run            what would be done, and which faces have no stored crop
+  phiz gallery adopt                      after an update brought a new model
+  phiz gallery adopt --photos ~/Photos    look there for the photos of faces without a crop
+  phiz gallery adopt --undo               go back to the model before
+
+It may be interrupted at any moment, and goes on where it was when it is called again.")]
+    Adopt {
+        /// Look for the photos of faces without a stored crop in these folders; they are known by their content
+        #[arg(long, value_name = "FOLDER", num_args = 1..)]
+        photos: Vec<PathBuf>,
+        /// Change nothing, and say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Go back to the model before; faces that were enrolled since wait until the newer model is adopted again
+        #[arg(long, conflicts_with_all = ["photos", "dry_run"])]
+        undo: bool,
     },
     /// Change the key that the gallery is encrypted with
     Key {
@@ -129,6 +154,9 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     if let Action::Import { folder } = &arguments.action {
         return import(folder, shared, json);
     }
+    if let Action::Adopt { photos, dry_run, undo } = &arguments.action {
+        return if *undo { adopt::undo(json, shared) } else { adopt::run(photos, *dry_run, json, shared) };
+    }
     let gallery = shared.open_gallery()?;
     match &arguments.action {
         Action::Stats => stats(&gallery.statistics()?, &gallery, json),
@@ -161,6 +189,19 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             }
             Ok(Done::Well)
         }
+        Action::Backup { file } => {
+            gallery.backup(file)?;
+            let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+            match json {
+                true => out::json(&json!({ "file": file, "bytes": bytes })),
+                false => say!(
+                    "copied to {} ({} kB); it opens with the gallery's key",
+                    file.display(),
+                    bytes / 1000
+                ),
+            }
+            Ok(Done::Well)
+        }
         Action::Export { folder } => {
             let head = gallery.export(folder)?;
             match json {
@@ -175,8 +216,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             note!("note: the archive is not sealed: whoever has it has everything");
             Ok(Done::Well)
         }
-        // It needs no gallery, and was done above.
-        Action::Import { .. } => Ok(Done::Well),
+        // Both were done above: one needs no gallery, the other another model's.
+        Action::Import { .. } | Action::Adopt { .. } => Ok(Done::Well),
         Action::Calibrate { forget: true } => {
             gallery.forget_calibration()?;
             match json {
@@ -256,6 +297,8 @@ fn stats(figures: &Statistics, gallery: &Gallery, json: bool) -> Result<Done, Fa
         ["faces".into(), figures.faces.to_string()],
         ["  with crop".into(), figures.crops.to_string()],
         ["faces said not to be somebody".into(), figures.negatives.to_string()],
+        ["photos that were scanned".into(), figures.photos.to_string()],
+        ["faces seen in them".into(), figures.sightings.to_string()],
         ["removed faces not yet destroyed".into(), figures.removed_faces.to_string()],
         ["operations that can be undone".into(), figures.operations.to_string()],
         ["undo lasts".into(), table::count(figures.undo_days as usize, "day", "days")],

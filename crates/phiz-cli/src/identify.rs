@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// Number of candidates that --json lists for each face
     #[arg(long, value_name = "N", default_value = "5")]
     top: NonZeroUsize,
+    /// Let one person be in a photo more than once: in collages and mirrors, or because of a twin
+    #[arg(long)]
+    twins: bool,
     /// Print one JSON object per photo, one per line
     #[arg(long)]
     json: bool,
@@ -68,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         rate: arguments.fmr.map_or(Rate::Fpir(arguments.fpir), Rate::Fmr),
         among: arguments.list.as_ref().map_or_else(Filter::default, Filter::list),
         top: arguments.top.get(),
+        twins: arguments.twins,
     };
     let look = |photo: &phiz_service::Photo, path: &Path| {
         let image = service.decode(photo, &options.looking)?;
@@ -99,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 }
 
 /// A problem of one photo apart from what ends the work.
-fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::Problem>, Failure> {
+pub(crate) fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::Problem>, Failure> {
     match result {
         Ok(found) => Ok(Ok(found)),
         Err(phiz_service::Error::Photo(problem)) => Ok(Err(problem)),
@@ -108,7 +112,7 @@ fn apart<T>(result: phiz_service::Result<T>) -> Result<Result<T, phiz_service::P
 }
 
 /// A search among nobody would call everybody unknown.
-fn check_list(gallery: &Gallery, list: &str) -> Result<(), Failure> {
+pub(crate) fn check_list(gallery: &Gallery, list: &str) -> Result<(), Failure> {
     if list.trim().is_empty() {
         return Err(Failure::new("--list: names no watch list").hint("give its name, or leave --list out"));
     }

@@ -18,28 +18,41 @@ use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model, Precision}
 use phiz_image::{DecodeOptions, Image};
 use phiz_service::Service;
 
+mod adopt;
 mod bench;
 mod completions;
+mod config;
 #[cfg(feature = "train")]
 mod data;
 mod detect;
 mod embed;
 mod enroll;
 mod eval;
+mod explain;
 mod faces;
+mod find;
 mod gallery;
 mod identify;
+mod key;
 mod model;
 mod npy;
 mod out;
 mod output;
 mod people;
 mod photos;
+mod picture;
+mod redact;
+mod review;
+mod scan;
+mod serve;
 mod store;
+mod strangers;
 mod table;
+mod tag;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
+mod watch;
 
 use out::note;
 
@@ -50,6 +63,7 @@ use out::note;
   phiz enroll Ada ada-1.jpg ada-2.jpg      learn a person from photos
   phiz identify party.jpg                  say who is in a photo
   phiz verify passport.jpg selfie.jpg      say whether two photos show the same person
+  phiz watch party.mp4                     say who is in a video, and when
   phiz detect party.jpg --annotate out.jpg find the faces, and mark them in a copy
 
 Exit codes: 0 everything was done, and the answer is yes; 1 the answer is no, or some photos could not be
@@ -116,10 +130,32 @@ enum Command {
     Enroll(enroll::Arguments),
     /// Say who is in photos, or that it is nobody you have enrolled
     Identify(identify::Arguments),
+    /// Look at all photos of an archive once, so that people are found in them at once
+    Scan(scan::Arguments),
+    /// List the photos of an archive that show somebody
+    Find(find::Arguments),
+    /// Show the people in an archive whom nobody has named, and name them
+    Strangers(strangers::Arguments),
+    /// Answer questions about faces, the most useful first
+    Review(review::Arguments),
+    /// Say why a face is who it is, or is not
+    Explain(explain::Arguments),
+    /// Write who is in photos into their metadata, for other programs
+    Tag(tag::Arguments),
     /// Show and correct the people in the gallery, and undo changes
     People(people::Arguments),
     /// Check, purge, export, import or calibrate the gallery as a whole, or change its key
     Gallery(gallery::Arguments),
+    /// Answer other programs over HTTP, and show a page to work with
+    Serve(serve::Arguments),
+    /// Make, list and revoke the keys by which programs may call the server
+    Key(key::Arguments),
+    /// Show the settings of the server, and where each value comes from
+    Config(config::Arguments),
+    /// Say who is in a video or before a camera, and when
+    Watch(watch::Arguments),
+    /// Hide faces in a photo or video
+    Redact(redact::Arguments),
     /// Find the faces in photos
     Detect(detect::Arguments),
     /// Say whether two photos show the same person, or whether a photo shows a person in the gallery
@@ -161,10 +197,12 @@ struct Unbuilt {
 
 impl Command {
     /// Groups of shared options that have no meaning for a command, by the command's name: its help does not list them.
-    const WITHOUT: [(&str, &[&str]); 8] = [
+    const WITHOUT: [(&str, &[&str]); 10] = [
         ("bench", &[GALLERY, MODELS]),
         ("people", &[]),
         ("gallery", &[MODELS]),
+        ("key", &[MODELS, WORK]),
+        ("config", &[MODELS, WORK]),
         ("detect", &[GALLERY]),
         ("embed", &[GALLERY]),
         ("model", &[GALLERY, WORK]),
@@ -173,7 +211,29 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 7] = ["detect", "embed", "enroll", "eval", "identify", "people", "verify"];
+    const WITH_PRECISION: [&str; 16] = [
+    const WITH_PRECISION: [&str; 12] = [
+        "detect",
+        "embed",
+        "enroll",
+        "eval",
+        "explain",
+        "find",
+        "identify",
+        "people",
+        "redact",
+        "review",
+        "scan",
+        "serve",
+        "strangers",
+        "tag",
+        "verify",
+        "watch",
+        "review",
+        "scan",
+        "strangers",
+        "verify",
+    ];
 }
 
 /// The program's arguments, with a help for each command that lists no option without a meaning there.
@@ -220,8 +280,19 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Enroll(arguments) => enroll::run(&arguments, &shared),
         Command::Identify(arguments) => identify::run(&arguments, &shared),
+        Command::Scan(arguments) => scan::run(&arguments, &shared),
+        Command::Find(arguments) => find::run(&arguments, &shared),
+        Command::Strangers(arguments) => strangers::run(&arguments, &shared),
+        Command::Review(arguments) => review::run(&arguments, &shared),
+        Command::Explain(arguments) => explain::run(&arguments, &shared),
+        Command::Tag(arguments) => tag::run(&arguments, &shared),
         Command::People(arguments) => people::run(&arguments, &shared),
         Command::Gallery(arguments) => gallery::run(&arguments, &shared),
+        Command::Serve(arguments) => serve::run(&arguments, &shared),
+        Command::Key(arguments) => key::run(&arguments, &shared),
+        Command::Config(arguments) => config::run(&arguments, &shared),
+        Command::Watch(arguments) => watch::run(&arguments, &shared),
+        Command::Redact(arguments) => redact::run(&arguments, &shared),
         Command::Detect(arguments) => detect::run(&arguments, &shared),
         Command::Verify(arguments) => verify::run(&arguments, &shared),
         Command::Embed(arguments) => embed::run(&arguments, &shared),

@@ -50,6 +50,25 @@ pub(crate) fn raw(text: &str) {
     write(text.strip_suffix('\n').unwrap_or(text));
 }
 
+/// Prints a path as it is, and a zero byte behind it, for programs.
+pub(crate) fn path_and_zero(path: &std::path::Path) {
+    let mut failure = remembered();
+    if failure.is_none() {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(path.as_os_str().as_encoded_bytes()).and_then(|()| out.write_all(b"\0"));
+        *failure = written.and_then(|()| out.flush()).err();
+    }
+}
+
+/// Prints the characters by which a terminal shows a picture: our own, with nothing in them that came from elsewhere.
+pub(crate) fn picture(characters: &str) {
+    let mut failure = remembered();
+    if failure.is_none() {
+        let mut out = io::stdout().lock();
+        *failure = out.write_all(characters.as_bytes()).and_then(|()| out.flush()).err();
+    }
+}
+
 /// Prints an object for programs on a line of standard output.
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string(value) {

@@ -135,6 +135,8 @@ enum Action {
         /// The change, by id (o12, see `phiz people history`)
         operation: Option<OperationId>,
     },
+    /// List what may be wrong: faces that do not fit, people who are one or two, faces that misled
+    Doubts,
     /// List the changes that can be undone
     History,
 }
@@ -248,6 +250,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             }
             Ok(Done::Well)
         }
+        Action::Doubts => super::review::doubts(&gallery, json),
         Action::History => history(&gallery, json),
     }
 }

@@ -166,6 +166,38 @@ impl Batch {
         look: impl Fn(&Photo, &Item) -> Result<Result<T, Problem>, Failure> + Sync,
         mut print: impl FnMut(&Path, &T),
     ) -> Result<Done, Failure> {
+        let print = |path: &Path, found: &T| {
+            if !as_json {
+                print(path, found)
+            }
+        };
+        // Nothing is changed by looking: whoever reads our output has seen enough.
+        self.work(shared, as_json, true, look, print)
+    }
+
+    /// As [`Batch::tell`], for work that changes something and is therefore done to its end, whether anybody reads our
+    /// output or not; `take` gets every answer, those that are told as JSON, too.
+    ///
+    /// # Errors
+    /// The outer error of `look`, which ends the work.
+    pub(crate) fn finish<T: Serialize + Send>(
+        &self,
+        shared: &Shared,
+        as_json: bool,
+        look: impl Fn(&Photo, &Item) -> Result<Result<T, Problem>, Failure> + Sync,
+        take: impl FnMut(&Path, &T),
+    ) -> Result<Done, Failure> {
+        self.work(shared, as_json, false, look, take)
+    }
+
+    fn work<T: Serialize + Send>(
+        &self,
+        shared: &Shared,
+        as_json: bool,
+        stop_early: bool,
+        look: impl Fn(&Photo, &Item) -> Result<Result<T, Problem>, Failure> + Sync,
+        mut take: impl FnMut(&Path, &T),
+    ) -> Result<Done, Failure> {
         let mut refused = 0;
         let bar = shared.progress(self.items.len());
         let work = |item: &Item| match &item.problem {
@@ -174,17 +206,18 @@ impl Batch {
         };
         let ended = in_order(&self.items, shared.threads()?, &bar, work, |item, found| {
             match found? {
-                Ok(found) if as_json => {
-                    out::json(&AtPath { path: item.path.as_path().into(), found: &found })
+                Ok(found) => {
+                    if as_json {
+                        out::json(&AtPath { path: item.path.as_path().into(), found: &found });
+                    }
+                    take(&item.path, &found);
                 }
-                Ok(found) => print(&item.path, &found),
                 Err(problem) => {
                     refused += 1;
                     report(&item.path, &problem, as_json);
                 }
             }
-            // Nothing is changed by looking: whoever reads our output has seen enough.
-            if out::nobody_reads() { Err(Failure::enough()) } else { Ok(()) }
+            if stop_early && out::nobody_reads() { Err(Failure::enough()) } else { Ok(()) }
         });
         match ended {
             Err(failure) if failure.is_enough() => return Ok(Done::Well),
@@ -211,6 +244,11 @@ impl Batch {
                 _ => note!("{all}, of which {refused} could not be used"),
             }
         }
+        self.left_out();
+    }
+
+    /// Says on standard error what folders hold beside photos.
+    pub(crate) fn left_out(&self) {
         let parts: Vec<String> = self
             .left_out
             .iter()
@@ -262,9 +300,9 @@ pub(crate) fn warn(path: &Path, problem: &Problem) {
 #[derive(Serialize)]
 pub(crate) struct AtPath<'a, T> {
     #[serde(flatten)]
-    path: PathName,
+    pub(crate) path: PathName,
     #[serde(flatten)]
-    found: &'a T,
+    pub(crate) found: &'a T,
 }
 
 /// [`phiz_service::in_order`] with a progress bar, which steps aside while results are told.

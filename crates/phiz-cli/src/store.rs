@@ -17,7 +17,7 @@ impl From<phiz_gallery::GalleryError> for Failure {
 
 impl Shared {
     /// Where the gallery lies, and what opens it.
-    fn place(&self) -> Result<Place, Failure> {
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
         let passphrase = match std::env::var_os("PHIZ_PASSPHRASE") {
             None => None,
             Some(text) => Some(text.into_string().map_err(|_| {
@@ -38,6 +38,11 @@ impl Shared {
         })
     }
 
+    /// The folder of the gallery, the server's settings and its keys.
+    pub(crate) fn home(&self) -> Result<PathBuf, Failure> {
+        Ok(self.place()?.home_folder()?)
+    }
+
     /// The gallery's file.
     pub(crate) fn gallery_path(&self) -> Result<PathBuf, Failure> {
         Ok(self.place()?.gallery_path()?)
@@ -51,6 +56,16 @@ impl Shared {
     /// The gallery that exists, if it belongs to the service's embedder.
     pub(crate) fn open_gallery_for(&self, service: &Service) -> Result<Gallery, Failure> {
         Ok(noted(self.place()?.open_for(service)?))
+    }
+
+    /// The gallery, if there is one and it belongs to the service's embedder.
+    pub(crate) fn open_gallery_if_any(&self, service: &Service) -> Result<Option<Gallery>, Failure> {
+        match self.place()?.open_for(service) {
+            Ok(gallery) => Ok(Some(noted(gallery))),
+            // One that was named is wanted.
+            Err(phiz_service::Error::NoGallery(_)) if self.gallery.is_none() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Takes an archive into the gallery, made if there is none; says whether it was made.
@@ -77,10 +92,13 @@ fn noted(gallery: Gallery) -> Gallery {
 pub(crate) fn option_for(gallery: &ModelId) -> &'static str {
     let is = |model: Result<crate::Model, _>| model.is_ok_and(|model| model.id() == *gallery);
     if is(crate::Model::small_embedder()) {
-        "add --small: the gallery was made with the small models"
+        "add --small: the gallery was made with the small models; or bring it to these models, which loses nobody: \
+         phiz gallery adopt"
     } else if is(crate::Model::bundled_embedder()) {
-        "leave out --small and --embedder: the gallery was made with the bundled models"
+        "leave out --small and --embedder: the gallery was made with the bundled models; or bring it to the models that \
+         you name, which loses nobody: phiz gallery adopt"
     } else {
-        "name the embedder that the gallery was made with (--embedder CARD), or use another gallery (--gallery FILE)"
+        "bring the gallery to the present models, which loses nobody: phiz gallery adopt; or name the embedder that it \
+         was made with (--embedder CARD)"
     }
 }

@@ -272,6 +272,8 @@ fn what_cannot_be_done_says_what_to_do() {
     let desk = Desk::new();
     desk.save("people/Ada/1.png", &Image::from_rgb(64, 64, vec![0; 12_288]).unwrap());
     std::fs::create_dir(desk.path("empty")).unwrap();
+    std::fs::write(desk.path("mine.csv"), "path,person\npeople/Ada/1.png,Ada\n").unwrap();
+    std::fs::write(desk.path("mine.png"), "mine").unwrap();
     for (arguments, expected) in [
         (&["prepare", "empty", "--out", "s"][..], "holds no photo"),
         (&["prepare", "nowhere", "--out", "s"], "nowhere"),
@@ -280,10 +282,16 @@ fn what_cannot_be_done_says_what_to_do() {
         (&["prepare", "people", "--out", "s"], "no face at all"),
         (&["split", "people", "--out", "l.csv", "--tune", "100"], "less than 100"),
         (&["preview", "people", "--out", "a.png"], "prepare data first"),
+        (&["split", "people", "--out", "mine.csv"], "exists already"),
+        (&["split", "mine.csv", "--out", "mine.csv", "--force"], "is one of the inputs"),
+        (&["split", "people", "--out", "people/Ada/1.png", "--force"], "is one of the inputs"),
+        (&["preview", "people", "--out", "mine.png"], "exists already"),
+        (&["preview", "people", "--out", "mine.gif"], "is no picture file"),
     ] {
         let (_, err) = desk.run(2, arguments);
         assert!(err.contains(expected), "{arguments:?}: {err}");
     }
+    assert_eq!(std::fs::read(desk.path("mine.png")).unwrap(), b"mine");
 }
 
 #[test]

@@ -41,8 +41,7 @@ fn main() -> Result<(), Failure> {
     let onnx = fs::read(model)?;
     let mut exact: Vec<Vec<f32>> = Vec::new();
     for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
-        let normalisation =
-            Normalisation { mean: [127.5; 3], std: [127.5; 3], ..Normalisation::default() };
+        let normalisation = Normalisation { mean: [127.5; 3], std: [127.5; 3], ..Normalisation::default() };
         let options =
             LoadOptions::default().runtime(Runtime::Native).precision(precision).normalisation(normalisation);
         let network = match load(&onnx, &options) {

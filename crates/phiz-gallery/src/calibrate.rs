@@ -116,7 +116,11 @@ impl Gallery {
                 let faces: Vec<u64> = first.values().copied().collect();
                 let mut templates: BTreeMap<u64, Vec<f32>> = BTreeMap::new();
                 for (id, row) in rows.get_many(Kind::Template, &faces)? {
-                    templates.insert(row.owner, codec.weighted(FaceId(id), &row)?.template);
+                    let template = codec.weighted(FaceId(id), &row)?.template;
+                    // A face that waits for a template of this model says nothing.
+                    if template.iter().any(|value| *value != 0.0) {
+                        templates.insert(row.owner, template);
+                    }
                 }
                 let of = |person: &PersonId| Some((*person, templates.remove(&person.0)?));
                 Ok(chosen.iter().filter_map(of).collect::<Vec<_>>())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::model::{FaceId, NegativeId, OperationId, PersonId};
+use crate::model::{FaceId, GroupId, NegativeId, OperationId, PersonId, SightingId};
 use crate::names::NameFault;
 
 /// Kind of an error: it says who must act.
@@ -71,6 +71,16 @@ pub enum Cause {
     NoOperation {
         /// The operation.
         operation: Option<OperationId>,
+    },
+    /// There is no such sighting.
+    NoSighting {
+        /// The sighting.
+        sighting: SightingId,
+    },
+    /// There is no such group of sightings.
+    NoGroup {
+        /// The group.
+        group: GroupId,
     },
     /// Several people have the name that was given.
     SeveralPeople {
@@ -186,6 +196,8 @@ impl GalleryError {
             Cause::NoFace { face } => format!("face {face}"),
             Cause::NoNegative { negative } => format!("negative {negative}"),
             Cause::NoOperation { operation: Some(operation) } => format!("operation {operation}"),
+            Cause::NoSighting { sighting } => format!("sighting {sighting}"),
+            Cause::NoGroup { group } => format!("stranger {}", group.0),
             _ => "operation to undo".into(),
         };
         GalleryError::new(ErrorKind::NotFound, format!("there is no {what} in this gallery")).because(cause)

@@ -82,6 +82,16 @@ pub enum Fault {
         /// What it is.
         part: Part,
     },
+    /// A sighting has no photo.
+    NoPhoto {
+        /// The sighting.
+        part: Part,
+    },
+    /// A group holds a sighting that is not there.
+    NoSighting {
+        /// The group.
+        part: Part,
+    },
     /// A template is not of unit length.
     NotUnit {
         /// What it is.
@@ -123,6 +133,8 @@ impl std::fmt::Display for Fault {
             }
             Fault::Crop { part } => write!(f, "{part}: its crop is missing, or there is one too many"),
             Fault::NoFace { part } => write!(f, "{part}: has no face"),
+            Fault::NoPhoto { part } => write!(f, "{part}: its photo is not there"),
+            Fault::NoSighting { part } => write!(f, "{part}: holds a sighting that is not there"),
             Fault::NotUnit { part } => write!(f, "{part}: is not of unit length"),
             Fault::IndexUnusable { path, why } => {
                 write!(f, "{}: the index {why} (it will be built anew)", path.display())

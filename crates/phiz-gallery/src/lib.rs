@@ -43,11 +43,14 @@ pub use calibrate::{Calibrated, Calibration, Suspects};
 pub use error::{Cause, ErrorKind, GalleryError, Result};
 pub use faults::{Fault, IndexFault, Note};
 pub use gallery::{
-    Doubt, Edit, EnrollRules, Enrolled, Filter, Gallery, Identified, Likeness, Model, Operation,
-    OperationKind, Outcome, Purge, Purged, Refusal, Search, Statistics, Target, UNDO_DAYS, Undone, Verified,
+    Adopted, Adoptee, Archive, Decided, DecidedBy, Deciding, Doubt, Edit, EnrollRules, Enrolled, Filter,
+    Gallery, Grouped, Grouping, Identified, Kept, Likeness, Model, NamedGroup, Operation, OperationKind,
+    Outcome, Purge, Purged, Refusal, Search, Statistics, Target, ToAdopt, UNDO_DAYS, Undone, Verified,
+    once_a_photo,
 };
 pub use model::{
-    Details, Face, FaceId, Negative, NegativeId, NewFace, OperationId, Part, Person, PersonId, PhotoHash,
+    Details, Face, FaceId, Group, GroupId, Negative, NegativeId, NewFace, NewPhoto, NewSighting, OperationId,
+    Part, Person, PersonId, PhotoFile, PhotoHash, PhotoId, PhotoProblem, SeenPhoto, Sighting, SightingId,
 };
 pub use names::{NameFault, clean_name};
 /// The ground types that this crate takes and gives.

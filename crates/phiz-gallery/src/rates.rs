@@ -4,7 +4,7 @@
 pub use phiz_template::{Rate, fpir};
 use serde::Serialize;
 
-use crate::model::PersonId;
+use crate::model::{FaceId, PersonId};
 
 /// Somebody who a face may be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +19,8 @@ pub struct Candidate {
     pub fmr: f64,
     /// The chance that a stranger looks as much like anybody among those searched.
     pub fpir: f64,
+    /// Which of the person's faces is the most similar: the one that carried the comparison.
+    pub face: FaceId,
 }
 
 /// Who a face is.
@@ -64,6 +66,7 @@ mod tests {
             similarity,
             fmr,
             fpir: fmr,
+            face: FaceId(id),
         };
         let (a, b, far) = (c(1, 0.8, 1e-6), c(2, 0.78, 5e-6), c(3, 0.5, 1e-3));
         for (name, candidates, wanted) in [

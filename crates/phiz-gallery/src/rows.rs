@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use phiz_template::ModelId;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::model::{
-    Details, Face, FaceBody, FaceId, Negative, NegativeId, Part, Person, PersonBody, PersonId,
+    Details, Face, FaceBody, FaceId, FileBody, Group, GroupBody, GroupHead, GroupId, Negative, NegativeId,
+    NewSighting, Part, Person, PersonBody, PersonId, PhotoBody, PhotoId, SeenPhoto, Sighting, SightingBody,
+    SightingId,
 };
 use crate::names;
 use crate::seal::Sealer;
@@ -38,6 +41,19 @@ fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
 #[derive(Clone)]
 pub(crate) struct Weighted {
     pub(crate) quality: f32,
+    pub(crate) template: Vec<f32>,
+}
+
+impl Weighted {
+    /// Whether the face has no template of the gallery's model, see `gallery::adopt`.
+    pub(crate) fn waits(&self) -> bool {
+        self.template.iter().all(|value| *value == 0.0)
+    }
+}
+
+/// A template by another model than the gallery's.
+pub(crate) struct Spare {
+    pub(crate) model: ModelId,
     pub(crate) template: Vec<f32>,
 }
 
@@ -274,7 +290,50 @@ impl Codec<'_> {
         Ok(found)
     }
 
+    // Templates of another model.
+
+    pub(crate) fn spare(&self, rows: &dyn Rows, kind: Kind, id: u64) -> Result<Option<Spare>> {
+        let Some(row) = rows.get(kind, id)? else { return Ok(None) };
+        let bytes = Zeroizing::new(self.open(kind, id, &row)?);
+        let spare = || {
+            let (length, rest) = bytes.split_first()?;
+            let (model, values) = rest.split_at_checked(usize::from(*length))?;
+            let model = ModelId::new(std::str::from_utf8(model).ok()?).ok()?;
+            let (values, []) = values.as_chunks::<4>() else { return None };
+            Some(Spare { model, template: values.iter().map(|b| f32::from_le_bytes(*b)).collect() })
+        };
+        spare().map(Some).ok_or_else(|| GalleryError::damaged(Part::of(kind, id)))
+    }
+
+    pub(crate) fn put_spare(
+        &self,
+        rows: &mut dyn RowsMut,
+        kind: Kind,
+        id: u64,
+        model: &ModelId,
+        template: &[f32],
+    ) -> Result<()> {
+        let name = model.to_string();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1 + name.len() + template.len() * 4));
+        let length = u8::try_from(name.len()).map_err(|_| {
+            GalleryError::new(ErrorKind::Caller, "a model's identity has at most 255 bytes")
+        })?;
+        bytes.push(length);
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend(template.iter().flat_map(|v| v.to_le_bytes()));
+        rows.put(kind, id, &self.row(kind, id, 0, Vec::new(), &bytes)?)
+    }
+
     // Negatives.
+
+    /// A negative whoever it belongs to, also one that was taken back: its person, its body and its template.
+    pub(crate) fn any_negative(&self, id: u64, row: &Row) -> Result<(PersonId, FaceBody, Vec<f32>)> {
+        let bytes = Zeroizing::new(self.open(Kind::Negative, id, row)?);
+        let damaged = || GalleryError::damaged(Part::Negative(NegativeId(id)));
+        let (values, json) = bytes.split_at_checked(self.dim * 4).ok_or_else(damaged)?;
+        let body = serde_json::from_slice(json).map_err(|_| damaged())?;
+        Ok((PersonId(row.owner), body, self.values(values, Kind::Negative, id)?))
+    }
 
     pub(crate) fn negative(&self, rows: &dyn Rows, id: NegativeId) -> Result<Option<(Negative, Vec<f32>)>> {
         let row = rows.get(Kind::Negative, id.0)?.filter(|row| row.owner != 0);
@@ -321,6 +380,111 @@ impl Codec<'_> {
             found.entry(row.owner).or_default().push(self.open_negative(NegativeId(id), &row)?);
         }
         Ok(found)
+    }
+}
+
+/// A sighting and its template.
+pub(crate) struct Seen {
+    pub(crate) sighting: Sighting,
+    pub(crate) template: Vec<f32>,
+}
+
+/// Photos, sightings and groups.
+impl Codec<'_> {
+    pub(crate) fn photo_body(&self, id: PhotoId, row: &Row) -> Result<PhotoBody> {
+        self.open_json(Kind::Photo, id.0, row)
+    }
+
+    pub(crate) fn put_photo(&self, rows: &mut dyn RowsMut, id: PhotoId, body: &PhotoBody) -> Result<()> {
+        let row = self.row(Kind::Photo, id.0, 0, self.photo_tags(body), &to_json(body)?)?;
+        rows.put(Kind::Photo, id.0, &row)
+    }
+
+    /// By what a photo is found: its content, its paths, and that it is gone.
+    pub(crate) fn photo_tags(&self, body: &PhotoBody) -> Vec<Tag> {
+        let mut tags = vec![self.content_tag(&body.photo)];
+        tags.extend(body.files.iter().map(|file| self.path_tag(&file.path())));
+        if body.gone.is_some() {
+            tags.push(self.gone_tag());
+        }
+        tags
+    }
+
+    pub(crate) fn content_tag(&self, photo: &str) -> Tag {
+        self.sealer.tag("content", photo.as_bytes())
+    }
+
+    pub(crate) fn path_tag(&self, path: &std::path::Path) -> Tag {
+        self.sealer.tag("path", path.as_os_str().as_encoded_bytes())
+    }
+
+    pub(crate) fn gone_tag(&self) -> Tag {
+        self.sealer.tag("gone", &[])
+    }
+
+    pub(crate) fn seen_photo(&self, id: u64, row: &Row) -> Result<SeenPhoto> {
+        let id = PhotoId(id);
+        let PhotoBody { photo, files, size, taken, seen, looked, gone, problem } =
+            self.photo_body(id, row)?;
+        let photo = crate::seal::unhex(&photo).and_then(|bytes| bytes.try_into().ok());
+        let photo = photo.ok_or_else(|| GalleryError::damaged(Part::Photo(id)))?;
+        let files = files.iter().map(FileBody::file).collect();
+        Ok(SeenPhoto { id, photo, files, size, taken, seen, looked, gone, problem })
+    }
+
+    pub(crate) fn seen(&self, id: u64, row: &Row) -> Result<Seen> {
+        let id = SightingId(id);
+        let bytes = Zeroizing::new(self.open(Kind::Sighting, id.0, row)?);
+        let damaged = || GalleryError::damaged(Part::Sighting(id));
+        let (quality, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (values, json) = rest.split_at_checked(self.dim * 4).ok_or_else(damaged)?;
+        let template = self.values(values, Kind::Sighting, id.0)?;
+        let SightingBody { bbox, score, landmarks } = serde_json::from_slice(json).map_err(|_| damaged())?;
+        let (photo, quality) = (PhotoId(row.owner), f32::from_le_bytes(*quality));
+        Ok(Seen { sighting: Sighting { id, photo, quality, bbox, score, landmarks }, template })
+    }
+
+    pub(crate) fn put_sighting(
+        &self,
+        rows: &mut dyn RowsMut,
+        id: SightingId,
+        photo: PhotoId,
+        face: &NewSighting,
+    ) -> Result<()> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4 + self.dim * 4 + 256));
+        bytes.extend_from_slice(&face.quality.to_le_bytes());
+        bytes.extend(face.template.vector().iter().flat_map(|v| v.to_le_bytes()));
+        let NewSighting { bbox, score, landmarks, .. } = face.clone();
+        bytes.extend(to_json(&SightingBody { bbox, score, landmarks })?);
+        rows.put(Kind::Sighting, id.0, &self.row(Kind::Sighting, id.0, photo.0, Vec::new(), &bytes)?)
+    }
+
+    pub(crate) fn group_body(&self, id: u64, row: &Row) -> Result<GroupBody> {
+        self.open_json(Kind::Group, id, row)
+    }
+
+    pub(crate) fn put_group(
+        &self,
+        rows: &mut dyn RowsMut,
+        id: GroupId,
+        person: PersonId,
+        body: &GroupBody,
+    ) -> Result<()> {
+        rows.put(Kind::Group, id.0, &self.row(Kind::Group, id.0, person.0, Vec::new(), &to_json(body)?)?)
+    }
+
+    pub(crate) fn group(&self, id: u64, row: &Row) -> Result<Group> {
+        let GroupBody { head, sightings } = self.group_body(id, row)?;
+        let GroupHead { created, ignored, into, apart } = head;
+        Ok(Group {
+            id: GroupId(id),
+            person: (row.owner != 0).then_some(PersonId(row.owner)),
+            created,
+            ignored,
+            into: into.map(GroupId),
+            apart: apart.into_iter().map(GroupId).collect(),
+            sightings: sightings.into_iter().map(SightingId).collect(),
+        })
     }
 }
 

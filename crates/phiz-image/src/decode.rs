@@ -17,7 +17,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use crate::error::Limit;
 use crate::jpeg::Jpeg;
 use crate::orientation::{Source, orientation};
-use crate::{ErrorKind, Image, ImageError, formats, tiff};
+use crate::{ErrorKind, Image, ImageError, formats, heif, jxl, tiff};
 
 /// How to decode.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,6 +147,14 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
         "WebP" => decode_other(bytes, ImageFormat::WebP, options),
         "GIF" => decode_other(bytes, ImageFormat::Gif, options),
         "BMP" => decode_other(bytes, ImageFormat::Bmp, options),
+        "HEIC" => {
+            let (w, h, samples, orientation) = heif::decode(bytes, &options.limits)?;
+            turned((w, h), samples, 4, orientation, options)
+        }
+        "JPEG XL" => {
+            let (w, h, samples, channels, orientation) = jxl::decode(bytes, &options.limits)?;
+            turned((w, h), samples, channels, orientation, options)
+        }
         name => {
             let article = if name.starts_with(['A', 'H', 'O', 'i']) && name != "HEIC" { "an" } else { "a" };
             let noun = if name.ends_with(['e', 'o', 'n']) { "" } else { " picture" };
@@ -175,6 +183,35 @@ fn decode_jpeg(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageErro
 fn decode_tiff(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     let (w, h, rgb, orientation) = tiff::decode(bytes, &options.limits)?;
     upright((w, h), rgb, orientation, (w, h), options)
+}
+
+/// From samples of which a decoder has turned them upright already: turned back where that is not wanted.
+fn turned(
+    (width, height): (u32, u32),
+    samples: Vec<u8>,
+    channels: usize,
+    orientation: Orientation,
+    options: &DecodeOptions,
+) -> Result<Image, ImageError> {
+    let picture = match channels {
+        1 => image::GrayImage::from_raw(width, height, samples).map(DynamicImage::ImageLuma8),
+        2 => image::GrayAlphaImage::from_raw(width, height, samples).map(DynamicImage::ImageLumaA8),
+        3 => image::RgbImage::from_raw(width, height, samples).map(DynamicImage::ImageRgb8),
+        _ => image::RgbaImage::from_raw(width, height, samples).map(DynamicImage::ImageRgba8),
+    };
+    let Some(mut picture) = picture else {
+        return Err(ImageError::new(ErrorKind::Damaged, "is damaged (it has too few pixels)"));
+    };
+    if !options.upright {
+        picture.apply_orientation(match orientation {
+            Orientation::Rotate90 => Orientation::Rotate270,
+            Orientation::Rotate270 => Orientation::Rotate90,
+            // Everything else is its own opposite.
+            same => same,
+        });
+    }
+    let (width, height) = (picture.width(), picture.height());
+    Image::from_rgb(width, height, opaque(picture).into_raw())
 }
 
 /// Turns pixels upright; `original` is the size of the picture as it lies.

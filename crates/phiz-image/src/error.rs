@@ -121,7 +121,7 @@ impl ImageError {
         let general = match self.kind {
             ErrorKind::Io => "check that the file exists and may be read",
             ErrorKind::Damaged => "the file is incomplete or damaged: copy it again from its source",
-            ErrorKind::UnknownFormat => "use a JPEG, PNG, WebP, GIF, BMP or TIFF picture",
+            ErrorKind::UnknownFormat => "use a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or JPEG XL picture",
             ErrorKind::Unsupported => "convert it to JPEG or PNG, for example with ImageMagick",
             ErrorKind::TooLarge => "make a smaller copy of the picture and use that",
             ErrorKind::Caller => "check the size and place that were asked for",

@@ -11,25 +11,24 @@
 //! | GIF | `gif` | yes, the first picture |
 //! | BMP | `bmp` `dib` | yes |
 //! | TIFF and BigTIFF | `tif` `tiff` `btf` `tf8` | yes, the first page |
-//! | HEIC | `heic` `heif` `hif` | no: convert it |
+//! | HEIC | `heic` `heif` `hif` | yes, the main picture |
+//! | JPEG XL | `jxl` | yes, the first picture |
 //! | AVIF | `avif` `avifs` | no: convert it |
-//! | JPEG XL, JPEG 2000, JPEG XR | `jxl`; `jp2` `j2k` `jpf` `jpx` `jpm` `j2c`; `jxr` `wdp` `hdp` | no: convert it |
+//! | JPEG 2000, JPEG XR | `jp2` `j2k` `jpf` `jpx` `jpm` `j2c`; `jxr` `wdp` `hdp` | no: convert it |
 //! | raw photos | `dng` `cr2` `cr3` `crw` `nef` `nrw` `arw` `srf` `sr2` `raf` `orf` `rw2` `pef` `srw` `x3f` `3fr` and others | no: develop it |
 //! | Photoshop, GIMP, OpenEXR, Radiance, icons, PNM, QOI, TGA | `psd` `psb` `xcf` `exr` `hdr` `ico` `pnm` `ppm` `pgm` `pbm` `pam` `qoi` `tga` | no: convert it |
 //!
 //! ```
 //! use phiz_image::formats::{self, Naming};
 //! assert!(matches!(formats::by_name("party.JPE".as_ref()), Naming::Read(format) if format.name == "JPEG"));
-//! assert!(matches!(formats::by_name("IMG_1.heic".as_ref()), Naming::Known(format) if format.name == "HEIC"));
+//! assert!(matches!(formats::by_name("IMG_1.avif".as_ref()), Naming::Known(format) if format.name == "AVIF"));
 //! assert_eq!(formats::by_name("notes.txt".as_ref()), Naming::Other);
 //! ```
 
 use std::path::Path;
 
 pub(crate) const DEVELOP: &str = "export it as JPEG from the program that develops your raw photos, or use the JPEG that the camera wrote beside it";
-const HEIF: &str = "convert it to JPEG, for example with libheif: heif-convert photo.heic photo.jpg";
 const AVIF: &str = "convert it to JPEG or PNG, for example with libavif: avifdec photo.avif photo.png";
-const JXL: &str = "convert it to JPEG or PNG, for example with libjxl: djxl photo.jxl photo.jpg";
 const MAGICK: &str = "convert it to JPEG or PNG, for example with ImageMagick: magick photo photo.png";
 
 /// A picture format.
@@ -74,9 +73,9 @@ pub static FORMATS: [Format; 22] = [
     read("GIF", &["gif"]),
     read("BMP", &["bmp", "dib"]),
     read("TIFF", &["tif", "tiff", "btf", "tf8"]),
-    known("HEIC", &["heic", "heif", "hif", "heics", "heifs"], HEIF),
+    read("HEIC", &["heic", "heif", "hif", "heics", "heifs"]),
+    read("JPEG XL", &["jxl"]),
     known("AVIF", &["avif", "avifs"], AVIF),
-    known("JPEG XL", &["jxl"], JXL),
     known("JPEG 2000", &["jp2", "j2k", "jpf", "jpx", "jpm", "j2c", "jpc"], MAGICK),
     known("JPEG XR", &["jxr", "wdp", "hdp"], MAGICK),
     known(

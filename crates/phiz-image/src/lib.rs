@@ -18,7 +18,9 @@ mod encode;
 mod error;
 pub mod formats;
 mod geometry;
+mod heif;
 mod jpeg;
+mod jxl;
 mod orientation;
 mod tiff;
 mod view;
@@ -27,6 +29,7 @@ mod warp;
 pub use decode::{DecodeOptions, Limits};
 pub use error::{ErrorKind, ImageError, Limit};
 pub use geometry::Similarity;
+pub use orientation::stored_orientation;
 pub use view::{ImageView, PixelFormat, ViewError};
 
 /// An upright 8-bit RGB picture.

@@ -8,7 +8,8 @@ use std::io::Read;
 
 use image::metadata::Orientation;
 
-use crate::tiff::Directory;
+use crate::tiff::{self, Directory};
+use crate::{formats, heif, jxl};
 
 /// Text that is looked at, unpacked: the largest that a JPEG segment could hold is a hundredth of this.
 const MOST_TEXT: u64 = 8 << 20;
@@ -52,6 +53,23 @@ pub(crate) fn orientation(bytes: &[u8], source: Source) -> Orientation {
         }
     }
     turn(found.exif.or(found.xmp))
+}
+
+/// The number of the EXIF tag Orientation that tells how a stored picture is turned upright; 1 if its file does not say,
+/// or is no picture.
+#[must_use]
+pub fn stored_orientation(bytes: &[u8]) -> u8 {
+    let found = match formats::by_content(bytes).map(|format| format.name) {
+        Some("JPEG") => orientation(bytes, Source::Jpeg),
+        Some("PNG") => orientation(bytes, Source::Png),
+        Some("WebP") => orientation(bytes, Source::WebP),
+        Some("GIF") => orientation(bytes, Source::Gif),
+        Some("TIFF") => tiff::orientation(bytes),
+        Some("HEIC") => heif::orientation(bytes),
+        Some("JPEG XL") => jxl::orientation(bytes),
+        _ => Orientation::NoTransforms,
+    };
+    found.to_exif()
 }
 
 /// What a number from 1 to 8 stands for.

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use phiz_face::{Detection, pose};
-use phiz_gallery::{Candidate, PersonId};
+use phiz_gallery::{Candidate, FaceId, PersonId};
 use serde::Serialize;
 
 /// A path in JSON: `path`, and `path_bytes` (base64) beside it where the path is not UTF-8 and `path` shows it only
@@ -92,12 +92,14 @@ pub struct CandidateAnswer {
     pub fmr: f64,
     /// False positive identification rate: the chance that a stranger resembles anybody among those searched as much.
     pub fpir: f64,
+    /// The enrolled face that carried the comparison: of the person's faces the most similar.
+    pub face: FaceId,
 }
 
 impl From<Candidate> for CandidateAnswer {
     fn from(candidate: Candidate) -> CandidateAnswer {
-        let Candidate { person: id, name: person, similarity, fmr, fpir } = candidate;
-        CandidateAnswer { person, id, similarity, fmr, fpir }
+        let Candidate { person: id, name: person, similarity, fmr, fpir, face } = candidate;
+        CandidateAnswer { person, id, similarity, fmr, fpir, face }
     }
 }
 

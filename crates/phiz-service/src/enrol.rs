@@ -318,7 +318,7 @@ impl Service {
         })
     }
 
-    fn put_into(
+    pub(crate) fn put_into(
         &self,
         gallery: &Gallery,
         person: &PersonPhotos,

@@ -1,7 +1,9 @@
 //! Identification: whose faces a photo shows, or that nobody known is.
 
+use std::collections::BTreeSet;
+
 use phiz_face::Face;
-use phiz_gallery::{Decision, Filter, Gallery, Rate, Search};
+use phiz_gallery::{Deciding, Decision, Filter, Gallery, Rate, Search, once_a_photo};
 use phiz_image::Image;
 use phiz_template::Template;
 use serde::Serialize;
@@ -19,6 +21,8 @@ pub struct IdentifyOptions {
     pub among: Filter,
     /// How many candidates are listed for each face.
     pub top: usize,
+    /// Whether one person may be in a photo more than once: in a collage or a mirror, or who has a twin.
+    pub twins: bool,
 }
 
 impl Default for IdentifyOptions {
@@ -28,7 +32,22 @@ impl Default for IdentifyOptions {
             rate: Rate::Fpir(0.01),
             among: Filter::default(),
             top: 5,
+            twins: false,
         }
+    }
+}
+
+impl IdentifyOptions {
+    /// As the gallery takes it.
+    #[must_use]
+    pub fn search(&self) -> Search {
+        Search { rate: self.rate, most: self.top, among: self.among.clone(), ..Search::default() }
+    }
+
+    /// As the gallery takes it for an archive.
+    #[must_use]
+    pub fn deciding(&self) -> Deciding {
+        Deciding { search: self.search(), twins: self.twins }
     }
 }
 
@@ -100,7 +119,8 @@ impl Service {
         Ok(PhotoAnswer { width, height, faces: self.identify_faces(gallery, &faces, options)? })
     }
 
-    /// Identifies faces that were found already.
+    /// Identifies faces of one photo that were found already: together, so that a person is in it once, unless
+    /// [`IdentifyOptions::twins`] says otherwise.
     ///
     /// # Errors
     /// A gallery that cannot be read, or that belongs to another embedder.
@@ -110,18 +130,24 @@ impl Service {
         faces: &[Face],
         options: &IdentifyOptions,
     ) -> Result<Vec<IdentifiedFace>> {
-        let search = Search {
-            rate: options.rate,
-            most: options.top,
-            among: options.among.clone(),
-            ..Search::default()
-        };
+        let search = options.search();
         let templates: Vec<Template> = faces.iter().map(|face| face.template.clone()).collect();
-        let found = gallery.identify_all(&templates, &search)?;
+        let mut found = gallery.identify_all(&templates, &search)?;
+        if let (false, Some(threshold)) = (options.twins, found.first().map(|found| found.threshold)) {
+            let alone: Vec<Decision> = found.iter().map(|found| found.decision.clone()).collect();
+            let together = once_a_photo(&alone, threshold, &BTreeSet::new(), search.margin);
+            found.iter_mut().zip(together).for_each(|(found, decision)| found.decision = decision);
+        }
         let least_measured = gallery.thresholds().least_measured();
         let mut answers = Vec::with_capacity(faces.len());
         for (face, found) in faces.iter().zip(found) {
-            let candidates: Vec<_> = found.candidates.into_iter().map(CandidateAnswer::from).collect();
+            let mut candidates: Vec<_> = found.candidates.into_iter().map(CandidateAnswer::from).collect();
+            if let Decision::Match(chosen) = &found.decision {
+                // Of people who are too alike to tell, another face may have left the second: an answer comes first.
+                let own = candidates.iter().position(|c| c.id == chosen.person);
+                candidates[..own.map_or(0, |place| place + 1)]
+                    .rotate_right(1.min(own.map_or(0, |place| place + 1)));
+            }
             let (decision, tied) = match &found.decision {
                 Decision::Match(_) => (Verdict::Match, 0),
                 Decision::Ambiguous { candidates } => (Verdict::Ambiguous, candidates.len()),

@@ -20,22 +20,34 @@
 //! of the HTTP API. A photo that cannot be used is a [`Problem`] with a stable code, a reason and a remedy; it concerns
 //! that photo alone. What ends the work is an [`Error`].
 
+mod adopt;
+mod album;
 mod answer;
+mod embed;
 mod enrol;
 mod error;
 mod identify;
 mod look;
 mod mark;
+mod named;
+mod page;
 mod parallel;
 mod photo;
 mod place;
 mod problem;
+mod review;
+mod scan;
 mod service;
 mod sheet;
+mod tag;
+mod tag_journal;
 mod verify;
 pub mod walk;
 
+pub use adopt::{AdoptAnswer, AdoptEvent, AdoptOptions, WaitingAnswer};
+pub use album::{Album, FindOptions, FoundFace, FoundPhoto, NamedAnswer, StrangerAnswer, StrangerFace};
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
+pub use embed::DescribedFace;
 pub use enrol::{
     DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,
     PersonPhotos, PhotoResult,
@@ -44,11 +56,19 @@ pub use error::{Error, Result};
 pub use identify::{IdentifiedFace, IdentifyOptions, Verdict};
 pub use look::Looking;
 pub use mark::{KNOWN, Mark, Marked, NOT_KNOWN, marked};
+pub use named::NamedPhoto;
 pub use parallel::in_order;
 pub use phiz_face::Choice;
 pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};
+pub use review::{
+    Answer, Answered, Asked, Explanation, LikeFace, LikeNegative, Named, Question, Reason, Shown, doubts,
+    said_in,
+};
+pub use scan::{ScanEvent, ScanOptions, ScanSummary, tally};
 pub use service::Service;
 pub use sheet::contact_sheet;
+pub use tag::{NamedFace, RegionOutcome, TagAnswer, TagOptions, TaggedFace};
+pub use tag_journal::{TagJournal, UntaggedFile};
 pub use verify::{VerifiedPair, VerifiedPerson, VerifyOptions, VerifyProblem};

@@ -53,7 +53,11 @@ impl Place {
         }
     }
 
-    fn home_folder(&self) -> Result<PathBuf> {
+    /// The folder in which gallery and key are kept unless they are named.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] if nothing says where it lies.
+    pub fn home_folder(&self) -> Result<PathBuf> {
         let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = self.home.clone().or_else(|| {
             if cfg!(windows) {

@@ -38,6 +38,8 @@ pub enum Code {
     Unwritable,
     /// The photo is not the aligned face that it was said to be.
     NotAligned,
+    /// The metadata of the photo cannot be understood, or not be changed safely.
+    Metadata,
 }
 
 impl Code {
@@ -59,7 +61,36 @@ impl Code {
             Code::Model => "model",
             Code::Unwritable => "unwritable",
             Code::NotAligned => "not_aligned",
+            Code::Metadata => "metadata",
         }
+    }
+}
+
+impl Code {
+    /// All codes.
+    const ALL: [Code; 14] = [
+        Code::Unreadable,
+        Code::UnknownFormat,
+        Code::Damaged,
+        Code::TooLarge,
+        Code::Unusable,
+        Code::NoFace,
+        Code::SeveralFaces,
+        Code::NoSuchFace,
+        Code::FaceTooSmall,
+        Code::FaceTooPoor,
+        Code::Refused,
+        Code::Model,
+        Code::Unwritable,
+        Code::NotAligned,
+    ];
+}
+
+impl std::str::FromStr for Code {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Code, ()> {
+        Code::ALL.into_iter().find(|code| code.as_str() == name).ok_or(())
     }
 }
 

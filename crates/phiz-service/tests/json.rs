@@ -23,7 +23,14 @@ fn face() -> FaceAnswer {
 }
 
 fn candidate() -> CandidateAnswer {
-    CandidateAnswer { person: "Ada".into(), id: PersonId(1), similarity: 0.5, fmr: 0.25, fpir: 0.125 }
+    CandidateAnswer {
+        person: "Ada".into(),
+        id: PersonId(1),
+        similarity: 0.5,
+        fmr: 0.25,
+        fpir: 0.125,
+        face: FaceId(2),
+    }
 }
 
 #[track_caller]
@@ -32,7 +39,7 @@ fn check(value: &impl Serialize, json: &str) {
 }
 
 const FACE: &str = r#""box":[1.0,2.0,3.0,4.0],"score":0.5,"landmarks":[[1.0,2.0],[3.0,4.0],[5.0,6.0],[7.0,8.0],[9.0,10.0]],"quality":0.25,"pose":{"yaw":-1.5,"pitch":0.0,"roll":2.5}"#;
-const CANDIDATE: &str = r#"{"person":"Ada","id":"p1","similarity":0.5,"fmr":0.25,"fpir":0.125}"#;
+const CANDIDATE: &str = r#"{"person":"Ada","id":"p1","similarity":0.5,"fmr":0.25,"fpir":0.125,"face":"f2"}"#;
 
 #[test]
 fn detection() {

@@ -249,11 +249,15 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
                 false_pictures += usize::from(wrong);
             }
         }
-        vec![
+        let mut figures = vec![
             ("recall".into(), found as f32 / faces.max(1) as f32),
-            ("landmark_error".into(), off / pointed.max(1) as f32),
             ("false_pictures".into(), false_pictures as f32 / pictures.max(1) as f32),
-        ]
+        ];
+        // Where no face was found, nothing is known of landmarks: zero would look perfect.
+        if pointed > 0 {
+            figures.push(("landmark_error".into(), off / pointed as f32));
+        }
+        figures
     }
 }
 

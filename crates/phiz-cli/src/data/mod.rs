@@ -91,6 +91,11 @@ pub(crate) struct Set {
 }
 
 impl Inputs {
+    /// The folders, lists and archives that are named.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.inputs.iter().chain(&self.manifest).map(PathBuf::as_path)
+    }
+
     fn open(&self) -> Result<Vec<Set>, Failure> {
         let mut sets: Vec<Set> = Vec::new();
         for input in self.inputs.iter().chain(&self.manifest) {

@@ -10,6 +10,7 @@ use phiz_train::scenes::Scenes;
 use phiz_train::shards::Faces;
 
 use crate::out::say;
+use crate::output::Target;
 use crate::{Done, Failure};
 
 /// Arguments of `phiz data preview`.
@@ -21,6 +22,9 @@ pub(crate) struct Arguments {
     /// The picture to write, .png or .jpg
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Let --out overwrite a file that exists
+    #[arg(long)]
+    force: bool,
     /// The recipe whose augmentation the last row shows
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -36,6 +40,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
+    let target = Target::picture("--out", &arguments.out, [], arguments.force)?;
     let inner = arguments.data.join("train");
     let folder = if inner.is_dir() { inner } else { arguments.data.clone() };
     let resolved = std::fs::canonicalize(&folder).map_err(|e| Failure::reading(&folder, &e))?;
@@ -54,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     } else {
         sheet::of_faces(&Faces::open(&folder, &split)?, &strength, columns, side(112), seed)?
     };
-    sheet.save(&arguments.out).map_err(|e| Failure::new(&e).hint(e.hint()))?;
+    target.write_picture(&sheet).map_err(|e| Failure::writing(target.path(), &e))?;
     say!("{}", arguments.out.display());
     Ok(Done::Well)
 }

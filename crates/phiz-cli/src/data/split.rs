@@ -9,6 +9,7 @@ use phiz_train::data::split::{Shares, divide};
 
 use super::Inputs;
 use crate::out::say;
+use crate::output::Target;
 use crate::{Done, Failure};
 
 /// Arguments of `phiz data split`.
@@ -22,6 +23,9 @@ pub(crate) struct Arguments {
     /// The list to write, a CSV file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Let --out overwrite a file that exists (but never a list or a photo that is being read)
+    #[arg(long)]
+    force: bool,
     /// Percentage of the people who are kept apart to judge a run while it goes on
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
     tune: f32,
@@ -41,6 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
     }
     let out = &arguments.out;
     let mut photos: Vec<Photo> = arguments.inputs.open()?.into_iter().flat_map(|set| set.photos).collect();
+    let read = photos.iter().map(|photo| photo.source.file());
+    let target = Target::new("--out", out, arguments.inputs.paths().chain(read), arguments.force)?;
     let mut splits: Vec<String> = photos.iter_mut().map(|photo| std::mem::take(&mut photo.split)).collect();
     let paths: Vec<&str> = photos.iter().map(|photo| photo.path.as_str()).collect();
     let people: Vec<&str> = photos.iter().map(|photo| photo.person.as_str()).collect();
@@ -59,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Done, Failure> {
             note: photo.note.clone(),
         });
     }
-    manifest::write(out, &rows)?;
+    target.write(&manifest::text(out, &rows)?).map_err(|e| Failure::writing(out, &e))?;
     for split in ["train", "tune", "test"] {
         let of = |i: &usize| splits[*i] == split;
         let mut names: Vec<&str> =

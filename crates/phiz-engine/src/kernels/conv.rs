@@ -135,7 +135,8 @@ impl Conv {
                 }
                 lines.iter_mut().zip(filter).for_each(|(line, w)| line[lane] = *w);
             }
-            let mut rows = packed[offset + block * LANES..].as_chunks_mut::<LANES>().0.iter_mut().step_by(count);
+            let mut rows =
+                packed[offset + block * LANES..].as_chunks_mut::<LANES>().0.iter_mut().step_by(count);
             let mut sums = [0i32; LANES];
             // Channels that an element holds.
             let fold = match shape.lanes {
@@ -252,8 +253,7 @@ impl Conv {
     ) {
         let fits = self.out_map(x_map).expect("a kernel within the map");
         let same = |map: &Map| (map.channels, map.height, map.width);
-        let known =
-            |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has(Precision::Bf16));
+        let known = |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has(Precision::Bf16));
         assert!(same(out_map) == same(&fits) && known(out_map), "the map that comes out");
         assert!(x_map.pad >= self.shape.pad, "a border as wide as the padding");
         assert_eq!(

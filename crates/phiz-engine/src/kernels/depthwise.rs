@@ -111,8 +111,7 @@ impl Depthwise {
                 for ky in 0..rows {
                     for kx in 0..columns {
                         // SAFETY: `weights` holds a block for each tap.
-                        let w =
-                            unsafe { _mm256_loadu_ps(weights.as_ptr().add((ky * columns + kx) * LANES)) };
+                        let w = unsafe { _mm256_loadu_ps(weights.as_ptr().add((ky * columns + kx) * LANES)) };
                         for (i, sum) in sums.iter_mut().enumerate() {
                             let offset = ky * x_map.row() + (i * self.stride + kx) * LANES;
                             // SAFETY: within `lines`: the last row, column and tap end at its end.
@@ -132,8 +131,7 @@ impl Depthwise {
                     let mut sum = [0f32; LANES];
                     sum.copy_from_slice(bias);
                     for (tap, w) in weights.as_chunks::<LANES>().0.iter().enumerate() {
-                        let offset =
-                            tap / columns * x_map.row() + (i * self.stride + tap % columns) * LANES;
+                        let offset = tap / columns * x_map.row() + (i * self.stride + tap % columns) * LANES;
                         let x = lines[offset..].as_chunks::<LANES>().0[0];
                         for ((sum, x), w) in sum.iter_mut().zip(x).zip(w) {
                             *sum = x.mul_add(*w, *sum);

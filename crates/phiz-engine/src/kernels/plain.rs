@@ -106,9 +106,8 @@ pub(super) unsafe fn tile_int8(count: usize, half: usize, pixel: usize, args: &T
                     for (index, sum) in pixels.iter_mut().enumerate().take(2 * half) {
                         let offset = block * args.x_block / size + row * args.x_row / size + step;
                         // SAFETY: an input of a pixel of the tile.
-                        let x = unsafe {
-                            args.x.add(offset + at(index / 2, index % 2)).cast::<[u8; 4]>().read()
-                        };
+                        let x =
+                            unsafe { args.x.add(offset + at(index / 2, index % 2)).cast::<[u8; 4]>().read() };
                         for (sum, w) in sum.iter_mut().zip(weights) {
                             *sum += (0..4).map(|i| i32::from(x[i]) * i32::from(w[i])).sum::<i32>();
                         }

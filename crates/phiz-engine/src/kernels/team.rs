@@ -361,7 +361,8 @@ impl Crew {
             let (plane, y) = (line / high * blocks + block, line % high);
             // SAFETY: the row lies within `data`, which is borrowed exclusively until `lines` returns, and `lines` gives each
             // row to one thread once.
-            let line = unsafe { std::slice::from_raw_parts_mut(begin.get().add((plane * high + y) * row), row) };
+            let line =
+                unsafe { std::slice::from_raw_parts_mut(begin.get().add((plane * high + y) * row), row) };
             if y < map.pad || y >= map.pad + map.height {
                 line.fill(0.0);
             } else {

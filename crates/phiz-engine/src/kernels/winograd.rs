@@ -8,9 +8,9 @@
 //! A map is computed strip by strip, so that what is transformed stays in the cache. Each strip is one thread's.
 
 use super::conv::Job;
+use super::pointwise::vectorised;
 use super::simd::{Plain, Vector};
 use super::team::Pointer;
-use super::pointwise::vectorised;
 use super::{Aligned, Conv, ConvShape, Crew, Isa, LANES, Level, Map};
 
 /// Places in a tile.
@@ -210,9 +210,8 @@ fn strips(out: &Map) -> usize {
 #[inline(always)]
 fn transform(shape: &ConvShape, weights: &[f32], places: &mut [Conv]) {
     type Block = [f64; LANES];
-    let each = |a: &Block, b: &Block, f: fn(f64, f64) -> f64| -> Block {
-        std::array::from_fn(|i| f(a[i], b[i]))
-    };
+    let each =
+        |a: &Block, b: &Block, f: fn(f64, f64) -> f64| -> Block { std::array::from_fn(|i| f(a[i], b[i])) };
     let line = |[a, b, c]: [Block; 3]| -> [Block; 4] {
         let sum = each(&a, &c, |a, c| a + c);
         [a, each(&sum, &b, |s, b| (s + b) / 2.0), each(&sum, &b, |s, b| (s - b) / 2.0), c]

@@ -600,9 +600,31 @@ macro_rules! no_scale {
 macro_rules! scale_one {
     ($vector:literal, $r:literal, $at:literal) => {
         concat!(
-            "vcvtdq2ps ", $vector, $r, ", ", $vector, $r, "\n",
-            "vmulps ", $vector, $r, ", ", $vector, $r, ", [{w} + ", $at, "]\n",
-            "vaddps ", $vector, $r, ", ", $vector, $r, ", [{xb} + ", $at, "]\n"
+            "vcvtdq2ps ",
+            $vector,
+            $r,
+            ", ",
+            $vector,
+            $r,
+            "\n",
+            "vmulps ",
+            $vector,
+            $r,
+            ", ",
+            $vector,
+            $r,
+            ", [{w} + ",
+            $at,
+            "]\n",
+            "vaddps ",
+            $vector,
+            $r,
+            ", ",
+            $vector,
+            $r,
+            ", [{xb} + ",
+            $at,
+            "]\n"
         )
     };
 }

@@ -761,9 +761,8 @@ impl Compiler<'_> {
             sides[step.output] = match &step.draft {
                 Draft::Conv { shape, .. } => slide(shape.pad, shape.kernel, shape.stride),
                 Draft::MaxPool([kernel, stride, pad]) => slide(*pad, [*kernel; 2], *stride),
-                Draft::Upsample(factor) => {
-                    sides[step.input].and_then(|[h, w]: [usize; 2]| Some([h.checked_mul(*factor)?, w.checked_mul(*factor)?]))
-                }
+                Draft::Upsample(factor) => sides[step.input]
+                    .and_then(|[h, w]: [usize; 2]| Some([h.checked_mul(*factor)?, w.checked_mul(*factor)?])),
                 Draft::GlobalMean => sides[step.input].map(|_| [1, 1]),
                 Draft::Unary(_) | Draft::Add(_) => sides[step.input],
             };

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::kernels::{Crew, Isa, SIMPLE, Winograd, LANES, Map, add, copy, global_mean, max_pool, upsample};
+use crate::kernels::{Crew, Isa, LANES, Map, SIMPLE, Winograd, add, copy, global_mean, max_pool, upsample};
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };

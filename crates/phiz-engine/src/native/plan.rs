@@ -130,9 +130,7 @@ impl Plan {
             return Err(too_large());
         }
         let extra = program.steps.iter().filter_map(|step| match &step.kind {
-            Kind::Conv(_, Some(winograd)) | Kind::Winograd(winograd) => {
-                winograd.scratch(&maps[step.output])
-            }
+            Kind::Conv(_, Some(winograd)) | Kind::Winograd(winograd) => winograd.scratch(&maps[step.output]),
             _ => None,
         });
         let extra = extra.max().unwrap_or(0);

@@ -108,7 +108,9 @@ impl<'a> Out<'a> {
                 let body: PersonBody = codec.open_json(Kind::Person, id, &row)?;
                 let person = PersonId(id);
                 self.person(person, body)?;
-                for (face, weighted) in templates.remove(&id).into_iter().flatten() {
+                // Faces that wait for a template of this model have nothing that another gallery could use.
+                let all = templates.remove(&id).into_iter().flatten();
+                for (face, weighted) in all.filter(|(_, weighted)| !weighted.waits()) {
                     let row =
                         bodies.remove(&face.0).ok_or_else(|| GalleryError::damaged(Part::Face(face)))?;
                     let body: FaceBody = codec.open_json(Kind::Face, face.0, &row)?;
@@ -117,7 +119,8 @@ impl<'a> Out<'a> {
                     }
                     self.face(person, face, body, &weighted)?;
                 }
-                for (negative, template) in negatives.remove(&id).into_iter().flatten() {
+                let all = negatives.remove(&id).into_iter().flatten();
+                for (negative, template) in all.filter(|(_, template)| template.iter().any(|v| *v != 0.0)) {
                     self.negative(person, negative, &template)?;
                 }
             }

@@ -7,7 +7,7 @@ use super::steps::{entry, referenced};
 use crate::error::Result;
 use crate::faults::Fault;
 use crate::index::{self, Index, Loaded};
-use crate::model::{FaceId, NegativeId, OperationId, Part, PersonId};
+use crate::model::{FaceId, NegativeId, OperationId, Part, PersonId, PhotoId};
 use crate::rows::{Codec, combine};
 use crate::store::{Kind, Row, Rows};
 
@@ -101,6 +101,11 @@ fn check_rows(rows: &dyn Rows, codec: Codec<'_>) -> Vec<Fault> {
     faults
 }
 
+fn is_unit(template: &[f32]) -> bool {
+    let length = template.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    (0.99..=1.01).contains(&length)
+}
+
 fn check_row(
     rows: &dyn Rows,
     codec: Codec<'_>,
@@ -139,8 +144,8 @@ fn check_row(
         }
         Kind::Template => {
             let found = codec.weighted(FaceId(id), row)?;
-            let length = found.template.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-            if !(0.99..=1.01).contains(&length) {
+            // All zeros: the face waits for a template of this model, see `adopt`.
+            if found.template.iter().any(|v| *v != 0.0) && !is_unit(&found.template) {
                 return Ok(Some(Fault::NotUnit { part }));
             }
             if rows.get(Kind::Face, id)?.is_none() {
@@ -158,6 +163,42 @@ fn check_row(
             }
             if !owner_is_there(row.owner)? {
                 return Ok(Some(no_owner));
+            }
+        }
+        Kind::Photo => {
+            let body = codec.photo_body(PhotoId(id), row)?;
+            if row.tags != codec.photo_tags(&body) {
+                return Ok(Some(Fault::Lookup { part }));
+            }
+        }
+        Kind::Sighting => {
+            let template = codec.seen(id, row)?.template;
+            if !is_unit(&template) {
+                return Ok(Some(Fault::NotUnit { part }));
+            }
+            if rows.get(Kind::Photo, row.owner)?.is_none() {
+                return Ok(Some(Fault::NoPhoto { part }));
+            }
+        }
+        Kind::Group => {
+            if row.owner != 0 && rows.get(Kind::Person, row.owner)?.is_none() {
+                return Ok(Some(no_owner));
+            }
+            let body = codec.group_body(id, row)?;
+            if rows.get_many(Kind::Sighting, &body.sightings)?.len() != body.sightings.len() {
+                return Ok(Some(Fault::NoSighting { part }));
+            }
+        }
+        Kind::Spare => {
+            codec.spare(rows, kind, id)?;
+            if rows.get(Kind::Face, id)?.is_none() {
+                return Ok(Some(Fault::NoFace { part }));
+            }
+        }
+        Kind::SpareNegative => {
+            codec.spare(rows, kind, id)?;
+            if rows.get(Kind::Negative, id)?.is_none() {
+                return Ok(Some(Fault::NoFace { part }));
             }
         }
         Kind::Journal => needed.extend(referenced(&entry(codec, OperationId(id), row)?)),

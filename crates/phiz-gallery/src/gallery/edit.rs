@@ -125,6 +125,15 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Gives a person's groups of sightings to another; 0 for nobody.
+    fn put_groups(&mut self, from: PersonId, to: PersonId) -> Result<()> {
+        for id in self.rows.owned(Kind::Group, from.0)? {
+            move_row(self.rows, self.codec, Kind::Group, id, to)?;
+            self.steps.push(Step::GroupOwner { id, from: from.0, to: to.0 });
+        }
+        Ok(())
+    }
+
     fn faces(&self, person: PersonId) -> Result<Vec<FaceId>> {
         Ok(self.rows.owned(Kind::Face, person.0)?.into_iter().map(FaceId).collect())
     }
@@ -176,6 +185,7 @@ impl Change<'_> {
         for negative in self.negatives(person)? {
             self.put_negative(negative, TRASH)?;
         }
+        self.put_groups(person, TRASH)?;
         self.set_person(person, None)?;
         Ok(OperationKind::RemovePerson { person, faces: faces.len() })
     }
@@ -202,6 +212,7 @@ impl Change<'_> {
         for negative in self.negatives(from)? {
             self.put_negative(negative, into)?;
         }
+        self.put_groups(from, into)?;
         for (key, value) in gone.details.attributes {
             kept.details.attributes.entry(key).or_insert(value);
         }
@@ -301,6 +312,20 @@ impl Gallery {
     pub fn apply_and_purge(&self, edits: &[Edit], verify: bool) -> Result<Purged> {
         check(edits)?;
         self.purge_with(Purge::All, verify, |rows, codec| apply(rows, codec, edits).map(|_| ()))
+    }
+
+    /// Makes a person who has no face yet, whoever else has the name.
+    ///
+    /// # Errors
+    /// A text that cannot be kept ([`Cause::Name`]), or the gallery cannot be written.
+    pub fn add_person(&self, details: &Details) -> Result<(PersonId, OperationId)> {
+        let mut details = details.clone();
+        names::clean(&mut details, &Details::default())?;
+        self.change(|change| {
+            let id = PersonId(change.rows.next_id(Kind::Person)?);
+            change.set_person(id, Some(PersonBody { details: details.clone(), created: now() }))?;
+            Ok((id, OperationKind::Enroll { person: Some(id), people: 1, faces: 0 }))
+        })
     }
 
     /// Changes what is said of a person: name, attributes, watch lists.

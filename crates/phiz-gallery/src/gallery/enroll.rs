@@ -156,7 +156,7 @@ pub struct Enrolled {
 }
 
 /// From the same photo, faces as similar as this are one face.
-const SAME_IN_PHOTO: f32 = 0.98;
+pub(super) const SAME_IN_PHOTO: f32 = 0.98;
 /// People in one transaction of [`Gallery::enroll_all`].
 const GROUP: usize = 10_000;
 
@@ -216,7 +216,7 @@ impl Gallery {
     }
 
     /// Checks everything that can be wrong with what was given; finds who looks like each face.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         target: &Target,
         faces: &[NewFace],
@@ -243,7 +243,7 @@ impl Gallery {
     }
 
     /// Completes the outcomes by what similarities are worth here, who else looks alike, and whether that is doubtful.
-    fn judge(&self, done: &mut Enrolled, found: Vec<Vec<Candidate>>, rules: &EnrollRules) {
+    pub(super) fn judge(&self, done: &mut Enrolled, found: Vec<Vec<Candidate>>, rules: &EnrollRules) {
         let thresholds = self.thresholds();
         for (outcome, mut found) in done.faces.iter_mut().zip(found) {
             if let Outcome::Added { own, similar, doubt, .. } = outcome {
@@ -271,7 +271,7 @@ fn doubted(own: Option<Likeness>, nearest: Option<&Candidate>, rules: &EnrollRul
 
 /// What a transaction has brought, for the journal.
 #[derive(Default)]
-struct Came {
+pub(super) struct Came {
     people: Ranges,
     faces: Ranges,
     into: BTreeSet<u64>,
@@ -284,16 +284,18 @@ impl Came {
         codec: Codec<'_>,
         person: Option<PersonId>,
     ) -> Result<Option<OperationId>> {
-        let Came { people, faces, into } = self;
-        if people.is_empty() && faces.is_empty() {
-            return Ok(None);
-        }
-        let kind = OperationKind::Enroll { person, people: people.len(), faces: faces.len() };
-        let step = Step::Enrolled { people, faces, negatives: Ranges::default(), into };
-        record(rows, codec, kind, vec![step]).map(Some)
+        let kind = OperationKind::Enroll { person, people: self.people.len(), faces: self.faces.len() };
+        self.step().map(|step| record(rows, codec, kind, vec![step])).transpose()
     }
 
-    fn enroll(
+    /// The step by which it is taken back; none if nothing came.
+    pub(super) fn step(self) -> Option<Step> {
+        let Came { people, faces, into } = self;
+        let came = !(people.is_empty() && faces.is_empty());
+        came.then(|| Step::Enrolled { people, faces, negatives: Ranges::default(), into })
+    }
+
+    pub(super) fn enroll(
         &mut self,
         rows: &mut dyn RowsMut,
         codec: Codec<'_>,

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::adopt::seal_record_anew;
 use super::{Gallery, HEAD, Keys, json, lock, read_settings, write_head, write_settings};
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::model::{FaceId, PersonId};
+use crate::model::{FaceId, PersonId, PhotoId};
 use crate::rows::Codec;
 use crate::seal::{Key, Seal, Sealer};
 use crate::store::{Kind, RowsMut};
@@ -115,13 +116,17 @@ fn seal_anew(rows: &mut dyn RowsMut, old: Codec<'_>, keys: &Keys) -> Result<()> 
                         Some((_, body)) => new.face_tags(&body),
                         None => Vec::new(),
                     },
+                    Kind::Photo => new.photo_tags(&old.photo_body(PhotoId(*id), row)?),
                     _ => Vec::new(),
                 };
                 rows.put(kind, *id, &new.row(kind, *id, row.owner, tags, &value)?)?;
             }
         }
     }
+    super::decisions::forget(rows)?;
+    super::groups::seal_anew(rows, old, new)?;
     let settings = read_settings(rows, old)?;
+    seal_record_anew(rows, old, new)?;
     write_head(rows, &keys.head)?;
     write_settings(rows, new, &settings)
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use phiz_template::{ModelId, Template};
 
 use super::{Filter, Gallery, lock, other_model};
-use crate::error::{Cause, GalleryError, Result};
+use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::faults::Note;
-use crate::model::{Face, FaceId, Negative, Person, PersonBody, PersonId};
+use crate::model::{Face, FaceId, Negative, NegativeId, Person, PersonBody, PersonId};
 use crate::store::{Kind, Row};
 
 /// People who are read together.
@@ -179,14 +179,20 @@ impl Gallery {
     /// A face's template.
     ///
     /// # Errors
-    /// There is no such face, or the store cannot be read.
+    /// There is no such face, it waits for a template ([`Gallery::adopt`]), or the store cannot be read.
     pub fn template(&self, id: FaceId) -> Result<Template> {
         let vector = self.read(|rows, codec| {
             codec
                 .face_body(rows, id)?
                 .filter(|(owner, _)| owner.0 != 0)
                 .ok_or_else(|| GalleryError::no_face(id))?;
-            Ok(codec.template(rows, id)?.template)
+            let weighted = codec.template(rows, id)?;
+            if weighted.waits() {
+                let reason = format!("face {id} has no template of the gallery's model yet");
+                return Err(GalleryError::new(ErrorKind::Conflict, reason)
+                    .with_hint("it waits for its photo since the gallery was brought to this model"));
+            }
+            Ok(weighted.template)
         })?;
         Ok(Template::new(self.model.clone(), vector)?)
     }
@@ -206,7 +212,7 @@ impl Gallery {
         let template = |(id, weighted): (FaceId, crate::rows::Weighted)| {
             Ok((id, Template::new(self.model.clone(), weighted.template)?))
         };
-        templates.into_iter().map(template).collect()
+        templates.into_iter().filter(|(_, weighted)| !weighted.waits()).map(template).collect()
     }
 
     /// A face's aligned crop, if it is kept: the encoded picture.
@@ -222,6 +228,23 @@ impl Gallery {
             let row = rows.get(Kind::Crop, id.0)?;
             row.map(|row| codec.open(Kind::Crop, id.0, &row)).transpose()
         })
+    }
+
+    /// The templates of what is said not to be a person, by their ids.
+    ///
+    /// # Errors
+    /// There is no such person, or the store cannot be read.
+    pub fn negative_templates(&self, person: PersonId) -> Result<Vec<(NegativeId, Template)>> {
+        let known = self.read(|rows, codec| {
+            if rows.get(Kind::Person, person.0)?.is_none() {
+                return Err(GalleryError::no_person(person));
+            }
+            codec.negatives(rows, person)
+        })?;
+        let one = |(negative, vector): (Negative, Vec<f32>)| {
+            Ok((negative.id, Template::new(self.model.clone(), vector)?))
+        };
+        known.into_iter().map(one).collect()
     }
 
     /// The faces that are said not to be a person.

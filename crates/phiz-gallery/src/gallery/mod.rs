@@ -2,19 +2,26 @@
 //!
 //! Its parts, each of which uses only those before it: this file opens, reads and writes; [`follow`] keeps the index in
 //! step; [`search`] decides; [`look`] lists; [`operation`] names what was done, [`steps`] how it is taken back, [`trash`]
-//! destroys it, [`journal`] keeps it; [`edit`] changes people, [`enroll`] takes faces in; [`upkeep`] counts and gives space
-//! back, [`check`] reads everything, [`keys`] changes the key.
+//! destroys it, [`journal`] keeps it; [`edit`] changes people, [`enroll`] takes faces in; [`photos`] keeps an archive's
+//! photos and sightings, [`together`] decides the faces of one photo, [`decisions`] those of the archive, [`cluster`] finds
+//! which strangers are one person, [`groups`] keeps and changes that; [`upkeep`] counts and gives space back, [`check`] reads everything, [`keys`] changes the key.
 
+mod adopt;
 mod check;
+mod cluster;
+mod decisions;
 mod edit;
 mod enroll;
 mod follow;
+mod groups;
 mod journal;
 mod keys;
 mod look;
 mod operation;
+mod photos;
 mod search;
 mod steps;
+mod together;
 mod trash;
 mod upkeep;
 
@@ -27,15 +34,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
+pub use adopt::{Adopted, Adoptee, ToAdopt};
+pub use decisions::{Archive, Decided, DecidedBy, Deciding};
 pub use edit::Edit;
 pub use enroll::{Doubt, EnrollRules, Enrolled, Likeness, Outcome, Refusal, Target};
 pub(crate) use enroll::{add_face, in_photo};
+pub use groups::{Grouped, Grouping, NamedGroup};
 pub use journal::Undone;
 pub(crate) use journal::record;
 pub use operation::{Operation, OperationKind};
+pub use photos::Kept;
 pub(crate) use search::{Against, compare};
 pub use search::{Filter, Identified, Search, Verified};
 pub(crate) use steps::{Ranges, Step};
+pub use together::once_a_photo;
 pub use trash::{Purge, Purged};
 pub use upkeep::Statistics;
 
@@ -72,11 +84,33 @@ struct Head {
     /// Counts data keys, so that a process notices that another has changed it.
     key_number: u64,
     seal: Option<Wrap>,
+    /// The model that the gallery was brought to since it was made. The data key stays bound to the first; this one is
+    /// held to what the sealed settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    adopted: Option<AdoptedModel>,
+}
+
+/// A model that a gallery was brought to, see [`adopt`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdoptedModel {
+    id: ModelId,
+    dim: usize,
 }
 
 impl Head {
     fn identity(&self) -> Vec<u8> {
         format!("{} {} {} {}", self.gallery, self.model, self.dim, self.key_number).into_bytes()
+    }
+
+    /// The model whose templates the gallery holds.
+    fn model(&self) -> &ModelId {
+        self.adopted.as_ref().map_or(&self.model, |adopted| &adopted.id)
+    }
+
+    /// Values that its templates have.
+    fn dim(&self) -> usize {
+        self.adopted.as_ref().map_or(self.dim, |adopted| adopted.dim)
     }
 
     fn gallery_id(&self) -> Option<[u8; 16]> {
@@ -97,7 +131,7 @@ impl Keys {
     }
 
     fn codec(&self) -> Codec<'_> {
-        Codec { sealer: &self.sealer, dim: self.head.dim, identity: &self.identity }
+        Codec { sealer: &self.sealer, dim: self.head.dim(), identity: &self.identity }
     }
 
     /// Another process may have changed the data key since we opened: then nothing that we seal or open is right.
@@ -105,7 +139,11 @@ impl Keys {
         let head: Option<Head> = rows.meta(HEAD)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         match head {
             Some(head) if head.key_number == self.head.key_number && head.gallery == self.head.gallery => {
-                Ok(())
+                if head.adopted == self.head.adopted {
+                    return Ok(());
+                }
+                let reason = format!("the gallery was brought to model {} meanwhile", head.model());
+                Err(GalleryError::new(ErrorKind::OtherModel, reason).with_hint("open the gallery again"))
             }
             Some(_) => Err(GalleryError::new(ErrorKind::WrongKey, "the gallery's key was changed meanwhile")
                 .with_hint("open the gallery again, with the new key")
@@ -125,6 +163,9 @@ pub(crate) struct Settings {
     pub(crate) calibration: Option<crate::calibrate::Calibration>,
     /// For how many days what was removed can be restored.
     pub(crate) undo_days: u32,
+    /// The model that the gallery was brought to: what the head says in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) adopted: Option<AdoptedModel>,
 }
 
 /// For how many days what was removed can be restored, unless the gallery is set otherwise.
@@ -306,9 +347,9 @@ impl Gallery {
         let damaged = || at(GalleryError::damaged("the gallery's head"));
         let id = head.gallery_id().ok_or_else(damaged)?;
         if let Some(model) = model
-            && (model.id != head.model || model.dim != head.dim)
+            && (model.id != *head.model() || model.dim != head.dim())
         {
-            return Err(at(other_model(&head.model, &model.id)));
+            return Err(at(other_model(head.model(), &model.id)));
         }
         let sealer = match &head.seal {
             Some(wrap) => Sealer::unwrap(wrap, key, &head.identity()).map_err(at)?,
@@ -321,6 +362,9 @@ impl Gallery {
             Ok(())
         })?;
         let settings = settings.ok_or_else(damaged)?;
+        if settings.adopted != keys.head.adopted {
+            return Err(damaged());
+        }
         let index_file = path.map(|path| {
             let mut name = path.as_os_str().to_owned();
             name.push(".index");
@@ -339,8 +383,8 @@ impl Gallery {
         }
         Ok(Gallery {
             store,
-            model: keys.head.model.clone(),
-            dim: keys.head.dim,
+            model: keys.head.model().clone(),
+            dim: keys.head.dim(),
             id,
             keys: RwLock::new(Arc::new(keys)),
             rotating: Mutex::new(()),
@@ -386,11 +430,17 @@ fn initialise(store: &dyn Store, model: &Model, key: &Key) -> Result<()> {
         dim: model.dim,
         key_number: 1,
         seal: None,
+        adopted: None,
     };
     let sealer = if matches!(key, Key::None) { Sealer::open_to_all() } else { Sealer::fresh()? };
     head.seal = sealer.wrap(key, &head.identity())?;
     let keys = Keys::new(head, sealer);
-    let settings = Settings { thresholds: model.thresholds.clone(), calibration: None, undo_days: UNDO_DAYS };
+    let settings = Settings {
+        thresholds: model.thresholds.clone(),
+        calibration: None,
+        undo_days: UNDO_DAYS,
+        adopted: None,
+    };
     let mut first = false;
     let done = store.write(&mut |rows| {
         first = rows.meta(HEAD)?.is_none();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::model::{FaceId, NegativeId, OperationId, PersonId};
+use crate::model::{FaceId, GroupId, NegativeId, OperationId, PersonId, SightingId};
 
 /// What an operation did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,52 @@ pub enum OperationKind {
         /// The person.
         person: PersonId,
     },
+    /// A group of sightings was named: its best faces were enrolled for a person.
+    NameGroup {
+        /// The group.
+        group: GroupId,
+        /// The person.
+        person: PersonId,
+        /// How many faces were enrolled.
+        faces: usize,
+    },
+    /// A group of sightings was put out of sight, or brought back.
+    IgnoreGroup {
+        /// The group.
+        group: GroupId,
+        /// Whether it is out of sight now.
+        ignored: bool,
+    },
+    /// Two groups of sightings became one.
+    JoinGroups {
+        /// The group whose sightings they were.
+        from: GroupId,
+        /// The group that has them now.
+        into: GroupId,
+    },
+    /// Sightings of a group became a group of their own.
+    SplitGroup {
+        /// The group that they were in.
+        group: GroupId,
+        /// The new group.
+        new: GroupId,
+        /// How many they are.
+        sightings: usize,
+    },
+    /// It was said that two groups of sightings are not one person.
+    PartGroups {
+        /// The one.
+        one: GroupId,
+        /// The other.
+        other: GroupId,
+    },
+    /// It was said who a sighting is.
+    Confirm {
+        /// The sighting.
+        sighting: SightingId,
+        /// The person.
+        person: PersonId,
+    },
     /// An operation of an earlier version of Phiz, which stored a text and no code.
     Text {
         /// The text that it stored.
@@ -126,6 +172,23 @@ impl std::fmt::Display for OperationKind {
             }
             OperationKind::RemoveNegative { negative, person } => {
                 write!(f, "take back ({negative}) that a face is not {person}")
+            }
+            OperationKind::NameGroup { group, person, faces: n } => {
+                write!(f, "name stranger {} as {person}, enrolled with {}", group.0, faces(*n))
+            }
+            OperationKind::IgnoreGroup { group, ignored: true } => write!(f, "ignore stranger {}", group.0),
+            OperationKind::IgnoreGroup { group, .. } => write!(f, "stop ignoring stranger {}", group.0),
+            OperationKind::JoinGroups { from, into } => {
+                write!(f, "join stranger {} to stranger {}", from.0, into.0)
+            }
+            OperationKind::SplitGroup { group, new, sightings } => {
+                write!(f, "split {} from stranger {} as stranger {}", faces(*sightings), group.0, new.0)
+            }
+            OperationKind::PartGroups { one, other } => {
+                write!(f, "say that strangers {} and {} are two people", one.0, other.0)
+            }
+            OperationKind::Confirm { sighting, person } => {
+                write!(f, "say that sighting {sighting} is {person}")
             }
             OperationKind::Text { text } => f.write_str(text),
         }

@@ -9,7 +9,7 @@ use super::Gallery;
 use crate::calibrate::Calibration;
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::index::{Choice, Hit, Index, Probe};
-use crate::model::{Person, PersonId};
+use crate::model::{FaceId, Person, PersonId};
 use crate::names;
 use crate::rates::{self, Candidate, Decision, Rate, decide};
 use crate::rows::{Codec, Faces, Negatives, combine, similarity};
@@ -154,35 +154,74 @@ pub struct Verified {
 pub(crate) struct Compared {
     pub(crate) similarity: f32,
     pub(crate) denied: bool,
+    /// Which of the person's faces is the most similar.
+    pub(crate) face: FaceId,
 }
 
-/// All that is known of some people.
+/// All that is known of a person.
+struct KnownPerson {
+    name: String,
+    faces: Faces,
+    /// The faces as one template; none if they cancel each other out.
+    combined: Option<Vec<f32>>,
+    negatives: Negatives,
+}
+
+/// All that is known of some people, read when it is first needed.
+#[derive(Default)]
 struct Known {
-    names: BTreeMap<u64, String>,
-    templates: BTreeMap<u64, Faces>,
-    negatives: BTreeMap<u64, Negatives>,
+    people: BTreeMap<u64, KnownPerson>,
+    asked: BTreeSet<u64>,
 }
 
 impl Known {
-    /// By at most five queries, however many people and faces there are.
     fn of(rows: &dyn Rows, codec: Codec<'_>, people: &[u64]) -> Result<Known> {
-        let names = codec.names(rows, people)?;
-        let templates = codec.templates_of(rows, people)?;
-        Ok(Known { names, templates, negatives: codec.negatives_of(rows, people)? })
+        let mut known = Known::default();
+        known.learn(rows, codec, people.iter().copied())?;
+        Ok(known)
+    }
+
+    /// Reads those who were not read yet, by at most five queries, however many people and faces there are.
+    fn learn(
+        &mut self,
+        rows: &dyn Rows,
+        codec: Codec<'_>,
+        people: impl IntoIterator<Item = u64>,
+    ) -> Result<()> {
+        let new: Vec<u64> = people.into_iter().filter(|id| self.asked.insert(*id)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let names = codec.names(rows, &new)?;
+        let mut faces = codec.templates_of(rows, &new)?;
+        let mut negatives = codec.negatives_of(rows, &new)?;
+        for (id, name) in names {
+            let faces = faces.remove(&id).unwrap_or_default();
+            let combined = combine(faces.iter().map(|(_, face)| face));
+            let negatives = negatives.remove(&id).unwrap_or_default();
+            self.people.insert(id, KnownPerson { name, faces, combined, negatives });
+        }
+        Ok(())
     }
 
     fn compare(&self, face: &[f32], person: PersonId) -> Option<Compared> {
-        let templates = self.templates.get(&person.0)?;
-        let combined = combine(templates.iter().map(|(_, t)| t))?;
-        let own = similarity(face, &combined);
-        let best = templates.iter().map(|(_, t)| similarity(face, &t.template)).fold(own, f32::max);
-        let mut negatives = self.negatives.get(&person.0).into_iter().flatten();
-        let denied = negatives.any(|(_, template)| similarity(face, template) >= best);
-        Some(Compared { similarity: own, denied })
+        let known = self.people.get(&person.0)?;
+        let combined = known.combined.as_ref()?;
+        let own = similarity(face, combined);
+        let (mut best, mut carrier) = (f32::NEG_INFINITY, None);
+        for (id, stored) in &known.faces {
+            let alike = similarity(face, &stored.template);
+            if alike > best {
+                (best, carrier) = (alike, Some(*id));
+            }
+        }
+        let best = best.max(own);
+        let denied = known.negatives.iter().any(|(_, template)| similarity(face, template) >= best);
+        Some(Compared { similarity: own, denied, face: carrier? })
     }
 
     fn name(&self, person: PersonId) -> String {
-        self.names.get(&person.0).cloned().unwrap_or_default()
+        self.people.get(&person.0).map(|known| known.name.clone()).unwrap_or_default()
     }
 }
 
@@ -305,15 +344,18 @@ impl Gallery {
         let floor = thresholds.similarity_at((fmr * search.margin.max(1.0)).min(1.0)) as f32;
         self.read(|rows, codec| {
             let looks = templates.iter().zip(&probes).zip(&rough);
+            let mut known = Known::default();
+            let first = rough.iter().flat_map(|hits| hits.iter().take(at_first(search)));
+            known.learn(rows, codec, first.map(|hit| hit.id))?;
             looks
                 .map(|((template, probe), hits)| {
-                    let mut seen = rank(rows, codec, template.vector(), hits, search, floor)?;
+                    let mut seen = rank(rows, codec, &mut known, template.vector(), hits, search, floor)?;
                     let mut room = hits.len();
                     while !seen.complete && room < people {
                         room *= 8;
                         let one = std::slice::from_ref(probe);
                         let hits = index.search(one, room, choice.as_ref()).pop().unwrap_or_default();
-                        seen = rank(rows, codec, template.vector(), &hits, search, floor)?;
+                        seen = rank(rows, codec, &mut known, template.vector(), &hits, search, floor)?;
                     }
                     Ok(self.conclude(seen, search, people, fmr, &thresholds))
                 })
@@ -357,9 +399,9 @@ impl Gallery {
         thresholds: &Thresholds,
     ) -> Identified {
         let comparisons = self.comparisons(people);
-        let candidate = |(similarity, person, name): (f32, PersonId, String)| {
+        let candidate = |Likely { similarity, person, name, face }: Likely| {
             let fmr = thresholds.fmr_at(f64::from(similarity));
-            Candidate { person, name, similarity, fmr, fpir: rates::fpir(fmr, comparisons) }
+            Candidate { person, name, similarity, fmr, fpir: rates::fpir(fmr, comparisons), face }
         };
         let mut candidates: Vec<Candidate> = ranked.exact.into_iter().map(candidate).collect();
         let decision = decide(&candidates, fmr, search.margin);
@@ -377,7 +419,7 @@ impl Gallery {
         let fmr = rate.fmr(1.0)?;
         let (compared, name) = self.read(|rows, codec| {
             let known = Known::of(rows, codec, &[person.0])?;
-            if !known.names.contains_key(&person.0) {
+            if !known.people.contains_key(&person.0) {
                 return Err(GalleryError::no_person(person));
             }
             let compared = known.compare(template.vector(), person);
@@ -398,10 +440,16 @@ impl Gallery {
     }
 }
 
+/// How many hits are measured at first.
+fn at_first(search: &Search) -> usize {
+    search.most.max(2) + 2
+}
+
 /// Measures hits exactly, in their order, until none that follows could matter.
 fn rank(
     rows: &dyn Rows,
     codec: Codec<'_>,
+    known: &mut Known,
     template: &[f32],
     hits: &[Hit],
     search: &Search,
@@ -410,11 +458,10 @@ fn rank(
     let mut ranked = Ranked { exact: Vec::new(), denied: Vec::new(), complete: false };
     // Mostly the first few decide. Then a few more are read at a time, since each that is read in vain costs as much as one
     // that decides, and more and more, so that there are few queries.
-    let (mut rest, mut together, mut next) = (hits, search.most.max(2) + 2, 4);
+    let (mut rest, mut together, mut next) = (hits, at_first(search), 4);
     while !rest.is_empty() && !ranked.settles(&rest[0], search, floor) {
         let (now, later) = rest.split_at(together.min(rest.len()));
-        let ids: Vec<u64> = now.iter().map(|hit| hit.id).collect();
-        let known = Known::of(rows, codec, &ids)?;
+        known.learn(rows, codec, now.iter().map(|hit| hit.id))?;
         for hit in now {
             if ranked.settles(hit, search, floor) {
                 break;
@@ -425,7 +472,9 @@ fn rank(
                     ranked.denied.push(person);
                 }
                 Some(compared) if compared.denied => {}
-                Some(compared) => ranked.add(compared.similarity, person, known.name(person)),
+                Some(Compared { similarity, face, .. }) => {
+                    ranked.add(Likely { similarity, person, name: known.name(person), face });
+                }
                 None => {}
             }
         }
@@ -442,18 +491,26 @@ pub(crate) struct Against {
     pub(crate) nearest: Option<(f32, PersonId)>,
 }
 
+/// Somebody who was compared exactly.
+struct Likely {
+    similarity: f32,
+    person: PersonId,
+    name: String,
+    face: FaceId,
+}
+
 struct Ranked {
-    /// By falling similarity, with what they are called.
-    exact: Vec<(f32, PersonId, String)>,
+    /// By falling similarity.
+    exact: Vec<Likely>,
     denied: Vec<PersonId>,
     /// Nobody who was not looked at could be among those who matter.
     complete: bool,
 }
 
 impl Ranked {
-    fn add(&mut self, similarity: f32, person: PersonId, name: String) {
-        let at = self.exact.partition_point(|(s, ..)| *s >= similarity);
-        self.exact.insert(at, (similarity, person, name));
+    fn add(&mut self, likely: Likely) {
+        let at = self.exact.partition_point(|before| before.similarity >= likely.similarity);
+        self.exact.insert(at, likely);
     }
 
     /// Whether neither this hit nor those behind it, who are no more similar, could change anything. Who is similar
@@ -461,7 +518,7 @@ impl Ranked {
     fn settles(&mut self, hit: &Hit, search: &Search, floor: f32) -> bool {
         let certain = if hit.at_most < floor { 1 } else { search.most.max(2) };
         self.complete |= self.exact.len() >= search.most
-            && self.exact.get(certain - 1).is_some_and(|(s, ..)| *s >= hit.at_most);
+            && self.exact.get(certain - 1).is_some_and(|likely| likely.similarity >= hit.at_most);
         self.complete
     }
 }

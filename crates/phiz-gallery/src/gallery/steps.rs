@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::groups;
 use super::operation::{Operation, OperationKind};
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
-use crate::model::{FaceId, OperationId, Part, PersonBody, PersonId};
+use crate::model::{FaceId, GroupHead, OperationId, Part, PersonBody, PersonId};
 use crate::rows::Codec;
 use crate::store::{Kind, Row, Rows, RowsMut};
 
@@ -76,6 +77,24 @@ pub(crate) enum Step {
         from: u64,
         to: u64,
     },
+    /// What is said of a group of sightings; none where there was none.
+    Group {
+        id: u64,
+        before: Option<GroupHead>,
+        after: Option<GroupHead>,
+    },
+    /// Whose a group is; 0 for nobody's.
+    GroupOwner {
+        id: u64,
+        from: u64,
+        to: u64,
+    },
+    /// Sightings that went from one group to another; 0 for none.
+    Members {
+        sightings: Vec<u64>,
+        from: u64,
+        to: u64,
+    },
     /// New people, and new faces and negatives of those and of people who were there before.
     Enrolled {
         people: Ranges,
@@ -102,7 +121,11 @@ impl Entry {
 /// The faces and negatives in the trash that an entry needs to be taken back.
 pub(super) fn referenced(entry: &Entry) -> impl Iterator<Item = (Kind, u64)> {
     entry.steps.iter().filter_map(|step| match step {
-        Step::Person { .. } | Step::Enrolled { .. } => None,
+        Step::Person { .. }
+        | Step::Enrolled { .. }
+        | Step::Group { .. }
+        | Step::GroupOwner { .. }
+        | Step::Members { .. } => None,
         Step::Face { id, .. } => Some((Kind::Face, *id)),
         Step::Negative { id, .. } => Some((Kind::Negative, *id)),
     })
@@ -157,7 +180,7 @@ pub(super) fn move_face(
     move_row(rows, codec, Kind::Face, id.0, to)
 }
 
-fn changed(operation: OperationId, part: Part) -> GalleryError {
+pub(super) fn changed(operation: OperationId, part: Part) -> GalleryError {
     let reason = format!("{operation} cannot be undone: {part} was changed since");
     GalleryError::new(ErrorKind::Conflict, reason)
         .with_hint("undo the later operations first")
@@ -181,7 +204,8 @@ pub(super) fn take_back(
             // Faces may have come to a person who would cease.
             let bereft = before.is_none()
                 && (!rows.owned(Kind::Face, id.0)?.is_empty()
-                    || !rows.owned(Kind::Negative, id.0)?.is_empty());
+                    || !rows.owned(Kind::Negative, id.0)?.is_empty()
+                    || !rows.owned(Kind::Group, id.0)?.is_empty());
             if bereft {
                 return Err(changed(operation, Part::Person(id)));
             }
@@ -203,9 +227,24 @@ pub(super) fn take_back(
             }
             people.extend([PersonId(*from), PersonId(*to)]);
             if *from == TRASH.0 {
+                rows.delete(Kind::SpareNegative, *id)?;
                 return rows.delete(Kind::Negative, *id).map(|_| ());
             }
             move_row(rows, codec, Kind::Negative, *id, PersonId(*from)).map(|_| ())
+        }
+        Step::Group { id, before, after } => {
+            groups::take_back_head(rows, codec, *id, before, after, operation)
+        }
+        Step::GroupOwner { id, from, to } => {
+            let owner = rows.get(Kind::Group, *id)?.map(|row| row.owner);
+            if owner != Some(*to) {
+                return Err(changed(operation, Part::of(Kind::Group, *id)));
+            }
+            people.extend([PersonId(*from), PersonId(*to)]);
+            move_row(rows, codec, Kind::Group, *id, PersonId(*from)).map(|_| ())
+        }
+        Step::Members { sightings, from, to } => {
+            groups::take_back_members(rows, codec, sightings, *from, *to, operation)
         }
         Step::Enrolled { people: made, faces, negatives, into } => {
             let came = Came { made, faces, negatives, into };
@@ -238,6 +277,11 @@ impl Came<'_> {
                 }
             }
         }
+        for person in self.made.iter() {
+            if !rows.owned(Kind::Group, person)?.is_empty() {
+                return Err(changed(operation, Part::of(Kind::Person, person)));
+            }
+        }
         for (kind, ids) in [(Kind::Face, self.faces), (Kind::Negative, self.negatives)] {
             for id in ids.iter() {
                 let owner = rows.get(kind, id)?.map(|row| row.owner);
@@ -261,17 +305,19 @@ impl Came<'_> {
             Step::Negative { id, .. } => {
                 self.negatives.contains(*id).then_some(Part::of(Kind::Negative, *id))
             }
-            Step::Enrolled { .. } => None,
+            Step::GroupOwner { to, .. } => self.made.contains(*to).then_some(Part::of(Kind::Person, *to)),
+            Step::Enrolled { .. } | Step::Group { .. } | Step::Members { .. } => None,
         }
     }
 
     fn delete(&self, rows: &mut dyn RowsMut) -> Result<()> {
         for id in self.faces.iter() {
-            for kind in [Kind::Crop, Kind::Template, Kind::Face] {
+            for kind in [Kind::Spare, Kind::Crop, Kind::Template, Kind::Face] {
                 rows.delete(kind, id)?;
             }
         }
         for id in self.negatives.iter() {
+            rows.delete(Kind::SpareNegative, id)?;
             rows.delete(Kind::Negative, id)?;
         }
         for id in self.made.iter() {

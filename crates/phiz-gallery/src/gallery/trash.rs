@@ -3,10 +3,11 @@
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-use super::steps::{Entry, entry, names, referenced};
+use super::adopt::forget as forget_adoption;
+use super::steps::{entry, names, referenced};
 use super::{Gallery, lock, now};
 use crate::error::Result;
-use crate::model::{FaceId, OperationId};
+use crate::model::{FaceId, OperationId, PhotoId};
 use crate::remains::{Pieces, Proof};
 use crate::rows::Codec;
 use crate::store::{Kind, Row, Rows, RowsMut};
@@ -33,25 +34,29 @@ pub struct Purged {
     pub faces: usize,
     /// Negatives.
     pub negatives: usize,
+    /// Photos of an archive whose files are gone.
+    pub photos: usize,
+    /// Faces that were seen in those photos.
+    pub sightings: usize,
     /// What a search of all files found; none if not asked for.
     pub proof: Option<Proof>,
 }
 
-/// Deletes from the journal what `keep` does not hold, and from the trash what no kept entry needs. Shows each row to
-/// `seen` before.
+/// Deletes from the journal what `keep` does not hold, from the trash what no kept entry needs, and photos that were gone
+/// at `keep`'s time. Shows each row to `seen` before.
 fn destroy(
     rows: &mut dyn RowsMut,
     codec: Codec<'_>,
-    keep: impl Fn(&Entry) -> bool,
+    keep: impl Fn(i64) -> bool,
     mut seen: impl FnMut(&dyn Rows, Kind, u64, &Row) -> Result<()>,
 ) -> Result<Purged> {
-    let mut purged = Purged { operations: 0, faces: 0, negatives: 0, proof: None };
+    let mut purged = Purged { operations: 0, faces: 0, negatives: 0, photos: 0, sightings: 0, proof: None };
     let mut needed = BTreeSet::new();
     let mut after = 0;
     while let Some(page) = rows.next_page(Kind::Journal, &mut after, 64)? {
         for (id, row) in &page {
             let entry = entry(codec, OperationId(*id), row)?;
-            if keep(&entry) {
+            if keep(entry.at) {
                 needed.extend(referenced(&entry));
             } else {
                 seen(rows, Kind::Journal, *id, row)?;
@@ -68,33 +73,66 @@ fn destroy(
         Ok(())
     };
     for id in rows.owned(Kind::Face, 0)?.into_iter().filter(|id| !needed.contains(&(Kind::Face, *id))) {
-        for kind in [Kind::Crop, Kind::Template, Kind::Face] {
+        for kind in [Kind::Spare, Kind::Crop, Kind::Template, Kind::Face] {
             delete(rows, kind, id)?;
         }
         purged.faces += 1;
     }
     for id in rows.owned(Kind::Negative, 0)?.into_iter().filter(|id| !needed.contains(&(Kind::Negative, *id)))
     {
+        delete(rows, Kind::SpareNegative, id)?;
         delete(rows, Kind::Negative, id)?;
         purged.negatives += 1;
+    }
+    let mut gone = BTreeSet::new();
+    for id in rows.tagged(Kind::Photo, &codec.gone_tag())? {
+        let Some(row) = rows.get(Kind::Photo, id)? else { continue };
+        if codec.photo_body(PhotoId(id), &row)?.gone.is_none_or(&keep) {
+            continue;
+        }
+        for sighting in rows.owned(Kind::Sighting, id)? {
+            delete(rows, Kind::Sighting, sighting)?;
+            gone.insert(sighting);
+        }
+        delete(rows, Kind::Photo, id)?;
+        purged.photos += 1;
+    }
+    purged.sightings = gone.len();
+    if !gone.is_empty() {
+        super::groups::forget(rows, codec, &gone)?;
+        super::decisions::forget(rows)?;
     }
     Ok(purged)
 }
 
-fn older(days: u32) -> impl Fn(&Entry) -> bool {
+/// Whether what was done at a time is kept.
+fn older(days: u32) -> impl Fn(i64) -> bool {
     let limit = now() - i64::from(days) * 86_400;
-    move |entry| days > 0 && entry.at > limit
+    move |at| days > 0 && at > limit
+}
+
+/// Destroys the photos that have been gone for longer than the gallery's setting.
+pub(super) fn expire_photos(rows: &mut dyn RowsMut, codec: Codec<'_>, undo_days: u32) -> Result<()> {
+    let keep = older(undo_days);
+    for id in rows.tagged(Kind::Photo, &codec.gone_tag())? {
+        let row = rows.get(Kind::Photo, id)?;
+        let gone = row.map(|row| codec.photo_body(PhotoId(id), &row)).transpose()?.and_then(|body| body.gone);
+        if gone.is_some_and(|at| !keep(at)) {
+            return destroy(rows, codec, keep, |_, _, _, _| Ok(())).map(|_| ());
+        }
+    }
+    Ok(())
 }
 
 /// Destroys what the gallery's setting no longer lets be restored.
 pub(super) fn expire(rows: &mut dyn RowsMut, codec: Codec<'_>, undo_days: u32) -> Result<()> {
     // Entries are in order of time, so that one look at the first is enough almost always.
     if let Some((id, row)) = rows.page(Kind::Journal, 0, 1)?.first()
-        && !older(undo_days)(&entry(codec, OperationId(*id), row)?)
+        && !older(undo_days)(entry(codec, OperationId(*id), row)?.at)
     {
         destroy(rows, codec, older(undo_days), |_, _, _, _| Ok(()))?;
     }
-    Ok(())
+    forget_adoption(rows, codec, |at| at <= now() - i64::from(undo_days) * 86_400, |_, _, _, _| Ok(()))
 }
 
 /// What a row has left on the disk if it is not destroyed.
@@ -133,7 +171,18 @@ fn pieces_of(
                 texts.iter().flatten().for_each(|text| out.add(text.as_bytes()));
             }
         }
-        Kind::Person => {}
+        Kind::Photo => {
+            let body = codec.photo_body(PhotoId(id), row)?;
+            out.add(body.photo.as_bytes());
+            for file in &body.files {
+                out.add(file.path().as_os_str().as_encoded_bytes());
+            }
+        }
+        Kind::Sighting => {
+            out.add_samples(codec.open(kind, id, row)?.get(4..4 + codec.dim * 4).unwrap_or_default())
+        }
+        Kind::Person | Kind::Group => {}
+        Kind::Spare | Kind::SpareNegative => out.add_samples(&codec.open(kind, id, row)?),
     }
     Ok(())
 }
@@ -158,16 +207,22 @@ impl Gallery {
         verify: bool,
         mut first: impl FnMut(&mut dyn RowsMut, Codec<'_>) -> Result<()>,
     ) -> Result<Purged> {
-        let keep: Box<dyn Fn(&Entry) -> bool> = match what {
+        let keep: Box<dyn Fn(i64) -> bool> = match what {
             Purge::All => Box::new(|_| false),
             Purge::OlderThan { days } => Box::new(older(days)),
         };
         let (mut purged, mut pieces) = self.write(|rows, codec| {
             first(rows, codec)?;
             let mut pieces = Pieces::default();
-            let purged = destroy(rows, codec, &keep, |rows, kind, id, row| {
+            let mut seen = |rows: &dyn Rows, kind: Kind, id: u64, row: &Row| {
                 if verify { pieces_of(rows, codec, kind, id, row, &mut pieces) } else { Ok(()) }
-            })?;
+            };
+            let purged = destroy(rows, codec, &keep, &mut seen)?;
+            let due = |at: i64| match what {
+                Purge::All => true,
+                Purge::OlderThan { days } => at <= now() - i64::from(days) * 86_400,
+            };
+            forget_adoption(rows, codec, due, &mut seen)?;
             Ok((purged, pieces))
         })?;
         self.compact()?;

@@ -31,6 +31,10 @@ pub struct Statistics {
     pub crops: u64,
     /// Faces that are said not to be somebody.
     pub negatives: u64,
+    /// Photos that were scanned.
+    pub photos: u64,
+    /// Faces that were seen in them.
+    pub sightings: u64,
     /// Operations that can be undone.
     pub operations: u64,
     /// Faces that wait to be restored or destroyed.
@@ -81,6 +85,21 @@ impl Gallery {
         Ok(())
     }
 
+    /// Writes a copy of the gallery as it is at one moment into a new file, while it is in use. The copy is sealed as the
+    /// gallery is, and opens with its key.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written, or the gallery does not live in a file.
+    pub fn backup(&self, path: &Path) -> Result<()> {
+        match self.store.maintenance() {
+            Some(store) => store.copy_to(path),
+            None => {
+                let reason = "the gallery does not live in a file, so there is none to be copied";
+                Err(GalleryError::new(crate::error::ErrorKind::Caller, reason).with_hint("export it instead"))
+            }
+        }
+    }
+
     /// Sets for how many days what was removed can be restored; with 0 it is destroyed at once. What is older is
     /// destroyed with the next change.
     ///
@@ -125,6 +144,8 @@ impl Gallery {
                 faces: rows.count(Kind::Face)? - removed_faces,
                 crops: rows.count(Kind::Crop)?,
                 negatives: rows.count(Kind::Negative)? - removed_negatives,
+                photos: rows.count(Kind::Photo)?,
+                sightings: rows.count(Kind::Sighting)?,
                 operations: rows.count(Kind::Journal)?,
                 removed_faces,
                 undo_days: settings.undo_days,
@@ -136,7 +157,7 @@ impl Gallery {
     }
 }
 
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(GalleryError::io(path, &e)),
         _ => Ok(()),

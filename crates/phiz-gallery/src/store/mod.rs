@@ -19,7 +19,7 @@ mod memory;
 mod sqlite;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
@@ -43,12 +43,36 @@ pub enum Kind {
     Negative = 5,
     /// An operation that can be undone.
     Journal = 6,
+    /// A photo of an archive: its files, its size, and whether they are still there.
+    Photo = 7,
+    /// A face that was seen in a photo, with its template; its owner is the photo.
+    Sighting = 8,
+    /// Sightings of one person; its owner is that person, or 0 while nobody knows who it is.
+    Group = 9,
+    /// A face's template by another model than the gallery's, under the face's id.
+    Spare = 20,
+    /// A negative's template by another model than the gallery's, under the negative's id.
+    SpareNegative = 21,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 6] =
-        [Kind::Person, Kind::Face, Kind::Template, Kind::Crop, Kind::Negative, Kind::Journal];
+    pub const ALL: [Kind; 11] = [
+        Kind::Person,
+        Kind::Face,
+        Kind::Template,
+        Kind::Crop,
+        Kind::Negative,
+        Kind::Journal,
+        Kind::Photo,
+        Kind::Sighting,
+        Kind::Group,
+        Kind::Spare,
+        Kind::SpareNegative,
+    ];
+
+    /// The kinds whose rows are found by their owner.
+    pub const OWNED: [Kind; 4] = [Kind::Face, Kind::Negative, Kind::Sighting, Kind::Group];
 }
 
 /// By what rows are found without being opened.
@@ -102,13 +126,13 @@ pub trait Rows {
         let ids: BTreeSet<u64> = ids.iter().copied().collect();
         ids.into_iter().filter_map(|id| Some(self.get(kind, id).transpose()?.map(|row| (id, row)))).collect()
     }
-    /// Ids of the rows that belong to an owner, rising; for faces and negatives.
+    /// Ids of the rows that belong to an owner, rising; for the kinds in [`Kind::OWNED`].
     ///
     /// # Errors
     /// The same errors as [`Rows::mark`].
     fn owned(&self, kind: Kind, owner: u64) -> Result<Vec<u64>>;
-    /// Owner and id of all rows that belong to some owners, by rising owner, then id; for faces and negatives. One
-    /// query, whatever the number of owners. The default asks for each owner, see [`Rows::get_many`].
+    /// Owner and id of all rows that belong to some owners, by rising owner, then id; for the kinds in
+    /// [`Kind::OWNED`]. One query, whatever the number of owners. The default asks for each owner, see [`Rows::get_many`].
     ///
     /// # Errors
     /// The same errors as [`Rows::mark`].
@@ -219,4 +243,9 @@ pub trait Maintenance {
     fn faults(&self) -> Result<Vec<String>>;
     /// The files that it consists of at this moment.
     fn files(&self) -> Vec<PathBuf>;
+    /// Writes a copy as it is at one moment into a new file, while others go on reading and writing.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written.
+    fn copy_to(&self, path: &Path) -> Result<()>;
 }

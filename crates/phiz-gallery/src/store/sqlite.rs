@@ -21,7 +21,7 @@ use crate::error::{ErrorKind, GalleryError, Result};
 const APPLICATION: i32 = 0x5068_697a;
 
 /// Each step brings a file from the version before it to its own (counted from 1). Never change one: add one.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE person (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE face (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
@@ -40,6 +40,15 @@ const MIGRATIONS: [&str; 2] = ["
 ", "
     CREATE TABLE young_tag (tag BLOB NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (tag, kind, id))
         WITHOUT ROWID;
+", "
+    CREATE TABLE photo (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE sighting (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE sighting_group (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE INDEX sighting_owner ON sighting (owner);
+    CREATE INDEX sighting_group_owner ON sighting_group (owner);
+    CREATE TABLE spare (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE spare_negative (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL,
+        body BLOB NOT NULL);
 "];
 
 /// Tags are hashes: those of a large transaction would touch pages all over their table, each of them to be written
@@ -281,6 +290,38 @@ impl Maintenance for SqliteStore {
         })
     }
 
+    fn copy_to(&self, path: &Path) -> Result<()> {
+        let io = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                let error =
+                    GalleryError::new(ErrorKind::Conflict, "there is a file of that name already").at(path);
+                error.with_hint("name another")
+            }
+            _ => GalleryError::io(path, &e),
+        };
+        // Readable by its owner alone, before there is anything in it.
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path).map_err(io)?;
+        let copied = || -> Result<()> {
+            let name = path.to_str().ok_or_else(|| {
+                GalleryError::new(ErrorKind::Caller, "the file's name is not valid text").at(path)
+            })?;
+            let connection = self.reader()?;
+            let done = connection.execute("VACUUM INTO ?1", [name]);
+            self.give_back(connection);
+            done?;
+            std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(|e| GalleryError::io(path, &e))
+        };
+        copied().map_err(|e| {
+            // A copy that is not whole is none.
+            let _ = std::fs::remove_file(path);
+            e.at(path)
+        })
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         let names = ["", "-wal", "-shm", "-journal"].map(|ending| beside(&self.path, ending));
         names.into_iter().filter(|path| path.exists()).collect()
@@ -357,6 +398,11 @@ fn statements(kind: Kind) -> &'static Statements {
         Kind::Crop => statements!("crop"),
         Kind::Negative => statements!("negative"),
         Kind::Journal => statements!("journal"),
+        Kind::Photo => statements!("photo"),
+        Kind::Sighting => statements!("sighting"),
+        Kind::Group => statements!("sighting_group"),
+        Kind::Spare => statements!("spare"),
+        Kind::SpareNegative => statements!("spare_negative"),
     }
 }
 

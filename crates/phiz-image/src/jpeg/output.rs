@@ -279,14 +279,13 @@ const RUN: usize = 32;
 /// ITU-R BT.601 at full range, in libjpeg's fixed point.
 #[inline(always)]
 fn ycc([y, cb, cr]: [&[u8]; 3], out: &mut [u8]) {
+    // A pixel in the lower three bytes.
     let convert = |y: u8, cb: u8, cr: u8| {
         let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
-        let clamp = |v: i32| v.clamp(0, 255) as u8;
-        [
-            clamp(y + ((91_881 * cr + 32_768) >> 16)),
-            clamp(y + ((-22_554 * cb - 46_802 * cr + 32_768) >> 16)),
-            clamp(y + ((116_130 * cb + 32_768) >> 16)),
-        ]
+        let r = y + ((91_881 * cr + 32_768) >> 16);
+        let g = y + ((-22_554 * cb - 46_802 * cr + 32_768) >> 16);
+        let b = y + ((116_130 * cb + 32_768) >> 16);
+        (r.clamp(0, 255) | g.clamp(0, 255) << 8 | b.clamp(0, 255) << 16) as u32
     };
     let runs = y.len() / RUN;
     for ((out, y), (cb, cr)) in out
@@ -294,18 +293,19 @@ fn ycc([y, cb, cr]: [&[u8]; 3], out: &mut [u8]) {
         .zip(y.chunks_exact(RUN))
         .zip(cb.chunks_exact(RUN).zip(cr.chunks_exact(RUN)))
     {
-        // Planes first, because the compiler can do that for many pixels at once.
-        let mut planes = [[0u8; RUN]; 3];
+        // Apart from the writing, because the compiler can do this for many pixels at once.
+        let mut pixels = [0; RUN];
         for i in 0..RUN {
-            let [r, g, b] = convert(y[i], cb[i], cr[i]);
-            (planes[0][i], planes[1][i], planes[2][i]) = (r, g, b);
+            pixels[i] = convert(y[i], cb[i], cr[i]);
         }
-        for (i, out) in out.chunks_exact_mut(3).enumerate() {
-            out.copy_from_slice(&[planes[0][i], planes[1][i], planes[2][i]]);
+        // One store a pixel; the next pixel overwrites its fourth byte.
+        for i in 0..RUN - 1 {
+            out[3 * i..3 * i + 4].copy_from_slice(&pixels[i].to_le_bytes());
         }
+        out[3 * RUN - 3..].copy_from_slice(&pixels[RUN - 1].to_le_bytes()[..3]);
     }
     for i in runs * RUN..y.len() {
-        out[3 * i..3 * i + 3].copy_from_slice(&convert(y[i], cb[i], cr[i]));
+        out[3 * i..3 * i + 3].copy_from_slice(&convert(y[i], cb[i], cr[i]).to_le_bytes()[..3]);
     }
 }
 

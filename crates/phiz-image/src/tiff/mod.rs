@@ -3,7 +3,7 @@
 mod picture;
 mod unpack;
 
-pub(crate) use picture::decode;
+pub(crate) use picture::{decode, orientation};
 
 /// Tags that are asked for.
 mod tag {

@@ -46,12 +46,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, ImageErro
     let (width, height) = directory.size(bytes).ok_or_else(|| damaged("its size is missing"))?;
     let pixels = check_pixels(width, height, limits)?;
     let number = |tag| directory.number(bytes, tag);
-    let orientation =
-        number(tag::ORIENTATION).and_then(|n| u8::try_from(n).ok()).filter(|n| (1..=8).contains(n));
-    let orientation = turn(orientation.or_else(|| {
-        let packet: Vec<u8> = directory.numbers(bytes, tag::XMP, 1 << 20).iter().map(|&b| b as u8).collect();
-        xmp(&packet)
-    }));
+    let orientation = lies(bytes, &directory);
     let picture = Picture { bytes, directory: &directory, width, height, pixels };
     let rgb = match number(tag::COMPRESSION) {
         Some(6) => picture.old_jpeg()?,
@@ -65,6 +60,20 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, ImageErro
         None => picture.samples(1)?,
     };
     Ok((width, height, rgb, orientation))
+}
+
+/// How the picture that a TIFF is about lies in its file.
+pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
+    meant(bytes).map_or(Orientation::NoTransforms, |(directory, _)| lies(bytes, &directory))
+}
+
+fn lies(bytes: &[u8], directory: &Directory) -> Orientation {
+    let number = directory.number(bytes, tag::ORIENTATION);
+    let number = number.and_then(|n| u8::try_from(n).ok()).filter(|n| (1..=8).contains(n));
+    turn(number.or_else(|| {
+        let packet: Vec<u8> = directory.numbers(bytes, tag::XMP, 1 << 20).iter().map(|&b| b as u8).collect();
+        xmp(&packet)
+    }))
 }
 
 /// The name of a way to compress that is not read.

@@ -32,6 +32,16 @@ pub enum Source {
 }
 
 impl Source {
+    /// The file that holds the bytes.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        match self {
+            Source::File(file) | Source::Tar { file, .. } => file,
+        }
+    }
+}
+
+impl Source {
     /// The file's bytes, of which there may be no more than `limit`.
     ///
     /// # Errors

@@ -128,11 +128,11 @@ fn read_csv(path: &Path) -> Result<Vec<Row>, TrainError> {
     reader.deserialize().map(|row| row.map_err(|e| TrainError::file(path, &e))).collect()
 }
 
-/// Writes a list as CSV.
+/// A list as CSV, for the file at `path`.
 ///
 /// # Errors
-/// A file that cannot be written.
-pub fn write(path: &Path, rows: &[Row]) -> Result<(), TrainError> {
+/// Rows that are no CSV.
+pub fn text(path: &Path, rows: &[Row]) -> Result<Vec<u8>, TrainError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let wrong = |e: &dyn std::fmt::Display| TrainError::file(path, e);
     writer.write_record(["path", "person", "split", "boxes", "note"]).map_err(|e| wrong(&e))?;
@@ -143,8 +143,7 @@ pub fn write(path: &Path, rows: &[Row]) -> Result<(), TrainError> {
         };
         writer.serialize((&row.path, &row.person, &row.split, boxes, &row.note)).map_err(|e| wrong(&e))?;
     }
-    let bytes = writer.into_inner().map_err(|e| wrong(&e))?;
-    crate::weights::write_atomically(path, &bytes)
+    writer.into_inner().map_err(|e| wrong(&e))
 }
 
 #[cfg(test)]
@@ -202,7 +201,7 @@ mod tests {
             ..Row::default()
         });
         rows[0].boxes = Boxes::text(&[[1.5, 2.0, 30.0, 40.0]]);
-        write(&path, &rows).expect("writes");
+        std::fs::write(&path, text(&path, &rows).expect("is CSV")).expect("writes");
         assert_eq!(read(&path).expect("reads"), rows);
     }
 }

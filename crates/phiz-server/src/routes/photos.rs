@@ -1,0 +1,235 @@
+//! What a photo shows: detect, identify, verify, embed, compare.
+
+use std::sync::atomic::Ordering;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use phiz_gallery::{ModelId, PersonId, Template};
+use phiz_service::{IdentifyOptions, VerifyOptions};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::{App, Reader};
+use crate::body::{Json, Photos};
+use crate::error::{ApiError, Code, Result};
+use crate::look::{FmrQuery, LookQuery, Query, SearchQuery};
+use crate::wire::{
+    Compare, Detected, Embedded, EmbeddedPhoto, Face, IdentifiedPhoto, Verified, decode_values, encode_values,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(detect))
+        .routes(routes!(identify))
+        .routes(routes!(verify))
+        .routes(routes!(embed))
+        .routes(routes!(compare))
+}
+
+/// A form with one photo.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
+pub(crate) struct PhotoForm {
+    /// The picture.
+    #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
+    photo: Vec<u8>,
+}
+
+/// A form with two photos, or with one that is compared with a person.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
+pub(crate) struct PairForm {
+    /// The first picture.
+    #[schema(value_type = Option<String>, format = Binary, content_media_type = "application/octet-stream")]
+    a: Option<Vec<u8>>,
+    /// The second picture.
+    #[schema(value_type = Option<String>, format = Binary, content_media_type = "application/octet-stream")]
+    b: Option<Vec<u8>>,
+    /// The picture that is compared with a person.
+    #[schema(value_type = Option<String>, format = Binary, content_media_type = "application/octet-stream")]
+    photo: Option<Vec<u8>>,
+}
+
+/// A photo in base64.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
+pub(crate) struct PhotoJson {
+    /// The picture in base64, or a `data:` URL.
+    photo: String,
+}
+
+/// Two photos in base64, or one that is compared with a person.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only described")]
+pub(crate) struct PairJson {
+    /// The first picture in base64.
+    a: Option<String>,
+    /// The second picture in base64.
+    b: Option<String>,
+    /// The picture that is compared with a person, in base64.
+    photo: Option<String>,
+}
+
+fn check_faces(app: &App, faces: usize) -> Result<()> {
+    app.metrics.faces.fetch_add(faces as u64, Ordering::Relaxed);
+    if faces <= app.settings.max_faces {
+        return Ok(());
+    }
+    let (most, reason) = (app.settings.max_faces, format!("the photo shows {faces} faces"));
+    Err(ApiError::new(
+        Code::TooLarge,
+        format!("{reason}, more than {most}"),
+        "look for larger faces with min_face",
+    ))
+}
+
+/// Find the faces in a photo
+#[utoipa::path(post, path = "/v1/detect", tag = "photos", params(LookQuery),
+    request_body(content((PhotoForm = "multipart/form-data"), (PhotoJson = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    responses((status = 200, body = Detected)))]
+async fn detect(
+    State(app): State<App>,
+    _: Reader,
+    Query(look): Query<LookQuery>,
+    mut photos: Photos,
+) -> Result<Answer<Detected>> {
+    let looking = look.looking(&app.settings)?;
+    let photo = photos.one("photo")?.photo();
+    let found = app.compute(move |app| Ok(app.service.detect(&photo, &looking)?)).await?;
+    check_faces(&app, found.faces.len())?;
+    Ok(Answer(found.into()))
+}
+
+/// Say whose faces a photo shows
+#[utoipa::path(post, path = "/v1/identify", tag = "photos", params(LookQuery, SearchQuery),
+    request_body(content((PhotoForm = "multipart/form-data"), (PhotoJson = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    responses((status = 200, body = IdentifiedPhoto)))]
+async fn identify(
+    State(app): State<App>,
+    Reader(access): Reader,
+    Query(look): Query<LookQuery>,
+    Query(search): Query<SearchQuery>,
+    mut photos: Photos,
+) -> Result<Answer<IdentifiedPhoto>> {
+    let options = IdentifyOptions {
+        looking: look.looking(&app.settings)?,
+        rate: search.rate()?,
+        among: search.among()?,
+        top: search.top()?,
+        ..IdentifyOptions::default()
+    };
+    let photo = photos.one("photo")?.photo();
+    let found = app.compute(move |app| Ok(app.service.identify(&access.gallery, &photo, &options)?)).await?;
+    check_faces(&app, found.faces.len())?;
+    Ok(Answer(found.into()))
+}
+
+/// Who a photo is compared with.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PersonQuery {
+    /// Compare `photo` with this person instead of `a` with `b`
+    #[param(value_type = Option<String>, example = "p1")]
+    person: Option<PersonId>,
+}
+
+/// Say whether two photos show the same person, or whether a photo shows a person of the gallery
+#[utoipa::path(post, path = "/v1/verify", tag = "photos", params(LookQuery, FmrQuery, PersonQuery),
+    request_body(content((PairForm = "multipart/form-data"), (PairJson = "application/json"))),
+    responses((status = 200, body = Verified)))]
+async fn verify(
+    State(app): State<App>,
+    Reader(access): Reader,
+    Query(look): Query<LookQuery>,
+    Query(fmr): Query<FmrQuery>,
+    Query(with): Query<PersonQuery>,
+    mut photos: Photos,
+) -> Result<Answer<Verified>> {
+    let options =
+        VerifyOptions { looking: look.looking(&app.settings)?, choice: look.choice()?, fmr: fmr.fmr()? };
+    if let Some(person) = with.person {
+        let photo = photos.one("photo")?.photo();
+        let work =
+            move |app: &App| Ok(app.service.verify_person(&access.gallery, person, &photo, &options)?);
+        let found = app.compute(work).await?;
+        return Ok(Answer(Verified {
+            similarity: found.similarity,
+            fmr: Some(found.fmr),
+            same: Some(found.same),
+            person: Some(found.person),
+            id: Some(found.id),
+            denied: Some(found.denied),
+        }));
+    }
+    let (a, b) = (photos.one("a")?.photo(), photos.one("b")?.photo());
+    let found = app.compute(move |app| Ok(app.service.verify(&a, &b, &options)?)).await?;
+    let (similarity, fmr, same) = (found.similarity, found.fmr, found.same);
+    Ok(Answer(Verified { similarity, fmr, same, person: None, id: None, denied: None }))
+}
+
+/// Describe the faces in a photo by their templates
+#[utoipa::path(post, path = "/v1/embed", tag = "photos", params(LookQuery),
+    request_body(content((PhotoForm = "multipart/form-data"), (PhotoJson = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    responses((status = 200, body = EmbeddedPhoto)))]
+async fn embed(
+    State(app): State<App>,
+    _: Reader,
+    Query(look): Query<LookQuery>,
+    mut photos: Photos,
+) -> Result<Answer<EmbeddedPhoto>> {
+    let looking = look.looking(&app.settings)?;
+    let photo = photos.one("photo")?.photo();
+    let found = app.compute(move |app| Ok(app.service.embed(&photo, &looking)?)).await?;
+    check_faces(&app, found.faces.len())?;
+    let (width, height) = (found.width, found.height);
+    let faces = found.faces.iter().map(|described| Embedded {
+        face: Face::new(&described.face, width, height),
+        template: encode_values(described.template.vector()),
+    });
+    Ok(Answer(EmbeddedPhoto {
+        width,
+        height,
+        model: app.service.analyzer().model_id().to_string(),
+        dim: app.service.analyzer().dim(),
+        faces: faces.collect(),
+    }))
+}
+
+/// Compare two templates
+#[utoipa::path(post, path = "/v1/compare", tag = "photos", params(FmrQuery), request_body = Compare,
+    responses((status = 200, body = Verified)))]
+async fn compare(
+    State(app): State<App>,
+    _: Reader,
+    Query(rate): Query<FmrQuery>,
+    Json(pair): Json<Compare>,
+) -> Result<Answer<Verified>> {
+    let asked = rate.fmr()?;
+    let model = ModelId::new(&pair.model)
+        .map_err(|e| ApiError::value("model", e, "send the model that POST /v1/embed answers"))?;
+    let own = app.service.analyzer().model_id();
+    if model != *own {
+        return Err(ApiError::value(
+            "model",
+            "is another model than the server's",
+            format!("the server's is {own}"),
+        ));
+    }
+    let template = |field: &str, text: &str| {
+        let values = decode_values(field, text)?;
+        let wrong =
+            || ApiError::value(field, "has another number of values", "send a template of this model");
+        if values.len() != app.service.analyzer().dim() {
+            return Err(wrong());
+        }
+        Template::new(model.clone(), values)
+            .map_err(|e| ApiError::value(field, e, "send a template as POST /v1/embed answers it"))
+    };
+    let (a, b) = (template("a", &pair.a)?, template("b", &pair.b)?);
+    let similarity = a.similarity(&b).map_err(|e| ApiError::value("b", e, "send templates of one model"))?;
+    let fmr = app.service.thresholds().ok().map(|thresholds| thresholds.fmr_at(f64::from(similarity)));
+    let same = fmr.map(|fmr| fmr <= asked);
+    Ok(Answer(Verified { similarity, fmr, same, person: None, id: None, denied: None }))
+}

@@ -1,0 +1,42 @@
+// Dates, counts and rates as people say them.
+
+import { language } from '../texts';
+
+const dates = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', year: 'numeric' });
+const times = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const numbers = new Intl.NumberFormat(language);
+const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+
+export const count = (n: number): string => numbers.format(n);
+export const day = (seconds: number): string => dates.format(seconds * 1000);
+export const moment = (seconds: number): string => times.format(seconds * 1000);
+
+export function ago(seconds: number, now = Date.now() / 1000): string {
+  const past = seconds - now;
+  for (const [unit, size] of [['day', 86400], ['hour', 3600], ['minute', 60]] as const) {
+    if (Math.abs(past) >= size * (unit === 'day' ? 1 : 1)) {
+      if (unit === 'day' && Math.abs(past) > 13 * 86400) return day(seconds);
+      return relative.format(Math.round(past / size), unit);
+    }
+  }
+  return relative.format(0, 'minute');
+}
+
+/** Of a rate such as 0.0123 the "1 in N" with a round N that is not better than the truth: 1 in 80. */
+export function oneIn(rate: number): number {
+  if (!(rate > 0)) return Infinity;
+  const n = 1 / rate;
+  if (n < 10) return Math.max(1, Math.floor(n));
+  const size = 10 ** Math.floor(Math.log10(n));
+  return Math.floor(n / size) * size;
+}
+
+/** Of so many, how many; never a false nought. */
+export const of = (rate: number, total: number): number => Math.round(rate * total * 10) / 10;
+
+export function initials(name: string): string {
+  const words = [...name.trim().split(/\s+/)];
+  const first = [...(words[0] ?? '?')][0] ?? '?';
+  const last = words.length > 1 ? ([...(words.at(-1) ?? '')][0] ?? '') : '';
+  return (first + last).toLocaleUpperCase(language);
+}

@@ -1,0 +1,441 @@
+// The page in a real browser against the real program: what people do, at three widths, with the browser's fake camera.
+//
+// The camera plays pictures of a synthetic person who looks straight ahead, to both sides and down (tests/camera, made by
+// `cargo xtask portraits --people 0 --out web/tests`). Screenshots of every screen go to tests/out.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium as playwright } from 'playwright-core';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+export const PASSPHRASE = 'quiet harbour seven lanterns';
+const FRAMES_A_SECOND = 30;
+
+/** Chromium plays a file of JPEGs one after the other as its camera's picture. */
+export function clip(file, folder, seconds) {
+  const frames = [];
+  for (const [name, lasts] of seconds) {
+    const frame = readFileSync(path.join(folder, `${name}.jpg`));
+    for (let i = 0; i < lasts * FRAMES_A_SECOND; i++) frames.push(frame);
+  }
+  writeFileSync(file, Buffer.concat(frames));
+}
+
+/** The program on a port of its own, with an empty home. */
+export async function serve(phiz, home) {
+  const child = spawn(phiz, ['serve', '--listen', '127.0.0.1:0', '--home', home], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', PHIZ_HOME: home } });
+  let said = '';
+  const url = await new Promise((resolve, reject) => {
+    const hear = (bytes) => {
+      said += bytes;
+      const match = /https?:\/\/127\.0\.0\.1:\d+\/\S*/.exec(said);
+      if (match) resolve(match[0]);
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    child.on('exit', (code) => reject(new Error(`phiz serve ended with ${code}: ${said}`)));
+    setTimeout(() => reject(new Error(`phiz serve named no address: ${said}`)), 60_000);
+  });
+  return { child, url, origin: new URL(url).origin, said: () => said };
+}
+
+/** A browser of its own, whose camera plays the clip. */
+export const launch = (chromium, camera) => playwright.launch({
+  executablePath: chromium,
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', `--use-file-for-fake-video-capture=${camera}`],
+});
+
+export async function browser(report, { phiz, chromium, web }) {
+  const out = path.join(web, 'tests/out');
+  mkdirSync(out, { recursive: true });
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'phiz-page-'));
+  const fixtures = path.join(web, '../fixtures');
+  const camera = path.join(folder, 'clip.mjpeg');
+  clip(camera, path.join(web, 'tests/camera'), [['straight', 4], ['left', 4], ['right', 4], ['down', 4]]);
+  const server = await serve(phiz, path.join(folder, 'home'));
+  const launched = await launch(chromium, camera);
+  const faults = [];
+  const strangers = new Set();
+  let shots = 0;
+
+  /** A window as somebody has it. Every console error and every request elsewhere is kept. */
+  async function open(width, scheme, state) {
+    const context = await launched.newContext({
+      viewport: { width, height: width < 500 ? 844 : width < 1000 ? 1080 : 900 }, colorScheme: scheme, hasTouch: width < 500, permissions: ['camera'],
+      ...(state ? { storageState: state } : {}), reducedMotion: 'reduce', locale: 'en-GB',
+    });
+    context.setDefaultTimeout(15_000);
+    const page = await context.newPage();
+    page.on('pageerror', (error) => faults.push(`${width}: ${error.message}`));
+    page.on('console', (message) => { if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(`${width}: ${message.text()}`); });
+    page.on('request', (request) => { if (!/^(blob|data):/.test(request.url()) && new URL(request.url()).origin !== server.origin) strangers.add(request.url()); });
+    await page.addInitScript(() => {
+      globalThis.interactions = [];
+      new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (entry.interactionId) globalThis.interactions.push(entry.duration); }).observe({ type: 'event', durationThreshold: 16, buffered: true });
+    });
+    return page;
+  }
+  /** A picture of the screen, and what axe finds in it. */
+  async function look(page, name) {
+    const { width } = page.viewportSize();
+    await page.waitForTimeout(150);
+    await page.screenshot({ path: path.join(out, `${name}-${width}.png`) });
+    // Not by a script element, which the page's policy forbids.
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+    const found = violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')} ${node.any[0]?.message ?? node.failureSummary ?? ''}`));
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    shots += 1;
+    report.holds(`axe: ${name} at ${width} has no finding and no sideways scroll`, found.length === 0 && wide <= 0, [...found, wide > 0 ? `${wide} pixels too wide` : ''].join('\n'));
+  }
+  const toast = (page, text) => page.getByRole('status').filter({ hasText: text }).first().waitFor();
+  const go = async (page, place) => { await page.goto(`${server.origin}/#/${place}`); };
+  const choose = async (page, target, files) => { const [chooser] = await Promise.all([page.waitForEvent('filechooser'), target.click()]); await chooser.setFiles(files); };
+  const photos = (name) => [1, 2, 3].map((i) => path.join(fixtures, 'people', name, `${i}.jpg`));
+  const step = async (name, work) => {
+    const began = Date.now();
+    try { await work(); report.holds(`${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`, true); return true; } catch (error) {
+      report.holds(name, false, `${error.message}\n${error.stack?.split('\n').find((line) => line.includes('browser.mjs')) ?? ''}`);
+      const page = launched.contexts().flatMap((context) => context.pages()).at(-1);
+      await page?.screenshot({ path: path.join(out, `failed-${name.replace(/\W+/g, '-').slice(0, 60)}.png`) }).catch(() => {});
+      return false;
+    }
+  };
+  /** Synthetic people resemble each other more often than people do: then the page asks. */
+  const settle = async (page) => {
+    const no = page.getByRole('button', { name: 'No, somebody else' });
+    for (let i = 0; i < 5 && await no.isVisible(); i++) await no.click();
+  };
+  const people = async (page) => page.locator('ul.grid li .name').allTextContents();
+
+  try {
+    const page = await open(1440, 'light');
+    const first = await step('desk: first run sets a passphrase', async () => {
+      await page.goto(server.url);
+      await page.getByRole('heading', { name: 'Set a passphrase' }).waitFor();
+      await page.getByLabel('Passphrase', { exact: true }).fill('short');
+      if (await page.getByRole('button', { name: 'Open the gallery' }).isEnabled()) throw new Error('a short passphrase is taken');
+      await look(page, 'start');
+      await page.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE);
+      await page.getByLabel('The same again').fill(PASSPHRASE);
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Nobody is enrolled yet' }).waitFor();
+      await look(page, 'people-empty');
+    });
+    if (!first) return;
+
+    await step('desk: adds a person by files, and says why two photos cannot be used', async () => {
+      await page.keyboard.press('a');
+      await page.getByRole('heading', { name: 'Add a person' }).waitFor();
+      await page.getByRole('button', { name: 'Photos', exact: true }).click();
+      await look(page, 'add-files-empty');
+      await choose(page, page.getByText('choose files'), [...photos('Ada'), path.join(fixtures, 'nobody.jpg'), path.join(fixtures, 'party.jpg')]);
+      await page.getByText('No face found').waitFor();
+      await page.getByText('Several faces').waitFor();
+      await page.getByText('Good', { exact: true }).nth(2).waitFor();
+      await page.getByLabel('Who is it?').fill('Ada');
+      await page.keyboard.press('Escape');
+      await page.getByLabel(/^Consent/).fill('Ada agreed on 3 May 2026, door opener');
+      await look(page, 'add-files');
+      await page.getByRole('button', { name: 'Save 3 photos' }).click();
+      await page.getByRole('heading', { name: 'Ada', level: 1 }).waitFor();
+      await toast(page, '3 photos of Ada saved');
+      await page.getByText('Ada agreed on 3 May').first().waitFor();
+      await look(page, 'person');
+    });
+
+    await step('desk: asks before a face of Ada becomes somebody else', async () => {
+      await go(page, 'add/files');
+      await choose(page, page.getByText('choose files'), [path.join(fixtures, 'people/Ada/2.jpg')]);
+      await page.getByText('Is it the same person as Ada?').first().waitFor();
+      await page.getByLabel('Who is it?').fill('Somebody');
+      await page.keyboard.press('Escape');
+      await look(page, 'add-question');
+      if (await page.getByRole('button', { name: 'Save 1 photo' }).getAttribute('aria-disabled') !== 'true') throw new Error('it can be saved without an answer');
+      await page.getByRole('button', { name: 'Yes, it is Ada' }).click();
+      if (await page.getByLabel('Who is it?').inputValue() !== 'Ada') throw new Error('the name is not taken');
+    });
+
+    await step('desk: adds three more people', async () => {
+      for (const name of ['Ben', 'Cleo', 'Dan']) {
+        await go(page, 'people');
+        await go(page, 'add/files');
+        await choose(page, page.getByText('choose files'), photos(name));
+        await page.getByText('Good', { exact: true }).nth(2).waitFor();
+        await page.getByLabel('Who is it?').fill(name);
+        await page.keyboard.press('Escape');
+        await settle(page);
+        await page.getByRole('button', { name: 'Save 3 photos' }).click();
+        await page.getByRole('heading', { name, level: 1 }).waitFor();
+      }
+    });
+
+    await step('desk: adds a person by camera, which takes the photos by itself', async () => {
+      await go(page, 'add/camera');
+      await page.getByLabel('Who is it?').fill('Emil');
+      await page.keyboard.press('Escape');
+      await look(page, 'add-camera-before');
+      await page.getByRole('button', { name: 'Start the camera' }).click();
+      await page.locator('.slots li.filled').nth(2).waitFor({ timeout: 60_000 });
+      await look(page, 'add-camera');
+      await page.getByRole('button', { name: 'Stop the camera' }).click();
+      await page.waitForTimeout(1500);
+      await settle(page);
+      await page.getByRole('button', { name: /^Save \d photos$/ }).click();
+      await page.getByRole('heading', { name: 'Emil', level: 1 }).waitFor();
+    });
+
+    await step('desk: says who is in a photo, in three shapes', async () => {
+      await go(page, 'people');
+      await page.getByRole('link', { name: 'Try it' }).first().click();
+      await choose(page, page.getByText('Choose a photo'), path.join(fixtures, 'party.jpg'));
+      await page.getByRole('heading', { name: '6 faces' }).waitFor();
+      const names = await page.locator('.answer .chip span:last-child').allTextContents();
+      for (const name of ['Ada', 'Ben', 'Cleo', 'Dan']) if (!names.includes(name)) throw new Error(`${name} is not recognised, only ${names}`);
+      await page.getByRole('button', { name: /^Numbers/ }).first().click();
+      await look(page, 'try-who');
+    });
+
+    await step('desk: the same person, and not the same person', async () => {
+      await page.getByRole('tab', { name: 'Same person?' }).click();
+      const put = async (side, file) => choose(page, page.locator('.side').nth(side).locator('.link'), path.join(fixtures, file));
+      await put(0, 'people/Ada/1.jpg');
+      await put(1, 'people/Ada/2.jpg');
+      await page.getByText('The same person', { exact: true }).waitFor();
+      await look(page, 'try-same');
+      await put(1, 'people/Ben/1.jpg');
+      await page.getByText('Not the same person', { exact: true }).waitFor();
+    });
+
+    await step('desk: recognises live, and blurs whoever has no name', async () => {
+      await page.getByRole('tab', { name: 'Live' }).click();
+      await page.getByRole('button', { name: 'Start the camera' }).click();
+      await page.locator('.here strong', { hasText: 'Emil' }).waitFor({ timeout: 40_000 });
+      await page.getByRole('switch', { name: 'Blur everybody unnamed' }).check();
+      await look(page, 'try-live');
+      await page.waitForTimeout(3000);
+      const times = await page.evaluate(() => performance.getEntriesByName('camera-to-box').map((entry) => entry.duration));
+      times.sort((a, b) => a - b);
+      report.note(`camera frame to drawn box: median ${times[Math.floor(times.length / 2)]?.toFixed(0)} ms of ${times.length} (aim 150 on a machine to itself)`);
+      await page.getByRole('button', { name: 'Stop' }).click();
+    });
+
+    await step('desk: corrects: not this person, undo by key', async () => {
+      await go(page, 'people');
+      await page.getByRole('link', { name: /^Ben/ }).click();
+      await page.getByRole('button', { name: 'Select face 1' }).click();
+      await look(page, 'person-selected');
+      await page.keyboard.press('x');
+      await toast(page, '1 face will never be taken for Ben');
+      await page.getByRole('heading', { name: 'Not Ben' }).waitFor();
+      await look(page, 'person-negative');
+      await page.keyboard.press('z');
+      await toast(page, 'Undone');
+      await page.getByRole('heading', { name: 'Not Ben' }).waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'Select face 3' }).waitFor();
+    });
+
+    await step('desk: splits a face off, then undo', async () => {
+      await page.getByRole('button', { name: 'Select face 2' }).click();
+      await page.keyboard.press('s');
+      await page.getByLabel('Name').fill('Bert');
+      await look(page, 'person-split');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Bert', level: 1 }).waitFor();
+      await page.getByRole('button', { name: /^Undo/ }).last().click();
+      await toast(page, 'Undone');
+      await go(page, 'people');
+      await page.getByRole('link', { name: /^Ben/ }).waitFor();
+      if ((await people(page)).includes('Bert')) throw new Error('Bert is still here');
+    });
+
+    await step('desk: naming somebody like somebody else offers to merge; undo brings both back', async () => {
+      await page.getByRole('link', { name: /^Cleo/ }).click();
+      await page.getByRole('button', { name: 'Rename' }).click();
+      await page.getByLabel('Name', { exact: true }).fill('Dan');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'There is already a Dan' }).waitFor();
+      await look(page, 'merge');
+      await page.getByRole('button', { name: 'Merge into' }).click();
+      await toast(page, '2 people merged');
+      await page.keyboard.press('z');
+      await toast(page, 'Undone');
+      await go(page, 'people');
+      await page.getByRole('link', { name: /^Cleo/ }).waitFor();
+      await page.getByRole('link', { name: /^Dan/ }).waitFor();
+    });
+
+    await step('desk: renames, puts on a list', async () => {
+      await page.getByRole('link', { name: /^Cleo/ }).click();
+      await page.getByRole('button', { name: 'Rename' }).click();
+      await page.getByLabel('Name', { exact: true }).fill('Cleo-Marie Wolffenbüttel-von Hohenstein und Marchetti');
+      await page.keyboard.press('Enter');
+      await toast(page, 'Now called Cleo-Marie');
+      await page.getByRole('button', { name: 'Add to a list' }).click();
+      await page.getByLabel('Name of the list').fill('Staff');
+      await page.keyboard.press('Enter');
+      await toast(page, 'Put on the list Staff');
+      await go(page, 'people');
+      await page.getByRole('button', { name: /^Staff/ }).click();
+      await page.waitForFunction(() => document.querySelectorAll('ul.grid li').length === 1);
+      await page.getByRole('button', { name: 'Everybody' }).click();
+      await page.waitForFunction(() => document.querySelectorAll('ul.grid li').length === 5);
+      await look(page, 'people');
+    });
+
+    await step('desk: by keyboard alone: search, arrows, marks', async () => {
+      await page.keyboard.press('/');
+      await page.keyboard.type('da');
+      await page.waitForFunction(() => document.querySelectorAll('ul.grid li').length === 2);
+      await page.keyboard.press('Escape');
+      await page.waitForFunction(() => document.querySelectorAll('ul.grid li').length === 5);
+      await page.locator('a.tile').first().focus();
+      await page.keyboard.press('m');
+      await page.keyboard.press('ArrowRight');
+      await page.keyboard.press('m');
+      await page.getByText('2 people marked').waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByText('2 people marked').waitFor({ state: 'detached' });
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { level: 1 }).filter({ hasText: 'Ben' }).waitFor();
+    });
+
+    await step('desk: removes a person; undo brings them back', async () => {
+      await page.getByRole('button', { name: 'More' }).click();
+      await page.getByRole('menuitem', { name: 'Remove person…' }).click();
+      await page.getByRole('heading', { name: 'Remove Ben?' }).waitFor();
+      await look(page, 'remove');
+      await page.getByRole('button', { name: 'Remove', exact: true }).click();
+      await toast(page, 'Ben was removed');
+      await page.waitForFunction(() => document.querySelectorAll('ul.grid li').length === 4);
+      await page.keyboard.press('z');
+      await page.getByRole('link', { name: /^Ben/ }).waitFor();
+    });
+
+    await step('desk: checks', async () => {
+      await page.getByRole('link', { name: 'Check' }).first().click();
+      await page.getByText(/Of 1,000 strangers about 10 would be given a name/).waitFor();
+      await page.getByRole('slider').focus();
+      await page.keyboard.press('ArrowRight');
+      await page.getByText(/Of 1,000 strangers about 1 would be given a name/).waitFor();
+      await page.keyboard.press('ArrowLeft');
+      await page.getByRole('button', { name: 'Recognise everybody once' }).click();
+      await page.getByText(/are most like their own person/).waitFor({ timeout: 60_000 });
+      await page.getByRole('heading', { name: 'Closest two people' }).waitFor();
+      await look(page, 'check');
+    });
+
+    await step('desk: makes a key, which a program uses, and revokes it', async () => {
+      await page.getByRole('link', { name: 'Settings' }).first().click();
+      await page.getByRole('button', { name: 'New key' }).click();
+      await page.getByLabel('What is it for?').fill('Door');
+      await look(page, 'settings-key');
+      await page.getByRole('button', { name: 'Make the key' }).click();
+      const key = (await page.locator('.key code').textContent()).trim();
+      await page.getByRole('button', { name: 'Close' }).last().click();
+      const ask = async () => (await fetch(`${server.origin}/v1/people`, { headers: { Authorization: `Bearer ${key}` } })).status;
+      if (await ask() !== 200) throw new Error('the key does not work');
+      await look(page, 'settings');
+      await page.getByRole('button', { name: 'Revoke Door' }).click();
+      await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+      await toast(page, 'no longer works');
+      if (await ask() !== 401) throw new Error('the key still works');
+    });
+
+    await step('desk: a name with markup is text', async () => {
+      await go(page, 'people');
+      await page.getByRole('link', { name: /^Dan/ }).click();
+      await page.getByRole('button', { name: 'Rename' }).click();
+      await page.getByLabel('Name', { exact: true }).fill('<img src=x onerror=alert(1)>');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: '<img src=x onerror=alert(1)>' }).waitFor();
+      await page.keyboard.press('z');
+      await page.getByRole('heading', { name: 'Dan', level: 1 }).waitFor();
+    });
+
+    const state = await page.context().storageState();
+    const durations = await page.evaluate(() => globalThis.interactions);
+    durations.sort((a, b) => a - b);
+    report.note(`interaction to next paint: ${durations.length} over 16 ms, 98th percentile ${durations[Math.floor(durations.length * 0.98)] ?? '<16'} ms, worst ${durations.at(-1) ?? '<16'} ms (aim 100)`);
+    await page.context().close();
+
+    for (const [width, scheme] of [[820, 'dark'], [390, 'light'], [390, 'dark'], [1440, 'dark']]) {
+      const narrow = await open(width, scheme, state);
+      const name = (screen) => `${screen}-${scheme}`;
+      await step(`${width} ${scheme}: every screen`, async () => {
+        for (const [screen, place] of [['people', 'people'], ['person', 'people/p1'], ['add', 'add/files'], ['add-camera', 'add/camera'], ['try', 'try/who'], ['same', 'try/same'], ['live', 'try/live'], ['check', 'check'], ['settings', 'settings'], ['gone', 'nowhere'], ['no-person', 'people/p999']]) {
+          await go(narrow, place);
+          await narrow.getByRole('heading').first().waitFor();
+          await narrow.waitForLoadState('networkidle');
+          await look(narrow, name(screen));
+        }
+      });
+      if (width === 390 && scheme === 'light') {
+        await step('phone: adds by files, removes, undoes', async () => {
+          await go(narrow, 'people');
+          await narrow.getByRole('link', { name: 'Add', exact: true }).tap();
+          await narrow.getByRole('button', { name: 'Photos', exact: true }).tap();
+          await choose(narrow, narrow.getByText('choose files'), [path.join(fixtures, 'strangers/1.jpg')]);
+          await narrow.getByText('Good', { exact: true }).waitFor();
+          await narrow.getByLabel('Who is it?').fill('Fritz');
+          await narrow.keyboard.press('Escape');
+          await settle(narrow);
+          await narrow.getByRole('button', { name: 'Save 1 photo' }).tap();
+          await narrow.getByRole('heading', { name: 'Fritz', level: 1 }).waitFor();
+          await narrow.getByRole('button', { name: 'Select face 1' }).tap();
+          await look(narrow, name('person-selected'));
+          await narrow.getByRole('button', { name: /^Remove/ }).tap();
+          await toast(narrow, '1 face removed');
+          await narrow.getByRole('button', { name: /^Undo/ }).last().tap();
+          await narrow.getByRole('button', { name: 'Select face 1' }).waitFor();
+        });
+      }
+      if (width === 820) {
+        await step('tablet: live', async () => {
+          await go(narrow, 'try/live');
+          await narrow.getByRole('button', { name: 'Start the camera' }).click();
+          await narrow.locator('.here strong', { hasText: 'Emil' }).waitFor({ timeout: 40_000 });
+          await look(narrow, name('live-on'));
+        });
+      }
+      if (width === 1440) {
+        await step('desk: states: loading, server error, signed out, wrong passphrase', async () => {
+          await narrow.route('**/v1/people?*', () => {});
+          await go(narrow, 'try/who');
+          await go(narrow, 'people');
+          await narrow.locator('.ghost').first().waitFor();
+          await look(narrow, name('people-loading'));
+          await narrow.unroute('**/v1/people?*');
+          await narrow.route('**/v1/people?*', (route) => route.abort());
+          await go(narrow, 'try/who');
+          await go(narrow, 'people');
+          await narrow.getByRole('alert').waitFor();
+          await look(narrow, name('people-error'));
+          await narrow.unroute('**/v1/people?*');
+          await narrow.getByRole('button', { name: 'Try again' }).click();
+          await narrow.locator('a.tile').first().waitFor();
+          await narrow.getByRole('button', { name: 'Sign out' }).click();
+          await narrow.getByLabel('Passphrase', { exact: true }).fill('this is not it, no');
+          await narrow.keyboard.press('Enter');
+          await narrow.getByRole('alert').waitFor();
+          await look(narrow, name('sign-in-wrong'));
+          await narrow.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE);
+          await narrow.keyboard.press('Enter');
+          await narrow.locator('a.tile').first().waitFor();
+        });
+      }
+      await narrow.context().close();
+    }
+    report.holds('the page asked no other host', strangers.size === 0, [...strangers].join('\n'));
+    const told = faults.filter((fault) => !/ERR_FAILED|ERR_ABORTED/.test(fault));
+    report.holds('the browser reported no fault, and no breach of the policy', told.length === 0, told.join('\n'));
+    report.note(`${shots} states looked at by axe; screenshots in ${path.relative(process.cwd(), out)}`);
+  } finally {
+    await launched.close();
+    server.child.kill('SIGTERM');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
