@@ -7,7 +7,7 @@
 
 use phiz_face::{
     ALIGNED_SIZE, Analyzer, DetectOptions, Detection, Detector, Embedder, FaceError, LoadOptions, Model,
-    Plan, Rotate, UNSURE_SCORE, align, iou,
+    Plan, Precision, Rotate, UNSURE_SCORE, align, iou,
 };
 use phiz_image::Image;
 use phiz_synth::{FaceModel, Scene, SceneOptions, Truth};

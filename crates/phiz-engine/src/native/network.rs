@@ -170,7 +170,7 @@ impl NativeNetwork {
                     }
                 }
                 Kind::Upsample(factor) => upsample(y, x(), out, *factor),
-                Kind::MaxPool(window) => max_pool(y, x(), out, *window),
+                Kind::MaxPool(window) => max_pool(y, x(), out, *window, self.isa),
                 Kind::GlobalMean => global_mean(x(), out),
             }
         });
