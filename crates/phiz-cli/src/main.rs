@@ -212,7 +212,6 @@ impl Command {
 
     /// Commands that take `--precision` behind their names, too.
     const WITH_PRECISION: [&str; 16] = [
-    const WITH_PRECISION: [&str; 12] = [
         "detect",
         "embed",
         "enroll",
@@ -229,10 +228,6 @@ impl Command {
         "tag",
         "verify",
         "watch",
-        "review",
-        "scan",
-        "strangers",
-        "verify",
     ];
 }
 
