@@ -19,7 +19,9 @@ process.chdir(web);
 
 const found = (names) => {
   for (const name of names) {
-    if (name.includes('/') ? existsSync(name) : spawnSync('sh', ['-c', `command -v ${name}`]).status === 0) return name;
+    if (name.includes('/')) { if (existsSync(name)) return name; continue; }
+    const { status, stdout } = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' });
+    if (status === 0) return stdout.trim();
   }
   return null;
 };

@@ -12,6 +12,7 @@ export async function units(report) {
   try {
     const { Guide, lightOf, SLOTS } = await vite.ssrLoadModule('/src/lib/guide.ts');
     const { Tracks, overlap } = await vite.ssrLoadModule('/src/lib/tracks.ts');
+    const { closest, misfits, missedAt } = await vite.ssrLoadModule('/src/lib/report.ts');
     const { fpirOf } = await vite.ssrLoadModule('/src/lib/rates.ts');
 
     // What is said of one frame, as the first word.
@@ -87,6 +88,14 @@ export async function units(report) {
     report.equal('units: who is gone is forgotten', moving.at(2000).length, 0);
     report.holds('units: overlap divides by the true union', Math.abs(overlap([0, 0, 2, 2], [1, 0, 2, 2]) - 1 / 3) < 1e-9);
     report.holds('units: the rate among many', Math.abs(fpirOf(0.001, 100) - (1 - 0.999 ** 100)) < 1e-12 && fpirOf(1e-9, 0) === 0);
+
+    const told = { sections: [
+      { id: 'gallery', title: '', figures: [{ id: 'fnir_at_1e-2', name: '', value: 0.06, interval: { low: 0.02, high: 0.12 } }],
+        tables: [{ title: '', head: ['face', 'own person', 'somebody else', 'similarity'], rows: [['Ada, of p3 p1, face f2', '0.2', 'Ben p2', '0.4']] }] },
+      { id: 'verification', title: '', figures: [], tables: [{ title: '', head: ['photo', 'photo', 'similarity'], rows: [['Ada p1, face f2', 'Ben p2, face f9', '0.41']] }] },
+    ] };
+    report.equal('units: a report in words', [missedAt(told, 0.01).value, misfits(told)[0].face, closest(told).other.name, closest(null), misfits(null)],
+      [0.06, { name: 'Ada, of p3', person: 'p1', face: 'f2' }, 'Ben', null, []]);
   } finally {
     await vite.close();
   }

@@ -1,4 +1,4 @@
-//! `phiz bench`: how fast the bundled networks run on this machine.
+//! `phiz bench`: how fast the bundled networks, or others, run on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,13 @@ use super::{Done, Failure, Shared, table};
 /// Arguments of `phiz bench`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  phiz bench                                             f32 and bf16, and rten beside them
+  phiz bench                                             each precision, and rten beside them
+  phiz bench yunet.onnx:640 recogniser.onnx:112          other networks, each on a picture of that side
   taskset -c 1 phiz bench --onnxruntime venv/bin/python  also ONNX Runtime, all on one core")]
 pub(crate) struct Arguments {
+    /// Networks to measure in place of the bundled ones: a file, a colon, and the side of the picture in pixels
+    #[arg(value_name = "FILE.onnx:SIDE")]
+    networks: Vec<String>,
     /// Also measure ONNX Runtime, with this Python, which has the packages onnxruntime and numpy
     #[arg(long, value_name = "PYTHON")]
     onnxruntime: Option<PathBuf>,
@@ -43,9 +47,10 @@ fn networks() -> [(&'static str, &'static [u8], usize); 6] {
 /// What one network comes to.
 #[derive(Serialize)]
 struct Answer {
-    network: &'static str,
+    network: String,
     side: usize,
-    mmac: f64,
+    /// Null for a network that is none of the family.
+    mmac: Option<f64>,
     runs: Vec<Run>,
 }
 
@@ -65,17 +70,24 @@ struct Run {
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let threads = shared.threads.unwrap_or(1);
-    let peaks = [Precision::F32, Precision::Bf16].map(|precision| (precision.to_string(), peak(precision)));
+    let peaks = [Precision::F32, Precision::Bf16, Precision::Int8].map(|precision| (precision.to_string(), peak(precision)));
     if !arguments.json {
         for (name, peak) in &peaks {
             if let Some(peak) = peak {
-                say!("peak of one core in {name}: {:.0} GFLOP/s", 2.0 * peak);
+                let unit = if name == "int8" { "GOP/s" } else { "GFLOP/s" };
+                say!("peak of one core in {name}: {:.0} {unit}", 2.0 * peak);
             }
         }
     }
-    let bar = shared.progress(networks().len());
+    let others = arguments.networks.iter().map(|network| other(network)).collect::<Result<Vec<_>, _>>()?;
+    let mut measured: Vec<(&str, &[u8], usize)> =
+        others.iter().map(|(name, onnx, side)| (name.as_str(), onnx.as_slice(), *side)).collect();
+    if measured.is_empty() {
+        measured.extend(networks());
+    }
+    let bar = shared.progress(measured.len());
     let mut rows = Vec::new();
-    for (name, onnx, side) in networks() {
+    for (name, onnx, side) in measured {
         let answer = measure(name, onnx, side, threads, arguments, &peaks)?;
         bar.inc(1);
         match arguments.json {
@@ -93,8 +105,21 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     Ok(Done::Well)
 }
 
+/// A network from a file: its name, its bytes and the side of the picture.
+fn other(argument: &str) -> Result<(String, Vec<u8>, usize), Failure> {
+    let parts = argument.rsplit_once(':').and_then(|(file, side)| Some((file, side.parse::<usize>().ok()?)));
+    let Some((file, side @ 1..=4096)) = parts else {
+        return Err(Failure::new(format!("{argument}: not a file, a colon and a side of 1 to 4096 pixels"))
+            .hint("for example: phiz bench detector.onnx:320"));
+    };
+    let path = Path::new(file);
+    let onnx = std::fs::read(path).map_err(|e| Failure::reading(path, &e))?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((name, onnx, side))
+}
+
 fn measure(
-    name: &'static str,
+    name: &str,
     onnx: &[u8],
     side: usize,
     threads: usize,
@@ -104,26 +129,27 @@ fn measure(
     let shape = vec![1, 3, side, side];
     let mut bench = Bench::new(picture(shape.clone()).map_err(Failure::new)?);
     let options = LoadOptions::default().threads(threads);
-    bench.subject(onnx, &options.clone().runtime(Runtime::Rten)).map_err(Failure::new)?;
+    let failed = |error| Failure::new(format!("{name} on {side}×{side} pixels: {error}"));
+    bench.subject(onnx, &options.clone().runtime(Runtime::Rten)).map_err(failed)?;
     for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
         let options = options.clone().runtime(Runtime::Native).precision(precision);
         match bench.subject(onnx, &options) {
             // This processor, or this version, cannot.
             Err(EngineError::Unsupported { .. }) => {}
-            added => added.map_err(Failure::new)?,
+            added => added.map_err(failed)?,
         }
     }
     if let Some(python) = &arguments.onnxruntime {
         bench.peer(onnx_runtime(python, onnx, &shape, threads)?);
     }
-    let timings = bench.run(arguments.rounds as usize).map_err(Failure::new)?;
-    let macs = zoo::by_name(name).map_or(0, |net| net.cost(side, side).macs);
+    let timings = bench.run(arguments.rounds as usize).map_err(failed)?;
+    let macs = zoo::by_name(name).map(|net| net.cost(side, side).macs as f64);
     let peer = timings.iter().find(|t| t.name == "onnxruntime").map(|t| t.least);
     let run = |timing: Timing| {
         let peak = peaks.iter().find(|(name, _)| *name == timing.name).and_then(|(_, peak)| *peak);
-        let done = macs as f64 / timing.least / 1e6;
+        let done = macs.map(|macs| macs / timing.least / 1e6);
         Run {
-            share_of_peak: peak.map(|peak| done / (peak * threads as f64)),
+            share_of_peak: done.zip(peak).map(|(done, peak)| done / (peak * threads as f64)),
             times_onnxruntime: peer.map(|peer| timing.least / peer),
             name: timing.name,
             load_ms: timing.load,
@@ -131,7 +157,8 @@ fn measure(
             median_ms: timing.median,
         }
     };
-    Ok(Answer { network: name, side, mmac: macs as f64 / 1e6, runs: timings.into_iter().map(run).collect() })
+    let mmac = macs.map(|macs| macs / 1e6);
+    Ok(Answer { network: name.to_owned(), side, mmac, runs: timings.into_iter().map(run).collect() })
 }
 
 /// ONNX Runtime reads a file, so the network is written into one.
@@ -150,9 +177,9 @@ impl Answer {
         let row = |run: Run| {
             let percent = |share: f64| format!("{:.0} %", 100.0 * share);
             vec![
-                network.to_owned(),
+                network.clone(),
                 side.to_string(),
-                format!("{mmac:.0}"),
+                mmac.map(|mmac| format!("{mmac:.0}")).unwrap_or_default(),
                 run.name,
                 format!("{:.2}", run.least_ms),
                 format!("{:.2}", run.median_ms),

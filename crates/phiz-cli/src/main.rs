@@ -106,8 +106,9 @@ pub(crate) struct Shared {
     /// less accurate
     #[arg(long, global = true, help_heading = MODELS)]
     quick: bool,
-    /// The numbers in which the networks compute: f32, bf16 (faster, on some processors) or auto (f32 for now). Templates of
-    /// both can be compared
+    /// The numbers in which the networks compute: f32, bf16 (faster, on some processors), int8 (faster still for embedding,
+    /// on some processors) or auto (bf16 for the bundled models where the processor has it, else f32). Templates of all can
+    /// be compared
     // Not global: the trainer has an option of that name for its own arithmetic.
     #[arg(long, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
     precision: Precision,
@@ -196,7 +197,7 @@ struct Unbuilt {
 
 impl Command {
     /// Groups of shared options that have no meaning for a command, by the command's name: its help does not list them.
-    const WITHOUT: [(&str, &[&str]); 10] = [
+    const WITHOUT: &[(&str, &[&str])] = &[
         ("bench", &[GALLERY, MODELS]),
         ("people", &[]),
         ("gallery", &[MODELS]),
@@ -210,7 +211,7 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 16] = [
+    const WITH_PRECISION: &[&str] = &[
         "detect",
         "embed",
         "enroll",

@@ -36,7 +36,8 @@ pub(crate) struct Arguments {
     forget: bool,
     #[command(flatten)]
     deciding: Deciding,
-    /// Share of the people who occur once that may be put to another stranger; less makes more and smaller groups
+    /// Share of the people who occur once that may resemble some other face as much as the faces of one stranger must; less
+    /// makes smaller groups
     #[arg(long, value_name = "RATE", default_value_t = Grouping::default().rate)]
     group_rate: f64,
     /// Print one JSON object per photo, one per line, as `phiz identify` does

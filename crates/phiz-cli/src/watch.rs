@@ -282,15 +282,14 @@ impl Camera<'_> {
         let name = source.name();
         let file = source.path().map(Path::to_path_buf);
         let mut frames = Frames::open(source, self.arguments.read(), Arc::clone(&stop))?;
+        let (named, shown) = (name.clone(), bar_of(self.shared, &frames));
+        let bar = shown.clone();
+        frames.on_notice(move |known| shown.suspend(|| notice(&named, known)));
         let options = self.arguments.watch(!frames.is_live());
         let mut watcher = Watcher::new(self.service, self.gallery, options)?;
-        let bar = match (frames.is_live(), frames.probe().duration) {
-            (false, Some(seconds)) => self.shared.progress((seconds * 10.0) as usize),
-            _ => indicatif::ProgressBar::hidden(),
-        };
         let mut done = Done::Well;
         let ended = loop {
-            let frame = match frames.next() {
+            let frame = match frames.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -299,9 +298,6 @@ impl Camera<'_> {
                 break Ok(());
             }
             bar.set_position((frame.time * 10.0) as u64);
-            for notice in frames.notices() {
-                bar.suspend(|| self.notice(&name, &notice));
-            }
             let events = watcher.frame(&frame)?;
             bar.suspend(|| events.iter().for_each(|event| self.tell(&name, event)));
             if out::nobody_reads() {
@@ -309,8 +305,7 @@ impl Camera<'_> {
             }
         };
         bar.finish_and_clear();
-        for notice in frames.notices() {
-            self.notice(&name, &notice);
+        if frames.notices().iter().any(|notice| matches!(notice, Notice::Damaged(_))) {
             done = Done::Partly;
         }
         watcher.finish().iter().for_each(|event| self.tell(&name, event));
@@ -351,20 +346,6 @@ impl Camera<'_> {
         rewrite(file, &growing, format, stop, mark, |time| bar.set_position((time * 10.0) as u64))?;
         bar.finish_and_clear();
         target.take(&growing).map_err(unwritten)
-    }
-
-    fn notice(&self, name: &str, notice: &Notice) {
-        match notice {
-            Notice::Lost(why) => note!("{name}: the stream is gone ({why}); trying again"),
-            Notice::Back(seconds) => note!("{name}: the stream is back after {seconds:.0} s"),
-            Notice::Damaged(said) if said.is_empty() => {
-                note!("{name}: ffmpeg ended before the video did; what came before was looked at");
-            }
-            Notice::Damaged(said) => {
-                note!("{name}: parts could not be decoded (ffmpeg says: {})", said.join("; "));
-            }
-            _ => {}
-        }
     }
 
     fn tell(&self, name: &str, event: &Event) {
@@ -444,6 +425,29 @@ impl Camera<'_> {
             say!("{name}");
         }
         table::print(&["who", "from", "until", "seen", "as clear by chance"], &rows);
+    }
+}
+
+/// A progress bar for a file, of which the end is known; hidden for what has no end.
+fn bar_of(shared: &Shared, frames: &Frames) -> indicatif::ProgressBar {
+    match (frames.is_live(), frames.probe().duration) {
+        (false, Some(seconds)) => shared.progress((seconds * 10.0) as usize),
+        _ => indicatif::ProgressBar::hidden(),
+    }
+}
+
+/// Says what became known about a source.
+fn notice(name: &str, notice: &Notice) {
+    match notice {
+        Notice::Lost(why) => note!("{name}: the stream is gone ({why}); trying again"),
+        Notice::Back(seconds) => note!("{name}: the stream is back after {seconds:.0} s"),
+        Notice::Damaged(said) if said.is_empty() => {
+            note!("{name}: ffmpeg ended before the video did; what came before was looked at");
+        }
+        Notice::Damaged(said) => {
+            note!("{name}: parts could not be decoded (ffmpeg says: {})", said.join("; "));
+        }
+        _ => {}
     }
 }
 

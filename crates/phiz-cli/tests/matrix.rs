@@ -37,6 +37,7 @@ const fn row(command: &'static str, arguments: &'static [&'static str], code: i3
 const COMMANDS: &[Row] = &[
     row("enroll", &["new"], 0),
     row("identify", &["a.jpg", "b.jpg"], 0),
+    row("tag", &["a.jpg", "b.jpg"], 0),
     row("scan", &["album", "b.jpg"], 0),
     row("find", &["--unknown", "--link-to", "links"], 0),
     row("strangers list", &["--sheet", "sheet.png"], 0),
@@ -72,6 +73,7 @@ const COMMANDS: &[Row] = &[
     row("gallery backup", &["copy.phiz"], 0),
     row("gallery import", &["archive"], 0),
     row("gallery calibrate", &["--forget"], 0),
+    row("gallery adopt", &[], 0),
     row("gallery key rotate", &["--yes", "--to-file", "new.key"], 0),
     row("gallery key exchange", &["--to-file", "new.key"], 0),
     row("detect", &["a.jpg", "b.jpg", "--annotate", "marked"], 0),

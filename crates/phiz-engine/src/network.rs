@@ -65,7 +65,7 @@ pub enum Runtime {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Precision {
-    /// The fastest whose accuracy is within the bounds of `docs/engine.md`.
+    /// Single precision: whoever knows what a faster one costs a network asks for that.
     #[default]
     Auto,
     /// Single precision.
@@ -179,11 +179,11 @@ pub fn load(onnx: &[u8], options: &LoadOptions) -> Result<Box<dyn Network>, Engi
     if options.threads == 0 {
         return Err(EngineError::Threads);
     }
-    // Without vector instructions that our own engine has kernels for, rten is faster.
+    // Without vector instructions that our own engine has kernels for, rten is faster. Those for ARM were never measured.
     let native = match options.runtime {
         Runtime::Rten => false,
         Runtime::Native => true,
-        Runtime::Auto => Isa::best().is_vector(),
+        Runtime::Auto => Isa::best().is_vector() && cfg!(target_arch = "x86_64"),
     };
     if native {
         match NativeNetwork::load(onnx, options, Isa::best()) {

@@ -44,6 +44,7 @@ pub mod random;
 pub mod report;
 pub mod samples;
 pub mod templates;
+pub mod tracking;
 
 pub use curve::{Answer, Curve, Eer, OperatingPoint};
 pub use error::EvalError;

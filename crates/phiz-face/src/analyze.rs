@@ -84,7 +84,8 @@ impl AnalyzerBuilder {
         self
     }
 
-    /// Sets the precision in which the networks are computed. Default: the runtime's choice.
+    /// Sets the precision in which the networks are computed. Default: bf16 for the models inside the binary where the
+    /// processor has it, since that costs no accuracy; f32 otherwise.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> AnalyzerBuilder {
         self.load = self.load.precision(precision);

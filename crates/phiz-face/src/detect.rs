@@ -174,7 +174,7 @@ impl Detector {
     /// another size than its card says.
     pub fn load(model: &Model, options: &LoadOptions) -> Result<Detector, FaceError> {
         let card = model.card().clone();
-        let network = Loaded::new(&card, model.onnx(), options)?;
+        let network = Loaded::new(&card, model.onnx(), model.is_bundled(), options)?;
         if card.output.decode == Decode::Arcface {
             return Err(network.unlike("is no detector"));
         }
@@ -182,7 +182,9 @@ impl Detector {
         network.check_input(width, height)?;
         let fixed = (width > 0).then_some((width, height));
         let names = network.outputs().iter().map(|port| port.name.clone()).collect();
-        let refinement = model.refinement().map(|onnx| Loaded::new(&card, onnx, options)).transpose()?;
+        let refinement = model.refinement();
+        let refinement =
+            refinement.map(|onnx| Loaded::new(&card, onnx, model.is_bundled(), options)).transpose()?;
         let detector = Detector { card, network, names, refinement, frame: Frame { fixed } };
         // A look at nothing tells whether the outputs are what the card says, before the first photo does.
         let (width, height) = fixed.unwrap_or((STRIDE, STRIDE));

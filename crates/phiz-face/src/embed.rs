@@ -36,7 +36,7 @@ impl Embedder {
     /// [`FaceError::InputSize`] if the network takes no pictures of 112×112 pixels.
     pub fn load(model: &Model, options: &LoadOptions) -> Result<Embedder, FaceError> {
         let card = model.card().clone();
-        let network = Loaded::new(&card, model.onnx(), options)?;
+        let network = Loaded::new(&card, model.onnx(), model.is_bundled(), options)?;
         if card.output.decode != Decode::Arcface {
             return Err(network.unlike("is no embedder"));
         }

@@ -92,6 +92,11 @@ impl Model {
 }
 
 impl Model {
+    /// Whether it is one of those inside the binary, whose accuracy is measured in each precision.
+    pub(crate) fn is_bundled(&self) -> bool {
+        matches!(self.onnx, Cow::Borrowed(_))
+    }
+
     /// The card.
     #[must_use]
     pub fn card(&self) -> &Card {

@@ -2,7 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use phiz_engine::{ChannelOrder, LoadOptions, Network, Normalisation, Pictures, Port, Tensor, Workspace};
+use phiz_engine::{
+    ChannelOrder, EngineError, LoadOptions, Network, Normalisation, Pictures, Port, Precision, Tensor,
+    Workspace,
+};
 use phiz_image::Image;
 use phiz_net::card::{Card, Order};
 
@@ -17,15 +20,30 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the network in `onnx`, which is fed as `card` says.
-    pub(crate) fn new(card: &Card, onnx: &[u8], options: &LoadOptions) -> Result<Loaded, FaceError> {
+    /// Loads the network in `onnx`, which is fed as `card` says. `measured` tells that its accuracy in bf16 is known to be
+    /// that in f32, so that [`Precision::Auto`] means bf16 where the processor has it.
+    pub(crate) fn new(
+        card: &Card,
+        onnx: &[u8],
+        measured: bool,
+        options: &LoadOptions,
+    ) -> Result<Loaded, FaceError> {
         let order = match card.input.order {
             Order::Rgb => ChannelOrder::Rgb,
             Order::Bgr => ChannelOrder::Bgr,
         };
         let normalisation = Normalisation { mean: card.input.mean, std: card.input.std, order };
-        let network = phiz_engine::load(onnx, &options.clone().normalisation(normalisation))
-            .map_err(|source| FaceError::Network { model: card.name.clone(), source })?;
+        let options = options.clone().normalisation(normalisation);
+        let network = if measured && options.precision == Precision::Auto {
+            match phiz_engine::load(onnx, &options.clone().precision(Precision::Bf16)) {
+                // The processor, or the runtime that was asked for, has none.
+                Err(EngineError::Unsupported { .. }) => phiz_engine::load(onnx, &options),
+                loaded => loaded,
+            }
+        } else {
+            phiz_engine::load(onnx, &options)
+        };
+        let network = network.map_err(|source| FaceError::Network { model: card.name.clone(), source })?;
         Ok(Loaded { name: card.name.clone(), network, workspaces: Mutex::default() })
     }
 

@@ -11,7 +11,7 @@
 
 use std::path::Path;
 
-use phiz_face::{Analyzer, AnalyzerBuilder, DetectOptions, Detection, Model, Rotate, Runtime};
+use phiz_face::{Analyzer, AnalyzerBuilder, DetectOptions, Detection, Model, Precision, Rotate, Runtime};
 use phiz_image::Image;
 use phiz_synth::{FaceModel, Scene, SceneOptions};
 
@@ -56,7 +56,7 @@ struct Case {
 fn cases(runtime: Runtime) -> Vec<Case> {
     let plain = || options(None, 20.0, Rotate::Never);
     let load = |choose: fn(AnalyzerBuilder) -> AnalyzerBuilder| {
-        choose(Analyzer::builder().runtime(runtime)).build().unwrap()
+        choose(Analyzer::builder().runtime(runtime).precision(Precision::F32)).build().unwrap()
     };
     let bundled = || load(|builder| builder);
     let case = |name, analyzer, image, options, embedded| Case { name, analyzer, image, options, embedded };

@@ -152,7 +152,7 @@ fn right(model: &Model, vectors: &str, list: &str, people: &str) {
         templates.push(Template::normalised(model.id.clone(), row.clone()).unwrap());
     }
     println!("{} photos of {} people", templates.len(), numbers.len());
-    for rate in [1e-4, 1e-3, 1e-2, 5e-2, 0.2] {
+    for rate in [1e-2, 5e-2, 0.2, 0.5] {
         let grouping = Grouping { rate, threads: 2, ..Grouping::default() };
         let gallery = Gallery::in_memory(model).unwrap();
         let all: Vec<NewPhoto> = templates.iter().cloned().enumerate().map(|(i, t)| photo(i, t)).collect();

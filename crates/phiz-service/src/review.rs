@@ -690,13 +690,21 @@ impl Service {
             }
         }
         holder.extend(said.iter().map(|(number, person)| (*person, *number)));
+        let people = gallery.people(&Filter::default(), None, usize::MAX)?;
         let mut explained = Vec::with_capacity(faces.len());
         for (number, (face, answer)) in faces.iter().zip(&answers).enumerate() {
             let template = &face.template;
             let search = Search { most: options.top, ..options.search() };
             let found = gallery.identify(template, &search)?;
             let mut ids: Vec<PersonId> = answer.candidates.iter().map(|candidate| candidate.id).collect();
-            let more: Vec<PersonId> = said.get(&number).into_iter().chain(&found.denied).copied().collect();
+            let mut more: Vec<PersonId> =
+                said.get(&number).into_iter().chain(&found.denied).copied().collect();
+            // Whoever was ruled out by a negative, however little the face resembles them.
+            for person in people.iter().filter(|person| person.negatives > 0 && person.faces > 0) {
+                if gallery.verify(template, person.id, Rate::Fmr(0.5))?.denied {
+                    more.push(person.id);
+                }
+            }
             for id in more {
                 if !ids.contains(&id) {
                     ids.push(id);

@@ -207,7 +207,7 @@ impl Service {
                 file.as_ref().and_then(|file| of_path.get(file.path.as_path()).filter(|(_, f)| *f == file));
             let known = known.map(|(photo, _)| *photo).filter(|photo| usable(photo));
             // Named twice, by two folders that lie in each other.
-            if seen.insert(path) || item.problem.is_some() {
+            if item.problem.is_some() || seen.insert(path) {
                 all.push(Due { item, file, known });
             } else {
                 summary.photos -= 1;
@@ -493,11 +493,13 @@ fn by_statement(gallery: &Gallery, face: &mut IdentifiedFace, decided: &phiz_gal
 #[must_use]
 pub fn tally(archive: &Archive) -> BTreeMap<&'static str, usize> {
     let there = |photo: &SeenPhoto| photo.gone.is_none() && photo.problem.is_none();
-    let named = archive.decided.iter().filter(|decided| decided.person().is_some()).count();
+    let faces = archive.sightings.iter().zip(&archive.decided);
+    let faces = faces.filter(|(seen, _)| archive.photos.get(&seen.photo).is_some_and(there));
+    let (named, unknown): (Vec<_>, Vec<_>) = faces.partition(|(_, decided)| decided.person().is_some());
     BTreeMap::from([
         ("photos", archive.photos.values().filter(|photo| there(photo)).count()),
-        ("faces", archive.sightings.len()),
-        ("named", named),
+        ("faces", named.len() + unknown.len()),
+        ("named", named.len()),
         ("strangers", archive.strangers(false).len()),
     ])
 }

@@ -24,14 +24,15 @@ pub struct Writer {
     said: Arc<Mutex<VecDeque<String>>>,
     listener: Option<std::thread::JoinHandle<()>>,
     size: (u32, u32),
+    begin: f64,
 }
 
 /// Endings of videos that can be written.
 pub const WRITTEN: [&str; 5] = ["mp4", "m4v", "mov", "mkv", "webm"];
 
 impl Writer {
-    /// Begins a video of pictures of this size, with the sound of `original`. The format follows from `format`, one of
-    /// [`WRITTEN`]; a file that exists is overwritten.
+    /// Begins a video of pictures of this size, of which the first is shown at `begin`, with the sound of `original`. The
+    /// format is one of [`WRITTEN`]; a file that exists is overwritten.
     ///
     /// # Errors
     /// No `ffmpeg`.
@@ -39,28 +40,28 @@ impl Writer {
         path: &Path,
         format: &str,
         size: (u32, u32),
+        begin: f64,
         original: &Path,
         probe: &Probe,
     ) -> Result<Writer> {
         let mut command = Command::new(program("ffmpeg"));
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+error", "-y"]);
-        command.args(["-f", "matroska", "-i", "pipe:0"]);
+        // Each input is brought to begin at zero. Where the sound of the original begins before its first picture, ours must
+        // wait as long.
+        command.args(["-itsoffset", &format!("{begin:.6}"), "-f", "matroska", "-i", "pipe:0"]);
         let mut url = std::ffi::OsString::from("file:");
         url.push(original);
         if probe.audio.is_some() {
             // Frames of the original's pictures are neither decoded nor waited for.
-            command.args(["-vn", "-sn", "-dn", "-i"]).arg(&url).args(["-map", "1:a?"]);
+            command.args(["-vn", "-sn", "-dn", "-i"]).arg(&url);
         }
-        command.args([
-            "-map",
-            "0:v:0",
-            "-map_metadata",
-            "-1",
-            "-map_chapters",
-            "-1",
-            "-fps_mode",
-            "passthrough",
-        ]);
+        command.args(["-map", "0:v:0"]);
+        if probe.audio.is_some() {
+            command.args(["-map", "1:a?"]);
+        }
+        command.args(["-map_metadata", "-1", "-map_chapters", "-1", "-fps_mode", "passthrough"]);
+        // Else times would be rounded to the rate that ffmpeg guesses.
+        command.args(["-enc_time_base:v", "1:90000"]);
         // Most players want an even number of columns and rows, and chroma at half the resolution.
         command.args(["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p"]);
         if format == "webm" {
@@ -115,7 +116,7 @@ impl Writer {
         let mut pipe = child.stdin.take();
         let head = head(size.0, size.1);
         let begun = pipe.as_mut().map_or(Ok(()), |pipe| pipe.write_all(&head));
-        let mut writer = Writer { path: path.into(), child, pipe, said, listener, size };
+        let mut writer = Writer { path: path.into(), child, pipe, said, listener, size, begin };
         if begun.is_err() {
             return Err(writer.failed());
         }
@@ -134,7 +135,7 @@ impl Writer {
             resized = image.resize(self.size.0, self.size.1);
             &resized
         };
-        let cluster = cluster(time, image.pixels().len());
+        let cluster = cluster(time - self.begin, image.pixels().len());
         let written = match &mut self.pipe {
             Some(pipe) => pipe.write_all(&cluster).and_then(|()| pipe.write_all(image.pixels())),
             None => Ok(()),

@@ -91,8 +91,12 @@ pub struct Frames {
     last_time: Option<f64>,
     dropped: u64,
     notices: Vec<Notice>,
+    tell: Option<Teller>,
     stop: Arc<AtomicBool>,
 }
+
+/// Who hears of a notice at once.
+type Teller = Box<dyn FnMut(&Notice) + Send>;
 
 impl Frames {
     /// Opens a source. `stop` ends reading from another thread.
@@ -116,6 +120,7 @@ impl Frames {
             last_time: None,
             dropped: 0,
             notices: Vec::new(),
+            tell: None,
             stop,
         })
     }
@@ -138,6 +143,22 @@ impl Frames {
         self.dropped
     }
 
+    /// Has somebody told of each notice as soon as it is known: [`Frames::next_frame`] may wait for a camera for a long time.
+    pub fn on_notice(&mut self, tell: impl FnMut(&Notice) + Send + 'static) {
+        self.tell = Some(Box::new(tell));
+    }
+
+    fn note(&mut self, notice: Notice) {
+        if let Some(tell) = &mut self.tell {
+            tell(&notice);
+        }
+        self.notices.push(notice);
+        // Nobody need ask; a camera that comes and goes for months must not fill the memory.
+        if self.notices.len() > 100 {
+            self.notices.remove(0);
+        }
+    }
+
     /// What became known since the last call.
     pub fn notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
@@ -147,7 +168,7 @@ impl Frames {
     ///
     /// # Errors
     /// A file that stalls or shows no picture at all; a live source that is given up.
-    pub fn next(&mut self) -> Result<Option<Frame>> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 self.running = None;
@@ -177,7 +198,7 @@ impl Frames {
                         });
                     } else {
                         if !good || !said.is_empty() {
-                            self.notices.push(Notice::Damaged(said));
+                            self.note(Notice::Damaged(said));
                         }
                         return Ok(None);
                     }
@@ -221,7 +242,7 @@ impl Frames {
     /// Opens a live source again, as often as it takes.
     fn again(&mut self, why: String, mut said: Vec<String>) -> Result<()> {
         let gone = Instant::now();
-        self.notices.push(Notice::Lost(why));
+        self.note(Notice::Lost(why));
         let mut pause = 0.5f64;
         loop {
             if self.options.give_up.is_some_and(|most| gone.elapsed().as_secs_f64() >= most) {
@@ -245,7 +266,7 @@ impl Frames {
                     self.probe = probe;
                     self.running = Some(running);
                     self.offset = self.begun.elapsed().as_secs_f64();
-                    self.notices.push(Notice::Back(gone.elapsed().as_secs_f64()));
+                    self.note(Notice::Back(gone.elapsed().as_secs_f64()));
                     return Ok(());
                 }
                 // Without the program itself there is nothing to wait for.

@@ -10,7 +10,7 @@
 //! let source = Source::parse("party.mp4".as_ref())?;
 //! let mut frames = Frames::open(source, ReadOptions::default(), Arc::default())?;
 //! let mut watcher = Watcher::new(&service, Some(&gallery), WatchOptions::default())?;
-//! while let Some(frame) = frames.next()? {
+//! while let Some(frame) = frames.next_frame()? {
 //!     for event in watcher.frame(&frame)? {
 //!         println!("{:.1} s: {:?} {}", event.time, event.event, event.who.label());
 //!     }

@@ -241,7 +241,7 @@ pub fn redact_video(
     let read = ReadOptions { stall: 60.0, ..ReadOptions::default() };
     let mut frames = Frames::open(Source::File(path.into()), read, Arc::clone(stop))?;
     let mut watcher = Watcher::new(service, gallery, watch)?;
-    while let Some(frame) = frames.next()? {
+    while let Some(frame) = frames.next_frame()? {
         progress(Stage::Look, frame.time);
         watcher.frame(&frame)?;
     }
@@ -273,7 +273,7 @@ pub fn check_video(
     let mut frames = Frames::open(Source::File(path.into()), read, Arc::clone(stop))?;
     let detector = service.analyzer().detector();
     let mut left = Vec::new();
-    while let Some(frame) = frames.next()? {
+    while let Some(frame) = frames.next_frame()? {
         progress(Stage::Check, frame.time);
         let detect = options.detect().min_face(options.min_face * frame.scale);
         let found = detector.detect(&frame.image, &detect).map_err(VideoError::photo)?;

@@ -30,13 +30,13 @@ pub fn rewrite(
     let mut frames = Frames::open(Source::File(path.into()), options, Arc::clone(stop))?;
     let mut writer: Option<Writer> = None;
     let mut count = 0;
-    while let Some(frame) = frames.next()? {
+    while let Some(frame) = frames.next_frame()? {
         let (time, size) = (frame.time, (frame.image.width(), frame.image.height()));
         progress(time);
         let image = each(frame)?;
         let writer = match &mut writer {
             Some(writer) => writer,
-            empty => empty.insert(Writer::create(out, format, size, path, frames.probe())?),
+            empty => empty.insert(Writer::create(out, format, size, time, path, frames.probe())?),
         };
         writer.frame(&image, time)?;
         count += 1;

@@ -183,10 +183,8 @@ impl Tracker {
 
     /// What a pair of a track and a face costs; infinite if it cannot be.
     fn cost(&self, track: &Track, found: &Found) -> f64 {
-        if let (Some(one), Some(other)) = (track.person, found.person) {
-            if one != other {
-                return f64::INFINITY;
-            }
+        if track.person.is_some_and(|one| found.person.is_some_and(|other| one != other)) {
+            return f64::INFINITY;
         }
         let alike = found.view.as_ref().and_then(|(template, quality)| {
             Some((track.evidence.similarity(template)?, quality.min(track.evidence.best)))

@@ -7,6 +7,7 @@ mod clips;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clips::{SERVICE, actor, frames, gallery, name, of, picture, watched};
+use phiz_eval::tracking::{self, Tracking};
 use phiz_face::iou;
 use phiz_image::Image;
 use phiz_video::{EventKind, WatchOptions, Watcher};
@@ -202,6 +203,65 @@ fn somebody_who_goes_behind_another_comes_out_as_the_same() {
     assert_eq!(last(2).1, name(2));
     let of_two: BTreeSet<u64> = seen[&2].iter().filter_map(|(_, face)| face.as_ref().map(|f| f.0)).collect();
     assert_eq!(of_two.len(), 1, "who stood still was never taken for the other");
+}
+
+/// Walks from edge to edge and back, so many pixels a second, between two times.
+fn walks(person: u64, start: f32, speed: f32, y: f32, side: f32, from: f64, until: f64) -> clips::Actor {
+    actor(person, 1, move |time| {
+        let way = (start + speed * (time - from) as f32).rem_euclid(960.0);
+        let x = if way > 480.0 { 960.0 - way } else { way };
+        (from..until).contains(&time).then_some([x, y, side])
+    })
+}
+
+/// The figures that the literature has for trackers, on people who cross, hide each other, leave and come back.
+#[test]
+fn tracks_and_names_fit_the_truth() {
+    let clips = [
+        // Two who cross again and again.
+        vec![walks(1, 60.0, 90.0, 120.0, 130.0, 0.0, 10.0), walks(2, 420.0, 70.0, 150.0, 150.0, 0.0, 10.0)],
+        // Three, of whom one comes late, one leaves and comes back, and one stands before the others' way.
+        vec![
+            walks(3, 100.0, 80.0, 110.0, 120.0, 1.0, 10.0),
+            actor(1, 2, |time| (!(4.0..7.5).contains(&time)).then_some([400.0, 160.0, 140.0])),
+            actor(2, 2, |_| Some([240.0, 140.0, 160.0])),
+        ],
+    ];
+    let gallery = gallery(&[1, 2, 3]);
+    let mut sum = Tracking::default();
+    let (mut named, mut right) = (0, 0);
+    for clip in &clips {
+        let options = WatchOptions { interval: 0.0, ..WatchOptions::default() };
+        let mut watcher = Watcher::new(&SERVICE, Some(&gallery), options).unwrap();
+        let mut seen = Vec::new();
+        for frame in frames(clip, 10.0) {
+            watcher.frame(&frame).unwrap();
+            let wide = |bbox: [f32; 4]| bbox.map(f64::from);
+            let truth = picture(clip, frame.time).1;
+            let present = watcher.present();
+            for face in present.iter().filter(|face| face.who.person.is_some()) {
+                let nearest =
+                    truth.iter().max_by(|a, b| iou(&a.1, &face.bbox).total_cmp(&iou(&b.1, &face.bbox)));
+                if let Some((person, _)) = nearest.filter(|(_, bbox)| iou(bbox, &face.bbox) > 0.3) {
+                    named += 1;
+                    right += u64::from(face.who.person == Some(name(*person)));
+                }
+            }
+            seen.push(tracking::Frame {
+                truth: truth.iter().map(|(id, bbox)| tracking::Box { id: *id, bbox: wide(*bbox) }).collect(),
+                found: present
+                    .iter()
+                    .map(|face| tracking::Box { id: face.track, bbox: wide(face.bbox) })
+                    .collect(),
+            });
+        }
+        let quality = tracking::tracking(&seen, 0.3).unwrap();
+        eprintln!("IDF1 {:.3}, MOTA {:.3}, {quality:?}", quality.idf1(), quality.mota());
+        sum = sum.and(&quality);
+    }
+    eprintln!("{right} of {named} names are right");
+    assert!(named > 200 && right * 100 >= named * 98, "{right} of {named} names are right");
+    assert!(sum.idf1() > 0.75 && sum.mota() > 0.8 && sum.switches <= 6, "{sum:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use phiz_video::{Frames, Notice, ReadOptions, Source, VideoError, Writer, probe}
 fn read(source: Source) -> Result<(Vec<(f64, u32, u32)>, Vec<Notice>), VideoError> {
     let mut frames = Frames::open(source, ReadOptions::default(), Arc::default())?;
     let mut seen = Vec::new();
-    while let Some(frame) = frames.next()? {
+    while let Some(frame) = frames.next_frame()? {
         assert_eq!(frame.index, seen.len() as u64);
         seen.push((frame.time, frame.image.width(), frame.image.height()));
     }
@@ -113,7 +113,7 @@ fn variable_rates_keep_their_times_and_are_written_with_them() {
     .unwrap();
     let pictures = clip(1.0);
     let mut writer =
-        Writer::create(&path, "mkv", (480, 270), &folder.path().join("plain.mp4"), &probe).unwrap();
+        Writer::create(&path, "mkv", (480, 270), 0.0, &folder.path().join("plain.mp4"), &probe).unwrap();
     for (time, frame) in times.iter().zip(&pictures) {
         writer.frame(&frame.image, *time).unwrap();
     }
@@ -128,6 +128,28 @@ fn variable_rates_keep_their_times_and_are_written_with_them() {
     let each = |frame: phiz_video::Frame| Ok(frame.image);
     phiz_video::rewrite(&path, &again, "mp4", &Arc::default(), each, |_| {}).unwrap();
     check(&again);
+}
+
+#[test]
+fn sound_that_begins_before_the_pictures_stays_in_step() {
+    if !ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (silent, late, again) =
+        (folder.path().join("silent.mp4"), folder.path().join("late.mp4"), folder.path().join("again.mp4"));
+    write(&silent, &clip(1.0), &["-c:v", "libx264", "-pix_fmt", "yuv420p"]);
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "sine=duration=2", "-itsoffset", "0.7", "-i"])
+        .arg(&silent)
+        .args(["-map", "1:v", "-map", "0:a", "-c:v", "copy", "-c:a", "aac"])
+        .arg(&late)
+        .status();
+    assert!(made.unwrap().success());
+    phiz_video::rewrite(&late, &again, "mp4", &Arc::default(), |frame| Ok(frame.image), |_| {}).unwrap();
+    let begin = |path: &Path| read(at(path)).unwrap().0[0].0;
+    assert!((begin(&late) - 0.7).abs() < 0.05, "{}", begin(&late));
+    assert!((begin(&late) - begin(&again)).abs() < 0.03, "{} {}", begin(&late), begin(&again));
 }
 
 #[test]
@@ -195,7 +217,7 @@ fn tiny_and_huge_pictures_are_read_within_limits() {
         let path = folder.path().join(name);
         Image::from_rgb(width, height, vec![90; (width * height * 3) as usize]).unwrap().save(&path).unwrap();
         let mut frames = Frames::open(at(&path), ReadOptions::default(), Arc::default()).unwrap();
-        let frame = frames.next().unwrap().unwrap();
+        let frame = frames.next_frame().unwrap().unwrap();
         assert_eq!(frame.image.width(), width.min(3840), "{name}");
         assert!((frame.scale - frame.image.width() as f32 / width as f32).abs() < 1e-3);
     }

@@ -97,7 +97,7 @@ fn a_camera_is_read_and_its_password_is_nowhere() {
     assert!(frames.is_live());
     let mut last = -1.0;
     for _ in 0..20 {
-        let frame = frames.next().unwrap().unwrap();
+        let frame = frames.next_frame().unwrap().unwrap();
         assert!(frame.time > last && frame.image.width() == 480);
         last = frame.time;
     }
@@ -132,7 +132,7 @@ fn a_camera_that_is_killed_and_comes_back_is_opened_again() {
     let mut frames = Frames::open(source, options, Arc::default()).unwrap();
     let mut last = 0.0;
     for _ in 0..10 {
-        last = frames.next().unwrap().unwrap().time;
+        last = frames.next_frame().unwrap().unwrap().time;
     }
     drop(camera);
     let back = std::thread::spawn(move || {
@@ -142,7 +142,7 @@ fn a_camera_that_is_killed_and_comes_back_is_opened_again() {
     let mut notices = Vec::new();
     let begun = Instant::now();
     while !notices.iter().any(|notice| matches!(notice, Notice::Back(_))) {
-        let frame = frames.next().unwrap().unwrap();
+        let frame = frames.next_frame().unwrap().unwrap();
         assert!(frame.time > last, "time goes on");
         last = frame.time;
         notices.extend(frames.notices());
@@ -166,7 +166,7 @@ fn a_camera_that_stays_away_is_given_up_and_whoever_waits_can_stop() {
         let options = ReadOptions { stall: 2.0, give_up, ..ReadOptions::default() };
         let stop = Arc::new(AtomicBool::new(false));
         let mut frames = Frames::open(source, options, Arc::clone(&stop)).unwrap();
-        frames.next().unwrap().unwrap();
+        frames.next_frame().unwrap().unwrap();
         drop(camera);
         if stopped {
             let stop = Arc::clone(&stop);
@@ -176,7 +176,7 @@ fn a_camera_that_stays_away_is_given_up_and_whoever_waits_can_stop() {
             });
         }
         let end = loop {
-            match frames.next() {
+            match frames.next_frame() {
                 Ok(Some(_)) => {}
                 end => break end,
             }

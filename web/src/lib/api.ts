@@ -22,6 +22,9 @@ export class ApiError extends Error {
 /** Set by the session; sent with every request that changes something. */
 let csrf: string | null = null;
 export const setCsrf = (token: string | null): void => { csrf = token; };
+/** The gallery that requests are about; null for the main one. */
+let gallery: string | null = null;
+export const setGallery = (name: string | null): void => { gallery = name; };
 /** Called when the server says that nobody is signed in (any more). */
 let signedOut: () => void = () => {};
 export const onSignedOut = (then: () => void): void => { signedOut = then; };
@@ -36,6 +39,7 @@ async function call<T>(method: string, path: string, { query, json, body, signal
   }
   const headers = new Headers({ Accept: 'application/json' });
   if (json !== undefined) headers.set('Content-Type', 'application/json');
+  if (gallery) headers.set('Phiz-Gallery', gallery);
   if (method !== 'GET' && csrf) headers.set('Phiz-Csrf', csrf);
   // A request that stores something is done once, however often the network makes us ask.
   if (once) headers.set('Idempotency-Key', crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`);
@@ -119,6 +123,7 @@ export const api = {
     call<PhotoAnswer<IdentifiedFace>>('POST', '/v1/identify', { query, body: photo, signal }),
   verify: (a: Blob, b: Blob, query: Query = {}) => call<Verified>('POST', '/v1/verify', { query, body: form([['a', a], ['b', b]]) }),
 
+  galleries: () => call<Page<{ name: string }>>('GET', '/v1/galleries'),
   gallery: () => call<Gallery>('GET', '/v1/gallery'),
   rates: (fpir: number) => call<Rates>('GET', '/v1/gallery/rates', { query: { fpir } }),
   calibrate: () => call<Job>('POST', '/v1/gallery/calibration'),
@@ -132,8 +137,13 @@ export const api = {
   audit: (cursor: string | null) => call<Page<Audit>>('GET', '/v1/audit', { query: { limit: 50, cursor } }),
 };
 
-export const personPicture = (id: string, version: number | string = ''): string => `./v1/people/${at(id)}/picture${version !== '' ? `?v=${version}` : ''}`;
-export const faceCrop = (id: string): string => `./v1/faces/${at(id)}/crop`;
+/** Pictures can carry no header: the gallery stands in their address. */
+const about = (more: Record<string, string> = {}): string => {
+  const query = new URLSearchParams({ ...more, ...(gallery ? { gallery } : {}) }).toString();
+  return query ? `?${query}` : '';
+};
+export const personPicture = (id: string, version = 0): string => `./v1/people/${at(id)}/picture${about(version ? { v: String(version) } : {})}`;
+export const faceCrop = (id: string): string => `./v1/faces/${at(id)}/crop${about()}`;
 
 /** Waits for a job, telling its progress, and gives what it found. */
 export async function finish<T>(job: Job, progress: (job: Job) => void, signal?: AbortSignal): Promise<T> {

@@ -55,6 +55,13 @@ class Changes {
     }
   }
 
+  /** Another gallery is looked at: what was done before cannot be undone there. */
+  forget(): void {
+    this.#last = [];
+    this.#toasts = [];
+    this.#version += 1;
+  }
+
   /** Tries something that changes the gallery. Gives false if it failed, and has said why. */
   async attempt(work: () => Promise<void>): Promise<boolean> {
     try { await work(); return true; } catch (error) { this.fail(error); return false; }

@@ -13,7 +13,7 @@ export const en = {
   back: 'Back',
   gone: 'This page does not exist',
   goneHint: 'The address may be misspelt, or what it showed was removed.',
-  nav: { label: 'Main', review: 'Review', people: 'People', try: 'Try it', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
+  nav: { label: 'Main', gallery: 'Gallery', review: 'Review', people: 'People', try: 'Try it', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
   undo: {
     done: (what: string) => `Undone: ${what}`,
     several: (n: number) => `${n} changes undone`,
@@ -183,7 +183,7 @@ export const en = {
   },
   check: {
     title: 'Check',
-    lead: (strangers: string) => `Of 1,000 strangers about ${strangers} would be given a name.`,
+    lead: (strangers: string | null) => `Of 1,000 strangers ${strangers === null ? 'fewer than 1' : `about ${strangers}`} would be given a name.`,
     recognised: (n: string) => `Of 100 visits by people who are enrolled, ${n} are recognised.`,
     strict: 'How strict?', steps: ['Relaxed', 'Normal', 'Strict', 'Very strict'],
     oneIn: (n: string) => `1 in ${n}`,
@@ -193,7 +193,8 @@ export const en = {
     measure: 'Measure on this gallery', again: 'Measure again', measuring: 'Measuring…', left: (s: number) => `about ${many(s, 'second', 'seconds')} left`,
     few: (now: number, needed: number) => `${many(now, 'person', 'people')} of ${needed} needed`,
     curve: 'Rate and similarity', curveHint: 'The further right, the more alike two faces must be, and the fewer strangers are given a name.',
-    x: 'similarity that is needed', y: 'strangers given a name',
+    beyond: 'So strict a rate was not measured: it is continued from those that were.',
+  
     alike: 'Who looks alike', alikeHint: 'Perhaps one person under two names.', noneAlike: 'No two people here are suspiciously alike.',
     alikeUnknown: 'Found when the gallery is measured.',
     compare: 'Compare', evaluate: 'Recognise everybody once', evaluating: 'Trying everybody…',

@@ -295,7 +295,7 @@ impl Conv {
     /// Elements of memory that [`Conv::run_bytes`] needs beside its maps.
     pub(crate) fn scratch(&self, x: &Map, pictures: usize) -> usize {
         let bytes = self.byte_map(x).picture().next_multiple_of(16);
-        pictures * (bytes + self.scales() + 2 * x.blocks())
+        pictures * (bytes + self.scales() + range_map(x).picture())
     }
 
     /// Computes the convolution of single precision in eight bits: each picture's values are rounded to 256 steps
@@ -316,16 +316,20 @@ impl Conv {
         let map = self.byte_map(x_map);
         let (bytes, rest) = scratch.split_at_mut(pictures * map.picture());
         let (scales, rest) = rest.split_at_mut(pictures * self.scales());
-        let ranges = &mut rest[..2 * pictures * x_map.blocks()];
+        let range_map = range_map(x_map);
+        let ranges = &mut rest[..pictures * range_map.picture()];
         let planes = &x[..pictures * x_map.picture()];
-        crew.chunks(ranges, 2, SIMPLE * planes.len(), &|index, range| {
-            let plane = &planes[index * x_map.plane()..][..x_map.plane()];
-            range.copy_from_slice(&quantise::range(plane, self.isa));
+        crew.rows(&range_map, ranges, SIMPLE * planes.len(), &|plane, y, range| {
+            let row = &planes[plane * x_map.plane() + x_map.inner(0) + y * x_map.row()..];
+            range.copy_from_slice(&quantise::range(&row[..x_map.width * LANES], self.isa));
         });
         for (ranges, scales) in
-            ranges.chunks_exact(2 * x_map.blocks()).zip(scales.chunks_exact_mut(self.scales()))
+            ranges.chunks_exact_mut(range_map.picture()).zip(scales.chunks_exact_mut(self.scales()))
         {
-            let steps = Steps::of(ranges);
+            // The range of the picture in place of the first row's.
+            let whole = quantise::joined(ranges);
+            ranges[..2].copy_from_slice(&whole);
+            let steps = Steps::of(&whole);
             let (start, scale) = scales.split_at_mut(self.bias.len());
             let each = start.iter_mut().zip(scale).zip(&self.steps);
             for ((start, scale), (step, sum)) in each {
@@ -338,7 +342,7 @@ impl Conv {
         let whole = Map { height: map.height + 2 * map.pad, width: map.width + 2 * map.pad, pad: 0, ..map };
         crew.rows(&whole, bytes, SIMPLE * planes.len(), &|plane, y, row| {
             let picture = plane / x_map.blocks();
-            let steps = Steps::of(&ranges[2 * picture * x_map.blocks()..][..2 * x_map.blocks()]);
+            let steps = Steps::of(&ranges[picture * range_map.picture()..][..2]);
             let begin = plane * x_map.plane() + x_map.at(0, x_map.pad - map.pad + y, x_map.pad - map.pad);
             steps.quantise(&x[begin..][..4 * row.len()], row, self.isa);
         });
@@ -356,6 +360,8 @@ impl Conv {
 fn most_halves(isa: Isa) -> [usize; MOST_BLOCKS + 1] {
     match isa.0 {
         Level::Plain => [0, 7, 7, 4, 0],
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => super::neon::HALVES,
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => super::x86::AVX2_HALVES,
         #[cfg(target_arch = "x86_64")]
@@ -489,6 +495,9 @@ impl Conv {
             (Level::Plain, Precision::Bf16) => unsafe { plain::tile::<true>(count, half, pixel, args) },
             // SAFETY: passed on.
             (Level::Plain, _) => unsafe { plain::tile::<false>(count, half, pixel, args) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: passed on; all is of single precision (`new` and `run` asked).
+            (Level::Neon, _) => unsafe { super::neon::tile(count, half, pixel, args) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: passed on; the processor has AVX2 and FMA, else there was no such `Isa`; all is of single precision
             // (`new` and `run` asked).
@@ -514,6 +523,11 @@ impl Conv {
             },
         }
     }
+}
+
+/// The least and the largest value of each row of a map.
+fn range_map(x: &Map) -> Map {
+    Map { width: 1, pad: 0, lanes: 2, ..*x }
 }
 
 /// What a weight of eight bits stands for.

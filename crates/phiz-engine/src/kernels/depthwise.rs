@@ -73,6 +73,8 @@ impl Depthwise {
     pub(crate) fn row(&self, block: usize, y: usize, (x_map, x): (&Map, &[f32]), out: &mut [f32]) {
         match self.isa.0 {
             Level::Plain => self.plainly(block, y, (x_map, x), out),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => self.plainly(block, y, (x_map, x), out),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe {

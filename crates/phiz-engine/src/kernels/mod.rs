@@ -17,6 +17,8 @@
 mod aligned;
 mod conv;
 mod depthwise;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod normalise;
 mod plain;
 mod pointwise;
@@ -64,12 +66,17 @@ enum Level {
     /// The same, executed in one step.
     #[cfg(target_arch = "x86_64")]
     Avx512Full,
+    /// NEON: thirty-two registers of four lanes. Every 64-bit ARM has it.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Isa {
     /// All that this processor has, the plainest first. The last two have the same instructions and differ in speed.
     pub(crate) fn all() -> Vec<Isa> {
         let mut all = vec![Isa(Level::Plain)];
+        #[cfg(all(target_arch = "aarch64", not(miri)))]
+        all.push(Isa(Level::Neon));
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             all.push(Isa(Level::Avx2));
@@ -97,6 +104,8 @@ impl Isa {
     pub(crate) fn has(self, precision: Precision) -> bool {
         match (self.0, precision) {
             (Level::Plain, _) | (_, Precision::Auto | Precision::F32) => true,
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon, _) => false,
             #[cfg(target_arch = "x86_64")]
             (Level::Avx2, _) => false,
             #[cfg(target_arch = "x86_64")]

@@ -20,6 +20,8 @@ pub(crate) fn normalise(from: &[u8], to: &mut [f32], normalisation: &Normalisati
     }
     match isa.0 {
         Level::Plain => row(from, to, normalisation),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => row(from, to, normalisation),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
         Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { row_avx2(from, to, normalisation) },

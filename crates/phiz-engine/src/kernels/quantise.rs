@@ -15,13 +15,10 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// 256 steps over all of some ranges, and over 0, which is one of the steps.
-    pub(super) fn of(ranges: &[f32]) -> Steps {
+    /// 256 steps over a range, and over 0, which is one of the steps.
+    pub(super) fn of(range: &[f32]) -> Steps {
         // Far enough from what is no number that neither their difference nor a quotient is one.
-        let bound = |v: f32| v.clamp(-1e37, 1e37);
-        let ranges = ranges.as_chunks::<2>().0;
-        let least = bound(ranges.iter().fold(0f32, |least, [v, _]| least.min(*v)));
-        let most = bound(ranges.iter().fold(0f32, |most, [_, v]| most.max(*v)));
+        let [least, most] = joined(range).map(|v| v.clamp(-1e37, 1e37));
         let step = (most - least) / 255.0;
         if step < 1e-30 {
             return Steps { step: 1.0, zero: 0 };
@@ -33,6 +30,8 @@ impl Steps {
     pub(super) fn quantise(self, from: &[f32], to: &mut [f32], isa: Isa) {
         match isa.0 {
             Level::Plain => self.row(from, to),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => self.row(from, to),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
             Level::Avx2 => unsafe { self.row_avx2(from, to) },
@@ -77,10 +76,18 @@ impl Steps {
     }
 }
 
+/// The range that holds some ranges, and 0.
+pub(super) fn joined(ranges: &[f32]) -> [f32; 2] {
+    let ranges = ranges.as_chunks::<2>().0;
+    ranges.iter().fold([0.0; 2], |[least, most]: [f32; 2], [a, b]| [least.min(*a), most.max(*b)])
+}
+
 /// The least and the largest of some values, and of 0.
 pub(super) fn range(values: &[f32], isa: Isa) -> [f32; 2] {
     match isa.0 {
         Level::Plain => extremes(values),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => extremes(values),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
         Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { extremes_avx2(values) },

@@ -107,3 +107,51 @@ impl Vector for Avx {
         Avx(unsafe { _mm256_min_ps(most.0, _mm256_max_ps(least.0, self.0)) })
     }
 }
+
+/// Eight numbers in two registers of NEON.
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy)]
+pub(super) struct Neon([std::arch::aarch64::float32x4_t; 2]);
+
+#[cfg(target_arch = "aarch64")]
+impl Vector for Neon {
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        Neon(unsafe { [std::arch::aarch64::vld1q_f32(from), std::arch::aarch64::vld1q_f32(from.add(4))] })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            std::arch::aarch64::vst1q_f32(to, self.0[0]);
+            std::arch::aarch64::vst1q_f32(to.add(4), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: the caller's promise.
+        Neon(unsafe { [std::arch::aarch64::vdupq_n_f32(value); 2] })
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller's promise.
+        Neon(std::array::from_fn(|i| unsafe { std::arch::aarch64::vaddq_f32(self.0[i], other.0[i]) }))
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the caller's promise.
+        Neon(std::array::from_fn(|i| unsafe { std::arch::aarch64::vsubq_f32(self.0[i], other.0[i]) }))
+    }
+
+    #[inline(always)]
+    unsafe fn clamp(self, least: Self, most: Self) -> Self {
+        use std::arch::aarch64::{vmaxq_f32, vminq_f32};
+        // SAFETY: the caller's promise. What is no number stays so.
+        Neon(std::array::from_fn(|i| unsafe { vminq_f32(vmaxq_f32(self.0[i], least.0[i]), most.0[i]) }))
+    }
+}

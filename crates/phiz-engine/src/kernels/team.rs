@@ -24,7 +24,7 @@ const SPINS: u32 = 4000;
 const PATIENCE: u32 = 20_000;
 
 /// A job with less work than this (multiplications, about) is not worth sharing: waking and waiting cost more.
-pub(crate) const WORTH: usize = if cfg!(test) { 1 } else { 400_000 };
+pub(crate) const WORTH: usize = if cfg!(test) { 1 } else { 1_000_000 };
 
 /// What an element costs that is read or written and hardly computed, in multiplications, about.
 pub(crate) const SIMPLE: usize = 4;
@@ -384,23 +384,6 @@ impl Crew {
     ) {
         let map = Map { channels: 1, height: plane / row.max(1), width: row, pad: 0, lanes: 1 };
         self.rows_of(data.len().checked_div(plane).unwrap_or(0), &map, data, work, job);
-    }
-
-    /// Runs `job` for each whole chunk of `data`, with its number.
-    pub(crate) fn chunks(
-        &mut self,
-        data: &mut [f32],
-        len: usize,
-        work: usize,
-        job: &(dyn Fn(usize, &mut [f32]) + Sync),
-    ) {
-        let parts = data.len().checked_div(len).unwrap_or(0);
-        let begin = Pointer(data.as_mut_ptr());
-        self.run(parts, work, &|part, _| {
-            // SAFETY: chunk `part` lies within `data`, which is borrowed exclusively until `run` returns, and `run` gives
-            // each number to one thread once.
-            job(part, unsafe { std::slice::from_raw_parts_mut(begin.get().add(part * len), len) });
-        });
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
 
 use super::quantise::Steps;
@@ -404,14 +406,29 @@ fn every_part_is_done_once_whatever_the_threads() {
     let mut crew = Crew::default();
     for threads in [1, 2, 5, 3, 1, 4] {
         crew.resize(threads);
-        for parts in [0, 1, 2, 7, 100, 3, 999] {
-            let mut data = vec![1.0; parts * 5 + 3];
-            crew.chunks(&mut data, 5, usize::MAX, &|part, chunk| {
-                chunk.iter_mut().for_each(|v| *v += part as f32)
+        for parts in [0, 1, 2, 7, 100, 3, 999, 9999] {
+            let done: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+            crew.run(parts, usize::MAX, &|part, thread| {
+                assert!(thread < threads);
+                done[part].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1), "{threads} threads, {parts} parts");
+        }
+        // Rows of planes, bands of them for each thread.
+        for (planes, blocks, height) in [(6, 3, 5), (4, 1, 40), (2, 2, 1)] {
+            let map = Map { channels: blocks * LANES, height, width: 3, pad: 1, lanes: LANES };
+            let mut data = vec![7.0; planes * map.plane() + 3];
+            let whole = planes * map.plane();
+            crew.rows(&map, &mut data[..whole], usize::MAX, &|plane, y, row| {
+                assert_eq!(row.len(), 3 * LANES);
+                row.iter_mut().for_each(|v| *v -= 7.0 - (plane * 100 + y) as f32);
             });
             for (i, v) in data.iter().enumerate() {
-                let want = if i < parts * 5 { 1.0 + (i / 5) as f32 } else { 1.0 };
-                assert_eq!(*v, want, "{threads} threads, element {i} of {parts} parts");
+                let (pixel, plane) = (i % map.plane() / LANES, i / map.plane());
+                let (y, x) = (pixel / 5, pixel % 5);
+                let inner = (1..=height).contains(&y) && (1..=3).contains(&x);
+                let want = if inner { (plane * 100 + y - 1) as f32 } else { 0.0 };
+                assert_eq!(*v, if i < whole { want } else { 7.0 }, "{threads} threads, element {i}");
             }
         }
     }
@@ -424,7 +441,7 @@ fn every_part_is_done_once_whatever_the_threads() {
 
 #[test]
 fn a_vector_path_was_tested() {
-    if cfg!(all(target_arch = "x86_64", not(miri))) && is_vector_machine() {
+    if cfg!(not(miri)) && is_vector_machine() {
         assert!(Isa::best().is_vector());
         assert!(Isa::all().len() >= 2);
     } else {
@@ -436,5 +453,5 @@ fn is_vector_machine() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    return cfg!(target_arch = "aarch64");
 }

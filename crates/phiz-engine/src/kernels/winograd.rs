@@ -108,7 +108,8 @@ impl Winograd {
         let needed = self.scratch(out_map).expect("a map of whole tiles");
         let (in_blocks, out_blocks) = (x_map.blocks(), out_map.blocks());
         let (across, rows) = (out_map.width / 2, out_map.height / 2);
-        let strips = strips(out_map);
+        // A strip for each thread at least. How a map is cut changes no value.
+        let strips = strips(out_map).max(crew.threads().min(rows));
         assert!(scratch.len() >= needed * crew.threads(), "room for each thread");
         let (scratch, out) = (Pointer(scratch.as_mut_ptr()), Pointer(out.as_mut_ptr()));
         let groups = self.places[0].groups.len();
@@ -161,6 +162,9 @@ impl Winograd {
         match self.isa.0 {
             // SAFETY: passed on.
             Level::Plain => unsafe { inputs::<Plain>(strip, block, x, to) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: passed on; NEON is part of every processor of this kind.
+            Level::Neon => unsafe { inputs::<super::simd::Neon>(strip, block, x, to) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: passed on; the processor has AVX2, else there was no such `Isa`.
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { inputs_avx2(strip, block, x, to) },
@@ -182,6 +186,11 @@ impl Winograd {
         match self.isa.0 {
             // SAFETY: passed on.
             Level::Plain => unsafe { results::<Plain>(strip, block, from, bias, clamp, add, out) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: passed on; NEON is part of every processor of this kind.
+            Level::Neon => unsafe {
+                results::<super::simd::Neon>(strip, block, from, bias, clamp, add, out);
+            },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: passed on; the processor has AVX2, else there was no such `Isa`.
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe {

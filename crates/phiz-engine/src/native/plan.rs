@@ -72,8 +72,8 @@ impl Scratch {
 }
 
 impl Plan {
-    /// Without `reuse` each value has memory of its own: a thread that writes what another thread's core holds waits for
-    /// it, and where buffers overlap that would be every other line.
+    /// Without `reuse` a value shares memory only with values of its own shape: a thread that writes what another thread's
+    /// core holds waits for it, and where buffers overlap anyhow that would be every other line.
     fn new(program: &Program, key: [usize; 4], reuse: bool) -> Result<Plan, EngineError> {
         let [_, pictures, height, width] = key;
         let maps = maps(program, height, width)?;
@@ -109,9 +109,22 @@ impl Plan {
         offsets[0] = place(&mut alive, 0);
         for (index, step) in program.steps.iter().enumerate() {
             if offsets[step.output] == usize::MAX {
-                offsets[step.output] = place(&mut alive, step.output);
+                // Several threads: only a buffer of the same shape may follow, whose rows then lie where the same thread
+                // had them before.
+                let same = |&(_, _, value): &(usize, usize, usize)| {
+                    last[value] < index && maps[value] == maps[step.output]
+                };
+                offsets[step.output] = match alive.iter().position(same) {
+                    Some(position) if !reuse => {
+                        alive[position].2 = step.output;
+                        alive[position].0
+                    }
+                    _ => place(&mut alive, step.output),
+                };
             }
-            alive.retain(|&(_, _, value)| !reuse || last[value] > index);
+            if reuse {
+                alive.retain(|&(_, _, value)| last[value] > index);
+            }
         }
         if len > MAX_ELEMENTS {
             return Err(too_large());

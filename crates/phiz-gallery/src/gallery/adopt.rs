@@ -8,18 +8,21 @@
 //!
 //! A face of which no template of the new model could be made *waits*: its template is all zeros, which resembles nobody,
 //! and its old template stays beside it. [`Gallery::to_adopt`] names it until its photo comes. People, names, lists,
-//! negatives and the journal are not touched. Thresholds are those of the new model's card.
+//! negatives and the journal are not touched. Faces that were seen in an archive's photos (sightings) stay in their groups
+//! and wait for the next scan, which looks at their photos anew. Thresholds are those of the new model's card.
 
 use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
 use super::enroll::SAME_IN_PHOTO;
+use super::upkeep::remove;
 use super::{
-    AdoptedModel, Gallery, Keys, Model, json, now, other_model, read_settings, write_head, write_settings,
+    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, write_head,
+    write_settings,
 };
 use crate::calibrate::Calibration;
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::model::{FaceBody, FaceId, NegativeId, PersonId, PhotoHash};
+use crate::model::{FaceBody, FaceId, NegativeId, PersonId, PhotoHash, PhotoId};
 use crate::rows::{Codec, similarity};
 use crate::store::{Kind, Row, Rows, RowsMut};
 
@@ -75,6 +78,9 @@ pub struct Adopted {
     pub negatives: usize,
     /// What has none yet, and waits for its photo.
     pub waiting: Vec<Adoptee>,
+    /// Faces that were seen in photos of an archive. They stay in their groups, and say nothing until the photos are
+    /// scanned again, which looks at them by the new model.
+    pub sightings: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -320,6 +326,9 @@ impl Gallery {
         if let Some((_, template)) = templates.iter().find(|(_, template)| template.model() != model) {
             return Err(other_model(model, template.model()));
         }
+        if templates.is_empty() {
+            return Ok(());
+        }
         if self.model == *model {
             templates.iter().try_for_each(|(_, template)| self.check_template(template))?;
         }
@@ -394,6 +403,12 @@ impl Gallery {
         head.adopted = (head.model != model.id || head.dim != model.dim)
             .then(|| AdoptedModel { id: model.id.clone(), dim: model.dim });
         let from = self.model.clone();
+        self.may_write()?;
+        // A cache of the old templates, which is built anew: given up first, so that it is not there whatever happens.
+        if let Some(path) = &self.index_file {
+            let _turn = lock(&self.saving);
+            remove(path)?;
+        }
         let (adopted, settings) = self.write(|rows, codec| {
             let new = Codec { dim: model.dim, ..codec };
             let mut adopted = Adopted {
@@ -402,6 +417,7 @@ impl Gallery {
                 faces: 0,
                 negatives: 0,
                 waiting: Vec::new(),
+                sightings: 0,
             };
             // Negatives first: they look for their faces by the old templates.
             for (kind, spare) in BOTH.into_iter().rev() {
@@ -432,6 +448,25 @@ impl Gallery {
                     }
                 }
             }
+            let mut after = 0;
+            while let Some(page) = rows.next_page(Kind::Sighting, &mut after, 256)? {
+                for (id, row) in &page {
+                    rows.put(Kind::Sighting, *id, &codec.waiting_sighting(*id, row, model.dim)?)?;
+                    adopted.sightings += 1;
+                }
+            }
+            // A photo that was looked at by nothing is looked at by the next scan.
+            let mut after = 0;
+            while let Some(page) = rows.next_page(Kind::Photo, &mut after, 256)? {
+                for (id, row) in &page {
+                    let mut body = codec.photo_body(PhotoId(*id), row)?;
+                    if !rows.owned(Kind::Sighting, *id)?.is_empty() {
+                        body.looked.clear();
+                        codec.put_photo(rows, PhotoId(*id), &body)?;
+                    }
+                }
+            }
+            super::decisions::forget(rows)?;
             // Everybody has changed for the index.
             let mut after = 0;
             while let Some(page) = rows.next_page(Kind::Person, &mut after, 256)? {

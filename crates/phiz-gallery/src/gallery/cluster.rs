@@ -194,7 +194,10 @@ impl Work<'_> {
         let (a, b) = (&self.clusters[a], &self.clusters[b]);
         let groups = match (a.anchor, b.anchor) {
             (Some(one), Some(other)) => {
-                self.anchors[one].open && self.anchors[other].open && !self.apart[one].contains(&other)
+                self.anchors[one].open
+                    && self.anchors[other].open
+                    && !self.apart[one].contains(&other)
+                    && !self.apart[other].contains(&one)
             }
             _ => true,
         };

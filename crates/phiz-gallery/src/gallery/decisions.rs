@@ -256,7 +256,11 @@ impl Gallery {
             let mut after = 0;
             while let Some(page) = rows.next_page(Kind::Group, &mut after, 1000)? {
                 for (id, row) in &page {
-                    archive.groups.push(codec.group(*id, row)?);
+                    let mut group = codec.group(*id, row)?;
+                    // Those that wait for a template stay in the group, and say nothing.
+                    let sightings = &archive.sightings;
+                    group.sightings.retain(|id| sightings.binary_search_by_key(id, |seen| seen.id).is_ok());
+                    archive.groups.push(group);
                 }
             }
             let mut cache = Cache::load(rows, codec)?;
@@ -472,9 +476,20 @@ mod tests {
         let decided = BTreeMap::from([(SightingId(1), one), (SightingId(7), Decided::NOBODY)]);
         let cache = Cache { mark: Mark { version: 4, stamp: 5 }, basis: [6; 32], decided };
         let bytes = cache.bytes();
-        let wanted = "0400000000000000050000000000000006060606060606060606060606060606060606060606060606060606060606060100000000000000010200000000000000030000000000000000000\
-                      03f0900000000000000070000000000000000000000000000000000000000000000000000000000000000000000";
-        let wanted: String = wanted.split_whitespace().collect();
+        let wanted = [
+            "0400000000000000",
+            "0500000000000000",
+            &"06".repeat(32),
+            "0100000000000000",
+            "01",
+            "0200000000000000",
+            "0300000000000000",
+            "0000003f",
+            "0900000000000000",
+            "0700000000000000",
+            &"00".repeat(29),
+        ]
+        .concat();
         assert_eq!(bytes.len(), 48 + 2 * RECORD);
         assert_eq!(crate::seal::hex(&bytes), wanted);
         let read = Cache::read(&bytes).unwrap();

@@ -19,7 +19,8 @@ use crate::store::{Kind, Rows, RowsMut};
 /// How strangers are grouped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grouping {
-    /// The share of people who occur once that may be put to somebody else: stricter than a rate at which names are given.
+    /// The share of people who occur once of whom some other face may be as similar as the faces of one group must be. A
+    /// group needs several faces that all agree, so that far fewer of them come into a wrong one.
     pub rate: f64,
     /// Photos that a new group needs.
     pub least_photos: usize,
@@ -33,9 +34,12 @@ pub struct Grouping {
 
 impl Default for Grouping {
     fn default() -> Grouping {
-        Grouping { rate: 0.001, least_photos: 3, least_quality: 0.35, least_eyes: 16.0, threads: 1 }
+        Grouping { rate: 0.05, least_photos: 3, least_quality: 0.35, least_eyes: 16.0, threads: 1 }
     }
 }
+
+/// A small archive is grouped as strictly as one of so many sightings: few faces say little about each other.
+const LEAST_SIGHTINGS: usize = 1000;
 
 /// What grouping has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -319,13 +323,13 @@ impl Gallery {
 
     /// The similarities that a rate stands for among so many sightings.
     fn rules(&self, grouping: &Grouping, sightings: usize) -> Result<Rules> {
-        let fmr = crate::rates::Rate::Fpir(grouping.rate).fmr(sightings.max(2) as f64)?;
+        let fmr = crate::rates::Rate::Fpir(grouping.rate).fmr(sightings.max(LEAST_SIGHTINGS) as f64)?;
         let thresholds = self.thresholds();
         let means = thresholds.similarity_at(fmr) as f32;
         Ok(Rules {
             means,
             // Members differ more than means do.
-            members: means * 0.75,
+            members: means * 0.6,
             neighbours: means * 0.8,
             least_photos: grouping.least_photos.max(1),
         })

@@ -157,7 +157,7 @@ impl Gallery {
     }
 }
 
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(GalleryError::io(path, &e)),
         _ => Ok(()),

@@ -62,7 +62,14 @@ fn lay(image: &mut Image, over: &Image, left: i64, top: i64) {
     }
 }
 
-/// The picture at a time, and the faces in it: each person with the box of the face. Later actors stand before earlier ones.
+/// The share of a box that a rectangle covers.
+fn covered(bbox: &[f32; 4], by: [f32; 4]) -> f32 {
+    let along = |i: usize| ((bbox[i] + bbox[i + 2]).min(by[i] + by[i + 2]) - bbox[i].max(by[i])).max(0.0);
+    along(0) * along(1) / (bbox[2] * bbox[3])
+}
+
+/// The picture at a time, and the faces in it of which half or more can be seen: each person with the box of the face. Later
+/// actors stand before earlier ones.
 pub fn picture(actors: &[Actor], time: f64) -> (Image, Vec<(u64, [f32; 4])>) {
     let mut image = Image::from_rgb(SIZE.0, SIZE.1, vec![92; (SIZE.0 * SIZE.1 * 3) as usize]).unwrap();
     let mut truth = Vec::new();
@@ -71,9 +78,11 @@ pub fn picture(actors: &[Actor], time: f64) -> (Image, Vec<(u64, [f32; 4])>) {
         let (portrait, face) = portrait(actor.person, actor.look);
         let (left, top) = ((x - side / 2.0).round(), (y - side / 2.0).round());
         lay(&mut image, &portrait.resize(side as u32, side as u32), left as i64, top as i64);
+        truth.retain(|(_, bbox): &(u64, [f32; 4])| covered(bbox, [left, top, side, side]) < 0.5);
         let [fx, fy, fw, fh] = face.map(|v| v * side);
         truth.push((actor.person, [left + fx, top + fy, fw, fh]));
     }
+    truth.retain(|(_, bbox)| covered(bbox, [0.0, 0.0, SIZE.0 as f32, SIZE.1 as f32]) > 0.5);
     (image, truth)
 }
 
