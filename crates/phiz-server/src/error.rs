@@ -9,11 +9,12 @@ use phiz_service::{Code as PhotoCode, Error as ServiceError, Problem};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, Type};
 
 macro_rules! codes {
     ($($variant:ident $name:literal $status:literal $when:literal;)*) => {
         /// Names an error for programs. The names stay the same between versions.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
         #[non_exhaustive]
         pub enum Code {
             $(#[doc = $when] #[serde(rename = $name)] $variant,)*
@@ -98,6 +99,20 @@ codes! {
     TooSlow "too_slow" 503 "the work took longer than allowed";
     Busy "busy" 503 "another program keeps the gallery locked; see `Retry-After`";
     Storage "storage" 507 "the disk is full or cannot be written";
+}
+
+// By hand: the derive does not see names that a macro hands on.
+impl utoipa::PartialSchema for Code {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        let names = Code::ALL.iter().map(|code| code.as_str());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build().into()
+    }
+}
+
+impl ToSchema for Code {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Code".into()
+    }
 }
 
 /// Why a request was not done.

@@ -309,10 +309,12 @@ impl Maintenance for SqliteStore {
             let name = path.to_str().ok_or_else(|| {
                 GalleryError::new(ErrorKind::Caller, "the file's name is not valid text").at(path)
             })?;
-            let connection = self.reader()?;
-            let done = connection.execute("VACUUM INTO ?1", [name]);
-            self.give_back(connection);
-            done?;
+            // One of its own: those that only read refuse to write any file, and the writer would keep changes waiting.
+            let connection =
+                Connection::open_with_flags(&self.uri, self.flags - OpenFlags::SQLITE_OPEN_CREATE)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.execute("VACUUM INTO ?1", [name])?;
+            drop(connection);
             std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(|e| GalleryError::io(path, &e))
         };
         copied().map_err(|e| {
