@@ -101,6 +101,8 @@ export async function browser(report, { phiz, chromium, web }) {
       report.holds(name, false, `${error.message}\n${error.stack?.split('\n').find((line) => line.includes('browser.mjs')) ?? ''}`);
       const page = launched.contexts().flatMap((context) => context.pages()).at(-1);
       await page?.screenshot({ path: path.join(out, `failed-${name.replace(/\W+/g, '-').slice(0, 60)}.png`) }).catch(() => {});
+      // The next step begins on a page without an open dialog.
+      await page?.reload().catch(() => {});
       return false;
     }
   };
@@ -156,7 +158,7 @@ export async function browser(report, { phiz, chromium, web }) {
       await look(page, 'add-question');
       if (await page.getByRole('button', { name: 'Save 1 photo' }).getAttribute('aria-disabled') !== 'true') throw new Error('it can be saved without an answer');
       await page.getByRole('button', { name: 'Yes, it is Ada' }).click();
-      if (await page.getByLabel('Who is it?').inputValue() !== 'Ada') throw new Error('the name is not taken');
+      await page.waitForFunction(() => document.getElementById('person')?.value === 'Ada');
     });
 
     await step('desk: adds three more people', async () => {
@@ -241,7 +243,7 @@ export async function browser(report, { phiz, chromium, web }) {
     await step('desk: splits a face off, then undo', async () => {
       await page.getByRole('button', { name: 'Select face 2' }).click();
       await page.keyboard.press('s');
-      await page.getByLabel('Name').fill('Bert');
+      await page.getByRole('textbox', { name: 'Name', exact: true }).fill('Bert');
       await look(page, 'person-split');
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: 'Bert', level: 1 }).waitFor();
@@ -253,6 +255,7 @@ export async function browser(report, { phiz, chromium, web }) {
     });
 
     await step('desk: naming somebody like somebody else offers to merge; undo brings both back', async () => {
+      await go(page, 'people');
       await page.getByRole('link', { name: /^Cleo/ }).click();
       await page.getByRole('button', { name: 'Rename' }).click();
       await page.getByLabel('Name', { exact: true }).fill('Dan');
@@ -269,6 +272,7 @@ export async function browser(report, { phiz, chromium, web }) {
     });
 
     await step('desk: renames, puts on a list', async () => {
+      await go(page, 'people');
       await page.getByRole('link', { name: /^Cleo/ }).click();
       await page.getByRole('button', { name: 'Rename' }).click();
       await page.getByLabel('Name', { exact: true }).fill('Cleo-Marie Wolffenbüttel-von Hohenstein und Marchetti');
@@ -287,6 +291,8 @@ export async function browser(report, { phiz, chromium, web }) {
     });
 
     await step('desk: by keyboard alone: search, arrows, marks', async () => {
+      await go(page, 'people');
+      await page.locator('a.tile').first().waitFor();
       await page.keyboard.press('/');
       await page.keyboard.type('da');
       await page.waitForFunction(() => document.querySelectorAll('ul.grid li').length === 2);
@@ -304,6 +310,8 @@ export async function browser(report, { phiz, chromium, web }) {
     });
 
     await step('desk: removes a person; undo brings them back', async () => {
+      await go(page, 'people');
+      await page.getByRole('link', { name: /^Ben/ }).click();
       await page.getByRole('button', { name: 'More' }).click();
       await page.getByRole('menuitem', { name: 'Remove person…' }).click();
       await page.getByRole('heading', { name: 'Remove Ben?' }).waitFor();
@@ -329,6 +337,7 @@ export async function browser(report, { phiz, chromium, web }) {
     });
 
     await step('desk: makes a key, which a program uses, and revokes it', async () => {
+      await go(page, 'people');
       await page.getByRole('link', { name: 'Settings' }).first().click();
       await page.getByRole('button', { name: 'New key' }).click();
       await page.getByLabel('What is it for?').fill('Door');

@@ -92,11 +92,11 @@ export class Guide {
       case 'right': {
         const turned = slot === 'left' ? yaw : -yaw;
         const advice = slot === 'left' ? 'turnLeft' : 'turnRight';
-        if (turned < stuck(advice, 9, 11)) return advice;
+        if (turned < stuck(advice, 7, 9)) return advice;
         return turned > stuck('turnLess', 42, 36) ? 'turnLess' : 'holdStill';
       }
       case 'tilt':
-        if (Math.abs(pitch) < stuck('tilt', 7, 9)) return 'tilt';
+        if (Math.abs(pitch) < stuck('tilt', 6, 8)) return 'tilt';
         return Math.abs(pitch) > stuck('tiltLess', 32, 28) ? 'tiltLess' : 'holdStill';
       default:
         return Math.abs(yaw) > 32 ? 'lookStraight' : 'holdStill';

@@ -15,6 +15,7 @@ export const en = {
   goneHint: 'The address may be misspelt, or what it showed was removed.',
   nav: { label: 'Main', gallery: 'Gallery', review: 'Review', people: 'People', try: 'Try it', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
   undo: {
+    messages: 'Messages',
     done: (what: string) => `Undone: ${what}`,
     several: (n: number) => `${n} changes undone`,
     nothing: 'Nothing to undo',
