@@ -9,7 +9,10 @@
 
 use std::time::{Duration, Instant};
 
-use phiz_engine::{LoadOptions, Runtime, Tensor, load};
+use phiz_engine::{LoadOptions, Precision, Runtime, Tensor, load};
+
+/// Taken in turn.
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
 
 struct Random(u64);
 
@@ -68,7 +71,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let bytes = damaged(&files[number as usize % files.len()], number);
         // To be found again if the program ends here.
         std::fs::write(std::env::temp_dir().join("damaged.onnx"), &bytes)?;
-        if let Ok(network) = load(&bytes, &LoadOptions::default().runtime(Runtime::Native)) {
+        let precision = PRECISIONS[(number / files.len() as u64 % 3) as usize];
+        let options = LoadOptions::default().runtime(Runtime::Native).precision(precision);
+        if let Ok(network) = load(&bytes, &options) {
             loaded += 1;
             for side in [32, 112] {
                 let input = Tensor::zeros(vec![1, 3, side, side])?;

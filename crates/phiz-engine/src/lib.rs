@@ -11,7 +11,7 @@
 //! # Threads
 //! A [`Network`] may be called from many threads at once, each with a [`Workspace`] of its own; each call computes on
 //! [`LoadOptions::threads`] threads. For throughput keep that at 1 and run one photo per thread: a face is too small a
-//! job to be worth splitting, and several threads on one picture do not pay yet (`docs/engine.md`).
+//! job to be worth splitting, and several threads on one picture are for who waits for that one (`docs/engine.md`).
 //!
 //! ```no_run
 //! use phiz_engine::{Input, LoadOptions, Normalisation, Pictures, Workspace, load};

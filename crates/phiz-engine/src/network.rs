@@ -65,7 +65,7 @@ pub enum Runtime {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Precision {
-    /// The fastest whose accuracy is within the bounds of `docs/engine.md`.
+    /// Single precision: whoever knows what a faster one costs a network asks for that.
     #[default]
     Auto,
     /// Single precision.

@@ -150,6 +150,13 @@ fn known() -> Vec<Case> {
             g.floats("m", &[CHANNELS, 9], &noise(9 * CHANNELS, 4));
             g.node("Gemm", &["row", "m"], "y", &[]);
         }),
+        flat("channels last", |g| g.node("Transpose", &["x"], "y", &[ints("perm", &[0, 2, 3, 1])])),
+        flat("a list of pixels", |g| {
+            g.node("Transpose", &["x"], "t", &[ints("perm", &[0, 2, 3, 1])]);
+            g.integers("shape", &[3], &[0, -1, CHANNELS as i64]);
+            g.node("Reshape", &["t", "shape"], "z", &[]);
+            g.node("Sigmoid", &["z"], "y", &[]);
+        }),
         flat("Gemm on a map of 8×8", |g| {
             g.integers("shape", &[2], &[-1, 64 * CHANNELS as i64]);
             g.node("Reshape", &["x", "shape"], "row", &[]);
@@ -234,6 +241,11 @@ fn forms_that_are_not_known_are_refused_by_name() {
         })),
         ("Mul", case("a product", |g| g.node("Mul", &["x", "x"], "y", &[]))),
         ("Softmax", case("an operator", |g| g.node("Softmax", &["x"], "y", &[]))),
+        ("Transpose", flat("other axes", |g| g.node("Transpose", &["x"], "y", &[ints("perm", &[0, 1, 3, 2])]))),
+        ("Add", flat("a sum of what was exchanged", |g| {
+            g.node("Transpose", &["x"], "t", &[ints("perm", &[0, 2, 3, 1])]);
+            g.node("Add", &["t", "t"], "y", &[]);
+        })),
         ("Flatten", flat("another axis", |g| g.node("Flatten", &["x"], "y", &[int("axis", 2)]))),
     ];
     let mut bad = Vec::new();

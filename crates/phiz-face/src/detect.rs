@@ -183,9 +183,8 @@ impl Detector {
         let fixed = (width > 0).then_some((width, height));
         let names = network.outputs().iter().map(|port| port.name.clone()).collect();
         let refinement = model.refinement();
-        let refinement = refinement
-            .map(|onnx| Loaded::new(&card, onnx, model.is_bundled(), options))
-            .transpose()?;
+        let refinement =
+            refinement.map(|onnx| Loaded::new(&card, onnx, model.is_bundled(), options)).transpose()?;
         let detector = Detector { card, network, names, refinement, frame: Frame { fixed } };
         // A look at nothing tells whether the outputs are what the card says, before the first photo does.
         let (width, height) = fixed.unwrap_or((STRIDE, STRIDE));

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use phiz_engine::{
-    ChannelOrder, EngineError, LoadOptions, Network, Normalisation, Pictures, Port, Precision, Tensor, Workspace,
+    ChannelOrder, EngineError, LoadOptions, Network, Normalisation, Pictures, Port, Precision, Tensor,
+    Workspace,
 };
 use phiz_image::Image;
 use phiz_net::card::{Card, Order};

@@ -146,21 +146,26 @@ pub(crate) fn max_pool(
     (x_map, x): (&Map, &[f32]),
     out: &mut [f32],
     [kernel, stride, pad]: [usize; 3],
+    isa: Isa,
 ) {
     let window = |at: usize, size: usize| {
         (at * stride).saturating_sub(pad)..(at * stride + kernel).saturating_sub(pad).min(size)
     };
-    for (column, to) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        let mut most = [f32::NEG_INFINITY; LANES];
-        for from_y in window(y, x_map.height) {
-            for from_x in window(column, x_map.width) {
-                let from = x_map.inner(0) + x_map.at(0, from_y, from_x);
-                let pixel = &x[from..from + LANES];
-                most.iter_mut().zip(pixel).for_each(|(m, v)| *m = if *v > *m { *v } else { *m });
+    vectorised!(isa, || {
+        for (column, to) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let mut most = [f32::NEG_INFINITY; LANES];
+            let columns = window(column, x_map.width);
+            for from_y in window(y, x_map.height) {
+                let from = x_map.inner(0) + x_map.at(0, from_y, columns.start);
+                for pixel in x[from..][..columns.len() * LANES].as_chunks::<LANES>().0 {
+                    for (m, v) in most.iter_mut().zip(pixel) {
+                        *m = if *v > *m { *v } else { *m };
+                    }
+                }
             }
+            *to = most;
         }
-        *to = most;
-    }
+    });
 }
 
 /// Writes the mean of each channel of a plane to its only pixel.

@@ -98,6 +98,19 @@ pub(super) struct Outcome {
     pub(super) unary: Option<Unary>,
     /// Whether its shape is `[batch, channels]`.
     pub(super) flat: bool,
+    /// Whether channels come last, and how.
+    pub(super) last: Last,
+}
+
+/// Whether a value's channels come last. Only results may be so: nothing is moved before they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// They come before rows and columns.
+    No,
+    /// `[batch, rows, columns, channels]`.
+    Pixels,
+    /// `[batch, rows · columns, channels]`.
+    List,
 }
 
 /// A step before its weights are packed.
@@ -122,6 +135,7 @@ struct Drafted {
 struct Named {
     value: usize,
     flat: bool,
+    last: Last,
 }
 
 struct Compiler<'g> {
@@ -161,7 +175,7 @@ pub(super) fn compile(
     let mut compiler = Compiler {
         graph,
         constants,
-        names: BTreeMap::from([(input.name.as_str(), Named { value: 0, flat: false })]),
+        names: BTreeMap::from([(input.name.as_str(), Named { value: 0, flat: false, last: Last::No })]),
         uses: BTreeMap::new(),
         values: vec![Value { channels: 3, pad: 0, lanes: 3 }],
         steps: Vec::new(),
@@ -186,6 +200,13 @@ impl<'g> Compiler<'g> {
         match o.kind.as_str() {
             "Cast" | "DequantizeLinear" => self.constant(o),
             "Identity" | "Dropout" => self.alias(o, None),
+            "Transpose" => {
+                let x = self.named(o, 0)?;
+                if x.flat || o.ints.get("perm").is_none_or(|axes| axes[..] != [0, 2, 3, 1]) {
+                    return Err("of such axes is not known".into());
+                }
+                self.alias_as(o, Named { last: Last::Pixels, ..x })
+            }
             "Flatten" => {
                 if o.int("axis", 1) != 1 {
                     return Err("with this axis is not known".into());
@@ -198,6 +219,16 @@ impl<'g> Compiler<'g> {
                 let single = input.first() == Some(&Some(1));
                 match shape.map(|(_, shape)| &shape[..]) {
                     Some([0, -1]) => {}
+                    Some([1, -1]) if single => {}
+                    Some(&[batch, -1, channels]) if batch == 0 || batch == 1 && single => {
+                        let x = self.named_as_is(o, 0)?;
+                        if x.last != Last::Pixels
+                            || usize::try_from(channels) != Ok(self.values[x.value].channels)
+                        {
+                            return Err("to this shape is not known".into());
+                        }
+                        return self.alias_as(o, Named { last: Last::List, ..x });
+                    }
                     Some(&[batch, features])
                         if features > 0 && (batch == -1 || batch == 0 || batch == 1 && single) =>
                     {
@@ -271,8 +302,16 @@ impl<'g> Compiler<'g> {
         }
     }
 
-    /// The activation that an operation reads.
+    /// The activation that an operation reads, channels first.
     fn named(&self, o: &Operation, input: usize) -> Result<Named, Refusal> {
+        match self.named_as_is(o, input)? {
+            named if named.last == Last::No => Ok(named),
+            _ => Err(format!("reads {:?}, whose axes were exchanged", o.inputs[input])),
+        }
+    }
+
+    /// The same, wherever its channels are: for operations to which every element is alike.
+    fn named_as_is(&self, o: &Operation, input: usize) -> Result<Named, Refusal> {
         let name = o.inputs.get(input).map_or("", String::as_str);
         self.names.get(name).copied().ok_or_else(|| format!("reads {name:?}, which is no activation"))
     }
@@ -326,18 +365,23 @@ impl<'g> Compiler<'g> {
         let output = self.values.len();
         self.values.push(Value { channels, pad: 0, lanes: LANES });
         self.steps.push(Drafted { draft, input: x.value, other, output });
-        self.name(o, Named { value: output, flat: false })
+        self.name(o, Named { value: output, flat: false, last: Last::No })
     }
 
     /// A name for the same activation.
     fn alias(&mut self, o: &'g Operation, flat: Option<bool>) -> Result<(), Refusal> {
         let x = self.named(o, 0)?;
+        self.alias_as(o, Named { flat: flat.unwrap_or(x.flat), ..x })
+    }
+
+    /// A name for the activation that an operation reads, as `named` says.
+    fn alias_as(&mut self, o: &'g Operation, named: Named) -> Result<(), Refusal> {
         // Another name is another reader, so that whoever asks whether there is only one is told the truth.
         let name = o.inputs[0].as_str();
         if !self.once(name) && o.outputs.len() == 1 {
             *self.uses.entry(o.outputs[0].as_str()).or_default() += 1;
         }
-        self.name(o, Named { value: x.value, flat: flat.unwrap_or(x.flat) })
+        self.name(o, named)
     }
 
     /// Computes what shorter forms of weights stand for.
@@ -522,7 +566,10 @@ impl<'g> Compiler<'g> {
     }
 
     fn unary(&mut self, o: &'g Operation, unary: Unary) -> Result<(), Refusal> {
-        let x = self.named(o, 0)?;
+        let x = match unary {
+            Unary::PRelu(_) => self.named(o, 0)?,
+            _ => self.named_as_is(o, 0)?,
+        };
         let draft = Draft::Unary(unary);
         if self.own(o, 0).is_some() {
             self.steps.push(Drafted { draft, input: x.value, other: None, output: x.value });
@@ -530,7 +577,7 @@ impl<'g> Compiler<'g> {
         }
         self.step(o, draft, x, None, self.values[x.value].channels)?;
         if let Some(named) = self.names.get_mut(o.output()) {
-            named.flat = x.flat;
+            (named.flat, named.last) = (x.flat, x.last);
         }
         Ok(())
     }
@@ -557,7 +604,7 @@ impl<'g> Compiler<'g> {
                 // Computed now, where what is added is there already.
                 let mut step = self.steps.remove(step);
                 step.other = Some(other.value);
-                let named = Named { value: step.output, flat: a.flat };
+                let named = Named { value: step.output, ..a };
                 self.steps.push(step);
                 return self.name(o, named);
             }
@@ -580,7 +627,7 @@ impl<'g> Compiler<'g> {
             {
                 step.draft = Draft::Unary(Unary::Silu);
                 let output = step.output;
-                return self.name(o, Named { value: output, flat: named.flat });
+                return self.name(o, Named { value: output, ..named });
             }
         }
         Err("of two activations is not known".into())
@@ -630,7 +677,7 @@ impl<'g> Compiler<'g> {
             if named.value == 0 {
                 return Err(format!("output {:?} is the input", output.name));
             }
-            let mut outcome = Outcome { value: named.value, unary: None, flat: named.flat };
+            let mut outcome = Outcome { value: named.value, unary: None, flat: named.flat, last: named.last };
             let readers = |s: &Drafted| s.input == named.value || s.other == Some(named.value);
             // An activation that only the result shows is computed while the result is written.
             let last = self.steps.iter().rposition(|s| s.output == named.value);

@@ -8,7 +8,7 @@ use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };
 
-use super::compile::{Kind, Outcome, Program, Step, compile};
+use super::compile::{Kind, Last, Outcome, Program, Step, compile};
 use super::plan::{Memory, Plan};
 
 /// Pictures of a batch that are computed together: enough that weights are read once for several, few enough that
@@ -170,7 +170,7 @@ impl NativeNetwork {
                     }
                 }
                 Kind::Upsample(factor) => upsample(y, x(), out, *factor),
-                Kind::MaxPool(window) => max_pool(y, x(), out, *window),
+                Kind::MaxPool(window) => max_pool(y, x(), out, *window, self.isa),
                 Kind::GlobalMean => global_mean(x(), out),
             }
         });
@@ -210,7 +210,7 @@ impl NativeNetwork {
     /// Writes a result's pictures from `first` on.
     fn result(&self, outcome: &Outcome, map: &Map, arena: &[f32], out: &mut [f32], crew: &mut Crew) {
         let plane = map.height * map.width;
-        let flat = plane == 1 && map.pad == 0;
+        let flat = plane == 1 && map.pad == 0 && outcome.last == Last::No;
         for (picture, out) in
             arena.chunks_exact(map.picture()).zip(out.chunks_exact_mut(map.channels * plane))
         {
@@ -219,6 +219,23 @@ impl NativeNetwork {
                 if let Some(unary) = &outcome.unary {
                     unary.channel(out, self.isa);
                 }
+                continue;
+            }
+            if outcome.last != Last::No {
+                let whole = out.len();
+                crew.planes(out, whole, map.width * map.channels, SIMPLE * picture.len(), &|_, y, out| {
+                    for block in 0..map.blocks() {
+                        let channels = LANES.min(map.channels - block * LANES);
+                        let line = &picture[map.inner(block) + y * map.row()..];
+                        let pixels = line.as_chunks::<LANES>().0.iter();
+                        for (out, pixel) in out.chunks_exact_mut(map.channels).zip(pixels) {
+                            out[block * LANES..][..channels].copy_from_slice(&pixel[..channels]);
+                        }
+                    }
+                    if let Some(unary) = &outcome.unary {
+                        unary.channel(out, self.isa);
+                    }
+                });
                 continue;
             }
             crew.planes(out, plane, map.width, SIMPLE * picture.len(), &|channel, y, out| {
@@ -279,9 +296,11 @@ impl Network for NativeNetwork {
                 let out = output(&mut workspace.outputs, index);
                 if first == 0 {
                     out.shape.clear();
-                    match outcome.flat {
-                        true => out.shape.extend([batch, each]),
-                        false => out.shape.extend([batch, map.channels, map.height, map.width]),
+                    match (outcome.flat, outcome.last) {
+                        (true, _) => out.shape.extend([batch, each]),
+                        (_, Last::Pixels) => out.shape.extend([batch, map.height, map.width, map.channels]),
+                        (_, Last::List) => out.shape.extend([batch, map.height * map.width, map.channels]),
+                        _ => out.shape.extend([batch, map.channels, map.height, map.width]),
                     }
                     out.data.resize(batch * each, 0.0);
                 }
