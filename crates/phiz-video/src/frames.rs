@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use phiz_image::Image;
 
 use crate::probe::{Probe, cleaned, probe, program, start};
-use crate::source::{Secrets, Source};
+use crate::source::{Secrets, Source, kept_stdin};
 use crate::{Result, VideoError};
 
 /// A picture of a video.
@@ -92,6 +92,8 @@ pub struct Frames {
     dropped: u64,
     notices: Vec<Notice>,
     tell: Option<Teller>,
+    /// What came by standard input; it is gone with this.
+    _kept: Option<tempfile::TempPath>,
     stop: Arc<AtomicBool>,
 }
 
@@ -104,6 +106,14 @@ impl Frames {
     /// # Errors
     /// No `ffmpeg`; a source that cannot be opened or holds no picture.
     pub fn open(source: Source, options: ReadOptions, stop: Arc<AtomicBool>) -> Result<Frames> {
+        let kept = match source {
+            Source::Stdin => kept_stdin().map_err(|error| VideoError::NoSource {
+                source_name: source.name(),
+                reason: format!("standard input cannot be read ({error})"),
+            })?,
+            _ => None,
+        };
+        let source = kept.as_ref().map_or(source, |path| Source::File(path.to_path_buf()));
         let probe = probe(&source, options.picture_rate)?;
         let endless = matches!(source, Source::Address(_)) && probe.duration.is_none();
         let live = options.live.unwrap_or(source.is_live() || endless);
@@ -121,6 +131,7 @@ impl Frames {
             dropped: 0,
             notices: Vec::new(),
             tell: None,
+            _kept: kept,
             stop,
         })
     }
@@ -174,9 +185,12 @@ impl Frames {
                 self.running = None;
                 return Ok(None);
             }
-            let Some(running) = &self.running else { return Ok(None) };
-            match running.queue.take(self.options.stall, &self.stop) {
+            let Some(running) = &mut self.running else { return Ok(None) };
+            // A source that is just being opened gets more time: it must be reached and looked into first.
+            let patience = if running.seen { self.options.stall } else { self.options.stall.max(OPENING) };
+            match running.queue.take(patience, &self.stop) {
                 Taken::Frame(raw) => {
+                    running.seen = true;
                     self.dropped += raw.dropped;
                     self.next_index += raw.dropped;
                     if let Some(frame) = self.frame(raw) {
@@ -206,7 +220,7 @@ impl Frames {
                 Taken::Nothing => {
                     let Some(running) = self.running.take() else { return Ok(None) };
                     let (_, said) = running.finish();
-                    let seconds = self.options.stall;
+                    let seconds = patience;
                     if !self.live {
                         return Err(VideoError::Stalled { source_name: self.source.name(), seconds, said });
                     }
@@ -286,6 +300,8 @@ struct Running {
     queue: Arc<Queue>,
     said: Arc<Mutex<VecDeque<String>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
+    /// Whether a frame has come.
+    seen: bool,
 }
 
 /// A picture as it came.
@@ -381,6 +397,8 @@ impl Queue {
     }
 }
 
+/// The first frame of a source may take so many seconds, however soon the source counts as stalled later.
+const OPENING: f64 = 20.0;
 /// Lines of `ffmpeg` that are kept for messages.
 const SAID: usize = 4;
 /// Frames that wait between the child and whoever looks.
@@ -422,7 +440,7 @@ impl Running {
                 queue.end();
             }));
         }
-        Ok(Running { child, queue, said, readers })
+        Ok(Running { child, queue, said, readers, seen: false })
     }
 
     /// Ends the child; says whether it ended well by itself, and what it said.

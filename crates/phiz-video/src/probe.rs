@@ -81,16 +81,20 @@ pub(crate) fn program(name: &'static str) -> std::ffi::OsString {
 pub(crate) fn start(name: &'static str, command: &mut Command, feed: &Feed) -> Result<Child> {
     command.stdin(match feed {
         Feed::Nothing => Stdio::null(),
-        Feed::Text(_) => Stdio::piped(),
-        Feed::Inherited => Stdio::inherit(),
+        Feed::Text(_) | Feed::Stdin => Stdio::piped(),
     });
     let mut child = command.spawn().map_err(|error| VideoError::NoFfmpeg {
         program: program(name).to_string_lossy().into_owned(),
         reason: error.to_string(),
     })?;
-    if let (Feed::Text(text), Some(mut stdin)) = (feed, child.stdin.take()) {
-        // If it is gone already, it has said why.
-        _ = stdin.write_all(text.as_bytes());
+    // If the child is gone already, it has said why.
+    match (feed, child.stdin.take()) {
+        (Feed::Text(text), Some(mut pipe)) => _ = pipe.write_all(text.as_bytes()),
+        (Feed::Stdin, Some(mut pipe)) => {
+            // By us, because we may have looked at its beginning already.
+            std::thread::spawn(move || _ = std::io::copy(&mut std::io::stdin().lock(), &mut pipe));
+        }
+        _ => {}
     }
     Ok(child)
 }

@@ -5,6 +5,7 @@
 //! they stand as [`Source::name`], and what `ffmpeg` says is cleaned by [`Secrets`].
 
 use std::ffi::{OsStr, OsString};
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
 use crate::{Result, VideoError};
@@ -136,9 +137,7 @@ impl Source {
                 let args = ["-f", "v4l2", "-i"].map(OsString::from).into_iter().chain([path.into()]);
                 Input { args: args.collect(), feed: Feed::Nothing }
             }
-            Source::Stdin => {
-                Input { args: ["-i", "pipe:0"].map(OsString::from).into(), feed: Feed::Inherited }
-            }
+            Source::Stdin => Input { args: ["-i", "pipe:0"].map(OsString::from).into(), feed: Feed::Stdin },
             Source::Address(address) => {
                 let mut list = format!("ffconcat version 1.0\nfile {}\n", quoted(address));
                 if matches!(scheme(address).as_deref(), Some("rtsp" | "rtsps")) {
@@ -179,7 +178,8 @@ pub(crate) struct Input {
 pub(crate) enum Feed {
     Nothing,
     Text(String),
-    Inherited,
+    /// What our own standard input holds.
+    Stdin,
 }
 
 impl Input {
@@ -188,6 +188,18 @@ impl Input {
         let args = ["-f", "concat", "-safe", "0", "-protocol_whitelist", protocols, "-i", "pipe:0"];
         Input { args: args.map(OsString::from).into(), feed: Feed::Text(list) }
     }
+}
+
+/// Keeps what standard input holds in a file, if it is a film of the MP4 family: its table of contents may stand at its end,
+/// which a pipe cannot be asked for. Other formats are read as they come.
+pub(crate) fn kept_stdin() -> std::io::Result<Option<tempfile::TempPath>> {
+    let mut stdin = std::io::stdin().lock();
+    if stdin.fill_buf()?.get(4..8) != Some(b"ftyp") {
+        return Ok(None);
+    }
+    let mut file = tempfile::Builder::new().prefix("phiz-stdin-").tempfile()?;
+    std::io::copy(&mut stdin, &mut file)?;
+    Ok(Some(file.into_temp_path()))
 }
 
 /// A name in a list of the concat demuxer.
