@@ -50,15 +50,31 @@ fn regions_are_read_within_a_pixel_in_every_orientation() {
         let tags = Tags { faces: faces.to_vec(), ..Tags::of(w, h, orientation) };
         let path = folder.path().join(format!("{number}.jpg.xmp"));
         file::replace(&path, &merge(None, &tags).unwrap().packet).unwrap();
-        let line =
-            |tag: &str| exiftool(&["-n", "-s3", "-sep", "\t", tag], &path).trim_end_matches('\n').to_owned();
+        // One call for all: starting it takes most of the time.
+        const ASKED: [&str; 12] = [
+            "-RegionAppliedToDimensionsW",
+            "-RegionAppliedToDimensionsH",
+            "-RegionName",
+            "-RegionType",
+            "-RegionAreaUnit",
+            "-RegionAreaX",
+            "-RegionAreaY",
+            "-RegionAreaW",
+            "-RegionAreaH",
+            "-XMP-dc:Subject",
+            "-XMP-digiKam:TagsList",
+            "-XMP-lr:HierarchicalSubject",
+        ];
+        let told = exiftool(&[&["-n", "-s3", "-f", "-sep", "#"][..], &ASKED].concat(), &path);
+        let lines: Vec<&str> = told.lines().collect();
+        let line = |tag: &str| lines[ASKED.iter().position(|asked| *asked == tag).unwrap()].to_owned();
         assert_eq!(line("-RegionAppliedToDimensionsW"), w.to_string());
         assert_eq!(line("-RegionAppliedToDimensionsH"), h.to_string());
-        assert_eq!(line("-RegionName"), BOXES.map(|(name, _)| name).join("\t"));
-        assert_eq!(line("-RegionType"), "Face\tFace\tFace");
-        assert_eq!(line("-RegionAreaUnit"), "normalized\tnormalized\tnormalized");
+        assert_eq!(line("-RegionName"), BOXES.map(|(name, _)| name).join("#"));
+        assert_eq!(line("-RegionType"), "Face#Face#Face");
+        assert_eq!(line("-RegionAreaUnit"), "normalized#normalized#normalized");
         let all =
-            |tag: &str| -> Vec<f64> { line(tag).split('\t').map(|number| number.parse().unwrap()).collect() };
+            |tag: &str| -> Vec<f64> { line(tag).split('#').map(|number| number.parse().unwrap()).collect() };
         let (x, y, wide, high) =
             (all("-RegionAreaX"), all("-RegionAreaY"), all("-RegionAreaW"), all("-RegionAreaH"));
         for (place, (name, bbox)) in BOXES.iter().enumerate() {
@@ -72,13 +88,15 @@ fn regions_are_read_within_a_pixel_in_every_orientation() {
         }
         let subjects = line("-XMP-dc:Subject");
         assert!(
-            BOXES.iter().all(|(name, _)| subjects.split('\t').any(|subject| subject == *name)),
+            BOXES.iter().all(|(name, _)| subjects.split('#').any(|subject| subject == *name)),
             "{subjects}"
         );
         assert!(line("-XMP-digiKam:TagsList").contains("People/Ada"));
         assert!(line("-XMP-lr:HierarchicalSubject").contains("People|Ada"));
-        let told = exiftool(&["-validate", "-warning", "-error", "-a"], &path);
-        assert!(!told.contains("Error") && !told.contains("Warning"), "{told}");
+        if number == 1 {
+            let told = exiftool(&["-validate", "-warning", "-error", "-a"], &path);
+            assert!(!told.contains("Error") && !told.contains("Warning"), "{told}");
+        }
     }
 }
 
