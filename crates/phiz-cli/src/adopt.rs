@@ -52,6 +52,13 @@ fn print(answer: &AdoptAnswer, dry_run: bool) {
         }
         (false, false) => say!("{faces} that waited can be recognised now"),
     }
+    if answer.sightings > 0 {
+        let sightings =
+            table::count(answer.sightings, "face in your archive waits", "faces in your archive wait");
+        note!(
+            "{sightings} for `phiz scan`, which looks at the photos by the new model; groups keep their numbers"
+        );
+    }
     if answer.waiting.is_empty() {
         return;
     }
@@ -81,6 +88,9 @@ pub(crate) fn undo(json: bool, shared: &Shared) -> Result<Done, Failure> {
         out::json(&back);
     } else {
         say!("the gallery is searched by model {} again", back.to);
+        if back.sightings > 0 {
+            note!("hint: `phiz scan` looks at the photos of your archive anew");
+        }
         let faces = back.waiting.iter().filter(|id| matches!(id, Adoptee::Face(_))).count();
         if faces > 0 {
             let faces = table::count(

@@ -197,7 +197,7 @@ struct Unbuilt {
 
 impl Command {
     /// Groups of shared options that have no meaning for a command, by the command's name: its help does not list them.
-    const WITHOUT: [(&str, &[&str]); 10] = [
+    const WITHOUT: &[(&str, &[&str])] = &[
         ("bench", &[GALLERY, MODELS]),
         ("people", &[]),
         ("gallery", &[MODELS]),
@@ -211,7 +211,7 @@ impl Command {
     ];
 
     /// Commands that take `--precision` behind their names, too.
-    const WITH_PRECISION: [&str; 16] = [
+    const WITH_PRECISION: &[&str] = &[
         "detect",
         "embed",
         "enroll",

@@ -118,7 +118,11 @@ fn events_are_what_scripts_rely_on() {
     let named: Vec<&Value> = events.iter().filter(|event| event["event"] == "identified").collect();
     assert_eq!(named[0]["person"], "Ada", "{events:#?}");
     assert!(named[0]["time"].as_f64().unwrap() <= 1.0 && named[0]["fpir"].as_f64().unwrap() <= 0.01);
-    assert!(named[1]["person"].is_null() && named[1]["stranger"] == 1);
+    let others = events.iter().filter(|event| event["track"] != named[0]["track"]);
+    assert!(
+        others.clone().count() >= 2 && others.clone().all(|event| event["person"].is_null()),
+        "{events:#?}"
+    );
     let times: Vec<f64> = events.iter().map(|event| event["time"].as_f64().unwrap()).collect();
     assert!(times.windows(2).all(|pair| pair[0] <= pair[1]), "{times:?}");
     // The same from standard input, as a table, and as visits.
@@ -144,7 +148,7 @@ fn a_marked_copy_and_a_page_are_written_and_nothing_is_overwritten() {
         probed(&desk.path("marked.mp4"))["format"]["duration"].as_str().unwrap().parse().unwrap();
     assert!((duration - 4.0).abs() < 0.3, "{duration}");
     let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
-    assert!(page.contains("Ada") && page.contains("stranger 1") && page.contains("data:image/jpeg"));
+    assert!(page.contains("Ada") && page.matches("data:image/jpeg").count() == 2);
     for option in ["--annotate", "--html"] {
         let target = if option == "--annotate" { "marked.mp4" } else { "page.html" };
         let (_, err) = desk.run(2, &["watch", "clip.mp4", option, target]);

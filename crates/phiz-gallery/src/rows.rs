@@ -315,9 +315,8 @@ impl Codec<'_> {
     ) -> Result<()> {
         let name = model.to_string();
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + name.len() + template.len() * 4));
-        let length = u8::try_from(name.len()).map_err(|_| {
-            GalleryError::new(ErrorKind::Caller, "a model's identity has at most 255 bytes")
-        })?;
+        let length = u8::try_from(name.len())
+            .map_err(|_| GalleryError::new(ErrorKind::Caller, "a model's identity has at most 255 bytes"))?;
         bytes.push(length);
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend(template.iter().flat_map(|v| v.to_le_bytes()));
@@ -457,6 +456,16 @@ impl Codec<'_> {
         let NewSighting { bbox, score, landmarks, .. } = face.clone();
         bytes.extend(to_json(&SightingBody { bbox, score, landmarks })?);
         rows.put(Kind::Sighting, id.0, &self.row(Kind::Sighting, id.0, photo.0, Vec::new(), &bytes)?)
+    }
+
+    /// The row of a sighting without a template, as a model of so many values has it: it waits to be looked at anew.
+    pub(crate) fn waiting_sighting(&self, id: u64, row: &Row, dim: usize) -> Result<Row> {
+        let bytes = Zeroizing::new(self.open(Kind::Sighting, id, row)?);
+        let damaged = || GalleryError::damaged(Part::Sighting(SightingId(id)));
+        let (quality, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (_, json) = rest.split_at_checked(self.dim * 4).ok_or_else(damaged)?;
+        let bytes = Zeroizing::new([&quality[..], &vec![0; dim * 4], json].concat());
+        self.row(Kind::Sighting, id, row.owner, row.tags.clone(), &bytes)
     }
 
     pub(crate) fn group_body(&self, id: u64, row: &Row) -> Result<GroupBody> {

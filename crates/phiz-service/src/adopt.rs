@@ -52,6 +52,8 @@ pub struct AdoptAnswer {
     pub adopted: bool,
     /// Templates that were computed now; with `dry_run`, those that could be from stored crops.
     pub described: usize,
+    /// Faces seen in an archive's photos that say nothing until the photos are scanned again.
+    pub sightings: usize,
     /// Faces and negatives that wait for their photos; with `dry_run`, those of which no crop is kept.
     pub waiting: Vec<WaitingAnswer>,
 }
@@ -127,8 +129,10 @@ impl Service {
             }
         }
         let adopted = !options.dry_run && from != model.id;
+        let mut sightings = 0;
         if adopted {
             let done = gallery.adopt(&model)?;
+            sightings = done.sightings;
             // A negative may have found its template beside a face of the same photo.
             waiting.retain(|(id, ..)| done.waiting.contains(id));
         }
@@ -140,7 +144,7 @@ impl Service {
             Ok(WaitingAnswer { id: id.to_string(), person, name, source, error })
         });
         let waiting = told.collect::<Result<Vec<WaitingAnswer>>>()?;
-        Ok(AdoptAnswer { from, to: model.id, adopted, described, waiting })
+        Ok(AdoptAnswer { from, to: model.id, adopted, described, sightings, waiting })
     }
 
     fn described(

@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use phiz_gallery::{Adoptee, Details, EnrollRules, Gallery, Key, Model, ModelId, NewFace, Target, Template, Thresholds};
+use phiz_gallery::{
+    Adoptee, Details, EnrollRules, Gallery, Key, Model, ModelId, NewFace, Target, Template, Thresholds,
+};
 use phiz_image::DecodeOptions;
 use phiz_service::{AdoptEvent, AdoptOptions, Choice, IdentifyOptions, Looking, Photo, Service, Verdict};
 
@@ -15,7 +17,8 @@ fn fixture(name: &str) -> PathBuf {
 
 #[test]
 fn crops_are_described_anew_and_what_was_done_is_not_done_again() {
-    let people: u32 = std::env::var("PHIZ_ADOPT_PEOPLE").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+    let people: u32 =
+        std::env::var("PHIZ_ADOPT_PEOPLE").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
     let service = Service::new().unwrap();
     let looking = Looking::default();
     // Four people's crops, in turn.
@@ -56,7 +59,8 @@ fn crops_are_described_anew_and_what_was_done_is_not_done_again() {
     let templates: Vec<(Adoptee, Template)> = some
         .iter()
         .map(|one| {
-            let crop = phiz_image::Image::decode(one.crop.as_deref().unwrap(), &DecodeOptions::default()).unwrap();
+            let crop =
+                phiz_image::Image::decode(one.crop.as_deref().unwrap(), &DecodeOptions::default()).unwrap();
             (one.id, service.analyzer().embed_aligned(&crop).unwrap())
         })
         .collect();
@@ -74,9 +78,15 @@ fn crops_are_described_anew_and_what_was_done_is_not_done_again() {
         })
         .unwrap();
     let taken = started.elapsed();
-    assert_eq!((begun, steps, answer.described), (people as usize - 10, people as usize - 10, people as usize - 10));
+    assert_eq!(
+        (begun, steps, answer.described),
+        (people as usize - 10, people as usize - 10, people as usize - 10)
+    );
     assert!(answer.adopted && answer.waiting.is_empty(), "{answer:?}");
-    println!("{people} people in {taken:.1?} by {threads} threads, {:.1} ms a face", taken.as_secs_f64() * 1e3 / f64::from(people));
+    println!(
+        "{people} people in {taken:.1?} by {threads} threads, {:.1} ms a face",
+        taken.as_secs_f64() * 1e3 / f64::from(people)
+    );
     // Everybody with these crops is found; as there are several, none is chosen.
     let photo = Photo::from_path(fixture("people/Ada/2.jpg"));
     let found = service.identify(&gallery, &photo, &IdentifyOptions::default()).unwrap();

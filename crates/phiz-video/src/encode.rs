@@ -53,18 +53,13 @@ impl Writer {
         url.push(original);
         if probe.audio.is_some() {
             // Frames of the original's pictures are neither decoded nor waited for.
-            command.args(["-vn", "-sn", "-dn", "-i"]).arg(&url).args(["-map", "1:a?"]);
+            command.args(["-vn", "-sn", "-dn", "-i"]).arg(&url);
         }
-        command.args([
-            "-map",
-            "0:v:0",
-            "-map_metadata",
-            "-1",
-            "-map_chapters",
-            "-1",
-            "-fps_mode",
-            "passthrough",
-        ]);
+        command.args(["-map", "0:v:0"]);
+        if probe.audio.is_some() {
+            command.args(["-map", "1:a?"]);
+        }
+        command.args(["-map_metadata", "-1", "-map_chapters", "-1", "-fps_mode", "passthrough"]);
         // Else times would be rounded to the rate that ffmpeg guesses.
         command.args(["-enc_time_base:v", "1:90000"]);
         // Most players want an even number of columns and rows, and chroma at half the resolution.

@@ -8,7 +8,8 @@
 //!
 //! A face of which no template of the new model could be made *waits*: its template is all zeros, which resembles nobody,
 //! and its old template stays beside it. [`Gallery::to_adopt`] names it until its photo comes. People, names, lists,
-//! negatives and the journal are not touched. Thresholds are those of the new model's card.
+//! negatives and the journal are not touched. Faces that were seen in an archive's photos (sightings) stay in their groups
+//! and wait for the next scan, which looks at their photos anew. Thresholds are those of the new model's card.
 
 use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
@@ -16,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::enroll::SAME_IN_PHOTO;
 use super::upkeep::remove;
 use super::{
-    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, write_head, write_settings,
+    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, write_head,
+    write_settings,
 };
 use crate::calibrate::Calibration;
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::model::{FaceBody, FaceId, NegativeId, PersonId, PhotoHash};
+use crate::model::{FaceBody, FaceId, NegativeId, PersonId, PhotoHash, PhotoId};
 use crate::rows::{Codec, similarity};
 use crate::store::{Kind, Row, Rows, RowsMut};
 
@@ -76,6 +78,9 @@ pub struct Adopted {
     pub negatives: usize,
     /// What has none yet, and waits for its photo.
     pub waiting: Vec<Adoptee>,
+    /// Faces that were seen in photos of an archive. They stay in their groups, and say nothing until the photos are
+    /// scanned again, which looks at them by the new model.
+    pub sightings: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -412,6 +417,7 @@ impl Gallery {
                 faces: 0,
                 negatives: 0,
                 waiting: Vec::new(),
+                sightings: 0,
             };
             // Negatives first: they look for their faces by the old templates.
             for (kind, spare) in BOTH.into_iter().rev() {
@@ -442,6 +448,25 @@ impl Gallery {
                     }
                 }
             }
+            let mut after = 0;
+            while let Some(page) = rows.next_page(Kind::Sighting, &mut after, 256)? {
+                for (id, row) in &page {
+                    rows.put(Kind::Sighting, *id, &codec.waiting_sighting(*id, row, model.dim)?)?;
+                    adopted.sightings += 1;
+                }
+            }
+            // A photo that was looked at by nothing is looked at by the next scan.
+            let mut after = 0;
+            while let Some(page) = rows.next_page(Kind::Photo, &mut after, 256)? {
+                for (id, row) in &page {
+                    let mut body = codec.photo_body(PhotoId(*id), row)?;
+                    if !rows.owned(Kind::Sighting, *id)?.is_empty() {
+                        body.looked.clear();
+                        codec.put_photo(rows, PhotoId(*id), &body)?;
+                    }
+                }
+            }
+            super::decisions::forget(rows)?;
             // Everybody has changed for the index.
             let mut after = 0;
             while let Some(page) = rows.next_page(Kind::Person, &mut after, 256)? {

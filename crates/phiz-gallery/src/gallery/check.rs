@@ -173,7 +173,8 @@ fn check_row(
         }
         Kind::Sighting => {
             let template = codec.seen(id, row)?.template;
-            if !is_unit(&template) {
+            // All zeros: it waits for the next scan, see `adopt`.
+            if !is_unit(&template) && template.iter().any(|value| *value != 0.0) {
                 return Ok(Some(Fault::NotUnit { part }));
             }
             if rows.get(Kind::Photo, row.owner)?.is_none() {

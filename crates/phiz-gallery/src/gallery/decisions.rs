@@ -256,7 +256,11 @@ impl Gallery {
             let mut after = 0;
             while let Some(page) = rows.next_page(Kind::Group, &mut after, 1000)? {
                 for (id, row) in &page {
-                    archive.groups.push(codec.group(*id, row)?);
+                    let mut group = codec.group(*id, row)?;
+                    // Those that wait for a template stay in the group, and say nothing.
+                    let sightings = &archive.sightings;
+                    group.sightings.retain(|id| sightings.binary_search_by_key(id, |seen| seen.id).is_ok());
+                    archive.groups.push(group);
                 }
             }
             let mut cache = Cache::load(rows, codec)?;

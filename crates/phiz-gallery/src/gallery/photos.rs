@@ -214,7 +214,7 @@ fn lose(rows: &mut dyn RowsMut, codec: Codec<'_>, id: u64, path: &std::path::Pat
     Ok(body.gone.is_some())
 }
 
-/// All sightings with their templates, by rising id.
+/// All sightings with their templates, by rising id; but not those that wait to be looked at by a new model.
 pub(super) fn all_seen(
     rows: &dyn Rows,
     codec: Codec<'_>,
@@ -222,7 +222,10 @@ pub(super) fn all_seen(
 ) -> Result<()> {
     let mut after = 0;
     while let Some(page) = rows.next_page(Kind::Sighting, &mut after, PAGE)? {
-        page.iter().try_for_each(|(id, row): &(u64, Row)| take(codec.seen(*id, row)?))?;
+        page.iter().try_for_each(|(id, row): &(u64, Row)| {
+            let seen = codec.seen(*id, row)?;
+            if seen.template.iter().all(|value| *value == 0.0) { Ok(()) } else { take(seen) }
+        })?;
     }
     Ok(())
 }
