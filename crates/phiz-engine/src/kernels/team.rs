@@ -18,10 +18,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Turns of waiting before a thread sleeps: some hundred microseconds.
-const SPINS: u32 = 4000;
+/// Turns of waiting before a thread sleeps: about a hundred microseconds.
+const SPINS: u32 = 1000;
 /// Turns of waiting for the last parts before the caller lets others on its core.
-const PATIENCE: u32 = 20_000;
+const PATIENCE: u32 = 4000;
+/// Looks in a turn of waiting. Between two turns the processor is told that it waits; if it is told so without work in
+/// between, the host of a virtual machine takes it away.
+const LOOKS: u32 = if cfg!(miri) { 4 } else { 64 };
 
 /// A job with less work than this (multiplications, about) is not worth sharing: waking and waiting cost more.
 pub(crate) const WORTH: usize = if cfg!(test) { 1 } else { 1_000_000 };
@@ -74,13 +77,18 @@ struct Posted<'a> {
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
+/// The number of a job, with a cache line to itself: threads that wait look at it all the time.
+#[derive(Default)]
+#[repr(align(128))]
+struct Number(AtomicU64);
+
 /// What the threads share.
 struct Board {
     queues: Vec<Queue>,
     /// The job of the queues' number.
     posted: AtomicPtr<Posted<'static>>,
     /// The number of the last job.
-    number: AtomicU64,
+    number: Number,
     /// Units that are not done yet.
     left: Counter,
     /// Threads that sleep.
@@ -109,7 +117,7 @@ impl Team {
         let board = Arc::new(Board {
             queues: (0..threads).map(|_| Queue(AtomicU64::new(0))).collect(),
             posted: AtomicPtr::new(std::ptr::null_mut()),
-            number: AtomicU64::new(0),
+            number: Number::default(),
             left: Counter::default(),
             sleepers: AtomicUsize::new(0),
             sleep: Mutex::new(()),
@@ -139,7 +147,7 @@ impl Team {
         let each = parts.div_ceil(MOST);
         let units = parts.div_ceil(each);
         let posted = Posted { job, parts, each };
-        let number = (board.number.load(Ordering::Relaxed) + 1) & NUMBERS;
+        let number = (board.number.0.load(Ordering::Relaxed) + 1) & NUMBERS;
         board.failed.store(false, Ordering::Relaxed);
         board.left.0.store(units, Ordering::Relaxed);
         board.posted.store((&raw const posted).cast_mut().cast(), Ordering::Release);
@@ -149,7 +157,7 @@ impl Team {
         }
         // Sequentially consistent, as the other side is (`Board::rest`): whoever goes to sleep either sees this number or
         // is seen among those who sleep.
-        board.number.store(number, Ordering::SeqCst);
+        board.number.0.store(number, Ordering::SeqCst);
         if board.sleepers.load(Ordering::SeqCst) > 0 {
             drop(board.sleep.lock().unwrap_or_else(PoisonError::into_inner));
             board.wake.notify_all();
@@ -168,8 +176,9 @@ struct Wait<'a>(&'a Board);
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
+        let done = || (0..LOOKS).any(|_| self.0.left.0.load(Ordering::Acquire) == 0);
         let mut spins = 0;
-        while self.0.left.0.load(Ordering::Acquire) > 0 {
+        while !done() {
             spins += 1;
             if spins < PATIENCE { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
@@ -249,20 +258,22 @@ impl Board {
     /// Waits for a job after the one that was seen, and returns its number.
     fn rest(&self, seen: u64) -> u64 {
         for _ in 0..SPINS {
-            let number = self.number.load(Ordering::Acquire);
-            if number != seen {
-                return number;
+            for _ in 0..LOOKS {
+                let number = self.number.0.load(Ordering::Acquire);
+                if number != seen {
+                    return number;
+                }
             }
             std::hint::spin_loop();
         }
         let mut asleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        while self.number.load(Ordering::SeqCst) == seen {
+        while self.number.0.load(Ordering::SeqCst) == seen {
             asleep = self.wake.wait(asleep).unwrap_or_else(PoisonError::into_inner);
         }
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
         drop(asleep);
-        self.number.load(Ordering::Acquire)
+        self.number.0.load(Ordering::Acquire)
     }
 }
 
@@ -270,7 +281,7 @@ impl Drop for Team {
     fn drop(&mut self) {
         self.board.over.store(true, Ordering::Relaxed);
         // Queues keep their number, so that nobody finds anything to take.
-        self.board.number.fetch_add(1, Ordering::SeqCst);
+        self.board.number.0.fetch_add(1, Ordering::SeqCst);
         drop(self.board.sleep.lock().unwrap_or_else(PoisonError::into_inner));
         self.board.wake.notify_all();
         for thread in self.threads.drain(..) {

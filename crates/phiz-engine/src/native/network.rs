@@ -144,6 +144,7 @@ impl NativeNetwork {
                 return Ok(());
             }
             Kind::Conv(conv, _) | Kind::Whole(conv) if conv.takes_bytes() => {
+                let extra = &mut extra[plan.bytes(step.output)..];
                 conv.run_bytes((x_map, x), more, (out_map, out), pictures, extra, crew);
                 return Ok(());
             }

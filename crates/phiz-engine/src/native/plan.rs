@@ -1,7 +1,7 @@
 //! Where each activation lies in memory, for one size of input.
 
 use crate::EngineError;
-use crate::kernels::{Aligned, Crew, Map};
+use crate::kernels::{Aligned, ConvShape, Crew, Map};
 use crate::tensor::MAX_ELEMENTS;
 
 use super::compile::{Kind, Program};
@@ -21,8 +21,10 @@ pub(crate) struct Plan {
     len: usize,
     /// Elements that each thread needs beside the maps for convolutions by Winograd's method.
     extra: usize,
-    /// Elements that convolutions in eight bits need beside their maps.
-    bytes: usize,
+    /// Elements that convolutions in eight bits need beside their maps, together.
+    bytes_len: usize,
+    /// Where those of each convolution begin, by the value that it computes.
+    bytes: Vec<usize>,
 }
 
 /// The memory of a run.
@@ -66,7 +68,7 @@ impl Scratch {
         };
         let plan = &self.plans[index];
         self.arena.grow(plan.len);
-        self.extra.grow((plan.extra * self.crew.threads()).max(plan.bytes));
+        self.extra.grow((plan.extra * self.crew.threads()).max(plan.bytes_len));
         Ok((plan, Memory { arena: &mut self.arena, extra: &mut self.extra }, &mut self.crew))
     }
 }
@@ -134,14 +136,33 @@ impl Plan {
             _ => None,
         });
         let extra = extra.max().unwrap_or(0);
-        let bytes = program.steps.iter().filter_map(|step| match &step.kind {
-            Kind::Conv(conv, _) | Kind::Whole(conv) if conv.takes_bytes() => {
-                Some(conv.scratch(&maps[step.input], pictures))
+        // With several threads only convolutions of one shape share memory, as activations do.
+        let mut bytes = vec![0; maps.len()];
+        let mut bytes_len = 0;
+        let mut known: Vec<(Map, ConvShape, usize)> = Vec::new();
+        for step in &program.steps {
+            let (Kind::Conv(conv, _) | Kind::Whole(conv)) = &step.kind else { continue };
+            if !conv.takes_bytes() {
+                continue;
             }
-            _ => None,
-        });
-        let bytes = bytes.max().unwrap_or(0);
-        Ok(Plan { key, maps, offsets, len, extra, bytes })
+            let map = maps[step.input];
+            let len = conv.scratch(&map, pictures).next_multiple_of(LINE);
+            let same = known.iter().find(|(m, shape, _)| *m == map && *shape == conv.shape);
+            let begin = match same {
+                _ if reuse => 0,
+                Some(&(_, _, begin)) => begin,
+                None => bytes_len,
+            };
+            known.push((map, conv.shape, begin));
+            bytes[step.output] = begin;
+            bytes_len = bytes_len.max(begin + len);
+        }
+        Ok(Plan { key, maps, offsets, len, extra, bytes_len, bytes })
+    }
+
+    /// Where the memory begins that a convolution in eight bits needs beside its maps.
+    pub(super) fn bytes(&self, value: usize) -> usize {
+        self.bytes[value]
     }
 
     /// Where a value lies in the arena.
