@@ -113,7 +113,7 @@ fn print(one: &Explanation) {
         super::table::count(one.people, "person", "people")
     );
     for reason in &one.candidates {
-        say!("  {}: {}", reason.person.name, words(reason, one.threshold));
+        say!("  {}: {}", reason.person.name, words(reason, one));
         for face in &reason.faces {
             say!("    {:.2}  {}  {}", face.similarity, face.face, face.source.as_deref().unwrap_or(""));
         }
@@ -128,14 +128,14 @@ fn print(one: &Explanation) {
     }
 }
 
-fn words(reason: &Reason, threshold: f64) -> String {
-    let reached = one_in(reason.fpir, 0.0, "strangers");
+fn words(reason: &Reason, one: &Explanation) -> String {
+    let reached = one_in(reason.fpir, one.least_measured, "strangers");
     let mut text = format!("similarity {:.2}, reached by {reached}", reason.similarity);
     if reason.denied {
         text += "; ruled out: it is more like what you said is not them";
     } else if let Some(other) = reason.taken_by {
         text += &format!("; but face {other} of this photo is {}", reason.person.name);
-    } else if f64::from(reason.similarity) < threshold {
+    } else if f64::from(reason.similarity) < one.threshold {
         text += "; too little for a name";
     }
     text

@@ -339,6 +339,13 @@ pub(crate) fn report_purge(purged: &Purged, json: bool) -> Result<Done, Failure>
             table::count(purged.faces, "face", "faces"),
             table::count(purged.operations, "operation", "operations")
         );
+        if purged.photos > 0 {
+            say!(
+                "destroyed what was seen in {} that are gone: {}",
+                table::count(purged.photos, "photo", "photos"),
+                table::count(purged.sightings, "face", "faces")
+            );
+        }
         if let Some(proof) = &purged.proof {
             say!(
                 "searched {} in {} for {} pieces of it: {}",

@@ -374,10 +374,10 @@ impl Album<'_> {
         let mut found = gallery.identify_all(&probes, &options.search())?.into_iter();
         for ((group, places), _) in strangers.iter().zip(&means).filter(|(_, mean)| mean.is_some()) {
             let best = found.next().and_then(|found| found.candidates.into_iter().next());
-            if let Some(best) = best.filter(|best| best.fpir <= 0.3) {
+            if let Some(best) = best.filter(|best| best.fpir <= 0.1) {
                 asked.push(Asked {
                     key: format!("stranger {} {}", group.id, best.person),
-                    worth: places.len() as f64 + 1.0,
+                    worth: places.len() as f64 * (1.0 - best.fpir),
                     question: Question::StrangerIsPerson {
                         stranger: group.id.0,
                         faces: self.best_of(places),
@@ -620,6 +620,9 @@ pub struct Explanation {
     pub threshold: f64,
     /// How many people were searched.
     pub people: usize,
+    /// The smallest rate at which strangers resemble anybody that was measured; below it, rates are estimates.
+    #[serde(skip)]
+    pub least_measured: f64,
     /// The most similar people, and what speaks for and against each.
     pub candidates: Vec<Reason>,
 }
@@ -735,6 +738,7 @@ impl Service {
                 decision,
                 threshold: answer.threshold,
                 people: found.people,
+                least_measured: phiz_gallery::fpir(answer.least_measured, found.people as f64),
                 candidates,
             });
         }
