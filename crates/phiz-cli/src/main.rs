@@ -243,6 +243,9 @@ fn command() -> clap::Command {
             cli = cli.mut_subcommand(name, |command| command.args(hidden));
         }
     }
+    // What is taken back is written down: no photo is named then.
+    cli = cli
+        .mut_subcommand("tag", |tag| tag.mut_arg("photos", |photos| photos.required_unless_present("undo")));
     let precision = cli.get_arguments().find(|arg| arg.get_id() == PRECISION).cloned();
     for name in Command::WITH_PRECISION {
         cli = cli.mut_subcommand(name, |command| command.args(precision.clone().map(|arg| arg.global(true))));
