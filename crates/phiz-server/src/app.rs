@@ -210,7 +210,7 @@ scoped! {
 
 /// Somebody who may manage what is no gallery's: keys, galleries, the audit. A key that is confined to some galleries may
 /// not: it could make itself a key for the others.
-pub(crate) struct Manager(pub(crate) Caller);
+pub(crate) struct Manager;
 
 impl FromRequestParts<App> for Manager {
     type Rejection = ApiError;
@@ -224,7 +224,7 @@ impl FromRequestParts<App> for Manager {
                 "use a key for all galleries",
             ));
         }
-        Ok(Manager(caller))
+        Ok(Manager)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::{ApiError, Code, Result};
 use crate::secret;
 
 /// The file's name in the home folder.
-pub const FILE: &str = "server.db";
+pub(crate) const FILE: &str = "server.db";
 /// Version of the tables.
 const VERSION: i64 = 1;
 /// How long a session lasts that nobody uses, and one that is used all the time.

@@ -69,12 +69,6 @@ impl<K: Hash + Eq> Buckets<K> {
             (*left < 1.0).then(|| Duration::from_secs_f64((1.0 - *left) / self.per_second.max(1e-6)))
         })
     }
-
-    /// Gives a token back.
-    pub(crate) fn give(&self, key: K, now: Instant) {
-        let burst = self.burst;
-        self.at(key, now, |left| *left = (*left + 1.0).min(burst));
-    }
 }
 
 /// What counts as one address: an IPv4 address, or the network of an IPv6 address, which has plenty of its own.
@@ -105,8 +99,6 @@ mod tests {
         buckets.take("b", start).unwrap();
         buckets.take("a", start + wait).unwrap();
         assert!(buckets.take("a", start + wait).is_err());
-        buckets.give("a", start + wait);
-        buckets.take("a", start + wait).unwrap();
     }
 
     #[test]

@@ -190,7 +190,7 @@ async fn log_out(State(app): State<App>, Anyone(caller): Anyone) -> Result<Respo
     responses((status = 204)))]
 async fn passphrase(
     State(app): State<App>,
-    Manager(_): Manager,
+    _: Manager,
     peer: Option<Extension<Peer>>,
     Json(NewPassphrase { old, new }): Json<NewPassphrase>,
 ) -> Result<StatusCode> {
