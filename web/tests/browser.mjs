@@ -414,12 +414,14 @@ export async function browser(report, { phiz, chromium, web }) {
         await step('desk: states: loading, server error, signed out, wrong passphrase', async () => {
           await narrow.route('**/v1/people?*', () => {});
           await go(narrow, 'try/who');
+          await narrow.getByRole('heading', { name: 'Try it', level: 1 }).waitFor();
           await go(narrow, 'people');
           await narrow.locator('.ghost').first().waitFor();
           await look(narrow, name('people-loading'));
           await narrow.unroute('**/v1/people?*');
           await narrow.route('**/v1/people?*', (route) => route.abort());
           await go(narrow, 'try/who');
+          await narrow.getByRole('heading', { name: 'Try it', level: 1 }).waitFor();
           await go(narrow, 'people');
           await narrow.getByRole('alert').waitFor();
           await look(narrow, name('people-error'));
