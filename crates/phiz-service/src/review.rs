@@ -292,6 +292,7 @@ fn settle(gallery: &Gallery, mut asked: Vec<Asked>) -> Result<Vec<Asked>> {
 
 /// Whether a person's faces fall into two halves, each alike and unlike the other: the smaller half, with the false match
 /// rate of the halves' likeness.
+#[allow(clippy::needless_range_loop, reason = "several lists are walked together")]
 fn two_people(
     faces: &[(FaceId, Template)],
     thresholds: &phiz_gallery::Thresholds,

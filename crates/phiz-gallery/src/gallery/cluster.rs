@@ -96,6 +96,7 @@ impl Ord for Pair {
     }
 }
 
+#[allow(clippy::needless_range_loop, reason = "several lists are walked together")]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     // Eight sums side by side: f32 is exact enough for what is compared with a threshold.
     let mut sums = [0.0f32; 8];

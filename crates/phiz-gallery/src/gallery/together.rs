@@ -79,6 +79,7 @@ pub fn once_a_photo(
 
 /// Gives each face at most one person and each person at most one face, so that the evidence is the most: the Hungarian
 /// method over the people who are in question, with one place for each face to be nobody.
+#[allow(clippy::needless_range_loop, reason = "several lists are walked together")]
 fn assign(edges: &[Vec<&Candidate>]) -> Vec<Option<PersonId>> {
     let people: BTreeSet<PersonId> = edges.iter().flatten().map(|c| c.person).collect();
     let people: Vec<PersonId> = people.into_iter().collect();
