@@ -516,7 +516,7 @@ mod tests {
             all.build();
             let help =
                 all.find_subcommand_mut(name).map(|c| c.render_long_help().to_string()).unwrap_or_default();
-            for group in groups {
+            for group in *groups {
                 assert!(!help.contains(&format!("\n{group}:")), "{name} lists {group}\n{help}");
             }
         }
