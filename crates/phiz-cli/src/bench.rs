@@ -70,7 +70,8 @@ struct Run {
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     let threads = shared.threads.unwrap_or(1);
-    let peaks = [Precision::F32, Precision::Bf16, Precision::Int8].map(|precision| (precision.to_string(), peak(precision)));
+    let peaks = [Precision::F32, Precision::Bf16, Precision::Int8]
+        .map(|precision| (precision.to_string(), peak(precision)));
     if !arguments.json {
         for (name, peak) in &peaks {
             if let Some(peak) = peak {

@@ -214,7 +214,7 @@ fn show(service: &Service, album: &Album<'_>, asked: &Asked, pictures: Option<Pr
 
 fn words(question: &Question) -> (String, Vec<(String, &Shown)>, Vec<FaceId>) {
     let many = |label: String, faces: &[Shown]| faces.iter().map(|_| label.clone()).collect::<Vec<_>>();
-    fn with<'a>(labels: Vec<String>, faces: &'a [Shown]) -> Vec<(String, &'a Shown)> {
+    fn with(labels: Vec<String>, faces: &[Shown]) -> Vec<(String, &Shown)> {
         labels.into_iter().zip(faces).collect()
     }
     match question {

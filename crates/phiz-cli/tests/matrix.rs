@@ -149,7 +149,7 @@ static READY: LazyLock<Desk> = LazyLock::new(|| {
             let options =
                 SceneOptions { people: vec![person], face_height: (110.0, 150.0), ..SceneOptions::default() };
             let scene = Scene::compose(FaceModel::bundled(), &options, 10 * person + seed).unwrap();
-            scene.image.save(&desk.path(&format!("album/{number}-{seed}.png"))).unwrap();
+            scene.image.save(&desk.path(format!("album/{number}-{seed}.png"))).unwrap();
         }
     }
     desk.run(0, &["scan", "album"]);

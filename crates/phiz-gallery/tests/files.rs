@@ -155,7 +155,8 @@ fn keys_change() {
     gallery.undo(None).unwrap();
     assert_eq!(named(&gallery, &people[5].1), Some(people[5].0));
     let now = std::fs::read(&path).unwrap();
-    let kept = sealed_template.chunks(4096).filter(|page| page.iter().any(|b| *b != 0));
+    // The first page holds the names of the tables, which nothing seals.
+    let kept = sealed_template.chunks(4096).skip(1).filter(|page| page.iter().any(|b| *b != 0));
     let kept = kept
         .filter(|page| now.windows(64).any(|w| w == &page[2000..2064] && w.iter().any(|b| *b != 0)))
         .count();

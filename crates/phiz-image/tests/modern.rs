@@ -1,4 +1,5 @@
 //! HEIC and JPEG XL against the pictures that they were made from. `golden/modern/make.py` made the files and says how.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "common/promises.rs"]
 mod promises;

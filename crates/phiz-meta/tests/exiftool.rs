@@ -19,7 +19,8 @@ fn has_exiftool() -> bool {
     let has = Command::new("exiftool").arg("-ver").output().is_ok_and(|output| output.status.success());
     if !has {
         // Not by `eprintln!`, which a test that passes keeps to itself.
-        writeln!(std::io::stderr(), "skipped: there is no exiftool").unwrap();
+        let mut out = std::io::stderr();
+        writeln!(out, "skipped: there is no exiftool").unwrap();
     }
     has
 }

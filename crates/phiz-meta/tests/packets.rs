@@ -1,4 +1,5 @@
 //! Packets of other programs: read as they are meant, and merged so that nothing of theirs is lost.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use phiz_meta::{Area, Face, Frame, MetaError, Orientation, Outcome, Schema, Tags, embedded, merge, read};
 use proptest::prelude::*;

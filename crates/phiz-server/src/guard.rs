@@ -162,15 +162,15 @@ fn checked(app: &App, request: &Request) -> Result<()> {
 /// Whether a host is one by which this server may be called: a page of another site can name a host of its own that leads
 /// here, but neither an IP address nor localhost.
 fn host_is_ours(host: &str, allowed: &[String]) -> bool {
-    let name = match host.strip_prefix('[') {
+    let (name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((name, port)) if port.is_empty() || port.starts_with(':') => name,
+            Some((name, "")) => (name, None),
+            Some((name, port)) if port.starts_with(':') => (name, Some(&port[1..])),
             _ => return false,
         },
-        None => host.split(':').next().unwrap_or_default(),
+        None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
     };
-    let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
-    if host.matches(':').count() == 1 && port.is_none_or(|port| port.parse::<u16>().is_err()) {
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return false;
     }
     let name = name.trim_end_matches('.').to_ascii_lowercase();

@@ -97,29 +97,32 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_does_not_fit_is_refused_at_once() {
         let pool = Arc::new(Pool::start(1, 2).unwrap());
-        let slow = || std::thread::sleep(Duration::from_millis(300));
-        let running: Vec<_> = (0..3)
-            .map(|_| {
-                let pool = pool.clone();
-                tokio::spawn(async move {
-                    // One after another, so that the first is begun before the others fill the queue.
-                    pool.run(slow).await
-                })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let mut refused = 0;
-        let since = Instant::now();
-        for _ in 0..2 {
-            if pool.is_full() {
-                refused += 1;
-                assert_eq!(pool.run(|| ()).await.unwrap_err().code, Code::Overloaded);
-            }
+        let (begin, begun) = std::sync::mpsc::channel();
+        let (go, gate) = std::sync::mpsc::channel();
+        let first = pool.clone();
+        let first = tokio::spawn(async move {
+            let work = move || {
+                begin.send(()).unwrap();
+                gate.recv().unwrap();
+            };
+            first.run(work).await
+        });
+        // It is being computed, so that the others fill the queue.
+        begun.recv().unwrap();
+        let others = [0, 1].map(|number| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.run(move || number).await })
+        });
+        while !pool.is_full() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        let since = Instant::now();
+        assert_eq!(pool.run(|| ()).await.unwrap_err().code, Code::Overloaded);
         assert!(since.elapsed() < Duration::from_millis(100));
-        assert!(refused > 0);
-        for run in running {
-            _ = run.await.unwrap();
+        go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        for (number, other) in others.into_iter().enumerate() {
+            assert_eq!(other.await.unwrap().unwrap(), number);
         }
         assert_eq!(pool.run(|| 7).await.unwrap(), 7);
     }

@@ -132,10 +132,11 @@ pub struct Settings {
     sources: BTreeMap<&'static str, (String, Source)>,
 }
 
-fn number<T: std::str::FromStr + PartialOrd>(text: &str, least: T, most: T) -> Result<T, String>
-where
-    T: std::fmt::Display,
-{
+fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    text: &str,
+    least: T,
+    most: T,
+) -> Result<T, String> {
     text.trim()
         .parse()
         .ok()

@@ -1,6 +1,6 @@
 //! HTTPS: a certificate from files, or one that is made once and kept in the home folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -56,7 +56,7 @@ pub(crate) fn acceptor(
     Ok((Some(tokio_rustls::TlsAcceptor::from(Arc::new(config))), fingerprint))
 }
 
-fn make(settings: &Settings, certificate: &PathBuf, key: &PathBuf) -> Result<(), ServerError> {
+fn make(settings: &Settings, certificate: &Path, key: &Path) -> Result<(), ServerError> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".into(), "::1".into()];
     names.extend(settings.hosts.iter().filter(|name| *name != "*").cloned());
     if !settings.listen.ip().is_unspecified() && !settings.listen.ip().is_loopback() {

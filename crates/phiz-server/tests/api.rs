@@ -122,7 +122,8 @@ fn people_are_learnt_recognised_corrected_and_restored() {
         .expect(200);
     assert_eq!((set["attributes"]["team"].as_str(), set["lists"][0].as_str()), (Some("red"), Some("vip")));
     assert_eq!(server.get("/v1/lists").expect(200)["items"], json!([{ "name": "vip", "people": 1 }]));
-    let among = server.form("/v1/identify?list=vip&top=1", &[("photo", "x.jpg", &BEN[1])]).expect(200);
+    let among =
+        server.form("/v1/identify?list=vip&top=1&fpir=0.0001", &[("photo", "x.jpg", &BEN[1])]).expect(200);
     assert_eq!(among["faces"][0]["decision"], "unknown", "Ben is on no list: {among}");
     server.form("/v1/identify?list=nobody", &[("photo", "x.jpg", &BEN[1])]).error("bad_value");
 

@@ -39,7 +39,7 @@ fn crops_are_described_anew_and_what_was_done_is_not_done_again() {
         dim: 64,
         thresholds: Thresholds::new(vec![[0.1, 0.2], [1e-4, 0.5]], "").unwrap(),
     };
-    let mut gallery = Gallery::create(&path, &old, &key).unwrap();
+    let gallery = Gallery::create(&path, &old, &key).unwrap();
     let template = |number: u32| {
         let vector = (0..64u32).map(|i| ((number * 97 + i * 31) % 251) as f32 - 125.0).collect();
         Template::normalised(old.id.clone(), vector).unwrap()

@@ -140,17 +140,16 @@ fn nobody_is_in_two_places() {
     assert_eq!(watcher.present().len(), 2);
 }
 
+/// For each person the times of frames, and the track that covers the face then with the name that it has.
+type Followed = BTreeMap<u64, Vec<(f64, Option<(u64, String)>)>>;
+
 /// How tracks and truth fit: for each frame and person, the track that covers the face.
-fn followed(
-    actors: &[clips::Actor],
-    seconds: f64,
-    people: &[u64],
-) -> BTreeMap<u64, Vec<(f64, Option<(u64, String)>)>> {
+fn followed(actors: &[clips::Actor], seconds: f64, people: &[u64]) -> Followed {
     let gallery = gallery(people);
     let mut watcher =
         Watcher::new(&SERVICE, Some(&gallery), WatchOptions { interval: 0.0, ..WatchOptions::default() })
             .unwrap();
-    let mut seen: BTreeMap<u64, Vec<(f64, Option<(u64, String)>)>> = BTreeMap::new();
+    let mut seen = Followed::new();
     for frame in frames(actors, seconds) {
         watcher.frame(&frame).unwrap();
         for (person, bbox) in picture(actors, frame.time).1 {

@@ -11,8 +11,11 @@ use clips::{actor, ffmpeg, frames, write};
 use phiz_image::Image;
 use phiz_video::{Frames, Notice, ReadOptions, Source, VideoError, Writer, probe};
 
-/// The frames of a source: times and sizes; and what became known.
-fn read(source: Source) -> Result<(Vec<(f64, u32, u32)>, Vec<Notice>), VideoError> {
+/// Time, width and height of each frame.
+type Seen = Vec<(f64, u32, u32)>;
+
+/// The frames of a source, and what became known.
+fn read(source: Source) -> Result<(Seen, Vec<Notice>), VideoError> {
     let mut frames = Frames::open(source, ReadOptions::default(), Arc::default())?;
     let mut seen = Vec::new();
     while let Some(frame) = frames.next_frame()? {

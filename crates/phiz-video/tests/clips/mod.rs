@@ -13,30 +13,33 @@ use phiz_service::{EnrolOptions, Photo, Service};
 use phiz_synth::{FaceModel, Scene};
 use phiz_video::{Event, EventKind, Frame, WatchOptions, Watcher};
 
-pub static SERVICE: LazyLock<Service> = LazyLock::new(|| Service::new().unwrap());
+pub(crate) static SERVICE: LazyLock<Service> = LazyLock::new(|| Service::new().unwrap());
 
 /// Columns and rows of a clip.
-pub const SIZE: (u32, u32) = (480, 270);
+pub(crate) const SIZE: (u32, u32) = (480, 270);
 /// Frames a second.
-pub const RATE: f64 = 10.0;
+pub(crate) const RATE: f64 = 10.0;
 
 /// Somebody in a clip.
-pub struct Actor {
+pub(crate) struct Actor {
     /// The person's seed.
-    pub person: u64,
+    pub(crate) person: u64,
     /// The seed of how the person looks in this clip.
-    pub look: u64,
+    pub(crate) look: u64,
     /// Where the middle of the portrait is at a time, and how many pixels its side has; none while the person is away.
-    pub at: Box<dyn Fn(f64) -> Option<[f32; 3]>>,
+    pub(crate) at: Box<dyn Fn(f64) -> Option<[f32; 3]>>,
 }
 
-pub fn actor(person: u64, look: u64, at: impl Fn(f64) -> Option<[f32; 3]> + 'static) -> Actor {
+pub(crate) fn actor(person: u64, look: u64, at: impl Fn(f64) -> Option<[f32; 3]> + 'static) -> Actor {
     Actor { person, look, at: Box::new(at) }
 }
 
-/// A portrait and the box of its face as shares of its side. Drawn once.
-fn portrait(person: u64, look: u64) -> (Image, [f32; 4]) {
-    static DRAWN: LazyLock<Mutex<BTreeMap<(u64, u64), (Image, [f32; 4])>>> = LazyLock::new(Mutex::default);
+/// A portrait, and the box of its face as shares of its side.
+type Portrait = (Image, [f32; 4]);
+
+/// The portrait of a person in a look. Drawn once.
+fn portrait(person: u64, look: u64) -> Portrait {
+    static DRAWN: LazyLock<Mutex<BTreeMap<(u64, u64), Portrait>>> = LazyLock::new(Mutex::default);
     let mut drawn = DRAWN.lock().unwrap();
     let draw = || {
         let scene = Scene::portrait(FaceModel::bundled(), person, 256, look).unwrap();
@@ -70,7 +73,7 @@ fn covered(bbox: &[f32; 4], by: [f32; 4]) -> f32 {
 
 /// The picture at a time, and the faces in it of which half or more can be seen: each person with the box of the face. Later
 /// actors stand before earlier ones.
-pub fn picture(actors: &[Actor], time: f64) -> (Image, Vec<(u64, [f32; 4])>) {
+pub(crate) fn picture(actors: &[Actor], time: f64) -> (Image, Vec<(u64, [f32; 4])>) {
     let mut image = Image::from_rgb(SIZE.0, SIZE.1, vec![92; (SIZE.0 * SIZE.1 * 3) as usize]).unwrap();
     let mut truth = Vec::new();
     for actor in actors {
@@ -87,7 +90,7 @@ pub fn picture(actors: &[Actor], time: f64) -> (Image, Vec<(u64, [f32; 4])>) {
 }
 
 /// The frames of a clip.
-pub fn frames(actors: &[Actor], seconds: f64) -> Vec<Frame> {
+pub(crate) fn frames(actors: &[Actor], seconds: f64) -> Vec<Frame> {
     (0..(seconds * RATE) as u64)
         .map(|index| {
             let time = index as f64 / RATE;
@@ -97,7 +100,7 @@ pub fn frames(actors: &[Actor], seconds: f64) -> Vec<Frame> {
 }
 
 /// A gallery in memory of people by their seeds, named `person SEED`.
-pub fn gallery(people: &[u64]) -> Gallery {
+pub(crate) fn gallery(people: &[u64]) -> Gallery {
     let gallery = SERVICE.gallery_in_memory().unwrap();
     for person in people {
         let photos: Vec<Photo> = (900..903)
@@ -113,12 +116,12 @@ pub fn gallery(people: &[u64]) -> Gallery {
     gallery
 }
 
-pub fn name(person: u64) -> String {
+pub(crate) fn name(person: u64) -> String {
     format!("person {person}")
 }
 
 /// All events of a clip.
-pub fn watched(frames: &[Frame], gallery: Option<&Gallery>, options: WatchOptions) -> Vec<Event> {
+pub(crate) fn watched(frames: &[Frame], gallery: Option<&Gallery>, options: WatchOptions) -> Vec<Event> {
     let mut watcher = Watcher::new(&SERVICE, gallery, options).unwrap();
     let mut events = Vec::new();
     for frame in frames {
@@ -128,12 +131,12 @@ pub fn watched(frames: &[Frame], gallery: Option<&Gallery>, options: WatchOption
     events
 }
 
-pub fn of(events: &[Event], kind: EventKind) -> Vec<&Event> {
+pub(crate) fn of(events: &[Event], kind: EventKind) -> Vec<&Event> {
     events.iter().filter(|event| event.event == kind).collect()
 }
 
 /// Whether ffmpeg is there. A test that needs it says so and ends where it is not, unless `PHIZ_NEED_FFMPEG` is set.
-pub fn ffmpeg() -> bool {
+pub(crate) fn ffmpeg() -> bool {
     let there = |name: &str| {
         Command::new(name).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
     };
@@ -146,7 +149,7 @@ pub fn ffmpeg() -> bool {
 }
 
 /// Writes a clip by ffmpeg, with these arguments for the output.
-pub fn write(path: &Path, frames: &[Frame], arguments: &[&str]) {
+pub(crate) fn write(path: &Path, frames: &[Frame], arguments: &[&str]) {
     let size = format!("{}x{}", SIZE.0, SIZE.1);
     let mut child = Command::new("ffmpeg")
         .args([
