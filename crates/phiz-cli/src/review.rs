@@ -83,7 +83,7 @@ fn ask_all(
         .then(|| Protocol::of_terminal(|name| std::env::var(name).ok()))
         .flatten();
     let mut later = BTreeSet::new();
-    let mut undo: Vec<(Vec<OperationId>, String)> = Vec::new();
+    let mut undo: Answers = Vec::new();
     let mut answered = 0;
     loop {
         let album = Album::open(gallery, options)?;
@@ -92,7 +92,17 @@ fn ask_all(
         let left = open.clone().count();
         let Some(asked) = open.clone().next().filter(|_| answered < most) else {
             say!("{}", if left == 0 { "nothing more to ask" } else { "enough for now" });
-            break;
+            // The last answer can be taken back like every other.
+            if undo.is_empty() {
+                break;
+            }
+            say!("[u]ndo  [q] end");
+            match key_of_all(&typed(true)?) {
+                Some(Key::Undo) => take_back(gallery, &mut undo, &mut later)?,
+                _ => break,
+            }
+            answered -= 1;
+            continue;
         };
         say!("");
         show(service, &album, asked, pictures);
@@ -101,15 +111,7 @@ fn ask_all(
             Key::End => break,
             Key::Unknown => say!("that is no answer: {}", keys(&asked.question)),
             Key::Later => _ = later.insert(asked.key.clone()),
-            Key::Undo => match undo.pop() {
-                Some((operations, key)) => {
-                    for operation in operations.iter().rev() {
-                        say!("undone: {}", gallery.undo(Some(*operation))?.operation.kind);
-                    }
-                    later.remove(&key);
-                }
-                None => say!("nothing to undo in this session; for more: phiz people undo"),
-            },
+            Key::Undo => take_back(gallery, &mut undo, &mut later)?,
             Key::Answer(answer) => match service.answer(&album, asked, &answer) {
                 Ok(done) => {
                     answered += 1;
@@ -136,6 +138,23 @@ fn ask_all(
     Ok(Done::Well)
 }
 
+/// What was answered in this session: the operations that take it back, and the question's key.
+type Answers = Vec<(Vec<OperationId>, String)>;
+
+/// Takes the last answer back, so that its question is asked again.
+fn take_back(gallery: &Gallery, answers: &mut Answers, later: &mut BTreeSet<String>) -> Result<(), Failure> {
+    match answers.pop() {
+        Some((operations, key)) => {
+            for operation in operations.iter().rev() {
+                say!("undone: {}", gallery.undo(Some(*operation))?.operation.kind);
+            }
+            later.remove(&key);
+        }
+        None => say!("nothing to undo in this session; for more: phiz people undo"),
+    }
+    Ok(())
+}
+
 fn keys(question: &Question) -> &'static str {
     match question {
         Question::WhichPerson { .. } => {
@@ -146,30 +165,42 @@ fn keys(question: &Question) -> &'static str {
     }
 }
 
-/// Waits for a key, or for a line where a name may be typed or nobody sits at a terminal.
+/// Waits for an answer to the question.
 fn pressed(question: &Question) -> Result<Key, Failure> {
-    let terminal = std::io::stdin().is_terminal();
+    Ok(key(question, &typed(!matches!(question, Question::WhoIs { .. }))?))
+}
+
+/// Waits for a key, or for a line where a name may be typed or nobody sits at a terminal; the end of the input is `q`.
+fn typed(one_key: bool) -> Result<String, Failure> {
     let ended = |error: std::io::Error| Failure::new(format!("standard input: cannot be read ({error})"));
-    let text = if terminal && !matches!(question, Question::WhoIs { .. }) {
-        console::Term::stderr().read_char().map_err(ended)?.to_string()
-    } else {
-        let mut line = String::new();
-        if std::io::stdin().lock().read_line(&mut line).map_err(ended)? == 0 {
-            return Ok(Key::End);
-        }
-        line.trim().to_owned()
-    };
-    Ok(key(question, &text))
+    if std::io::stdin().is_terminal() && one_key {
+        return Ok(console::Term::stderr().read_char().map_err(ended)?.to_string());
+    }
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line).map_err(ended)? {
+        0 => Ok("q".into()),
+        _ => Ok(line.trim().to_owned()),
+    }
+}
+
+/// What a key means in every question.
+fn key_of_all(text: &str) -> Option<Key> {
+    match text {
+        "u" => Some(Key::Undo),
+        "q" | "\u{1b}" | "\u{3}" | "\u{4}" => Some(Key::End),
+        _ => None,
+    }
 }
 
 fn key(question: &Question, text: &str) -> Key {
     let names = matches!(question, Question::WhoIs { .. });
     let which = matches!(question, Question::WhichPerson { .. });
+    if let Some(key) = key_of_all(text) {
+        return key;
+    }
     match text {
         "s" | "" => Key::Later,
         "!" => Key::Answer(Answer::Never),
-        "u" => Key::Undo,
-        "q" | "\u{1b}" | "\u{3}" | "\u{4}" => Key::End,
         "i" if names => Key::Answer(Answer::No),
         name if names => Key::Answer(Answer::Name(name.into())),
         "1" if which => Key::Answer(Answer::Yes),
