@@ -8,7 +8,7 @@
 //! - [`merge`] puts regions and keywords into a packet. What others wrote there stays as it is, to the byte: new text is
 //!   put between it, and only regions that carry our mark are ever taken out.
 //! - [`jpeg`] finds the packet in a JPEG and changes it; all other bytes stay. [`embedded`] finds it in any file.
-//! - [`file`] writes files so that a crash leaves the old or the new one.
+//! - [`mod@file`] writes files so that a crash leaves the old or the new one.
 //!
 //! An [`Area`] refers to the picture as it is stored, before the EXIF orientation turns it upright; this is how the
 //! programs above mean it. [`Orientation`] maps between the two.
