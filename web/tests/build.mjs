@@ -16,6 +16,8 @@ const files = (folder, under = '') =>
 export async function build(report, web) {
   const fresh = path.join(web, 'tests/out/dist');
   const committed = path.join(web, 'dist');
+  // A server for the units leaves `development` behind.
+  process.env.NODE_ENV = 'production';
   await vite({ root: web, logLevel: 'error', build: { outDir: fresh, emptyOutDir: true } });
   const hash = (folder) => files(folder).map((file) => [file, createHash('sha256').update(readFileSync(path.join(folder, file))).digest('hex').slice(0, 12)]);
   const [old, now] = [new Map(hash(committed)), new Map(hash(fresh))];
