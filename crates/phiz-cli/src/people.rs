@@ -242,14 +242,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             said(gallery.remove_negative(*negative)?, format!("{negative} is taken back"))
         }
         Action::Remove { whom, purge, yes } => remove(&gallery, whom, *purge, *yes, json),
-        Action::Undo { operation } => {
-            let undone = gallery.undo(*operation)?;
-            match json {
-                true => out::json(&json!({ "undone": undone.operation, "people": undone.people })),
-                false => say!("undone: {}", undone.operation.kind),
-            }
-            Ok(Done::Well)
-        }
+        Action::Undo { operation } => undo(&gallery, *operation, json),
         Action::Doubts => super::review::doubts(&gallery, json),
         Action::History => history(&gallery, json),
     }
@@ -420,6 +413,16 @@ fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool
         say!("undo with: phiz people undo {operation}");
     }
     note!("note: still on the disk, so that it can be undone; destroy it with: phiz gallery purge --verify");
+    Ok(Done::Well)
+}
+
+/// Takes an operation back, the latest if none is named, and says which it was.
+pub(crate) fn undo(gallery: &Gallery, operation: Option<OperationId>, json: bool) -> Result<Done, Failure> {
+    let undone = gallery.undo(operation)?;
+    match json {
+        true => out::json(&json!({ "undone": undone.operation, "people": undone.people })),
+        false => say!("undone: {}", undone.operation.kind),
+    }
     Ok(Done::Well)
 }
 

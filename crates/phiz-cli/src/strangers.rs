@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::out::{self, note, say};
 use super::output::Target;
-use super::{Done, Failure, Shared, scan, table};
+use super::{Done, Failure, Shared, people, scan, table};
 
 /// Arguments of `phiz strangers`.
 #[derive(Args)]
@@ -172,14 +172,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             let faces = table::count(faces.len(), "face", "faces");
             said(operation, format!("{faces} of stranger {number} are stranger {} now", new.0))
         }
-        Action::Undo { operation } => {
-            let undone = gallery.undo(*operation)?;
-            match json {
-                true => out::json(&json!({ "undone": undone.operation, "people": undone.people })),
-                false => say!("undone: {}", undone.operation.kind),
-            }
-            Ok(Done::Well)
-        }
+        Action::Undo { operation } => people::undo(&gallery, *operation, json),
     }
 }
 

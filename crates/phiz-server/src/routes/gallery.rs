@@ -199,7 +199,7 @@ async fn evaluate(
     Ok((StatusCode::ACCEPTED, Answer(job)))
 }
 
-/// Everybody who is enrolled, by ids: the report needs no names.
+/// Everybody who is enrolled, faces named `person id, face id`: names need not be unique.
 fn enrolled(gallery: &Gallery) -> Result<Samples> {
     const PAGE: usize = 1000;
     let (mut photos, mut people, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
