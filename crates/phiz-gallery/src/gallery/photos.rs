@@ -112,7 +112,7 @@ fn of_content(rows: &dyn Rows, codec: Codec<'_>, photo: &str) -> Result<Option<(
     Ok(None)
 }
 
-fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(PhotoId, Kept)> {
+pub(super) fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(PhotoId, Kept)> {
     let photo = crate::seal::hex(&new.photo);
     let file = FileBody::new(&new.file);
     // The file may have held another photo before.
