@@ -64,11 +64,13 @@ codes! {
     NoGallery "no_gallery" 404 "there is no such gallery";
     NoJob "no_job" 404 "there is no such job";
     NoKey "no_key" 404 "there is no such key";
+    NoStream "no_stream" 404 "there is no such stream";
     NoPicture "no_picture" 404 "no picture of the face is kept";
     MethodNotAllowed "method_not_allowed" 405 "the route has no such method";
     Timeout "timeout" 408 "the body came too slowly";
     Conflict "conflict" 409 "the request contradicts what the gallery holds";
     ChangedSince "changed_since" 409 "a later operation must be undone first";
+    PreviewOff "preview_off" 409 "the stream has no preview";
     SaidNotToBe "said_not_to_be" 409 "somebody said that the face is not the person";
     SeveralPeople "several_people" 409 "several people have the name";
     SetupDone "setup_done" 409 "a passphrase or a key exists already";

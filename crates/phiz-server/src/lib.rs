@@ -35,6 +35,8 @@ mod routes;
 mod secret;
 mod server;
 pub mod settings;
+mod stream_wire;
+mod streams;
 mod tls;
 mod wire;
 

@@ -63,6 +63,7 @@ pub(crate) fn document() -> OpenApi {
             "/v1/history",
             "/v1/undo",
             "/v1/gallery",
+            "/v1/streams",
         ]
         .iter()
         .any(|start| path.starts_with(start))

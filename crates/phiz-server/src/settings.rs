@@ -125,6 +125,10 @@ pub struct Settings {
     pub attempts_per_minute: f64,
     /// Days for which the audit is kept.
     pub audit_days: u32,
+    /// Cameras that are watched at most.
+    pub streams: usize,
+    /// Days for which visits to cameras are kept.
+    pub visit_days: f64,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -218,6 +222,10 @@ table! {
         |s, text| number(text, 0.1, 1e6)?;
     audit_days = "365", "Days for which it is kept who did what.",
         |s, text| number(text, 1, 36_500)?;
+    streams = "16", "Most cameras. Each takes a thread, and most of a core while faces are there.",
+        |s, text| number(text, 0, 1000)?;
+    visit_days = "30", "Days for which it is kept who was before a camera, unless the camera is set otherwise.",
+        |s, text| number(text, 0.0, 36_500.0)?;
     log = "info", "What is logged: error, warn, info, debug, or a filter such as phiz_server=debug,info.",
         |s, text| text.trim().to_owned();
     log_format = "text", "text for people, json for programs.",
@@ -253,6 +261,8 @@ impl Default for Settings {
             requests_per_second: 0.0,
             attempts_per_minute: 0.0,
             audit_days: 0,
+            streams: 0,
+            visit_days: 0.0,
             log: String::new(),
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

@@ -83,7 +83,7 @@ def main():
             code, said = "hangs", ""
         rounds += 1
         codes[code] = codes.get(code, 0) + 1
-        clear = code == 0 or "error:" in said or "damaged" in said.lower() or "warning" in said.lower()
+        clear = code == 0 or any(part in said for part in ("error:", "could not be decoded", "ended before the video did"))
         if code not in (0, 1, 2) or "panicked" in said or not clear:
             findings += 1
             path.rename(FOLDER / f"finding-{SEED}-{rounds}.{ending}")

@@ -5,7 +5,7 @@
 //! shows one person: so a view of a track is kept as a photo with one face, whose place is the camera and the time, and
 //! joins the group that it belongs to in the same transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use phiz_template::Template;
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ use super::photos::keep;
 use super::steps::TRASH;
 use super::Gallery;
 use crate::error::{ErrorKind, GalleryError, Result};
-use crate::model::{GroupId, NewPhoto, PersonId, SightingId};
+use crate::model::{GroupId, NewPhoto, PersonId, PhotoId, SightingId};
 use crate::rows::Codec;
 use crate::store::{Kind, Rows, RowsMut};
 
@@ -107,6 +107,25 @@ impl Gallery {
         })
     }
 
+    /// The key by which others seal what lies beside the gallery, such as events that wait to be delivered. It is made when it
+    /// is first asked for, and stays the same when the gallery's own key changes.
+    ///
+    /// # Errors
+    /// The gallery cannot be read or written, or there are no random numbers.
+    pub fn key_beside(&self) -> Result<[u8; 32]> {
+        if let Some(key) = self.memo(Memo::Beside)?.and_then(|key| key.try_into().ok()) {
+            return Ok(key);
+        }
+        let fresh = crate::seal::random_key()?;
+        self.change_memo(Memo::Beside, |kept| {
+            let known: Option<[u8; 32]> = kept.as_ref().and_then(|key| key.as_slice().try_into().ok());
+            known.unwrap_or_else(|| {
+                *kept = Some(fresh.to_vec());
+                *fresh
+            })
+        })
+    }
+
     /// Keeps a view of a stranger: in the group of this number, or in a new one, which gets the next number. The view is a
     /// photo with one face. A number that was joined to another stands for that one.
     ///
@@ -138,7 +157,8 @@ impl Gallery {
         })
     }
 
-    /// The strangers with their latest views. Views without a template of the gallery's model are left out.
+    /// The strangers with their latest views. Views of photos that are gone and views without a template of the gallery's model
+    /// are left out.
     ///
     /// # Errors
     /// The gallery cannot be read.
@@ -158,8 +178,16 @@ impl Gallery {
             let mut all = Vec::with_capacity(groups.len());
             for (group, sightings) in groups {
                 let mut views = Vec::with_capacity(sightings.len());
-                for (id, row) in rows.get_many(Kind::Sighting, &sightings)? {
-                    let seen = codec.seen(id, &row)?;
+                let found = rows.get_many(Kind::Sighting, &sightings)?;
+                let photos: Vec<u64> = found.iter().map(|(_, row)| row.owner).collect();
+                let mut there = BTreeSet::new();
+                for (id, row) in rows.get_many(Kind::Photo, &photos)? {
+                    if codec.photo_body(PhotoId(id), &row)?.gone.is_none() {
+                        there.insert(id);
+                    }
+                }
+                for (id, row) in found.iter().filter(|(_, row)| there.contains(&row.owner)) {
+                    let seen = codec.seen(*id, row)?;
                     if let Ok(template) = Template::new(self.model.clone(), seen.template) {
                         views.push((template, seen.sighting.quality));
                     }

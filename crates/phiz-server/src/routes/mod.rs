@@ -11,6 +11,7 @@ mod jobs;
 mod operation;
 mod people;
 mod photos;
+mod streams;
 
 /// All of them, with their description.
 pub(crate) fn all() -> OpenApiRouter<App> {
@@ -20,6 +21,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(faces::routes())
         .merge(gallery::routes())
         .merge(jobs::routes())
+        .merge(streams::routes())
         .merge(access::routes())
         .merge(operation::routes())
 }

@@ -127,14 +127,25 @@ impl Running {
 
     fn started(change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
         let home = tempfile::tempdir().unwrap();
-        let mut settings = Settings::default();
-        settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        settings.workers = 2;
-        change(&mut settings);
         let admin = match with_key {
             true => Book::open(home.path()).unwrap().new_key("tests", Scope::Admin, None).unwrap().1,
             false => String::new(),
         };
+        Running::in_home(home, admin, change)
+    }
+
+    /// The same server, stopped and started again.
+    pub(crate) fn again(mut self) -> Running {
+        self.stop();
+        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
+        Running::in_home(home, self.admin.clone(), |_| {})
+    }
+
+    fn in_home(home: TempDir, admin: String, change: impl FnOnce(&mut Settings)) -> Running {
+        let mut settings = Settings::default();
+        settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        settings.workers = 2;
+        change(&mut settings);
         let place = Place { home: Some(home.path().into()), ..Place::default() };
         let server = Server::prepare(settings, home.path(), &place, Service::new().unwrap()).unwrap();
         let listening = server.listening().unwrap();
