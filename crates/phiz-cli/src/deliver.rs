@@ -25,6 +25,7 @@ use super::{Done, Failure, Shared, table};
 
 /// Arguments of `phiz watch` that say whom events are brought to.
 #[derive(Args)]
+#[group(skip)]
 #[command(next_help_heading = "Telling others")]
 pub(crate) struct Arguments {
     /// Send each event to this address by HTTP POST, signed, and again until it is taken
