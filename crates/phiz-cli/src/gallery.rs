@@ -258,7 +258,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 
 fn import(folder: &Path, shared: &Shared, json: bool) -> Result<Done, Failure> {
     let (_, done, made) = shared.import(folder)?;
-    if made {
+    if made && !shared.quiet {
         note!("made a gallery: {}", shared.gallery_path()?.display());
     }
     if json {

@@ -1,4 +1,5 @@
-//! Every command that the guides on data and training show is run as it stands there, on people who do not exist.
+//! Every command that the guides on galleries, evaluation, data and training show is run as it stands there, on people who do not
+//! exist.
 //!
 //! Building is left out (`cargo`, `source`, `export`): it is what brought the program here.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use phiz_synth::{FaceModel, Scene};
+use phiz_synth::{FaceModel, Scene, SceneOptions};
 use tempfile::TempDir;
 
 /// The commands of a guide by the section that they stand in, without their comments.
@@ -151,4 +152,157 @@ fn every_example_of_the_guides_on_data_and_training_runs() {
         }
     }
     assert!(ran >= 12, "{ran} commands");
+}
+
+/// A photo of one person who does not exist.
+fn portrait(path: &Path, person: u64, seed: u64) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    Scene::portrait(FaceModel::bundled(), person, 160, seed).unwrap().image.save(path).unwrap();
+}
+
+/// What the guide on galleries takes for granted: Ana's photos, and a folder of people, of whom Ben is the first.
+fn archive() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let photo = |name: &str| folder.path().join(name);
+    for (name, seed) in [("ana-1.jpg", 1), ("ana-2.jpg", 2), ("ana.jpg", 3), ("door.jpg", 4)] {
+        portrait(&photo(name), 0, seed);
+    }
+    for person in 1..60 {
+        let name = if person == 1 { "Ben".to_owned() } else { format!("Person {person:02}") };
+        for look in 0..2 {
+            portrait(&photo(&format!("people/{name}/{look}.jpg")), person, 10 * person + look);
+        }
+    }
+    // Ana's mother, and Ana.
+    let options = SceneOptions { width: 480, height: 240, people: vec![80, 0], ..SceneOptions::default() };
+    let options = SceneOptions { face_height: (90.0, 110.0), ..options };
+    Scene::compose(FaceModel::bundled(), &options, 5).unwrap().image.save(&photo("party.jpg")).unwrap();
+    std::fs::create_dir(photo("Photos")).unwrap();
+    folder
+}
+
+#[test]
+fn every_example_of_the_guide_on_galleries_runs() {
+    let guide = commands("gallery.md");
+    let first = &guide["How do I keep a gallery of people?"];
+    let base = archive();
+    let mut ran = 0;
+    // The last of the first commands takes the one before back.
+    for command in &first[..2] {
+        run(base.path(), command, &[0]);
+    }
+    let fresh = tempfile::tempdir().unwrap();
+    copy(base.path(), fresh.path());
+    for command in &first[2..] {
+        run(fresh.path(), command, &[0]);
+    }
+    for (section, commands) in
+        guide.iter().filter(|(section, _)| *section != "How do I keep a gallery of people?")
+    {
+        let folder = tempfile::tempdir().unwrap();
+        copy(base.path(), folder.path());
+        for command in commands {
+            // Whoever reads the guide is asked; a test has nobody to ask.
+            let asks = ["people remove", "gallery purge", "gallery key rotate"]
+                .iter()
+                .any(|c| command.starts_with(c));
+            let command = command.replace("NEW.key", &format!("new-{ran}.key")).replace("~/Photos", "Photos");
+            let command = if asks { format!("{command} --yes") } else { command };
+            // The key that the command before made.
+            let made = folder.path().join(format!("new-{}.key", ran - usize::from(ran > 0)));
+            let command = if made.exists() { format!("{command} --key {}", made.display()) } else { command };
+            // There is a keyring only where somebody has logged in, and a better model only after an update.
+            let codes: &[i32] = match section.as_str() {
+                "Use the operating system's keyring" => &[0, 2],
+                _ if command.starts_with("gallery adopt --undo") => &[2],
+                _ => &[0],
+            };
+            run(folder.path(), &command, codes);
+            ran += 1;
+        }
+    }
+    assert!(ran >= 24, "{ran} commands");
+}
+
+/// The commands that a guide's tables name.
+fn tabled(guide: &str) -> Vec<String> {
+    let path = format!("{}/../../docs/guide/{guide}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let commands = rows.flat_map(|row| row.split('`')).filter_map(|part| part.strip_prefix("phiz "));
+    commands.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_example_of_the_guide_on_evaluation_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (mut photos, mut paths) = (String::from("path,person,race,age\n"), String::new());
+    for person in 0..12 {
+        for look in 0..3 {
+            let name = format!("A{person}/A{person}_{:04}.jpg", look + 1);
+            portrait(&at(&format!("photos/{name}")), person, 10 * person + look);
+            let race = ["a", "b"][person as usize % 2];
+            photos += &format!("photos/{name},A{person},{race},{}\n", 10 + 20 * (person % 3));
+            paths += &format!("photos/{name} ");
+        }
+    }
+    std::fs::write(at("photos.csv"), photos).unwrap();
+    copy(&at("photos"), &at("lfw"));
+    // One set of ten, as LFW writes them: three pairs of one person, three of two.
+    let pairs = "1\t3\nA0\t1\t2\nA1\t1\t2\nA2\t2\t3\nA0\t1\tA1\t1\nA2\t1\tA3\t2\nA4\t1\tA5\t1\n";
+    std::fs::write(at("lfw/pairs.txt"), pairs).unwrap();
+    let mut scores = String::from("a,b,same,score,person_a,person_b\n");
+    for k in 0..40 {
+        let same = k % 2;
+        scores += &format!(
+            "x{k},y{k},{same},{},p{k},{}\n",
+            0.1 + 0.5 * f64::from(same) + 0.01 * f64::from(k % 7),
+            if same == 1 { format!("p{k}") } else { format!("q{k}") }
+        );
+    }
+    std::fs::write(at("scores.csv"), scores).unwrap();
+    let (mut scenes, mut landscapes) = (String::from("path,boxes\n"), String::from("path,boxes\n"));
+    for k in 0..3 {
+        let options = SceneOptions {
+            width: 320,
+            height: 240,
+            people: vec![k, k + 9],
+            face_height: (60.0, 90.0),
+            ..SceneOptions::default()
+        };
+        let scene = Scene::compose(FaceModel::bundled(), &options, k).unwrap();
+        scene.image.save(&at(&format!("scene{k}.jpg"))).unwrap();
+        let boxes: Vec<String> =
+            scene.faces.iter().map(|f| f.bbox.map(|v| v.to_string()).join(" ")).collect();
+        scenes += &format!("scene{k}.jpg,{}\n", boxes.join(";"));
+        let empty = SceneOptions { width: 320, height: 240, people: Vec::new(), ..SceneOptions::default() };
+        Scene::compose(FaceModel::bundled(), &empty, k)
+            .unwrap()
+            .image
+            .save(&at(&format!("empty{k}.jpg")))
+            .unwrap();
+        landscapes += &format!("empty{k}.jpg,\n");
+    }
+    std::fs::write(at("scenes.csv"), scenes).unwrap();
+    std::fs::write(at("landscapes.csv"), landscapes).unwrap();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    for (from, to) in [
+        ("phiz-detect-small.toml", "other-detector.toml"),
+        ("phiz-detect-small.onnx", "phiz-detect-small.onnx"),
+        ("phiz-second-small.onnx", "phiz-second-small.onnx"),
+    ] {
+        std::fs::copy(models.join(from), at(to)).unwrap();
+    }
+    run(folder.path(), "enroll photos", &[0]);
+    run(folder.path(), &format!("embed --largest --out theirs.npy --list paths.csv {paths}"), &[0]);
+    for name in ["a", "b"] {
+        run(folder.path(), &format!("eval all-pairs photos.csv --json {name}.json"), &[0]);
+    }
+    let shown = commands("evaluation.md").into_values().flatten();
+    let all: Vec<String> = tabled("evaluation.md").into_iter().chain(shown).collect();
+    for command in &all {
+        run(folder.path(), command, &[0]);
+    }
+    assert!(all.len() >= 13, "{all:?}");
 }
