@@ -457,15 +457,30 @@ impl From<FaceError> for Failure {
     }
 }
 
+/// Threads that work on one photo at most: small layers gain nothing from more.
+const MOST_THREADS_OF_ONE: usize = 4;
+
 impl Shared {
     /// The models that were asked for, and what Phiz does with them.
     pub(crate) fn service(&self) -> Result<Service, Failure> {
         Ok(Service::over(self.analyzer()?))
     }
 
+    /// As [`Shared::service`], for a command that looks at so many photos: where they are fewer than threads, several
+    /// threads share one.
+    pub(crate) fn service_for(&self, photos: usize) -> Result<Service, Failure> {
+        let each = self.threads()? / photos.max(1);
+        Ok(Service::over(self.analyzer_of(each.clamp(1, MOST_THREADS_OF_ONE))?))
+    }
+
     /// The models that were asked for, ready to work.
     pub(crate) fn analyzer(&self) -> Result<Analyzer, Failure> {
-        let builder = Analyzer::builder().mirror(!self.quick).precision(self.precision);
+        self.analyzer_of(1)
+    }
+
+    /// The same on so many threads.
+    fn analyzer_of(&self, threads: usize) -> Result<Analyzer, Failure> {
+        let builder = Analyzer::builder().mirror(!self.quick).precision(self.precision).threads(threads);
         Ok(builder.detector(self.detector()?).embedder(self.embedder()?).build()?)
     }
 

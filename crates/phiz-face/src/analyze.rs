@@ -112,11 +112,26 @@ impl AnalyzerBuilder {
             (|| Err(FaceError::NoModel("detector")), || Err(FaceError::NoModel("embedder")));
         let detector = self.detector.map_or_else(detector, Ok)?;
         let embedder = self.embedder.map_or_else(embedder, Ok)?;
-        Ok(Analyzer {
-            detector: Detector::load(&detector, &self.load)?,
-            embedder: Embedder::load(&embedder, &self.load)?.mirror(self.mirror),
-        })
+        // Side by side, since the first template of a process waits for both.
+        let ((detector, id), embedder) = both(
+            || (Detector::load(&detector, &self.load), embedder.id()),
+            || Embedder::load_network(&embedder, &self.load),
+        );
+        Ok(Analyzer { detector: detector?, embedder: embedder?(id).mirror(self.mirror) })
     }
+}
+
+/// Does two things at the same time, or one after the other where the system gives no further thread.
+fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let aside = std::thread::Builder::new().name("phiz-load".into()).spawn_scoped(scope, &first);
+        let second = second();
+        let first = match aside {
+            Ok(aside) => aside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => first(),
+        };
+        (first, second)
+    })
 }
 
 impl Analyzer {
