@@ -1,14 +1,15 @@
 //! JPEG XL, bare or in a container, of any kind of compression.
 //!
 //! The picture's header says how it lies; an EXIF orientation beside that is not applied, as the standard demands. Memory
-//! is counted by the decoder while it works, so that a small file cannot ask for much.
+//! is counted by the decoder while it works, so that a small file cannot ask for much; and the layers that a picture is put
+//! together from are counted before, so that it cannot keep the decoder busy.
 
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, JxlThreadPool, RenderingIntent};
+use jxl_oxide::{AllocTracker, AuxBoxData, EnumColourEncoding, JxlImage, JxlThreadPool, RenderingIntent};
 
-use crate::decode::check_pixels;
+use crate::decode::{check_effort, check_pixels};
 use crate::error::{Limit, zeros};
 use crate::orientation::turn;
 use crate::{ErrorKind, ImageError, Limits};
@@ -16,18 +17,19 @@ use crate::{ErrorKind, ImageError, Limits};
 /// Channels are computed as f32, several times over where filters and blending need it.
 const BYTES_PER_PIXEL: u64 = 64;
 /// What small pictures may need beside their pixels.
-const LEAST_MEMORY: u64 = 64 << 20;
+const LEAST_MEMORY: usize = 64 << 20;
 const REMEDY: &str = "convert it to JPEG or PNG, for example with libjxl: djxl photo.jxl photo.png";
 
 fn damaged(error: impl std::fmt::Display) -> ImageError {
     ImageError::new(ErrorKind::Damaged, format!("is a damaged JPEG XL picture ({error})"))
 }
 
-fn open(bytes: &[u8], memory: u64) -> Result<JxlImage, ImageError> {
-    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-    let builder =
-        JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(AllocTracker::with_limit(memory));
-    builder.read(Cursor::new(bytes)).map_err(|error| described(&*error))
+/// The picture before it is decoded, and by what its memory is counted.
+fn open(bytes: &[u8]) -> Result<(JxlImage, AllocTracker), ImageError> {
+    let memory = AllocTracker::with_limit(LEAST_MEMORY);
+    let builder = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(memory.clone());
+    let picture = builder.read(Cursor::new(bytes)).map_err(|error| described(&*error))?;
+    Ok((picture, memory))
 }
 
 fn described(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ImageError {
@@ -48,10 +50,21 @@ pub(crate) fn decode(
     bytes: &[u8],
     limits: &Limits,
 ) -> Result<(u32, u32, Vec<u8>, usize, Orientation), ImageError> {
-    let memory = limits.max_pixels.saturating_mul(BYTES_PER_PIXEL).saturating_add(LEAST_MEMORY);
-    let mut picture = open(bytes, memory)?;
+    let (mut picture, memory) = open(bytes)?;
     let (width, height) = (picture.width(), picture.height());
-    check_pixels(width, height, limits)?;
+    let pixels = check_pixels(width, height, limits)?;
+    // What the picture itself may need, not what the largest would.
+    memory.expand_limit(usize::try_from(pixels.saturating_mul(BYTES_PER_PIXEL)).unwrap_or(usize::MAX >> 1));
+    let mut effort = 0u64;
+    for frame in (0..picture.num_loaded_frames()).map_while(|i| picture.frame(i)) {
+        let header = frame.header();
+        effort = effort.saturating_add(u64::from(header.width) * u64::from(header.height));
+        // What follows the first picture of an animation is not decoded.
+        if header.is_keyframe() {
+            break;
+        }
+    }
+    check_effort(effort, pixels)?;
     picture.request_color_encoding(EnumColourEncoding::srgb(RenderingIntent::Relative));
     let format = picture.pixel_format();
     if format.has_black() {
@@ -75,7 +88,14 @@ pub(crate) fn decode(
 
 /// How the picture lies in its file.
 pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
-    open(bytes, LEAST_MEMORY).map_or(Orientation::NoTransforms, |picture| orientation_of(&picture))
+    open(bytes).map_or(Orientation::NoTransforms, |(picture, _)| orientation_of(&picture))
+}
+
+/// The block of EXIF in the container.
+pub(crate) fn exif(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (picture, _) = open(bytes).ok()?;
+    let AuxBoxData::Data(exif) = picture.aux_boxes().first_exif().ok()? else { return None };
+    Some(exif.payload().get(exif.tiff_header_offset() as usize..)?.to_vec())
 }
 
 fn orientation_of(picture: &JxlImage) -> Orientation {

@@ -193,6 +193,8 @@ impl Service {
             Some(_) => photo.looked == bad,
             None => photo.looked == good,
         };
+        // A photo that was scanned before photos were asked for their time is read once more, but not looked at again.
+        let as_it_was = |photo: &SeenPhoto| photo.dated && usable(photo);
         let mut of_path: HashMap<&Path, (&SeenPhoto, &PhotoFile)> = HashMap::new();
         for photo in archive.photos.values().filter(|photo| photo.gone.is_none()) {
             of_path.extend(photo.files.iter().map(|file| (file.path.as_path(), (photo, file))));
@@ -205,7 +207,7 @@ impl Service {
             let file = if item.problem.is_none() { stamp(&path).ok() } else { None };
             let known =
                 file.as_ref().and_then(|file| of_path.get(file.path.as_path()).filter(|(_, f)| *f == file));
-            let known = known.map(|(photo, _)| *photo).filter(|photo| usable(photo));
+            let known = known.map(|(photo, _)| *photo).filter(|photo| as_it_was(photo));
             // Named twice, by two folders that lie in each other.
             if item.problem.is_some() || seen.insert(path) {
                 all.push(Due { item, file, known });
@@ -405,11 +407,12 @@ impl Service {
                 continue;
             }
             let hash: PhotoHash = Sha256::digest(&bytes).into();
+            let taken = phiz_image::taken(&bytes);
             let new = |size: [u32; 2], looked: &str, faces, problem| NewPhoto {
                 photo: hash,
                 file: after.clone(),
                 size,
-                taken: None,
+                taken,
                 looked: looked.into(),
                 faces,
                 problem,
