@@ -197,7 +197,7 @@ const ENROLLED: usize = 3;
 const TOGETHER: usize = 5;
 
 /// Faces of people who look alike are put into one picture, and the picture's faces decided one by one and together. Of
-/// all people, or of every second one, three faces are enrolled; the others are strangers.
+/// all people, or of every second or third one, three faces are enrolled; the others are strangers.
 fn once(model: &Model, vectors: &str, list: &str, people: &str) {
     let (templates, truth) = read(model, vectors, list, people);
     let mut faces: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -211,7 +211,8 @@ fn once(model: &Model, vectors: &str, list: &str, people: &str) {
         Template::normalised(model.id.clone(), sum).unwrap()
     };
     let means: BTreeMap<usize, Template> = faces.iter().map(|(person, own)| (*person, mean(own))).collect();
-    // Each face is in one picture: with faces of those who are the most like its person and have one left.
+    // Each face is in one picture. Beside it stands a face of the person whom it resembles most, beside that one a face of
+    // whom that one resembles most, and so on.
     let mut left: BTreeMap<usize, Vec<usize>> =
         faces.iter().map(|(person, own)| (*person, own[ENROLLED..].to_vec())).collect();
     let mut random = Random(3);
@@ -222,15 +223,21 @@ fn once(model: &Model, vectors: &str, list: &str, people: &str) {
             break;
         }
         let first = *left.keys().nth((random.next() % left.len() as u64) as usize).unwrap();
-        let mut order: Vec<usize> = left.keys().copied().collect();
-        let alike = |person: &usize| means[&first].similarity(&means[person]).unwrap();
-        order.sort_by(|a, b| alike(b).total_cmp(&alike(a)));
-        let mut picture: Vec<usize> =
-            order[..TOGETHER].iter().map(|person| left.get_mut(person).unwrap().pop().unwrap()).collect();
+        let mut picture = vec![left.get_mut(&first).unwrap().pop().unwrap()];
+        let mut there = vec![first];
+        while picture.len() < TOGETHER {
+            let last = &templates[picture[picture.len() - 1]];
+            let alike = |person: &usize| last.similarity(&means[person]).unwrap();
+            let open = left.iter().filter(|(person, own)| !own.is_empty() && !there.contains(person));
+            let next = open.map(|(person, _)| *person).max_by(|a, b| alike(a).total_cmp(&alike(b)));
+            let Some(next) = next else { break };
+            picture.push(left.get_mut(&next).unwrap().pop().unwrap());
+            there.push(next);
+        }
         random.shuffle(&mut picture);
         pictures.push(picture);
     }
-    for every in [1, 2] {
+    for every in [1, 2, 3] {
         let gallery = Gallery::in_memory(model).unwrap();
         let mut ids = BTreeMap::new();
         for (person, own) in faces.iter().step_by(every) {
@@ -256,7 +263,7 @@ fn once(model: &Model, vectors: &str, list: &str, people: &str) {
             "{} pictures of {TOGETHER} look-alikes; {} people enrolled; {of_people} faces are theirs, {} are not",
             pictures.len(),
             ids.len(),
-            pictures.len() * TOGETHER - of_people
+            pictures.iter().map(Vec::len).sum::<usize>() - of_people
         );
         // Right and wrong names at a rate.
         let names = |rate: f64, twins: bool| {

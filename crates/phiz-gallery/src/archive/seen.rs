@@ -212,6 +212,10 @@ fn groups(
         while id < line.stranger && line.stranger - id < FURTHEST {
             id = rows.next_id(Kind::Group)?;
         }
+        // A number that only stands for another, or is kept from being given again, is of use only as the same number.
+        if (line.head.into.is_some() || members.is_empty()) && id != line.stranger {
+            continue;
+        }
         numbers.insert(line.stranger, id);
         taken.extend(free.iter().map(|sighting| (*sighting, id)));
         made.push((id, line, free));
@@ -221,10 +225,6 @@ fn groups(
         let mut head = line.head;
         head.into = head.into.and_then(|into| numbers.get(&into).copied()).filter(|into| *into != id);
         head.apart = head.apart.iter().filter_map(|other| numbers.get(other).copied()).collect();
-        // A number that only stands for another is of use as long as it is the same number.
-        if head.into.is_some() && id != line.stranger {
-            continue;
-        }
         codec.put_group(rows, GroupId(id), PersonId(0), &GroupBody { head, sightings: members })?;
         done.groups += 1;
         if id != line.stranger {
