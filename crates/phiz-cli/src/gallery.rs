@@ -215,7 +215,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             }
             if head.photos > 0 {
                 let faces = table::count(head.sightings, "face", "faces");
-                note!("with {} that were scanned, and {faces} in them", table::count(head.photos, "photo", "photos"));
+                note!(
+                    "with {} that were scanned, and {faces} in them",
+                    table::count(head.photos, "photo", "photos")
+                );
             }
             note!("note: the archive is not sealed: whoever has it has everything");
             Ok(Done::Well)

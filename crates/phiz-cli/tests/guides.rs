@@ -187,7 +187,8 @@ fn pictures() -> TempDir {
     photo("party.jpg", &[1, 3, 18], 101);
     for name in ["ana0", "ana1", "ben0", "both"] {
         let name = format!("{name}.jpg");
-        std::fs::copy(user.path().join("Pictures").join(&name), user.path().join("Photos").join(&name)).unwrap();
+        std::fs::copy(user.path().join("Pictures").join(&name), user.path().join("Photos").join(&name))
+            .unwrap();
     }
     user
 }

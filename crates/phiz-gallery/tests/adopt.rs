@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::{DIM, create, face, model, near, open, stranger};
 use phiz_eval::random::Random;
 use phiz_gallery::{
-    Adoptee, Deciding, Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, GroupId, Grouping, Key, Model,
-    ModelId, NewFace, NewPhoto, NewSighting, PhotoFile, Purge, Search, Target, Template, Thresholds,
+    Adoptee, Deciding, Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, GroupId, Grouping, Key,
+    Model, ModelId, NewFace, NewPhoto, NewSighting, PhotoFile, Purge, Search, Target, Template, Thresholds,
 };
 
 const RULES: EnrollRules = EnrollRules { least_quality: 0.0, report_similar: None, unlike_above: 0.02 };
@@ -237,12 +237,16 @@ fn sightings_wait_for_the_new_model_and_keep_their_groups() {
     };
     // Four photos of somebody unknown, two of person 6.
     let who: Vec<(u32, u32)> = vec![(70, 101), (70, 102), (70, 103), (70, 104), (6, 105), (6, 106)];
-    let photos = |new: bool| who.iter().map(|(person, number)| seen(*person, *number, new)).collect::<Vec<_>>();
+    let photos =
+        |new: bool| who.iter().map(|(person, number)| seen(*person, *number, new)).collect::<Vec<_>>();
     gallery.keep_photos(&photos(false)).unwrap();
     let archive = |gallery: &Gallery| gallery.archive(&Deciding::default()).unwrap();
-    gallery.group_strangers(&archive(&gallery), &Grouping { rate: 1e-2, ..Grouping::default() }, &|_, _| ()).unwrap();
+    gallery
+        .group_strangers(&archive(&gallery), &Grouping { rate: 1e-2, ..Grouping::default() }, &|_, _| ())
+        .unwrap();
     let before = archive(&gallery);
-    let numbers: Vec<(u64, usize)> = before.strangers(false).iter().map(|(g, places)| (g.id.0, places.len())).collect();
+    let numbers: Vec<(u64, usize)> =
+        before.strangers(false).iter().map(|(g, places)| (g.id.0, places.len())).collect();
     assert_eq!(numbers, [(1, 4)]);
     let of_six = |gallery: &Gallery| {
         let six = gallery.named("person 6").unwrap()[0].id;
@@ -264,11 +268,13 @@ fn sightings_wait_for_the_new_model_and_keep_their_groups() {
     // What is exported meanwhile waits there, too.
     let archive_at = folder.path().join("archive");
     assert_eq!(gallery.export(&archive_at).unwrap().sightings, 6);
-    let (moved, _) = Gallery::create_from_archive(&folder.path().join("m.phiz"), &archive_at, &Key::None).unwrap();
+    let (moved, _) =
+        Gallery::create_from_archive(&folder.path().join("m.phiz"), &archive_at, &Key::None).unwrap();
     for gallery in [&gallery, &moved] {
         gallery.keep_photos(&photos(true)).unwrap();
         let after = archive(gallery);
-        let ids = |archive: &phiz_gallery::Archive| archive.sightings.iter().map(|s| s.id).collect::<Vec<_>>();
+        let ids =
+            |archive: &phiz_gallery::Archive| archive.sightings.iter().map(|s| s.id).collect::<Vec<_>>();
         assert_eq!(ids(&after), ids(&before), "a face at the same place is the same sighting");
         assert_eq!(after.group(GroupId(1)).unwrap().sightings.len(), 3);
         assert_eq!(of_six(gallery), 2);

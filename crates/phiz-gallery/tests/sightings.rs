@@ -181,6 +181,58 @@ fn a_person_is_in_a_photo_once() {
     sound(&gallery);
 }
 
+/// A face that resembles Ana a little is not hers if it resembles a stranger more who is not Ana.
+#[test]
+fn a_stranger_outvotes_a_weak_likeness() {
+    let axis = |ana: f32, other: f32| {
+        let mut vector = vec![0.0; DIM];
+        (vector[0], vector[1]) = (ana, other);
+        vector
+    };
+    let at = |ana: f32| axis(ana, (1.0 - ana * ana).sqrt());
+    let mut random = Random::new(21);
+    let mut around = |ana: f32| near(&mut random, &at(ana), 0.1);
+    // A stranger in five photos, whom one face shows unlike the others: its likeness to Ana is enough for a name.
+    let faces: Vec<Vec<f32>> = vec![around(0.2), around(0.2), around(0.15), around(0.2), at(0.5)];
+    let ana: Vec<NewFace> = (0..3).map(|_| face(near(&mut Random::new(22), &at(1.0), 0.1))).collect();
+    let enrol = |gallery: &Gallery| {
+        gallery.enroll(&Target::Named("Ana".into()), &ana[..1], &EnrollRules::default()).unwrap();
+    };
+    let scan = |gallery: &Gallery, from: usize| {
+        let photos = faces.iter().enumerate().skip(from);
+        let photos: Vec<NewPhoto> =
+            photos.map(|(i, face)| photo(i as u64, &format!("/{i}.jpg"), vec![face.clone()])).collect();
+        gallery.keep_photos(&photos).unwrap();
+        group(gallery);
+    };
+    for enrolled_first in [false, true] {
+        let gallery = Gallery::in_memory(&model()).unwrap();
+        if enrolled_first {
+            enrol(&gallery);
+            gallery.keep_photos(&[photo(4, "/4.jpg", vec![faces[4].clone()])]).unwrap();
+            assert_eq!(people(&gallery), [Some(1)], "alone it is Ana");
+        }
+        scan(&gallery, 0);
+        if !enrolled_first {
+            enrol(&gallery);
+        }
+        let all = archive(&gallery);
+        let odd =
+            all.sightings.iter().position(|s| all.photos[&s.photo].files[0].path == Path::new("/4.jpg"));
+        let odd = odd.unwrap();
+        assert_eq!((all.decided[odd].by, all.decided[odd].person()), (DecidedBy::Stranger, None));
+        assert_eq!(all.decided[odd].best, Some(PersonId(1)), "whom it resembles is still told");
+        assert!(all.decided.iter().all(|decided| decided.person().is_none()));
+        // The stranger is Ana after all.
+        let number = all.strangers(false)[0].0.id;
+        gallery
+            .name_group(number, &Target::Person(PersonId(1)), &[face(at(0.2))], &EnrollRules::default())
+            .unwrap();
+        assert!(archive(&gallery).decided.iter().all(|decided| decided.person() == Some(PersonId(1))));
+        sound(&gallery);
+    }
+}
+
 /// Photos of people with many photos and of people with one, in one order.
 fn crowd(random: &mut Random) -> (Vec<NewPhoto>, Vec<usize>) {
     let (mut photos, mut truth) = (Vec::new(), Vec::new());
@@ -416,9 +468,8 @@ fn a_scan_that_is_killed_goes_on() {
 fn told(gallery: &Gallery) -> Vec<(u64, bool, Option<String>, Vec<PathBuf>)> {
     let all = archive(gallery);
     let name = |id: PersonId| gallery.person(id).unwrap().details.name;
-    let path = |id: &SightingId| {
-        all.photos[&all.sightings[all.place(*id).unwrap()].photo].files[0].path.clone()
-    };
+    let path =
+        |id: &SightingId| all.photos[&all.sightings[all.place(*id).unwrap()].photo].files[0].path.clone();
     let open = all.groups.iter().filter(|group| group.into.is_none() && !group.sightings.is_empty());
     let mut told: Vec<_> = open
         .map(|group| {
@@ -450,7 +501,9 @@ fn what_was_scanned_moves_to_another_machine() {
         .iter()
         .map(|id| face(all.templates[all.place(*id).unwrap()].vector().to_vec()))
         .collect();
-    gallery.name_group(numbers[0], &Target::Named("Ana".into()), &faces[..2], &EnrollRules::default()).unwrap();
+    gallery
+        .name_group(numbers[0], &Target::Named("Ana".into()), &faces[..2], &EnrollRules::default())
+        .unwrap();
     gallery.ignore_group(numbers[1], true).unwrap();
     gallery.join_groups(numbers[2], numbers[3]).unwrap();
     let first = all.group(numbers[4]).unwrap().sightings[..2].to_vec();
@@ -466,17 +519,27 @@ fn what_was_scanned_moves_to_another_machine() {
     assert_eq!((done.photos, done.sightings, done.groups), (head.photos, head.sightings, 7));
     assert_eq!(done.renumbered, []);
     let (is, was) = (told(&moved), told(&gallery));
-    let gone = |paths: &Vec<PathBuf>| paths.iter().filter(|path| **path != photos[35].file.path).cloned().collect();
-    let was: Vec<_> = was.iter().map(|(id, ignored, name, paths)| (*id, *ignored, name.clone(), gone(paths))).collect();
+    let gone =
+        |paths: &Vec<PathBuf>| paths.iter().filter(|path| **path != photos[35].file.path).cloned().collect();
+    let was: Vec<_> =
+        was.iter().map(|(id, ignored, name, paths)| (*id, *ignored, name.clone(), gone(paths))).collect();
     assert_eq!(is, was);
-    assert_eq!(archive(&moved).group(numbers[3]).unwrap().id, numbers[2], "a number that stands for another still does");
+    assert_eq!(
+        archive(&moved).group(numbers[3]).unwrap().id,
+        numbers[2],
+        "a number that stands for another still does"
+    );
     assert!(archive(&moved).group(new).unwrap().apart.contains(&numbers[4]));
     let ana = |gallery: &Gallery| people(gallery).iter().filter(|p| **p == Some(1)).count();
     assert_eq!(ana(&moved), ana(&gallery));
     assert_eq!(group(&moved).born, []);
     sound(&moved);
     // The photos lie elsewhere: they are known by their content.
-    let elsewhere = NewPhoto { faces: None, file: PhotoFile { path: "/other/0.jpg".into(), ..photos[0].file.clone() }, ..photos[0].clone() };
+    let elsewhere = NewPhoto {
+        faces: None,
+        file: PhotoFile { path: "/other/0.jpg".into(), ..photos[0].file.clone() },
+        ..photos[0].clone()
+    };
     assert_eq!(moved.keep_photos(&[elsewhere]).unwrap()[0].1, Kept::Copied);
 
     // Taken in a second time, nothing is new; and taken back, the people go and what was seen stays.
@@ -504,7 +567,11 @@ fn what_was_scanned_moves_to_another_machine() {
     group(&other);
     let before = told(&other);
     let done = other.import(&at("archive")).unwrap();
-    assert_eq!((done.photos, done.groups), (head.photos, 6), "what only stands for another number is left out");
+    assert_eq!(
+        (done.photos, done.groups),
+        (head.photos, 6),
+        "what only stands for another number is left out"
+    );
     assert_eq!(done.renumbered.len(), 6);
     let after = told(&other);
     assert!(before.iter().all(|group| after.contains(group)), "{after:?}");
@@ -529,7 +596,8 @@ fn a_damaged_archive_of_photos_is_refused() {
         ("groups.jsonl", "\"stranger\":1", "\"stranger\":\"x\"", "line 1"),
     ] {
         let (path, head) = (archive_at.join(file), archive_at.join("archive.json"));
-        let (was, head_was) = (std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&head).unwrap());
+        let (was, head_was) =
+            (std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&head).unwrap());
         let changed = was.replacen(from, to, 1);
         assert_ne!(changed, was, "{file} has no {from}");
         std::fs::write(&path, &changed).unwrap();

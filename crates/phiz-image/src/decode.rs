@@ -147,7 +147,8 @@ pub(crate) fn check_effort(effort: u64, pixels: u64) -> Result<(), ImageError> {
     if effort <= pixels.saturating_mul(MOST_TIMES).saturating_add(MOST_PIXELS_BESIDE) {
         return Ok(());
     }
-    let reason = format!("has {pixels} pixels, but is put together from {effort}: its parts are used too often");
+    let reason =
+        format!("has {pixels} pixels, but is put together from {effort}: its parts are used too often");
     Err(ImageError::new(ErrorKind::TooLarge, reason).with_limit(Limit::Scans))
 }
 

@@ -1,6 +1,7 @@
 //! HEIC and JPEG XL against the pictures that they were made from. `golden/modern/make.py` made the files and says how.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod common;
 #[path = "common/promises.rs"]
 mod promises;
 
@@ -130,8 +131,9 @@ fn cut_and_changed_files_are_refused_or_shown_but_never_panic() {
 fn lying(writer: &mut HeifWriter) -> u32 {
     let bytes = std::fs::read(folder().join("lossless.heic")).unwrap();
     let file = HeifFile::parse(&bytes).unwrap();
-    let config = file.hevc_config(file.primary_id).unwrap().unwrap().clone();
-    let data = file.item_data(file.primary_id).unwrap();
+    let item = common::coded(&file);
+    let config = file.hevc_config(item).unwrap().unwrap().clone();
+    let data = file.item_data(item).unwrap();
     let (mut rest, mut slices) = (&data[..], Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
         let (slice, after) = after.split_at(u32::from_be_bytes(*length) as usize);
@@ -177,7 +179,8 @@ fn a_small_heic_cannot_keep_the_decoder_busy() {
     assert_eq!((image.width(), image.height()), (40, 30));
 }
 
-/// A hundred layers without a duration, each of the whole picture, in 12 kB.
+/// A hundred layers without a duration, each of the whole picture, in 12 kB: an animated PNG of a hundred pictures, alternately
+/// black and white, of which each was said to last no time, given to `cjxl -d 1 -e 1`.
 #[test]
 fn a_small_jpeg_xl_cannot_keep_the_decoder_busy() {
     let bytes = std::fs::read(folder().join("layers.jxl")).unwrap();

@@ -90,7 +90,7 @@ fn every_format_that_carries_exif_is_read() {
     let png = png(&[(b"IHDR", &ihdr(1, 1, 2)), (b"eXIf", &exif), (b"IDAT", &[]), (b"IEND", &[])]);
     let heic = golden("modern/lossless.heic");
     let file = HeifFile::parse(&heic).unwrap();
-    let config = file.hevc_config(file.primary_id).unwrap().unwrap().clone();
+    let config = file.hevc_config(common::coded(&file)).unwrap().unwrap().clone();
     let mut writer = HeifWriter::new();
     let image = writer.add_image(&ImageSpec::new(48, 32, config, &[]));
     writer.add_exif(image, &exif);
@@ -99,9 +99,21 @@ fn every_format_that_carries_exif_is_read() {
     let body = [&0u32.to_be_bytes(), &exif[..]].concat();
     let length = (body.len() as u32 + 8).to_be_bytes();
     let jxl = [&jxl[..32], &length, b"Exif", &body, &jxl[32..]].concat();
-    for (name, bytes) in
-        [("WebP", webp), ("PNG", png), ("HEIC", writer.finish()), ("JPEG XL", jxl), ("TIFF", exif.clone())]
-    {
+    // The same packed, as libjxl's tools write it: brotli, in a block that is not compressed.
+    let head = ((body.len() as u32 - 1) << 4 | 1 << 20).to_le_bytes();
+    let packed = [b"Exif", &head[..3], &body, b"\x03"].concat();
+    let whole = golden("modern/lossy.jxl");
+    let length = (packed.len() as u32 + 8).to_be_bytes();
+    let brob = [&whole[..32], &length, b"brob", &packed, &whole[32..]].concat();
+    let all = [
+        ("WebP", webp),
+        ("PNG", png),
+        ("HEIC", writer.finish()),
+        ("JPEG XL", jxl),
+        ("JPEG XL, packed", brob),
+        ("TIFF", exif.clone()),
+    ];
+    for (name, bytes) in all {
         assert_eq!(taken(&bytes), Some(TAKEN), "{name}");
         // Cut or changed anywhere, it says another time or none.
         for at in 0..bytes.len() {

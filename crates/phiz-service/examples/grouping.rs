@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use phiz_gallery::{
-    Archive, Deciding, EnrollRules, Gallery, Grouping, Model, NewFace, NewPhoto, NewSighting, PhotoFile, Rate,
-    Search, Target, Template,
+    Archive, Deciding, EnrollRules, Gallery, Grouping, Model, NewFace, NewPhoto, NewSighting, PhotoFile,
+    Rate, Search, Target, Template,
 };
 use phiz_service::Service;
 

@@ -123,7 +123,9 @@ fn until_settled(file: &PhotoFile, now: SystemTime) -> Duration {
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let age = u128::try_from(file.modified).ok().and_then(|modified| now.checked_sub(modified));
     // A time to come says nothing.
-    age.map_or(Duration::ZERO, |age| TICK.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or(u64::MAX))))
+    age.map_or(Duration::ZERO, |age| {
+        TICK.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or(u64::MAX)))
+    })
 }
 
 /// Reads a file, all of one moment: if it changes meanwhile, it is read again, a few times.

@@ -7,8 +7,8 @@ use phiz_template::{ModelId, Template};
 
 use super::files::{lines, npy_rows, read};
 use super::{
-    FACES, FaceLine, HEAD, Imported, NEGATIVE_TEMPLATES, NEGATIVES, PEOPLE, PersonLine, TEMPLATES, WITHOUT_PHOTOS,
-    crop_path, read_head, seen,
+    FACES, FaceLine, HEAD, Imported, NEGATIVE_TEMPLATES, NEGATIVES, PEOPLE, PersonLine, TEMPLATES,
+    WITHOUT_PHOTOS, crop_path, read_head, seen,
 };
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::gallery::{Gallery, OperationKind, Ranges, Search, Step, add_face, in_photo, record};

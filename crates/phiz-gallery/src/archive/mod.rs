@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::gallery::Model;
 use crate::model::{
-    FaceBody, FaceId, GroupHead, OperationId, PersonBody, PersonId, PhotoBody, PhotoId, SightingBody, SightingId,
+    FaceBody, FaceId, GroupHead, OperationId, PersonBody, PersonId, PhotoBody, PhotoId, SightingBody,
+    SightingId,
 };
 use files::{digest, read};
 

@@ -197,13 +197,19 @@ fn groups(
     let mut numbers: BTreeMap<u64, u64> = BTreeMap::new();
     let mut made = Vec::new();
     for line in all {
-        let members: BTreeSet<u64> = line.sightings.iter().filter_map(|id| sightings.get(id)).map(|id| id.0).collect();
+        let members: BTreeSet<u64> =
+            line.sightings.iter().filter_map(|id| sightings.get(id)).map(|id| id.0).collect();
         let free: Vec<u64> = members.iter().copied().filter(|id| !taken.contains_key(id)).collect();
         if free.is_empty() && !members.is_empty() {
             // All are in groups of this gallery: it is the one that has most of them.
             let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
-            members.iter().filter_map(|id| taken.get(id)).for_each(|group| *votes.entry(*group).or_default() += 1);
-            if let Some((group, _)) = votes.iter().max_by_key(|(group, count)| (**count, std::cmp::Reverse(**group))) {
+            members
+                .iter()
+                .filter_map(|id| taken.get(id))
+                .for_each(|group| *votes.entry(*group).or_default() += 1);
+            if let Some((group, _)) =
+                votes.iter().max_by_key(|(group, count)| (**count, std::cmp::Reverse(**group)))
+            {
                 numbers.insert(line.stranger, *group);
             }
             continue;

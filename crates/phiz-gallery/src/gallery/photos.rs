@@ -100,7 +100,11 @@ impl Gallery {
 }
 
 /// The photo of a content.
-pub(crate) fn of_content(rows: &dyn Rows, codec: Codec<'_>, photo: &str) -> Result<Option<(PhotoId, PhotoBody)>> {
+pub(crate) fn of_content(
+    rows: &dyn Rows,
+    codec: Codec<'_>,
+    photo: &str,
+) -> Result<Option<(PhotoId, PhotoBody)>> {
     for id in rows.tagged(Kind::Photo, &codec.content_tag(photo))? {
         if let Some(row) = rows.get(Kind::Photo, id)? {
             let body = codec.photo_body(PhotoId(id), &row)?;
