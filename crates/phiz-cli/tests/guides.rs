@@ -1,5 +1,5 @@
-//! Every command that the guides on galleries, evaluation, data and training show is run as it stands there, on people who do not
-//! exist.
+//! Every command that the guides on galleries, archives, metadata, evaluation, data and training show is run as it stands there, on
+//! people who do not exist.
 //!
 //! Building is left out (`cargo`, `source`, `export`): it is what brought the program here.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
@@ -57,15 +57,21 @@ fn recipes(folder: &Path) {
 
 /// Runs a command as a shell would; its exit code must be one of `codes`.
 fn run(folder: &Path, command: &str, codes: &[i32]) -> String {
+    run_as(folder, folder, command, codes)
+}
+
+/// The same, where `~` is one folder and the gallery lies in another. Whoever asks is answered `q`.
+fn run_as(user: &Path, folder: &Path, command: &str, codes: &[i32]) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_phiz"));
     let path = std::env::join_paths(
         std::iter::once(program.parent().unwrap().to_path_buf())
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     );
     let output = Command::new("sh")
-        .args(["-c", &format!("phiz {command}")])
+        .args(["-c", &format!("echo q | phiz {command}")])
         .current_dir(folder)
         .env("PATH", path.unwrap())
+        .env("HOME", user)
         .env("PHIZ_HOME", folder.join("home"))
         .output()
         .unwrap();
@@ -306,4 +312,130 @@ fn every_example_of_the_guide_on_evaluation_runs() {
         run(folder.path(), command, &[0]);
     }
     assert!(all.len() >= 13, "{all:?}");
+}
+
+/// `~/Pictures` (and `~/Photos`): Ana, Ben and Cleo, whom somebody may enrol, and three strangers with three photos each.
+/// People of the fixtures, who do not look like each other.
+fn pictures() -> TempDir {
+    let user = tempfile::tempdir().unwrap();
+    let names = [("ana", &[1][..]), ("ben", &[3]), ("cleo", &[2]), ("x", &[18]), ("y", &[4]), ("z", &[20])];
+    let photo = |name: &str, people: &[u64], seed: u64| {
+        let options =
+            SceneOptions { people: people.to_vec(), face_height: (110.0, 150.0), ..SceneOptions::default() };
+        let scene = Scene::compose(FaceModel::bundled(), &options, seed).unwrap();
+        scene.image.save(&user.path().join(name)).unwrap();
+    };
+    for folder in ["Pictures", "Photos", "Desktop", "stick"] {
+        std::fs::create_dir(user.path().join(folder)).unwrap();
+    }
+    for (number, (name, people)) in names.into_iter().enumerate() {
+        for i in 0..3 {
+            photo(&format!("Pictures/{name}{i}.jpg"), people, 10 * number as u64 + i);
+        }
+    }
+    photo("Pictures/both.jpg", &[1, 3], 100);
+    // A photo without a time of its own counts by that of its file: July 2024.
+    let summer = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_720_000_000);
+    let file = std::fs::File::options().write(true).open(user.path().join("Pictures/ana1.jpg")).unwrap();
+    file.set_modified(summer).unwrap();
+    photo("party.jpg", &[1, 3, 18], 101);
+    for name in ["ana0", "ana1", "ben0", "both"] {
+        let name = format!("{name}.jpg");
+        std::fs::copy(user.path().join("Pictures").join(&name), user.path().join("Photos").join(&name))
+            .unwrap();
+    }
+    user
+}
+
+#[test]
+fn every_example_of_the_guide_on_archives_runs() {
+    let (user, guide) = (pictures(), commands("archive.md"));
+    let start = |name: &str| {
+        let folder = tempfile::tempdir_in(user.path()).unwrap();
+        if !name.is_empty() {
+            copy(&user.path().join(name).join("home"), &folder.path().join("home"));
+        }
+        std::fs::copy(user.path().join("party.jpg"), folder.path().join("party.jpg")).unwrap();
+        folder
+    };
+    // The numbers of the strangers and their faces are those of somebody else's photos: these have others.
+    let strangers = |folder: &Path| -> Vec<serde_json::Value> {
+        let said = run_as(user.path(), folder, "strangers --json", &[0]);
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let here = |folder: &Path, command: &str| {
+        let all = strangers(folder);
+        let number = |place: usize| all[place]["stranger"].to_string();
+        let face = |place: usize| all[1]["faces"][place]["sighting"].as_str().unwrap().to_owned();
+        let words = command.split(' ').map(|word| match word {
+            "14" => number(0),
+            "3" if !command.starts_with("explain") => number(1),
+            "9" => number(2),
+            "s57" => face(0),
+            "s60" => face(1),
+            word => word.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let mut ran = 0;
+    let mut run_here = |folder: &Path, command: &str| {
+        let command = if command.starts_with("scan") { command.to_owned() } else { here(folder, command) };
+        ran += 1;
+        run_as(user.path(), folder, &command, &[0])
+    };
+
+    // The three commands with which the guide begins, on a machine where Phiz was never used.
+    let first = start("");
+    let told: Vec<String> = guide["Your photo archive"].iter().map(|c| run_here(first.path(), c)).collect();
+    assert!(told[0].contains("19 photos: 19 new") && told[2].contains("Postman"), "{told:?}");
+    let found = run_as(user.path(), first.path(), "find Postman", &[0]);
+    assert!(found.matches(".jpg").count() >= 3, "{found}");
+
+    // For the other sections some people are enrolled.
+    let base = start("");
+    run_as(user.path(), base.path(), "scan ~/Pictures", &[0]);
+    for (name, photos) in [("Ana", "ana"), ("Ben", "ben"), ("Cleo", "cleo")] {
+        run_as(user.path(), base.path(), &format!("enroll {name} ~/Pictures/{photos}0.jpg --force"), &[0]);
+    }
+    assert_eq!(strangers(base.path()).len(), 3);
+    let base_name = base.path().file_name().unwrap().to_str().unwrap().to_owned();
+    for (section, commands) in guide.iter().filter(|(section, _)| *section != "Your photo archive") {
+        let mut folder = start(&base_name);
+        for command in commands {
+            // Each is an example of its own, but for the one that takes the one before it back.
+            if section == "Strangers" && !command.ends_with("undo") {
+                folder = start(&base_name);
+            }
+            let said = run_here(folder.path(), command);
+            if command == "find Ana --with Ben --without Cleo" {
+                assert!(said.contains("both.jpg") && !said.contains("ana0"), "{said}");
+            }
+        }
+    }
+    assert!(user.path().join("Desktop/people/Ana").is_dir());
+    assert_eq!(std::fs::read_dir(user.path().join("stick")).unwrap().count(), 4);
+    assert!(ran >= 18, "{ran} commands");
+}
+
+#[test]
+fn every_example_of_the_guide_on_metadata_runs() {
+    let (user, guide) = (pictures(), commands("metadata.md"));
+    // Somebody has named the people in another program.
+    let other = tempfile::tempdir().unwrap();
+    for (name, photo) in [("Ana", "ana2"), ("Ben", "ben2")] {
+        let command = format!("enroll {name} ~/Pictures/{photo}.jpg --force");
+        run_as(user.path(), other.path(), &command, &[0]);
+    }
+    run_as(user.path(), other.path(), "tag ~/Photos", &[0]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut ran = 0;
+    for command in guide.values().flatten() {
+        run_as(user.path(), folder.path(), command, &[0]);
+        ran += 1;
+        if command.starts_with("enroll") {
+            let said = run_as(user.path(), folder.path(), "identify ~/party.jpg", &[0]);
+            assert!(said.contains("Ana") && said.contains("Ben"), "{said}");
+        }
+    }
+    assert!(ran >= 4, "{ran} commands");
 }
