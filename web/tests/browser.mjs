@@ -2,7 +2,7 @@
 //
 // The camera plays pictures of a synthetic person who looks straight ahead, to both sides and down (tests/camera, made by
 // `cargo xtask portraits --people 0 --out web/tests`). Screenshots of every screen go to tests/out.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
@@ -347,6 +347,9 @@ export async function browser(report, { phiz, chromium, web }) {
       await page.getByRole('button', { name: 'Close' }).last().click();
       const ask = async () => (await fetch(`${server.origin}/v1/people`, { headers: { Authorization: `Bearer ${key}` } })).status;
       if (await ask() !== 200) throw new Error('the key does not work');
+      // The client, as another program uses it: its own example, and a refusal in words.
+      const program = spawnSync(process.execPath, [path.join(web, 'client/example.mjs'), server.origin, path.join(fixtures, 'people'), path.join(fixtures, 'party.jpg')], { encoding: 'utf8', env: { ...process.env, PHIZ_KEY: key } });
+      if (program.status !== 1 || !program.stderr.startsWith('forbidden: ')) throw new Error(`a key that only reads may enrol by the client: ${program.stdout}${program.stderr}`);
       await look(page, 'settings');
       await page.getByRole('button', { name: 'Revoke Door' }).click();
       await page.getByRole('button', { name: 'Revoke', exact: true }).click();
