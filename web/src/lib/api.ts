@@ -2,7 +2,7 @@
 
 import { form, ok, once, phiz, photo, PhizError as ApiError } from '../../client';
 import type { paths } from '../../client';
-import type { Face, IdentifiedFace, Job, Page, PhotoAnswer, Scope } from './types';
+import type { Answer, Asked, Candidate, Face, IdentifiedFace, Job, Page, Photo, PhotoAnswer, Scope, Seen, Stranger } from './types';
 
 export { PhizError as ApiError } from '../../client';
 
@@ -27,6 +27,7 @@ client.use({
   },
 });
 
+const raw = client as any;
 const at = encodeURIComponent;
 const of = (id: string) => ({ path: { id } });
 type QueryOf<P extends keyof paths, M extends 'get' | 'post'> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
@@ -80,6 +81,23 @@ export const api = {
     ok(client.POST('/v1/identify', { params: { query }, ...photo(bytes), signal })) as Promise<PhotoAnswer<IdentifiedFace>>,
   verify: (a: Blob, b: Blob) => ok(client.POST('/v1/verify', form([['a', a], ['b', b]]))),
 
+  review: (limit: number) => ok<{ items: Asked[]; left: number }>(raw.GET('/v1/review', { params: { query: { limit } } })),
+  answer: (body: { key: string; answer: Answer; name?: string; person?: string }) => ok<{ key: string; operations: string[]; done: string }>(raw.POST('/v1/review', { body })),
+  takeBackAnswer: (key: string, operations: string[]) => ok<{ undone: string[] }>(raw.POST('/v1/review/undo', { body: { key, operations } })),
+  strangers: (ignored: boolean, cursor?: string) => ok<Page<Stranger>>(raw.GET('/v1/strangers', { params: { query: { ignored, limit: 60, faces: 4, cursor } } })),
+  stranger: (id: number) => ok<Stranger>(raw.GET('/v1/strangers/{id}', { params: of(String(id)) })),
+  strangerLike: (id: number) => ok<Page<Candidate>>(raw.GET('/v1/strangers/{id}/candidates', { params: { ...of(String(id)), query: { top: 5 } } })),
+  nameStranger: (id: number, body: { name?: string; person?: string }) => ok<{ id: string; person: string; enrolled: number; operation: string }>(raw.POST('/v1/strangers/{id}/name', { params: of(String(id)), body })),
+  ignoreStranger: (id: number) => ok<{ operation: string }>(raw.POST('/v1/strangers/{id}/ignore', { params: of(String(id)) })),
+  noticeStranger: (id: number) => ok<{ operation: string }>(raw.POST('/v1/strangers/{id}/notice', { params: of(String(id)) })),
+  joinStrangers: (id: number, from: number[]) => ok<{ operations: string[] }>(raw.POST('/v1/strangers/{id}/join', { params: of(String(id)), body: { from } })),
+  splitStranger: (id: number, faces: string[]) => ok<{ stranger: number; operation: string }>(raw.POST('/v1/strangers/{id}/split', { params: of(String(id)), body: { faces } })),
+  archive: () => ok<{ photos: number; faces: number; named: number; strangers: number }>(raw.GET('/v1/archive')),
+  photo: (id: string) => ok<Photo>(raw.GET('/v1/photos/{id}', { params: of(id) })),
+  sighting: (id: string) => ok<Seen>(raw.GET('/v1/sightings/{id}', { params: of(id) })),
+  scanFolders: () => ok<{ folders: string[] }>(raw.GET('/v1/scan')),
+  scan: () => ok<Job>(raw.POST('/v1/scan', { body: {} })),
+
   galleries: () => ok(client.GET('/v1/galleries')),
   gallery: () => ok(client.GET('/v1/gallery')),
   rates: (fpir: number) => ok(client.GET('/v1/gallery/rates', { params: { query: { fpir } } })),
@@ -100,6 +118,8 @@ const about = (more: Record<string, string> = {}): string => {
   return query ? `?${query}` : '';
 };
 export const personPicture = (id: string, version = 0): string => `./v1/people/${at(id)}/picture${about(version ? { v: String(version) } : {})}`;
+export const sightingCrop = (id: string): string => `./v1/sightings/${at(id)}/crop${about()}`;
+export const photoPicture = (id: string): string => `./v1/photos/${at(id)}/picture${about({ side: '1600' })}`;
 export const faceCrop = (id: string): string => `./v1/faces/${at(id)}/crop${about()}`;
 
 /** Waits for a job, telling its progress, and gives what it found. */
