@@ -180,7 +180,8 @@ export const en = {
     fpir: 'FPIR, false positive identification rate (ISO/IEC 19795-1): the share of strangers who would be given a name',
     fmr: 'FMR, false match rate (ISO/IEC 19795-1): the share of pairs of different people that match',
     nobody: 'There is nobody to compare with.',
-    details: 'Numbers',
+    details: 'Numbers', carried: 'The stored face that it is most like',
+    saidNot: (name: string) => `You said that this is not ${name}`,
   },
   check: {
     title: 'Check',
@@ -208,7 +209,7 @@ export const en = {
     similarityNeeded: 'Similarity needed',
   },
   settings: {
-    title: 'Settings', look: 'Appearance', theme: { system: 'As the system', light: 'Light', dark: 'Dark' },
+    title: 'Settings', look: 'Appearance', theme: { system: 'As the system', light: 'Light', dark: 'Dark' }, language: 'Language', languageSystem: 'As the browser',
     keys: 'Keys for programs', keysHint: 'A program shows its key with each request.', newKey: 'New key', keyName: 'What is it for?', keyNameSample: 'Home Assistant',
     scope: 'What may it do?', scopes: { read: 'Look', enrol: 'Look and change people', admin: 'Everything' },
     scopeHints: { read: 'recognise, compare, list', enrol: 'also add, correct and remove people', admin: 'also keys, purge, calibration, audit' },
@@ -244,7 +245,7 @@ export const en = {
     misleads: (name: string) => `Remove this face of ${name}?`,
     unknownKind: 'This question needs a newer page',
     inPhoto: 'In a photo', enrolled: 'enrolled', thisFace: 'This face', doubtful: 'in doubt',
-    theseFaces: (n: number) => (n === 1 ? 'This face' : 'These faces'),
+    theseFaces: (n: number): string => (n === 1 ? 'This face' : 'These faces'),
     stranger: (n: number) => `Stranger ${n}`,
     shown: (n: number) => many(n, 'face', 'faces'),
     times: (n: number) => (n === 1 ? 'seen once' : `seen ${many(n, 'time', 'times')}`),

@@ -1,0 +1,1 @@
+export{t as default}from"./PersonField-K3ejF0Q3.js";

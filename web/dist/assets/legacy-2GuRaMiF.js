@@ -1,0 +1,1 @@
+import{Rt as e}from"./texts-qN9D1y3D.js";e();
