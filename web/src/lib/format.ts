@@ -2,6 +2,8 @@
 
 import { locale } from '../texts';
 
+export { oneIn } from './rates';
+
 const dates = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
 const times = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 const numbers = new Intl.NumberFormat(locale);
@@ -23,16 +25,6 @@ export function ago(seconds: number, now = Date.now() / 1000): string {
     }
   }
   return relative.format(0, 'minute');
-}
-
-/** Of a rate such as 0.0123 the "1 in N" with a round N that is not better than the truth: 1 in 80. */
-export function oneIn(rate: number): number {
-  if (!(rate > 0)) return Infinity;
-  // 1 / 1e-5 is a little less than 100,000.
-  const n = (1 / rate) * (1 + 1e-9);
-  if (n < 10) return Math.max(1, Math.floor(n));
-  const size = 10 ** Math.floor(Math.log10(n));
-  return Math.floor(n / size) * size;
 }
 
 /** Of so many, how many; never a false nought. */
