@@ -30,6 +30,9 @@ export function ago(seconds: number, now = Date.now() / 1000): string {
 /** Of so many, how many; never a false nought. */
 export const of = (rate: number, total: number): number => Math.round(rate * total * 10) / 10;
 
+/** The last part of a path, whichever system wrote it. */
+export const fileName = (path: string): string => path.split(/[/\\]/).at(-1) || path;
+
 export function initials(name: string): string {
   const words = [...name.trim().split(/\s+/)];
   const first = [...(words[0] ?? '?')][0] ?? '?';

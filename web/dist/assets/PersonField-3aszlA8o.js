@@ -1,1 +1,0 @@
-export{t as default}from"./PersonField-K3ejF0Q3.js";

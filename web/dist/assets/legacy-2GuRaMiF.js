@@ -1,1 +1,0 @@
-import{Rt as e}from"./texts-qN9D1y3D.js";e();

@@ -1,0 +1,1 @@
+import{Rt as e}from"./texts-BK87Thx7.js";e();
