@@ -108,6 +108,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         unknown: arguments.unknown,
         since: arguments.since,
         before: arguments.before,
+        ..FindOptions::default()
     };
     let album = Album::open(&gallery, &options)?;
     let found = album.find(&wanted);

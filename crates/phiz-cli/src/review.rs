@@ -145,9 +145,8 @@ type Answers = Vec<(Vec<OperationId>, String)>;
 fn take_back(gallery: &Gallery, answers: &mut Answers, later: &mut BTreeSet<String>) -> Result<(), Failure> {
     match answers.pop() {
         Some((operations, key)) => {
-            for operation in operations.iter().rev() {
-                say!("undone: {}", gallery.undo(Some(*operation))?.operation.kind);
-            }
+            let undone = Service::take_back(gallery, &key, &operations)?;
+            undone.iter().for_each(|what| say!("undone: {what}"));
             later.remove(&key);
         }
         None => say!("nothing to undo in this session; for more: phiz people undo"),

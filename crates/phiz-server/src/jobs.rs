@@ -30,6 +30,8 @@ pub(crate) enum JobKind {
     Evaluate,
     /// Destroys what was removed.
     Purge,
+    /// Looks at the photos of a folder, and keeps what was seen.
+    Scan,
 }
 
 impl JobKind {
@@ -37,7 +39,7 @@ impl JobKind {
     pub(crate) fn scope(self) -> Scope {
         match self {
             JobKind::Evaluate => Scope::Read,
-            JobKind::Calibrate | JobKind::Purge => Scope::Admin,
+            JobKind::Calibrate | JobKind::Purge | JobKind::Scan => Scope::Admin,
         }
     }
 }

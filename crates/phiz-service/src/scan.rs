@@ -154,7 +154,7 @@ fn told(problem: &PhotoProblem) -> Problem {
 
 impl Service {
     /// By what photos are looked at: what would find other faces has another text.
-    fn looks_by(&self, looking: &Looking) -> String {
+    pub(crate) fn looks_by(&self, looking: &Looking) -> String {
         let detect = &looking.detect;
         let score = detect.score.map_or("card".into(), |score| score.to_string());
         format!(
@@ -464,7 +464,7 @@ fn count(summary: &mut ScanSummary, photo: &NewPhoto, kept: Kept, changed: bool)
     }
 }
 
-fn sighting(face: &Face) -> NewSighting {
+pub(crate) fn sighting(face: &Face) -> NewSighting {
     let Detection { bbox, score, landmarks } = face.detection.clone();
     NewSighting { template: face.template.clone(), quality: face.quality, bbox, score, landmarks }
 }

@@ -566,6 +566,20 @@ impl Gallery {
         })
     }
 
+    /// Takes back that a question need not be asked again, see [`Gallery::settle`].
+    ///
+    /// # Errors
+    /// The gallery cannot be written.
+    pub fn unsettle(&self, key: &str) -> Result<()> {
+        self.write(|rows, codec| {
+            let mut keys = settled(rows, codec)?;
+            if keys.remove(key) {
+                put_settled(rows, codec, &keys)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Says who a sighting is, without enrolling its face.
     ///
     /// # Errors

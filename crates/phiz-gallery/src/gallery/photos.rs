@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Gallery, decisions, groups, now};
-use crate::error::{ErrorKind, GalleryError, Result};
+use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::model::{FileBody, NewPhoto, NewSighting, PhotoBody, PhotoId, SeenPhoto, Sighting, SightingId};
 use crate::rows::Codec;
 use crate::store::{Kind, Row, Rows, RowsMut};
@@ -41,12 +41,8 @@ impl Gallery {
     /// # Errors
     /// A template is not of this gallery's model, or the gallery cannot be written. Nothing is kept then.
     pub fn keep_photos(&self, photos: &[NewPhoto]) -> Result<Vec<(PhotoId, Kept)>> {
-        for face in photos.iter().flat_map(|photo| photo.faces.iter().flatten()) {
-            self.check_template(&face.template)?;
-            if !(0.0..=1.0).contains(&face.quality) {
-                let reason = format!("a face's quality is {}, not between 0 and 1", face.quality);
-                return Err(GalleryError::new(ErrorKind::Caller, reason));
-            }
+        for faces in photos.iter().filter_map(|photo| photo.faces.as_ref()) {
+            self.check_faces(faces)?;
         }
         self.write(|rows, codec| photos.iter().map(|photo| keep(rows, codec, photo)).collect())
     }
@@ -87,6 +83,118 @@ impl Gallery {
         })
     }
 
+    /// A photo of the archive.
+    ///
+    /// # Errors
+    /// There is none of that id, or the gallery cannot be read.
+    pub fn photo(&self, id: PhotoId) -> Result<SeenPhoto> {
+        self.read(|rows, codec| {
+            let row = rows.get(Kind::Photo, id.0)?.ok_or_else(|| no_photo(id))?;
+            codec.seen_photo(id.0, &row)
+        })
+    }
+
+    /// Keeps a photo that was sent, of which there is no file: its faces, each with its aligned crop as a JPEG. A photo whose
+    /// content is known keeps what was seen in it. Says which faces those are, in the order of their ids, and whether the
+    /// photo is new.
+    ///
+    /// # Errors
+    /// As [`Gallery::keep_photos`].
+    pub fn keep_sent(&self, new: &NewPhoto, crops: &[Vec<u8>]) -> Result<(PhotoId, Vec<Sighting>, bool)> {
+        let faces = new.faces.as_deref().unwrap_or_default();
+        if crops.len() != faces.len() {
+            let reason = format!("{} crops were given for {} faces", crops.len(), faces.len());
+            return Err(GalleryError::new(ErrorKind::Caller, reason));
+        }
+        self.check_faces(faces)?;
+        self.write(|rows, codec| {
+            let photo = crate::seal::hex(&new.photo);
+            let known = of_content(rows, codec, &photo)?;
+            let is_new = known.is_none();
+            let id = match known {
+                Some((id, mut body)) => {
+                    // Sent, or turned up, again after it was forgotten.
+                    if body.gone.take().is_some() {
+                        if !body.sent {
+                            (body.files, body.sent) = (vec![FileBody::new(&new.file)], true);
+                        }
+                        body.seen = now();
+                        codec.put_photo(rows, id, &body)?;
+                    }
+                    id
+                }
+                None => {
+                    let id = PhotoId(rows.next_id(Kind::Photo)?);
+                    let body = PhotoBody {
+                        photo,
+                        files: vec![FileBody::new(&new.file)],
+                        size: new.size,
+                        taken: new.taken,
+                        seen: now(),
+                        looked: new.looked.clone(),
+                        gone: None,
+                        problem: None,
+                        sent: true,
+                    };
+                    codec.put_photo(rows, id, &body)?;
+                    for (face, crop) in faces.iter().zip(crops) {
+                        let sighting = SightingId(rows.next_id(Kind::Sighting)?);
+                        codec.put_sighting(rows, sighting, id, face)?;
+                        let row = codec.row(Kind::SightingCrop, sighting.0, id.0, Vec::new(), crop)?;
+                        rows.put(Kind::SightingCrop, sighting.0, &row)?;
+                    }
+                    id
+                }
+            };
+            let mut sightings = Vec::new();
+            for (id, row) in rows.get_many(Kind::Sighting, &rows.owned(Kind::Sighting, id.0)?)? {
+                sightings.push(codec.seen(id, &row)?.sighting);
+            }
+            Ok((id, sightings, is_new))
+        })
+    }
+
+    /// Says that a photo is to be forgotten, whatever files hold it: nobody is found in it any more, and it is destroyed as
+    /// one whose files are gone, see [`Gallery::lose_files`].
+    ///
+    /// # Errors
+    /// There is none of that id, or it is forgotten already; or the gallery cannot be written.
+    pub fn forget_photo(&self, id: PhotoId) -> Result<()> {
+        self.write(|rows, codec| {
+            let row = rows.get(Kind::Photo, id.0)?.ok_or_else(|| no_photo(id))?;
+            let mut body = codec.photo_body(id, &row)?;
+            if body.gone.is_some() {
+                return Err(no_photo(id));
+            }
+            body.gone = Some(now());
+            codec.put_photo(rows, id, &body)?;
+            let undo_days = super::read_settings(rows, codec)?.undo_days;
+            super::trash::expire_photos(rows, codec, undo_days)
+        })
+    }
+
+    /// The aligned crop of a sighting, if one is kept: of photos that were sent.
+    ///
+    /// # Errors
+    /// The gallery cannot be read.
+    pub fn sighting_crop(&self, id: SightingId) -> Result<Option<Vec<u8>>> {
+        self.read(|rows, codec| {
+            let row = rows.get(Kind::SightingCrop, id.0)?;
+            row.map(|row| codec.open(Kind::SightingCrop, id.0, &row)).transpose()
+        })
+    }
+
+    fn check_faces(&self, faces: &[NewSighting]) -> Result<()> {
+        for face in faces {
+            self.check_template(&face.template)?;
+            if !(0.0..=1.0).contains(&face.quality) {
+                let reason = format!("a face's quality is {}, not between 0 and 1", face.quality);
+                return Err(GalleryError::new(ErrorKind::Caller, reason));
+            }
+        }
+        Ok(())
+    }
+
     /// A sighting.
     ///
     /// # Errors
@@ -97,6 +205,10 @@ impl Gallery {
             Ok(codec.seen(id.0, &row)?.sighting)
         })
     }
+}
+
+fn no_photo(photo: PhotoId) -> GalleryError {
+    GalleryError::missing(Cause::NoPhoto { photo }).with_hint("`phiz find --json` lists photos")
 }
 
 /// The photo of a content.
@@ -135,6 +247,7 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
             looked: new.looked.clone(),
             gone: None,
             problem: new.problem.clone(),
+            sent: false,
         };
         codec.put_photo(rows, id, &body)?;
         for face in faces {
@@ -143,6 +256,11 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
         }
         return Ok((id, Kept::New));
     };
+    if body.sent {
+        // Now there is a file.
+        body.files.clear();
+        body.sent = false;
+    }
     let same = |known: &FileBody| known.path() == new.file.path;
     let kept = if body.files.iter().any(same) {
         Kept::Renewed
@@ -192,6 +310,7 @@ fn look_anew(rows: &mut dyn RowsMut, codec: Codec<'_>, photo: PhotoId, faces: &[
     }
     let gone: BTreeSet<u64> = old.into_iter().map(|(id, _)| id.0).collect();
     for id in &gone {
+        rows.delete(Kind::SightingCrop, *id)?;
         rows.delete(Kind::Sighting, *id)?;
     }
     groups::forget(rows, codec, &gone)?;

@@ -243,7 +243,12 @@ async fn purge(
             .proof
             .map(|proof| json!({ "bytes": proof.bytes, "pieces": proof.pieces, "found": proof.found.len() }));
         Ok(json!({
-            "operations": done.operations, "faces": done.faces, "negatives": done.negatives, "proof": proof,
+            "operations": done.operations,
+            "faces": done.faces,
+            "negatives": done.negatives,
+            "photos": done.photos,
+            "sightings": done.sightings,
+            "proof": proof,
         }))
     };
     let job = app.jobs.start(JobKind::Purge, &access.gallery_name, work)?;
