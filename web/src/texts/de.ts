@@ -93,6 +93,7 @@ export const de: Texts = {
     notHint: 'Gesichter, von denen du sagtest, dass sie jemand anderem gehören.',
     notSaid: (day: string) => `Das sagtest du am ${day}`,
     allow: 'Wieder erlauben', allowed: (name: string) => `Dieses Gesicht darf wieder für ${name} gehalten werden`,
+    seenIn: 'Auf Fotos', seenHint: 'Wo diese Person auf durchsuchten Fotos erkannt wurde.', seenMore: 'Weitere zeigen',
     history: 'Änderungen', undoThis: 'Rückgängig',
     exists: (name: string) => `${name} gibt es schon`,
     existsLead: 'Wer zwei Personen gleich nennt, macht sie zu einer. Sind sie dieselbe?',

@@ -87,6 +87,7 @@ export const en = {
     notHint: 'Faces that you said are somebody else’s.',
     notSaid: (day: string) => `You said so on ${day}`,
     allow: 'Allow again', allowed: (name: string) => `This face may be taken for ${name} again`,
+    seenIn: 'In photos', seenHint: 'Where this person was recognised in scanned photos.', seenMore: 'Show more',
     history: 'Changes', undoThis: 'Undo',
     exists: (name: string) => `There is already a ${name}`,
     existsLead: 'Naming two people alike makes them one. Are they the same person?',
