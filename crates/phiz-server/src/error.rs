@@ -78,6 +78,7 @@ codes! {
     StrangerNamed "stranger_named" 409 "the stranger has a name by now; `details` says whose";
     NotAsked "not_asked" 409 "that question is not asked, or not any more";
     SetupDone "setup_done" 409 "a passphrase or a key exists already";
+    OtherModel "other_model" 409 "the gallery holds templates of another model than the server's: it must adopt that first";
     TooFewPeople "too_few_people" 409 "too few people have faces for this";
     IdempotencyRunning "idempotency_running" 409 "the first request with this key is still being worked on";
     IdempotencyLost "idempotency_lost" 409 "the server was interrupted while it worked on the first request with this key; look whether it was done";
@@ -344,6 +345,9 @@ impl From<GalleryError> for ApiError {
             ErrorKind::Conflict => made(Code::Conflict, error.hint()),
             ErrorKind::Caller => made(Code::BadValue, error.hint()),
             ErrorKind::NotFound => made(Code::NotFound, "check the ids"),
+            ErrorKind::OtherModel => {
+                made(Code::OtherModel, "POST /v1/gallery/adopt brings the gallery to the server's model")
+            }
             ErrorKind::Busy => {
                 ApiError::new(Code::Busy, "another program keeps the gallery locked", "try again in a moment")
                     .retry_after(2)

@@ -32,6 +32,8 @@ pub(crate) enum JobKind {
     Purge,
     /// Looks at the photos of a folder, and keeps what was seen.
     Scan,
+    /// Brings the gallery to the server's model.
+    Adopt,
 }
 
 impl JobKind {
@@ -39,7 +41,7 @@ impl JobKind {
     pub(crate) fn scope(self) -> Scope {
         match self {
             JobKind::Evaluate => Scope::Read,
-            JobKind::Calibrate | JobKind::Purge | JobKind::Scan => Scope::Admin,
+            JobKind::Calibrate | JobKind::Purge | JobKind::Scan | JobKind::Adopt => Scope::Admin,
         }
     }
 }

@@ -667,6 +667,8 @@ pub(crate) struct GalleryFigures {
     pub(crate) name: String,
     /// The model that it is bound to.
     pub(crate) model: String,
+    /// Whether that is another model than the server's: nobody is recognised until it has been adopted.
+    pub(crate) adopt_needed: bool,
     /// Values that a template has.
     pub(crate) dim: usize,
     /// Whether what lies on the disk is sealed.
@@ -746,6 +748,32 @@ pub(crate) struct PurgeWhat {
     /// Only what was removed so many days ago or more; all if it is left out.
     #[serde(default)]
     pub(crate) days: Option<u32>,
+}
+
+/// How a gallery is brought to the server's model.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdoptWhat {
+    /// Folders of photos, each in one that the server may scan: there the photos of faces are looked for of which no picture
+    /// is kept.
+    #[serde(default)]
+    pub(crate) photos: Vec<String>,
+    /// Whether nothing is changed: the result says what would be.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// A gallery that went back to its former model.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct AdoptUndone {
+    /// The model before.
+    pub(crate) from: String,
+    /// The model now.
+    pub(crate) to: String,
+    /// Faces and negatives that wait for a template of it.
+    pub(crate) waiting: usize,
+    /// Faces seen in photos that say nothing until the photos are scanned again.
+    pub(crate) sightings: usize,
 }
 
 /// Whether somebody has to set the server up, and who asks.

@@ -332,6 +332,56 @@ fn folders_that_are_allowed_are_scanned_and_found_again() {
 }
 
 #[test]
+fn a_gallery_of_another_model_adopts_the_servers() {
+    use phiz_face::{Analyzer, Model};
+    use phiz_service::{EnrolOptions, IdentifyOptions, Photo, Place, Service};
+    let home = tempfile::tempdir().unwrap();
+    let place = Place { home: Some(home.path().into()), ..Place::default() };
+    let small = Analyzer::builder().embedder(Model::small_embedder().unwrap()).build().unwrap();
+    let small = Service::over(small);
+    let (gallery, _) = place.open_or_create(&small).unwrap();
+    let photo = |bytes: &[u8]| Photo::from_bytes("x.jpg", bytes.to_vec());
+    small.enrol(&gallery, "Ada", &[photo(&ADA[0])], &EnrolOptions::default()).unwrap();
+    let sent = small.identify_and_keep(&gallery, &photo(&BEN[0]), &IdentifyOptions::default(), 10).unwrap();
+    let sighting = sent.sightings[0].unwrap();
+    drop(gallery);
+
+    let server = Running::at(home, |_| {}, true);
+    let before = server.get("/v1/gallery").expect(200);
+    assert_eq!(before["adopt_needed"], true, "{before}");
+    server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).error("other_model");
+    server.post("/v1/gallery/adopt", &json!({ "photos": ["/etc"] })).error("folder_not_allowed");
+    let tried = server.finished(&server.post("/v1/gallery/adopt", &json!({ "dry_run": true })).expect(202));
+    let result = &tried["result"];
+    assert_eq!(
+        (result["adopted"].as_bool(), result["described"].as_u64()),
+        (Some(false), Some(1)),
+        "{tried}"
+    );
+    let adopt = || {
+        let done = server.finished(&server.post("/v1/gallery/adopt", &json!({})).expect(202));
+        assert_eq!(
+            (&done["result"]["adopted"], &done["result"]["waiting"]),
+            (&json!(true), &json!([])),
+            "{done}"
+        );
+        done
+    };
+    assert_eq!(adopt()["result"]["sightings"], 0, "what was sent is described from its crops");
+    assert_eq!(server.get("/v1/gallery").expect(200)["adopt_needed"], false);
+    let found = server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).expect(200);
+    assert_eq!(found["faces"][0]["person"], "Ada", "{found}");
+    let like = server.form("/v1/sightings/search", &[("photo", "x.jpg", &BEN[0])]).expect(200);
+    assert_eq!(like["items"][0]["sighting"], json!(sighting), "{like}");
+    assert!(like["items"][0]["similarity"].as_f64().unwrap() > 0.95, "{like}");
+    let back = server.delete("/v1/gallery/adopt").expect(200);
+    assert_eq!(back["to"], before["model"], "{back}");
+    server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).error("other_model");
+    adopt();
+    server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).expect(200);
+}
+
+#[test]
 fn photos_are_judged_before_anything_is_stored() {
     let server = Running::start();
     let ada = server.person("Ada", &ADA[..1]);
@@ -500,6 +550,8 @@ fn keys_allow_what_their_scope_and_galleries_say() {
         ("POST", "/v1/gallery/backup"),
         ("POST", "/v1/gallery/calibration"),
         ("POST", "/v1/scan"),
+        ("POST", "/v1/gallery/adopt"),
+        ("DELETE", "/v1/gallery/adopt"),
     ] {
         as_key(&enrol, method, path, &json!({ "name": "x" })).error("forbidden");
     }

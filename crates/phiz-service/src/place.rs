@@ -113,9 +113,21 @@ impl Place {
     /// # Errors
     /// As [`Place::open_for`], or the gallery cannot be made.
     pub fn open_or_create(&self, service: &Service) -> Result<(Gallery, bool)> {
+        if self.file()?.exists() {
+            return Ok((self.open_for(service)?, false));
+        }
+        self.open_or_create_any(service)
+    }
+
+    /// The same, but a gallery that exists may belong to another embedder: then it must adopt the service's before templates
+    /// can be compared.
+    ///
+    /// # Errors
+    /// As [`Place::open`], or the gallery cannot be made.
+    pub fn open_or_create_any(&self, service: &Service) -> Result<(Gallery, bool)> {
         let path = self.file()?;
         if path.exists() {
-            return Ok((self.open_for(service)?, false));
+            return Ok((self.open()?, false));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         create_private(folder).map_err(|source| Error::Folder { path: folder.into(), source })?;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use phiz_template::Template;
 use serde::Serialize;
 
 use super::{Gallery, decisions, groups, now};
@@ -181,6 +182,50 @@ impl Gallery {
         self.read(|rows, codec| {
             let row = rows.get(Kind::SightingCrop, id.0)?;
             row.map(|row| codec.open(Kind::SightingCrop, id.0, &row)).transpose()
+        })
+    }
+
+    /// Sightings of sent photos that have no template of the gallery's model, with their crops: at most so many of those that
+    /// `after` has not passed. See [`Gallery::adopt`].
+    ///
+    /// # Errors
+    /// The gallery cannot be read.
+    pub fn sent_waiting(&self, after: &mut u64, most: usize) -> Result<Vec<(SightingId, Vec<u8>)>> {
+        self.read(|rows, codec| {
+            let (mut found, mut from) = (Vec::new(), *after);
+            while let Some(page) = rows.next_page(Kind::SightingCrop, &mut from, 64)? {
+                for (id, row) in &page {
+                    *after = *id;
+                    let Some(seen) = rows.get(Kind::Sighting, *id)? else { continue };
+                    if codec.seen(*id, &seen)?.template.iter().all(|value| *value == 0.0) {
+                        found.push((SightingId(*id), codec.open(Kind::SightingCrop, *id, row)?));
+                    }
+                    if found.len() >= most {
+                        return Ok(found);
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Gives sightings templates of the gallery's model.
+    ///
+    /// # Errors
+    /// A template is of another model, there is no such sighting, or the gallery cannot be written.
+    pub fn describe_sent(&self, templates: &[(SightingId, Template)]) -> Result<()> {
+        for (_, template) in templates {
+            self.check_template(template)?;
+        }
+        self.write(|rows, codec| {
+            for (id, template) in templates {
+                let row = rows.get(Kind::Sighting, id.0)?.ok_or_else(|| groups::no_sighting(*id))?;
+                let Sighting { photo, quality, bbox, score, landmarks, .. } =
+                    codec.seen(id.0, &row)?.sighting;
+                let face = NewSighting { template: template.clone(), quality, bbox, score, landmarks };
+                codec.put_sighting(rows, *id, photo, &face)?;
+            }
+            decisions::forget(rows)
         })
     }
 

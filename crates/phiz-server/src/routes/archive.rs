@@ -70,7 +70,7 @@ async fn folders(State(app): State<App>, _: Reader) -> Answer<ScanFolders> {
 }
 
 /// The folders to scan, each as the system knows it: in a folder that may be scanned, whatever links lead there.
-fn allowed(roots: &[PathBuf], wanted: Option<&str>) -> Result<Vec<PathBuf>> {
+pub(super) fn allowed(roots: &[PathBuf], wanted: Option<&str>) -> Result<Vec<PathBuf>> {
     let refused = || {
         ApiError::new(
             Code::FolderNotAllowed,

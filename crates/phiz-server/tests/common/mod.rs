@@ -126,7 +126,11 @@ impl Running {
     }
 
     fn started(change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
-        let home = tempfile::tempdir().unwrap();
+        Running::at(tempfile::tempdir().unwrap(), change, with_key)
+    }
+
+    /// A server over a home that exists.
+    pub(crate) fn at(home: TempDir, change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
         let mut settings = Settings::default();
         settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.workers = 2;
