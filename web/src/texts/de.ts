@@ -242,6 +242,7 @@ export const de: Texts = {
     none: 'Nichts zu entscheiden', onlyLater: 'Die übrigen sind verschoben',
     noneHint: (people: number, faces: number, when: string | null) => `${personen(people)}, ${gesichter(faces)}${when ? `; letzte Änderung ${when}` : ''}.`,
     how: 'Fragen kommen aus durchsuchten Fotos und aus Zweifeln an gespeicherten Gesichtern. Einen Ordner durchsuchen:',
+    scan: 'Fotos durchsuchen', scanning: (done: number, of: number) => `Sucht, ${done} von ${of || '…'}`, scanned: (fresh: number, refused: number) => `${viele(fresh, 'neues Foto', 'neue Fotos')} durchsucht${refused ? `, ${refused} nicht lesbar` : ''}`,
     isPerson: (name: string) => `Ist das ${name}?`,
     which: (a: string, b: string) => `${a} oder ${b}?`,
     oneStranger: 'Ist das eine Person?',

@@ -236,6 +236,7 @@ export const en = {
     none: 'Nothing to decide', onlyLater: 'The others are put off',
     noneHint: (people: number, faces: number, when: string | null) => `${many(people, 'person', 'people')}, ${many(faces, 'face', 'faces')}${when ? `; last change ${when}` : ''}.`,
     how: 'Questions come from photos that were scanned and from doubts about enrolled faces. To scan a folder:',
+    scan: 'Scan the photos', scanning: (done: number, of: number) => `Scanning, ${done} of ${of || '…'}`, scanned: (fresh: number, refused: number) => `${many(fresh, 'new photo', 'new photos')} scanned${refused ? `, ${refused} could not be read` : ''}`,
     isPerson: (name: string) => `Is this ${name}?`,
     which: (a: string, b: string) => `${a} or ${b}?`,
     oneStranger: 'Are these one person?',
