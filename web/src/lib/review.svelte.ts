@@ -15,8 +15,9 @@ export class Queue {
   #failed = $state<unknown>(null);
   /** Put off until the page is opened again. */
   #later = $state.raw<ReadonlySet<string>>(new Set());
-  /** Answered, while the server is still told. */
+  /** Answered, as long as the server still names them. */
   #sent = $state.raw<ReadonlySet<string>>(new Set());
+  #turn = 0;
   /** Asked again after its answer was taken back: before all others. */
   #again = $state('');
 
@@ -32,12 +33,16 @@ export class Queue {
   get later(): number { return this.#later.size; }
 
   async load(): Promise<void> {
+    const turn = ++this.#turn;
     try {
       const { items, left } = await api.review(Math.min(500, this.#later.size + this.#sent.size + AHEAD));
+      // A later request knows more.
+      if (turn !== this.#turn) return;
       this.#items = items; this.#left = left;
       // Without those that are gone, the count of what is left is right.
       const there = new Set(items.map((asked) => asked.key));
       this.#later = new Set([...this.#later].filter((key) => there.has(key)));
+      this.#sent = new Set([...this.#sent].filter((key) => there.has(key)));
       this.#failed = null;
       for (const url of this.#open.slice(0, 3).flatMap(pictures)) new Image().src = url;
     } catch (error) {
@@ -56,24 +61,20 @@ export class Queue {
   /** What was put off is asked after all. */
   resume(): void { this.#later = new Set(); void this.load(); }
 
-  /** Tells the server and shows the next question at once. */
+  /** Tells the server and shows the next question at once. Whoever shows the queue loads it again after a change. */
   async answer(asked: Asked, answer: Answer, who: { name?: string; person?: string } = {}): Promise<void> {
     const { key } = asked;
-    const without = (keys: ReadonlySet<string>) => new Set([...keys].filter((each) => each !== key));
     this.#sent = new Set([...this.#sent, key]);
     this.#again = '';
     try {
       const { operations, done } = await api.answer({ key, answer, ...who });
-      await this.load();
-      this.#sent = without(this.#sent);
       changes.done(sentence(done) || t.review.settled, [], async () => {
         await api.takeBackAnswer(key, operations);
         this.#again = key;
-        await this.load();
         return t.review.again;
       });
     } catch (error) {
-      this.#sent = without(this.#sent);
+      this.#sent = new Set([...this.#sent].filter((each) => each !== key));
       // Somebody else answered meanwhile: the next question is as good.
       if (!(error instanceof ApiError && error.code === 'not_asked')) changes.fail(error);
       await this.load();
