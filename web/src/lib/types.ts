@@ -6,8 +6,8 @@ export type Face = Schemas['Face'];
 export type Box = Face['box'];
 export type Point = Face['landmarks'][number];
 export type Pose = Schemas['Pose'];
-export type Candidate = Schemas['Candidate'];
-export type IdentifiedFace = Schemas['Identified'];
+export type Candidate = Schemas['Candidate'] & { face: string };
+export type IdentifiedFace = Omit<Schemas['Identified'], 'candidates'> & { candidates: Candidate[] };
 export interface PhotoAnswer<F> { width: number; height: number; faces: F[] }
 export interface Page<T> { items: T[]; next?: string | null }
 export type Person = Schemas['Person'];
@@ -26,7 +26,6 @@ export type Audit = Schemas['AuditEntry'];
 /** `details` is JSON of the kind of operation. */
 export type Operation = Schemas['Operation'];
 
-// TODO-GENERATED
 export interface Named { id: string; name: string }
 export interface Shown { sighting: string; photo?: string; path?: string; box: number[] }
 export type Answer = 'yes' | 'no' | 'second' | 'never' | 'name';
@@ -41,5 +40,5 @@ export type Asked = { key: string; worth: number } & (
   | { question: 'two_people'; person: Named; faces: string[]; fmr: number }
   | { question: 'misleads'; face: string; person: Named; negative: string; fmr: number });
 export interface Stranger { stranger: number; count: number; photos: number; faces: (Shown & { quality: number })[]; first?: number | null; last?: number | null; ignored: boolean }
-export interface Seen { sighting: string; photo: string; path: string; box_share: number[]; person?: string | null; id?: string | null; stranger?: number | null; decision: string }
+export interface Seen { sighting: string; photo: string; path: string; taken: number; box_share: number[]; person?: string | null; id?: string | null; stranger?: number | null; decision: string }
 export interface Photo { photo: string; path: string; width: number; height: number; taken?: number | null; faces: Seen[] }

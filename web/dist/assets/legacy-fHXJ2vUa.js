@@ -1,1 +1,0 @@
-import{Rt as e}from"./texts-BK87Thx7.js";e();
