@@ -447,8 +447,11 @@ export async function browser(report, { phiz, chromium, web }) {
     await review({ own, open, look, step, toast, phiz, folder, fixtures });
 
     await step('a program with a key that may enrol learns people and recognises them by the client', async () => {
-      const window = await open(1440, 'light', state);
+      const window = await open(1440, 'light');
       await window.goto(`${server.origin}/#/people`);
+      await window.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE);
+      await window.keyboard.press('Enter');
+      await window.locator('a.tile').first().waitFor();
       const key = await window.evaluate(async () => {
         const { csrf } = await (await fetch('./v1/session')).json();
         const made = await fetch('./v1/keys', { method: 'POST', headers: { 'Content-Type': 'application/json', 'Phiz-Csrf': csrf }, body: JSON.stringify({ name: 'example', scope: 'enrol' }) });
