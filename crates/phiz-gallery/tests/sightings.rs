@@ -101,6 +101,74 @@ fn photos_come_move_change_and_go() {
     assert_eq!(unusable.unwrap_err().kind(), ErrorKind::Caller);
 }
 
+#[test]
+fn photos_that_are_sent_keep_their_faces_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = create(folder.path(), true);
+    let mut random = Random::new(11);
+    let center = stranger(&mut random, DIM);
+    let crop =
+        |number: u64| format!("a crop of nobody, number {number}, long enough to be found").into_bytes();
+    let send =
+        |gallery: &Gallery, photo: &NewPhoto| gallery.keep_sent(photo, &[crop(photo.file.size)]).unwrap();
+    // All have one name, as photos of a camera have.
+    let photos: Vec<NewPhoto> =
+        (1..=3).map(|i| photo(i, "camera.jpg", vec![near(&mut random, &center, 0.3)])).collect();
+    let first = send(&gallery, &photos[0]);
+    assert!(first.2 && first.1.len() == 1);
+    assert_eq!(send(&gallery, &photos[0]), (first.0, first.1.clone(), false), "known by its content");
+    photos[1..].iter().for_each(|photo| _ = send(&gallery, photo));
+    assert_eq!(gallery.keep_sent(&photos[1], &[]).unwrap_err().kind(), ErrorKind::Caller);
+    let sighting = first.1[0].id;
+    assert_eq!(gallery.sighting_crop(sighting).unwrap(), Some(crop(1)));
+    assert!(gallery.photos().unwrap().iter().all(|photo| photo.sent));
+    assert_eq!(group(&gallery).born, [GroupId(1)]);
+    // A lost file of that name takes none of them; a new key opens all.
+    assert_eq!(gallery.lose_files(&["camera.jpg".into()]).unwrap(), 0);
+    let other = phiz_gallery::Key::File(folder.path().join("other.key"));
+    gallery.rotate_key(&other).unwrap();
+    assert_eq!(gallery.sighting_crop(sighting).unwrap(), Some(crop(1)));
+    sound(&gallery);
+    // Forgotten, sent again, forgotten for good.
+    gallery.forget_photo(first.0).unwrap();
+    assert_eq!(gallery.forget_photo(first.0).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(send(&gallery, &photos[0]), (first.0, first.1.clone(), false));
+    assert!(gallery.photo(first.0).unwrap().gone.is_none());
+    gallery.forget_photo(first.0).unwrap();
+    let purged = gallery.purge(Purge::All, true).unwrap();
+    assert_eq!((purged.photos, purged.sightings), (1, 1));
+    assert_eq!(purged.proof.unwrap().found, []);
+    assert_eq!(gallery.sighting_crop(sighting).unwrap(), None);
+    // A scan finds the same content in a file.
+    let scanned = NewPhoto { faces: None, ..photo(2, "/a/2.jpg", vec![]) };
+    let (id, _) = gallery.keep_photos(&[scanned]).unwrap()[0];
+    let kept = gallery.photo(id).unwrap();
+    assert_eq!((kept.sent, kept.files.len(), &*kept.files[0].path), (false, 1, Path::new("/a/2.jpg")));
+    sound(&gallery);
+}
+
+#[test]
+fn what_is_only_judged_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = create(folder.path(), true);
+    let mut random = Random::new(12);
+    let center = stranger(&mut random, DIM);
+    let rules = EnrollRules::default();
+    let [one, two] = [0, 1].map(|_| face(near(&mut random, &center, 0.2)));
+    let ana = gallery.enroll(&Target::Named("Ana".into()), &[one.clone()], &rules).unwrap().person.unwrap();
+    let before = gallery.mark().unwrap();
+    let judged = gallery.judge_faces(&Target::Person(ana), &[one, two.clone()], &rules).unwrap();
+    assert!(matches!(judged.faces[0], phiz_gallery::Outcome::Known { .. }), "{judged:?}");
+    assert!(matches!(&judged.faces[1], phiz_gallery::Outcome::Added { own: Some(_), .. }), "{judged:?}");
+    let judged = gallery.judge_faces(&Target::New(Details::named("Eve")), &[two], &rules).unwrap();
+    let phiz_gallery::Outcome::Added { similar, .. } = &judged.faces[0] else { panic!("{judged:?}") };
+    assert_eq!(similar[0].person, ana);
+    let nobody = gallery.judge_faces(&Target::Person(PersonId(99)), &[], &rules);
+    assert_eq!(nobody.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!((gallery.len().unwrap(), gallery.history().unwrap().len()), (1, 1));
+    assert_eq!(gallery.mark().unwrap(), before, "no transaction lasted");
+}
+
 #[cfg(unix)]
 #[test]
 fn paths_that_are_no_text_are_kept() {

@@ -255,6 +255,8 @@ fn strangers_in_photos_that_are_sent_are_grouped_named_and_taken_back() {
     assert_eq!(joined["operations"].as_array().unwrap().len(), 1);
     assert_eq!(server.get(&format!("/v1/strangers/{other}")).expect(200)["stranger"], json!(number));
 
+    server.get("/v1/strangers/999").error("no_stranger");
+
     // Somebody says who a single face is, and who it is not.
     let said =
         server.post(&format!("/v1/sightings/{sighting}/person"), &json!({ "name": "Eve" })).expect(200);

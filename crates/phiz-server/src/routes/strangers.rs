@@ -70,14 +70,16 @@ async fn list(
     .await
 }
 
-/// Fails if a stranger has a name by now.
+/// Fails if there is no such stranger, or if they have a name by now.
 fn unnamed(album: &Album<'_>, number: u64) -> Result<()> {
-    let Some(person) = album.archive.group(GroupId(number)).and_then(|group| group.person) else {
-        return Ok(());
+    let Some(group) = album.archive.group(GroupId(number)) else {
+        let reason = format!("there is no stranger {number}");
+        return Err(ApiError::new(Code::NoStranger, reason, "GET /v1/strangers lists them by number"));
     };
+    let Some(person) = group.person else { return Ok(()) };
     let reason = format!("stranger {number} has a name: it is {person}");
-    Err(ApiError::new(Code::StrangerNamed, reason, format!("GET /v1/people/{person} shows who it is"))
-        .details(&serde_json::json!({ "person": person })))
+    let remedy = format!("GET /v1/people/{person} shows who it is");
+    Err(ApiError::new(Code::StrangerNamed, reason, remedy).details(&serde_json::json!({ "person": person })))
 }
 
 /// Show a stranger with all faces
