@@ -13,6 +13,7 @@ use phiz_gallery::Gallery;
 use phiz_service::Service;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::archives::Archives;
 use crate::book::{Book, Scope};
 use crate::error::{ApiError, Code, Result};
 use crate::galleries::{Galleries, MAIN};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) home: PathBuf,
     pub(crate) service: Service,
     pub(crate) galleries: Galleries,
+    /// What is known of photos and strangers.
+    pub(crate) archives: Archives,
     pub(crate) book: Book,
     pub(crate) pool: Pool,
     pub(crate) jobs: Jobs,

@@ -60,6 +60,9 @@ pub(crate) struct LookQuery {
     score: Option<f32>,
     /// Whether photos that lie on their side without saying so are turned
     rotate: Option<bool>,
+    /// Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+    /// pictures of up to a thousand pixels
+    quick: Option<bool>,
     /// Which face is meant where one is needed: `dominant`, `largest`, or its number
     face: Option<String>,
     /// Instead: the face at this point, as `X,Y` in pixels
@@ -80,6 +83,9 @@ impl LookQuery {
                 return Err(ApiError::value("score", "is not a score", "give a number from 0 to 1"));
             }
             looking.detect.score = Some(score);
+        }
+        if self.quick.unwrap_or(false) {
+            looking = looking.quick();
         }
         // Each tile costs a pass of the detector: a caller may not ask for as many as a person at a terminal.
         looking.detect.max_tiles = 64;
@@ -132,6 +138,8 @@ pub(crate) struct SearchQuery {
     /// How many candidates are listed for each face; 5 unless it is set
     #[param(minimum = 1, maximum = 100)]
     top: Option<usize>,
+    /// Whether one person may be in the photo more than once: in a collage or a mirror, or who has a twin
+    pub(crate) twins: Option<bool>,
 }
 
 impl SearchQuery {
@@ -201,6 +209,16 @@ pub(crate) struct EnrolQuery {
     pub(crate) force: Option<bool>,
     /// Whether a picture of the face is kept; true unless it is set
     pub(crate) crop: Option<bool>,
+    /// Whether the photos are only judged: nothing is stored
+    pub(crate) dry_run: Option<bool>,
+}
+
+/// Whether poor faces are let through.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ForceQuery {
+    /// Whether faces that are small, blurred or dark are taken, too
+    pub(crate) force: Option<bool>,
 }
 
 /// Which part of a list is meant.

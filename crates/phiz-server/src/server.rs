@@ -24,6 +24,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::{App, Peer, Shared};
+use crate::archives::Archives;
 use crate::book::Book;
 use crate::error::{ApiError, Code};
 use crate::galleries::Galleries;
@@ -162,6 +163,7 @@ impl Server {
             home: home.to_owned(),
             service,
             galleries,
+            archives: Archives::default(),
             book,
             pool,
             jobs: Jobs::default(),
@@ -221,6 +223,7 @@ impl Server {
         let router = router(&app);
         // Before the first request, which may ask for them; cameras are opened on threads of their own.
         app.streams.begin(&app);
+        tokio::spawn(keep_house(app.clone()));
         let graceful = GracefulShutdown::new();
         let connections = Arc::new(Connections::new(&app.settings));
         let mut listener = TcpListener::from_std(listener).map_err(ServerError::io("listener"))?;
@@ -408,6 +411,25 @@ impl Drop for Taken {
             *count -= 1;
             if *count == 0 {
                 all.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What is done by and by: photos that were sent expire, memory that nobody needs is given back.
+async fn keep_house(app: App) {
+    let mut stop = app.stop.clone();
+    for minute in 0_u64.. {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
+            _ = stop.changed() => return,
+        }
+        app.archives.tidy();
+        if minute % 60 == 0 {
+            match app.blocking(|app| app.expire_sent()).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::info!(forgotten, "photos that were sent have expired"),
+                Err(error) => tracing::warn!(fault = error.message, "photos that were sent cannot expire"),
             }
         }
     }

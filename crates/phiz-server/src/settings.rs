@@ -129,6 +129,10 @@ pub struct Settings {
     pub streams: usize,
     /// Days for which visits to cameras are kept.
     pub visit_days: f64,
+    /// Folders of photos that may be scanned over HTTP.
+    pub scan_folders: Vec<PathBuf>,
+    /// Days for which photos that were sent to be kept stay.
+    pub keep_days: u32,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -226,6 +230,17 @@ table! {
         |s, text| number(text, 0, 1000)?;
     visit_days = "30", "Days for which it is kept who was before a camera, unless the camera is set otherwise.",
         |s, text| number(text, 0.0, 36_500.0)?;
+    scan_folders = "", "Folders of photos that may be scanned over HTTP with a key of scope admin, with commas. Empty: none.",
+        |s, text| {
+            let folders = text.split(',').map(str::trim).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+            let folders: Vec<PathBuf> = folders.collect();
+            match folders.iter().find(|folder| !folder.is_absolute()) {
+                Some(folder) => return Err(format!("names {}, which is no absolute path", folder.display())),
+                None => folders,
+            }
+        };
+    keep_days = "90", "Days after which what was seen in photos that were sent to be kept (identify?keep=true) is forgotten. 0: never.",
+        |s, text| number(text, 0, 36_500)?;
     log = "info", "What is logged: error, warn, info, debug, or a filter such as phiz_server=debug,info.",
         |s, text| text.trim().to_owned();
     log_format = "text", "text for people, json for programs.",
@@ -263,6 +278,8 @@ impl Default for Settings {
             audit_days: 0,
             streams: 0,
             visit_days: 0.0,
+            scan_folders: Vec::new(),
+            keep_days: 0,
             log: String::new(),
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

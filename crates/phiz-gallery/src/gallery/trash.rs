@@ -91,6 +91,7 @@ fn destroy(
             continue;
         }
         for sighting in rows.owned(Kind::Sighting, id)? {
+            delete(rows, Kind::SightingCrop, sighting)?;
             delete(rows, Kind::Sighting, sighting)?;
             gone.insert(sighting);
         }
@@ -156,7 +157,7 @@ fn pieces_of(
             codec.weighted(FaceId(id), row)?;
             out.add_samples(codec.open(kind, id, row)?.get(4..).unwrap_or_default());
         }
-        Kind::Crop => out.add_samples(&codec.open(kind, id, row)?),
+        Kind::Crop | Kind::SightingCrop => out.add_samples(&codec.open(kind, id, row)?),
         Kind::Negative => {
             out.add_samples(codec.open(kind, id, row)?.get(..codec.dim * 4).unwrap_or_default())
         }

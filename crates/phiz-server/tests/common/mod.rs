@@ -126,26 +126,19 @@ impl Running {
     }
 
     fn started(change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
-        let home = tempfile::tempdir().unwrap();
-        let admin = match with_key {
-            true => Book::open(home.path()).unwrap().new_key("tests", Scope::Admin, None).unwrap().1,
-            false => String::new(),
-        };
-        Running::in_home(home, admin, change)
+        Running::at(tempfile::tempdir().unwrap(), change, with_key)
     }
 
-    /// The same server, stopped and started again.
-    pub(crate) fn again(mut self) -> Running {
-        self.stop();
-        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
-        Running::in_home(home, self.admin.clone(), |_| {})
-    }
-
-    fn in_home(home: TempDir, admin: String, change: impl FnOnce(&mut Settings)) -> Running {
+    /// A server over a home that exists.
+    pub(crate) fn at(home: TempDir, change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
         let mut settings = Settings::default();
         settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.workers = 2;
         change(&mut settings);
+        let admin = match with_key {
+            true => Book::open(home.path()).unwrap().new_key("tests", Scope::Admin, None).unwrap().1,
+            false => String::new(),
+        };
         let place = Place { home: Some(home.path().into()), ..Place::default() };
         let server = Server::prepare(settings, home.path(), &place, Service::new().unwrap()).unwrap();
         let listening = server.listening().unwrap();
@@ -159,6 +152,16 @@ impl Running {
         });
         let address = listening.address;
         Running { home, address, url: listening.url, admin, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The same server, stopped and started again.
+    pub(crate) fn again(mut self) -> Running {
+        self.stop();
+        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
+        let admin = std::mem::take(&mut self.admin);
+        let mut running = Running::at(home, |_| {}, false);
+        running.admin = admin;
+        running
     }
 
     pub(crate) fn stop(&mut self) {
