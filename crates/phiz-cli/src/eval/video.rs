@@ -31,8 +31,9 @@ pub(crate) struct Arguments {
     /// Also judge the tracks of another program: a CSV file with `time,track,left,top,width,height`
     #[arg(long, value_name = "FILE")]
     other: Option<PathBuf>,
-    /// Least overlap (intersection over union) of a box with a true one that is a hit
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    /// Least overlap (intersection over union) of a box with a true one that is a hit; low, because programs and people draw
+    /// boxes around faces differently
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
     overlap: f64,
     /// Seconds between two looks at the whole picture; 0 looks at every frame
     #[arg(long, value_name = "SECONDS", default_value_t = 0.12)]
