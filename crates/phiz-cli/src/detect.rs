@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let batch = arguments.photos.find()?;
     let copies =
         Marked::plan(arguments.annotate.annotate.as_deref(), &batch.items, arguments.annotate.force)?;
-    let service = shared.service()?;
+    let service = shared.service_for(batch.items.len())?;
     let looking = arguments.looking.service();
     let look = |photo: &phiz_service::Photo, path: &Path| {
         if !copies.wanted() {

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     if out.is(&list) {
         return Err(Failure::new("--list: is the same file as --out").hint("name two files"));
     }
-    let service = shared.service()?;
+    let service = shared.service_for(batch.items.len())?;
     let workshop = out.workshop().map_err(|e| Failure::writing(out.path(), &e))?;
     let growing = workshop.path().join("templates.npy");
     let mut templates = NpyWriter::create(&growing).map_err(|e| Failure::writing(out.path(), &e))?;

@@ -58,7 +58,11 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let batch = arguments.photos.find()?;
     let copies =
         Marked::plan(arguments.annotate.annotate.as_deref(), &batch.items, arguments.annotate.force)?;
-    let service = shared.service()?;
+    // Learning people looks at many photos at the same time.
+    let service = match arguments.people {
+        Some(_) => shared.service()?,
+        None => shared.service_for(batch.items.len())?,
+    };
     let gallery = match &arguments.people {
         Some(folder) => learn(&service, folder, arguments, shared)?,
         None => shared.open_gallery_for(&service)?,

@@ -319,7 +319,10 @@ pub(crate) fn doubts(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
             );
             say!("  {}", command(&asked.question));
         }
-        note!("{}; answer them with: phiz review", table::count(doubts.len(), "doubt", "doubts"));
+        match doubts.len() {
+            0 => note!("no doubts: every enrolled face fits its person"),
+            number => note!("{}; answer them with: phiz review", table::count(number, "doubt", "doubts")),
+        }
     }
     Ok(if doubts.is_empty() { Done::Partly } else { Done::Well })
 }

@@ -35,7 +35,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
     check_rate("--fmr", arguments.fmr)?;
-    let service = shared.service()?;
+    // Two photos at most, one after the other.
+    let service = shared.service_for(1)?;
     let answer = match (&arguments.person, &arguments.b) {
         (Some(person), _) => with_person(arguments, shared, &service, person)?,
         (None, Some(b)) => with_photo(arguments, &service, b)?,

@@ -829,7 +829,12 @@ fn variables_and_options_that_are_empty_or_said_twice() {
         assert_eq!(output.status.code(), Some(2), "{name}={value:?} {arguments:?}: {:?}", texts(&output));
         texts(&output).1
     };
-    assert!(with("PHIZ_HOME", "", &["people"]).contains("PHIZ_HOME: is empty"));
+    for needs_home in [&["people"][..], &["key", "list"], &["enroll", "Ana", "photos/a.jpg"]] {
+        let said = with("PHIZ_HOME", "", needs_home);
+        assert!(said.contains("home folder's name is empty") && said.contains("PHIZ_HOME"), "{said}");
+    }
+    let needs_none = desk.command(&["model", "info"]).env("PHIZ_HOME", "").output().unwrap();
+    assert_eq!(needs_none.status.code(), Some(0), "{:?}", texts(&needs_none));
     assert!(with("PHIZ_PASSPHRASE", "", &["people"]).contains("PHIZ_PASSPHRASE: is empty"));
     let rotate = ["gallery", "key", "rotate", "--yes", "--to-passphrase"];
     for value in ["", "   "] {

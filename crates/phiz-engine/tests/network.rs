@@ -114,6 +114,63 @@ fn threads_change_nothing_but_time() {
     assert_eq!(load(&onnx(), &LoadOptions::default().threads(0)).err(), Some(EngineError::Threads));
 }
 
+/// 1×1 and depthwise convolutions in turn, on a map that is too large for the cache of a core.
+fn pairs() -> Vec<u8> {
+    use phiz_onnx::write::{Axis, GraphWriter, int, ints};
+    let mut graph = GraphWriter::new("pairs");
+    let mut conv = |[x, y]: [&str; 2], [outputs, inputs, kernel]: [usize; 3], groups: i64, stride: i64| {
+        let count = outputs * inputs * kernel * kernel;
+        let size = 1.5 / ((inputs * kernel * kernel) as f32).sqrt();
+        let weights: Vec<f32> = (0..count).map(|i| size * ((i * 7919 % 1021) as f32 / 510.5 - 1.0)).collect();
+        let w = format!("{y}.w");
+        graph.floats(&w, &[outputs, inputs, kernel, kernel], &weights);
+        let around = [
+            ints("kernel_shape", &[kernel as i64; 2]),
+            ints("strides", &[stride; 2]),
+            ints("pads", &[kernel as i64 / 2; 4]),
+            int("group", groups),
+        ];
+        graph.node("Conv", &[x, &w], y, &around);
+    };
+    conv(["image", "a"], [16, 3, 3], 1, 1);
+    conv(["a", "b"], [40, 16, 1], 1, 1);
+    conv(["b", "c"], [40, 1, 3], 40, 1);
+    conv(["c", "d"], [24, 40, 1], 1, 1);
+    conv(["d", "e"], [24, 1, 3], 24, 2);
+    conv(["e", "out"], [16, 24, 1], 1, 1);
+    graph.input("image", &[Axis::Named("n"), Axis::Fixed(3), Axis::Named("h"), Axis::Named("w")]);
+    graph.output("out", &[Axis::Named("n"), Axis::Fixed(16), Axis::Named("oh"), Axis::Named("ow")]);
+    graph.finish("test")
+}
+
+#[test]
+fn pairs_of_convolutions_in_one_pass_compute_what_rten_does() {
+    let onnx = pairs();
+    let rten = load(&onnx, &LoadOptions::default().runtime(Runtime::Rten)).unwrap();
+    // From maps that stay in the cache to such as do not.
+    for (batch, height, width) in [(1, 4, 6), (2, 61, 45), (5, 120, 83)] {
+        let input = input(batch, height, width);
+        let want = rten.run(&input).unwrap();
+        for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Bf16, 3e-2)] {
+            let mut first: Option<Vec<Tensor>> = None;
+            for threads in [1, 2, 3] {
+                let options = LoadOptions::default().runtime(Runtime::Native).precision(precision);
+                let Ok(network) = load(&onnx, &options.threads(threads)) else { continue };
+                let got = network.run(&input).unwrap();
+                let size = want[0].data.iter().fold(0f32, |m, v| m.max(v.abs()));
+                for (got, want) in got[0].data.iter().zip(&want[0].data) {
+                    assert!((got - want).abs() <= tolerance * size, "{precision}: {got} is not {want}");
+                }
+                assert_eq!(
+                    first.get_or_insert_with(|| got.clone()),
+                    &got,
+                    "{threads} threads: not the same bits"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn half_as_exact_numbers_answer_nearly_the_same() {
     let options = LoadOptions::default().runtime(Runtime::Native);

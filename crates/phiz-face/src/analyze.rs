@@ -1,7 +1,7 @@
 //! Detector and embedder together: everything about the faces of a photo.
 
 use phiz_engine::{LoadOptions, Precision, Runtime};
-use phiz_image::Image;
+use phiz_image::{Image, ImageView};
 use phiz_net::card::Card;
 use phiz_template::{ModelId, Template};
 
@@ -112,11 +112,26 @@ impl AnalyzerBuilder {
             (|| Err(FaceError::NoModel("detector")), || Err(FaceError::NoModel("embedder")));
         let detector = self.detector.map_or_else(detector, Ok)?;
         let embedder = self.embedder.map_or_else(embedder, Ok)?;
-        Ok(Analyzer {
-            detector: Detector::load(&detector, &self.load)?,
-            embedder: Embedder::load(&embedder, &self.load)?.mirror(self.mirror),
-        })
+        // Side by side, since the first template of a process waits for both.
+        let ((detector, id), embedder) = both(
+            || (Detector::load(&detector, &self.load), embedder.id()),
+            || Embedder::load_network(&embedder, &self.load),
+        );
+        Ok(Analyzer { detector: detector?, embedder: embedder?(id).mirror(self.mirror) })
     }
+}
+
+/// Does two things at the same time, or one after the other where the system gives no further thread.
+fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let aside = std::thread::Builder::new().name("phiz-load".into()).spawn_scoped(scope, &first);
+        let second = second();
+        let first = match aside {
+            Ok(aside) => aside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => first(),
+        };
+        (first, second)
+    })
 }
 
 impl Analyzer {
@@ -157,7 +172,7 @@ impl Analyzer {
     ///
     /// # Errors
     /// As [`Detector::detect`] and [`Embedder::embed`].
-    pub fn analyze(&self, image: &Image) -> Result<Vec<Face>, FaceError> {
+    pub fn analyze<'a>(&self, image: impl Into<ImageView<'a>>) -> Result<Vec<Face>, FaceError> {
         self.analyze_with(image, &DetectOptions::default())
     }
 
@@ -165,7 +180,12 @@ impl Analyzer {
     ///
     /// # Errors
     /// As [`Detector::detect`] and [`Embedder::embed`].
-    pub fn analyze_with(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Face>, FaceError> {
+    pub fn analyze_with<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Face>, FaceError> {
+        let image = image.into();
         self.describe_all(image, self.detector.detect(image, options)?)
     }
 
@@ -173,7 +193,12 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Embedder::embed`].
-    pub fn describe_all(&self, image: &Image, found: Vec<Detection>) -> Result<Vec<Face>, FaceError> {
+    pub fn describe_all<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        found: Vec<Detection>,
+    ) -> Result<Vec<Face>, FaceError> {
+        let image = image.into();
         let aligned: Vec<Image> = found.iter().map(|detection| align(image, detection)).collect();
         let templates = self.embedder.embed(&aligned)?;
         let faces = found.into_iter().zip(&aligned).zip(templates);
@@ -189,7 +214,11 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Embedder::embed`].
-    pub fn describe(&self, image: &Image, detection: Detection) -> Result<Face, FaceError> {
+    pub fn describe<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        detection: Detection,
+    ) -> Result<Face, FaceError> {
         let aligned = align(image, &detection);
         let template = self.embedder.embed_one(&aligned)?;
         let quality = quality(&detection, &aligned);
@@ -203,7 +232,11 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Detector::detect`].
-    pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
+    pub fn detect<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Detection>, FaceError> {
         self.detector.detect(image, options)
     }
 
@@ -211,9 +244,9 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Detector::candidates`].
-    pub fn candidates(
+    pub fn candidates<'a>(
         &self,
-        picture: &Image,
+        picture: impl Into<ImageView<'a>>,
         min_face: f32,
         floor: f32,
     ) -> Result<Vec<Detection>, FaceError> {
@@ -230,7 +263,7 @@ impl Analyzer {
 
     /// The 112×112 picture that the embedder reads: [`fn@align`].
     #[must_use]
-    pub fn align(&self, image: &Image, detection: &Detection) -> Image {
+    pub fn align<'a>(&self, image: impl Into<ImageView<'a>>, detection: &Detection) -> Image {
         align(image, detection)
     }
 

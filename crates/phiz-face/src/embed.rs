@@ -35,6 +35,14 @@ impl Embedder {
     /// [`FaceError::Network`] if the network cannot be loaded; [`FaceError::Decode`] if the model is no embedder;
     /// [`FaceError::InputSize`] if the network takes no pictures of 112×112 pixels.
     pub fn load(model: &Model, options: &LoadOptions) -> Result<Embedder, FaceError> {
+        Ok(Embedder::load_network(model, options)?(model.id()))
+    }
+
+    /// As [`Embedder::load`], for whoever computes the model's identity in the meantime.
+    pub(crate) fn load_network(
+        model: &Model,
+        options: &LoadOptions,
+    ) -> Result<impl FnOnce(ModelId) -> Embedder + use<>, FaceError> {
         let card = model.card().clone();
         let network = Loaded::new(&card, model.onnx(), model.is_bundled(), options)?;
         if card.output.decode != Decode::Arcface {
@@ -54,7 +62,7 @@ impl Embedder {
             return Err(network.unlike("has an output without values"));
         }
         let one_by_one = AtomicBool::new(batch.is_some());
-        Ok(Embedder { id: model.id(), card, network, dim, mirror: true, one_by_one })
+        Ok(move |id| Embedder { id, card, network, dim, mirror: true, one_by_one })
     }
 
     /// Loads the embedder inside the binary, on one thread.

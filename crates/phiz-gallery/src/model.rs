@@ -238,6 +238,8 @@ pub struct SeenPhoto {
     pub size: [u32; 2],
     /// When it was taken, in seconds since 1970.
     pub taken: Option<i64>,
+    /// Whether it was asked when it was taken: an older Phiz did not ask.
+    pub dated: bool,
     /// When it was first looked at, in seconds since 1970.
     pub seen: i64,
     /// By what it was looked at.
@@ -371,6 +373,8 @@ pub(crate) struct PhotoBody {
     pub(crate) size: [u32; 2],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) taken: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) dated: bool,
     pub(crate) seen: i64,
     pub(crate) looked: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::tensor::{Constant, tensor};
+use crate::tensor::{Constant, Packed, tensor};
 use crate::wire::{Field, fields, numbers, text};
 use crate::{ReadError, Tensors};
+
+/// Constants of no more elements are read at once in any case.
+const FEW: usize = 1024;
 
 /// The operations of a network in their order, and its constants.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,18 +86,38 @@ impl Operation {
 /// # Errors
 /// Bytes that are not a whole ONNX file.
 pub fn read(onnx: &[u8]) -> Result<Graph, ReadError> {
-    let mut read = Graph::default();
+    let (mut graph, packed) = read_packed(onnx)?;
+    for (name, packed) in packed {
+        graph.constants.insert(name, (packed.shape().to_vec(), packed.values()));
+    }
+    Ok(graph)
+}
+
+/// Reads the graph of an ONNX file without the weights of its larger layers (constants of f32, f16, bf16, int8 and uint8
+/// with two or four axes), which are returned beside it as they stand in the file: whoever packs weights in an order of
+/// his own needs each of them once, and not all of them at the same time.
+///
+/// # Errors
+/// Bytes that are not a whole ONNX file.
+pub fn read_packed(onnx: &[u8]) -> Result<(Graph, BTreeMap<String, Packed<'_>>), ReadError> {
+    let (mut read, mut packed) = (Graph::default(), BTreeMap::new());
     for field in fields(onnx) {
         let (7, Field::Bytes(graph)) = field? else { continue };
         for field in fields(graph) {
             let (field, Field::Bytes(bytes)) = field? else { continue };
             match field {
                 1 => operation(bytes, &mut read)?,
-                5 => {
-                    if let Some((name, constant)) = tensor(bytes)? {
+                5 => match tensor(bytes)? {
+                    Some((name, Constant::Packed(constant))) if is_large(&constant) => {
+                        read.constants.remove(&name);
+                        packed.insert(name, constant);
+                    }
+                    Some((name, constant)) => {
+                        packed.remove(&name);
                         read.keep(name, constant);
                     }
-                }
+                    None => {}
+                },
                 11 => read.inputs.push(value(bytes)?),
                 12 => read.outputs.push(value(bytes)?),
                 _ => {}
@@ -103,16 +126,27 @@ pub fn read(onnx: &[u8]) -> Result<Graph, ReadError> {
     }
     // Older files name their initialisers among the inputs as well.
     let Graph { inputs, constants, integers, .. } = &mut read;
-    inputs.retain(|v| !constants.contains_key(&v.name) && !integers.contains_key(&v.name));
+    inputs.retain(|v| {
+        let name = &v.name;
+        !constants.contains_key(name) && !integers.contains_key(name) && !packed.contains_key(name)
+    });
     if read.operations.is_empty() || read.inputs.is_empty() || read.outputs.is_empty() {
         return Err(ReadError::new("it holds no graph"));
     }
-    Ok(read)
+    Ok((read, packed))
+}
+
+/// Whether a constant is the weights of a layer that is worth leaving where it is.
+fn is_large(constant: &Packed<'_>) -> bool {
+    matches!(constant.shape().len(), 2 | 4) && constant.shape().iter().product::<usize>() > FEW
 }
 
 impl Graph {
-    fn keep(&mut self, name: String, constant: Constant) {
+    fn keep(&mut self, name: String, constant: Constant<'_>) {
         match constant {
+            Constant::Packed(packed) => {
+                self.constants.insert(name, (packed.shape().to_vec(), packed.values()));
+            }
             Constant::Floats(shape, data) => _ = self.constants.insert(name, (shape, data)),
             Constant::Integers(shape, data) => _ = self.integers.insert(name, (shape, data)),
         }
@@ -185,7 +219,7 @@ fn operation(node: &[u8], read: &mut Graph) -> Result<(), ReadError> {
 }
 
 /// Adds an attribute to the operation; returns it if it is a tensor.
-fn attribute(bytes: &[u8], operation: &mut Operation) -> Result<Option<Constant>, ReadError> {
+fn attribute<'a>(bytes: &'a [u8], operation: &mut Operation) -> Result<Option<Constant<'a>>, ReadError> {
     let (mut name, mut ints, mut float, mut word, mut held) = (String::new(), Vec::new(), None, None, None);
     for field in fields(bytes) {
         match field? {

@@ -27,8 +27,8 @@ mod wire;
 pub mod write;
 
 pub use check::check;
-pub use graph::{Graph, Operation, Value, read};
-pub use tensor::{element, initialisers};
+pub use graph::{Graph, Operation, Value, read, read_packed};
+pub use tensor::{Packed, element, initialisers};
 
 /// Values by name, each with its shape: `(shape, values)`, row-major.
 pub type Tensors<T> = std::collections::BTreeMap<String, (Vec<usize>, Vec<T>)>;

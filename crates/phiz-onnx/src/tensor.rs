@@ -25,9 +25,50 @@ pub mod element {
 
 /// A constant: its values are numbers that a network computes with, or whole numbers such as a shape.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Constant {
+pub(crate) enum Constant<'a> {
     Floats(Vec<usize>, Vec<f32>),
     Integers(Vec<usize>, Vec<i64>),
+    /// Floats that were left where they stand in the file.
+    Packed(Packed<'a>),
+}
+
+/// A constant of f32, f16, bf16, int8 or uint8 whose values were left where they stand in the file: see
+/// [`crate::read_packed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed<'a> {
+    shape: Vec<usize>,
+    element: u64,
+    bytes: &'a [u8],
+}
+
+impl Packed<'_> {
+    /// Size along each axis.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Puts the values, row-major, in place of what `to` holds.
+    pub fn unpack(&self, to: &mut Vec<f32>) {
+        to.clear();
+        // A loop for each type, which becomes vectors. No remainder: the lengths agree.
+        let pairs = || self.bytes.as_chunks::<2>().0.iter();
+        match self.element {
+            element::F32 => to.extend(self.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
+            element::F16 => to.extend(pairs().map(|b| f16::from_le_bytes(*b).to_f32())),
+            element::BF16 => to.extend(pairs().map(|b| bf16::from_le_bytes(*b).to_f32())),
+            element::I8 => to.extend(self.bytes.iter().map(|b| f32::from(b.cast_signed()))),
+            _ => to.extend(self.bytes.iter().map(|b| f32::from(*b))),
+        }
+    }
+
+    /// The values, row-major.
+    #[must_use]
+    pub fn values(&self) -> Vec<f32> {
+        let mut values = Vec::new();
+        self.unpack(&mut values);
+        values
+    }
 }
 
 /// All initialisers of a file whose elements are f32, f16, bf16, int8 or uint8, as f32.
@@ -42,8 +83,13 @@ pub fn initialisers(onnx: &[u8]) -> Result<Tensors<f32>, ReadError> {
         let (7, Field::Bytes(graph)) = field? else { continue };
         for field in fields(graph) {
             let (5, Field::Bytes(bytes)) = field? else { continue };
-            if let Some((name, Constant::Floats(shape, data))) = tensor(bytes)? {
-                found.insert(name, (shape, data));
+            match tensor(bytes)? {
+                Some((name, Constant::Floats(shape, data))) => _ = found.insert(name, (shape, data)),
+                Some((name, Constant::Packed(packed))) => {
+                    let values = packed.values();
+                    found.insert(name, (packed.shape, values));
+                }
+                _ => {}
             }
         }
     }
@@ -51,7 +97,7 @@ pub fn initialisers(onnx: &[u8]) -> Result<Tensors<f32>, ReadError> {
 }
 
 /// Name and values of a `TensorProto`; none for element types that no network for faces computes with.
-pub(crate) fn tensor(message: &[u8]) -> Result<Option<(String, Constant)>, ReadError> {
+pub(crate) fn tensor(message: &[u8]) -> Result<Option<(String, Constant<'_>)>, ReadError> {
     let (mut shape, mut kind, mut name, mut raw) = (Vec::new(), 0, String::new(), None);
     let (mut floats, mut ints) = (Vec::new(), Vec::new());
     for field in fields(message) {
@@ -113,17 +159,10 @@ pub(crate) fn tensor(message: &[u8]) -> Result<Option<(String, Constant)>, ReadE
             _ => c.try_into().map_or(0, i64::from_le_bytes),
         };
         Constant::Integers(shape, bytes.chunks_exact(size).map(value).collect())
+    } else if let Some(bytes) = raw {
+        Constant::Packed(Packed { shape, element: kind, bytes })
     } else {
-        // A loop for each type, which becomes vectors. No remainder: the lengths agree.
-        let pairs = || bytes.as_chunks::<2>().0.iter();
-        let values = match kind {
-            element::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            element::F16 => pairs().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-            element::BF16 => pairs().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-            element::I8 => bytes.iter().map(|b| f32::from(b.cast_signed())).collect(),
-            _ => bytes.iter().map(|b| f32::from(*b)).collect(),
-        };
-        Constant::Floats(shape, values)
+        Constant::Floats(shape, Packed { shape: Vec::new(), element: kind, bytes }.values())
     };
     Ok(Some((name, constant)))
 }

@@ -56,7 +56,7 @@ impl Place {
     /// The folder in which gallery and key are kept unless they are named.
     ///
     /// # Errors
-    /// [`Error::NoHome`] if nothing says where it lies.
+    /// [`Error::NoHome`] if nothing says where it lies, [`Error::EmptyHome`] if an empty name does.
     pub fn home_folder(&self) -> Result<PathBuf> {
         let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = self.home.clone().or_else(|| {
@@ -68,7 +68,11 @@ impl Place {
                 .or_else(|| Some(variable("HOME")?.join(".local/share")))
                 .map(|data| data.join("phiz"))
         });
-        home.ok_or(Error::NoHome)
+        match home {
+            None => Err(Error::NoHome),
+            Some(home) if home.as_os_str().is_empty() => Err(Error::EmptyHome),
+            Some(home) => Ok(home),
+        }
     }
 
     /// The gallery's file, which is no folder.

@@ -672,6 +672,10 @@ pub struct Explanation {
     pub decision: String,
     /// The similarity that a match needs.
     pub threshold: f64,
+    /// The stranger whom it is more like than the person that it resembles, and who is not that person; 0 for one whose
+    /// number is not known because the face is in no group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stranger: Option<u64>,
     /// How many people were searched.
     pub people: usize,
     /// The smallest rate at which strangers resemble anybody that was measured; below it, rates are estimates.
@@ -791,12 +795,28 @@ impl Service {
                 person,
                 decision,
                 threshold: answer.threshold,
+                stranger: None,
                 people: found.people,
                 least_measured: phiz_gallery::fpir(answer.least_measured, found.people as f64),
                 candidates,
             });
         }
         Ok(explained)
+    }
+}
+
+impl Album<'_> {
+    /// Corrects an explanation of a photo that was scanned by what its archive knows beside the photo: faces that are one of a
+    /// stranger's are not somebody whom the stranger is not.
+    pub fn correct(&self, places: &[usize], explained: &mut [Explanation]) {
+        let groups = self.archive.group_of();
+        for (place, one) in places.iter().zip(explained) {
+            if self.archive.decided[*place].by == DecidedBy::Stranger {
+                let group = groups.get(&self.archive.sightings[*place].id);
+                one.stranger = Some(group.map_or(0, |group| group.0));
+                (one.person, one.decision) = (None, "unknown".into());
+            }
+        }
     }
 }
 

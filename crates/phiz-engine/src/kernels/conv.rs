@@ -267,7 +267,12 @@ impl Conv {
             assert!(data.len() >= pictures * map.picture());
         }
         assert!(self.steps.is_empty() || scales.len() >= pictures * self.scales(), "scales of each picture");
-        let job = Job { conv: self, x_map, x, add, out_map, out: Pointer(out.as_mut_ptr()), scales };
+        let out = Pointer(out.as_mut_ptr());
+        let soon = match self.shape.kernel {
+            [1, 1] if self.shape.stride == 1 => Soon::reading(x_map),
+            _ => Soon::NOTHING,
+        };
+        let job = Job { conv: self, x_map, x, add, out_map, out, scales, soon };
         let rows = row_groups(out_map).0;
         let work = pictures * (self.macs(out_map) + SIMPLE * x_map.picture());
         crew.lines(self.groups.len(), pictures * rows, work, &|group, line, _| {
@@ -298,7 +303,7 @@ impl Conv {
         pictures * (bytes + self.scales() + range_map(x).picture())
     }
 
-    /// Computes the convolution of single precision in eight bits: each picture's values are rounded to 256 steps
+    /// Computes the convolution of single precision or bf16 in eight bits: each picture's values are rounded to 256 steps
     /// between the least and the largest of its own.
     ///
     /// # Panics
@@ -312,7 +317,9 @@ impl Conv {
         scratch: &mut [f32],
         crew: &mut Crew,
     ) {
-        assert!(x_map.lanes == LANES && x_map.pad >= self.shape.pad && x.len() >= pictures * x_map.picture());
+        let short = x_map.is_short();
+        assert!((short || x_map.lanes == LANES) && x_map.pad >= self.shape.pad, "a map to be rounded");
+        assert!(x.len() >= pictures * x_map.picture());
         let map = self.byte_map(x_map);
         let (bytes, rest) = scratch.split_at_mut(pictures * map.picture());
         let (scales, rest) = rest.split_at_mut(pictures * self.scales());
@@ -321,7 +328,7 @@ impl Conv {
         let planes = &x[..pictures * x_map.picture()];
         crew.rows(&range_map, ranges, SIMPLE * planes.len(), &|plane, y, range| {
             let row = &planes[plane * x_map.plane() + x_map.inner(0) + y * x_map.row()..];
-            range.copy_from_slice(&quantise::range(&row[..x_map.width * LANES], self.isa));
+            range.copy_from_slice(&quantise::range(&row[..x_map.width * x_map.lanes], short, self.isa));
         });
         for (ranges, scales) in
             ranges.chunks_exact_mut(range_map.picture()).zip(scales.chunks_exact_mut(self.scales()))
@@ -344,13 +351,23 @@ impl Conv {
             let picture = plane / x_map.blocks();
             let steps = Steps::of(&ranges[picture * range_map.picture()..][..2]);
             let begin = plane * x_map.plane() + x_map.at(0, x_map.pad - map.pad + y, x_map.pad - map.pad);
-            steps.quantise(&x[begin..][..4 * row.len()], row, self.isa);
+            steps.quantise(&x[begin..][..x_map.lanes / BYTES * row.len()], short, row, self.isa);
         });
         self.run_scaled((&map, bytes), add, (out_map, out), pictures, scales, crew);
     }
 
+    /// Whether it reads one map and computes the other.
+    pub(super) fn fits(&self, x: &Map, out: &Map) -> bool {
+        let known = out.lanes == LANES || out.is_short() && self.isa.has(Precision::Bf16);
+        let same = |map: Map| (map.channels, map.height, map.width) == (out.channels, out.height, out.width);
+        (x.channels, x.lanes) == (self.shape.inputs, self.shape.lanes)
+            && x.pad >= self.shape.pad
+            && known
+            && self.out_map(x).is_some_and(same)
+    }
+
     /// Multiplications for a picture.
-    fn macs(&self, out: &Map) -> usize {
+    pub(super) fn macs(&self, out: &Map) -> usize {
         let ConvShape { inputs, outputs, kernel: [rows, columns], .. } = self.shape;
         inputs * outputs * rows * columns * out.height * out.width
     }
@@ -387,7 +404,36 @@ pub(super) struct Job<'a> {
     /// If inputs have eight bits, for each picture: what the sum of each output channel begins with (whole numbers), then
     /// what each is multiplied by.
     pub(super) scales: &'a [f32],
+    /// What is read or written soon and is worth fetching while tiles are computed.
+    pub(super) soon: Soon,
 }
+
+/// Memory that will be needed soon, for maps that are too large for a core's cache.
+#[derive(Clone, Copy)]
+pub(super) struct Soon {
+    /// Whether the next row of the input is fetched.
+    pub(super) read: bool,
+    /// A row that is written next, block by block; null for none.
+    pub(super) write: Pointer,
+    /// Its blocks, elements from one to the next, and elements for each pixel of the tile.
+    pub(super) blocks: usize,
+    pub(super) plane: usize,
+    pub(super) pixel: usize,
+}
+
+impl Soon {
+    /// Nothing.
+    pub(super) const NOTHING: Soon =
+        Soon { read: false, write: Pointer(std::ptr::null_mut()), blocks: 0, plane: 0, pixel: 0 };
+
+    /// The next row of the input if the map is too large to be in the cache.
+    pub(super) fn reading(x: &Map) -> Soon {
+        Soon { read: x.picture() > LARGE, ..Soon::NOTHING }
+    }
+}
+
+/// Elements of a map of which a core's cache holds little more.
+const LARGE: usize = if cfg!(test) { 64 } else { 160 * 1024 };
 
 impl Job<'_> {
     /// Computes a group of blocks of one or two rows of a picture.
@@ -396,13 +442,39 @@ impl Job<'_> {
     /// The maps fit the convolution (as `Conv::run` asserts), the slices hold `picture + 1` pictures, `out` may be
     /// written at as many, and nobody else reads or writes these rows.
     pub(super) unsafe fn rows(&self, group: usize, picture: usize, part: usize) {
-        let Job { conv, x_map, x, add, out_map, out, scales } = self;
-        let shape = &conv.shape;
-        let [first, count, offset] = conv.groups[group];
+        let Job { out_map, out, .. } = self;
+        let [first, count, _] = self.conv.groups[group];
         let (_, rows) = row_groups(out_map);
         let row = part * rows;
         let rows = rows.min(out_map.height - row);
-        let width = out_map.width;
+        for block in first..first + count {
+            // SAFETY: the caller's promise: the rows are this call's alone.
+            unsafe {
+                out_map.clear_beside(out.get().add(picture * out_map.picture()), block, row..row + rows);
+            }
+        }
+        // SAFETY: passed on.
+        unsafe { self.tiles(group, picture, [row; 3], rows, 0..out_map.width) };
+    }
+
+    /// Computes a group of blocks of some columns of some rows of a picture, without their borders. The rows may stand at
+    /// different places in what comes in (where `row` is one of the rows that would go out), what goes out and what is
+    /// added.
+    ///
+    /// # Safety
+    /// As [`Job::rows`] of these rows and columns; several rows are whole ones.
+    pub(super) unsafe fn tiles(
+        &self,
+        group: usize,
+        picture: usize,
+        [row, to, more]: [usize; 3],
+        rows: usize,
+        columns: std::ops::Range<usize>,
+    ) {
+        let Job { conv, x_map, x, add, out_map, out, scales, soon } = self;
+        let shape = &conv.shape;
+        let [first, count, offset] = conv.groups[group];
+        let width = columns.len();
         let most = conv.halves[count];
         let start = x_map.pad - shape.pad;
         let pixel = shape.lanes * shape.stride;
@@ -428,8 +500,10 @@ impl Job<'_> {
                 w: conv.weights[offset..].as_ptr(),
                 bias: start,
                 // SAFETY: a pixel of the map, so within what `out` holds.
-                out: unsafe { out.get().add(out_at(out_map, y, column)) },
-                add: add.map_or(std::ptr::null(), |(map, data)| data[out_at(map, y, column)..].as_ptr()),
+                out: unsafe { out.get().add(out_at(out_map, to + y - row, column)) },
+                add: add.map_or(std::ptr::null(), |(map, data)| {
+                    data[out_at(map, more + y - row, column)..].as_ptr()
+                }),
                 x_half: x_half * size,
                 out_half: out_half * size,
                 add_half: add_half * size,
@@ -450,12 +524,6 @@ impl Job<'_> {
             // the output map as `tile` is called below, whose inputs lie within the input map with its border.
             unsafe { conv.tile(count, half, pixel, &args) };
         };
-        for block in first..first + count {
-            // SAFETY: the caller's promise: the rows are this call's alone.
-            unsafe {
-                out_map.clear_beside(out.get().add(picture * out_map.picture()), block, row..row + rows);
-            }
-        }
         let add_map = add.map(|(map, _)| map);
         if rows == 2 && width <= most {
             let halves = [x_map.row() * shape.stride, out_map.row(), add_map.map_or(0, Map::row)];
@@ -466,10 +534,18 @@ impl Job<'_> {
             // As few tiles as possible, of about the same number of pixels.
             let tiles = width.div_ceil(2 * most);
             let each = width.div_ceil(tiles).next_multiple_of(2);
-            let mut column = 0;
-            while column < width {
-                let pixels = (width - column).min(each);
+            let mut column = columns.start;
+            while column < columns.end {
+                let pixels = (columns.end - column).min(each);
                 let half = pixels.div_ceil(2);
+                if group == 0 && soon.read {
+                    let next = x.as_ptr().wrapping_add(x_at(y, column) + x_map.row());
+                    fetch(next, pixels * pixel, x_map.blocks(), x_map.plane());
+                }
+                if group == 0 && !soon.write.get().is_null() {
+                    let next = soon.write.get().wrapping_add(column * soon.pixel);
+                    fetch_to_write(next, pixels * soon.pixel, soon.blocks, soon.plane);
+                }
                 // An odd number of pixels: the one in the middle is computed in both halves.
                 let second = pixels - half;
                 tile(
@@ -482,6 +558,36 @@ impl Job<'_> {
             }
         }
     }
+}
+
+/// Asks for some elements of each of some planes. An address that is nobody's does no harm.
+#[inline(always)]
+fn fetch(from: *const f32, elements: usize, planes: usize, plane: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    for plane in (0..planes).map(|index| from.wrapping_add(index * plane)) {
+        for line in (0..elements).step_by(16) {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            // SAFETY: fetching changes nothing and fails silently; every processor of this kind can.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(plane.wrapping_add(line).cast()) };
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = (from, elements, planes, plane);
+}
+
+/// The same for memory that will be written.
+#[inline(always)]
+fn fetch_to_write(to: *mut f32, elements: usize, planes: usize, plane: usize) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    for plane in (0..planes).map(|index| to.wrapping_add(index * plane)) {
+        for line in (0..elements).step_by(16) {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            // SAFETY: as in `fetch`.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(plane.wrapping_add(line).cast()) };
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = (to, elements, planes, plane);
 }
 
 impl Conv {

@@ -1,9 +1,16 @@
 //! Depthwise convolutions: each channel by itself, so a block of channels is a vector.
+//!
+//! Those of 3×3, which nearly all are, have a kernel of their own, which also reads and writes bf16. Others compute in single
+//! precision.
 
-use super::{Aligned, Isa, LANES, Level, Map};
+use super::plain::{expand, shorten};
+use super::{Aligned, Isa, LANES, Level, Map, SHORT};
+use crate::Precision;
 
 /// Columns that are computed together.
 const COLUMNS: usize = 6;
+/// The same for 3×3: as many sums as multipliers need so as not to wait for one another.
+const MANY: usize = 8;
 
 /// A depthwise convolution with its weights.
 #[derive(Clone, Debug)]
@@ -66,11 +73,42 @@ impl Depthwise {
         })
     }
 
-    /// Computes a row of a block, without its border.
+    /// Whether its kernel is 3×3.
+    pub(super) fn is_three_by_three(&self) -> bool {
+        self.kernel == [3, 3]
+    }
+
+    /// Its stride and padding.
+    pub(super) fn steps(&self) -> (usize, usize) {
+        (self.stride, self.pad)
+    }
+
+    /// Whether it can read and write maps in bf16.
+    pub(crate) fn takes_short(kernel: [usize; 2], isa: Isa) -> bool {
+        kernel == [3, 3] && isa.has(Precision::Bf16)
+    }
+
+    /// Computes a row of a block, without its border; `out` holds bf16 if `short`.
     ///
     /// # Panics
-    /// When the map does not fit, or the row is none of the map that comes out.
-    pub(crate) fn row(&self, block: usize, y: usize, (x_map, x): (&Map, &[f32]), out: &mut [f32]) {
+    /// When the map does not fit, or the row is none of the map that comes out; when anything is in bf16 and must not be
+    /// ([`Depthwise::takes_short`]).
+    pub(crate) fn row(
+        &self,
+        block: usize,
+        y: usize,
+        (x_map, x): (&Map, &[f32]),
+        out: &mut [f32],
+        short: bool,
+    ) {
+        if self.kernel == [3, 3] {
+            let start = x_map.pad - self.pad;
+            let first = x_map.at(0, start + y * self.stride, start);
+            let lines = [0, 1, 2].map(|ky| first + ky * x_map.row());
+            self.line(block, lines, (x, x_map.lanes == SHORT), out, short);
+            return;
+        }
+        assert!(x_map.lanes == LANES && !short, "single precision");
         match self.isa.0 {
             Level::Plain => self.plainly(block, y, (x_map, x), out),
             #[cfg(target_arch = "aarch64")]
@@ -79,6 +117,58 @@ impl Depthwise {
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe {
                 self.avx2(block, y, (x_map, x), out);
+            },
+        }
+    }
+
+    /// Computes a row of a block of a 3×3 convolution. `lines` tells where in `x` the three rows begin that it reads, each at
+    /// the column that its first pixel reads first.
+    ///
+    /// # Panics
+    /// When a row does not lie within `x`; as [`Depthwise::row`].
+    pub(super) fn line(
+        &self,
+        block: usize,
+        lines: [usize; 3],
+        (x, x_short): (&[f32], bool),
+        out: &mut [f32],
+        short: bool,
+    ) {
+        assert!(self.kernel == [3, 3] && matches!(self.stride, 1 | 2), "a shape that this kernel knows");
+        assert!(!(x_short || short) || self.isa.has(Precision::Bf16), "a processor with bf16");
+        let lanes = |short: bool| if short { SHORT } else { LANES };
+        let width = out.len() / lanes(short);
+        if width == 0 {
+            return;
+        }
+        let length = ((width - 1) * self.stride + 3) * lanes(x_short);
+        let lines = lines.map(|begin| &x[begin..begin + length]);
+        let job = Line {
+            lines,
+            weights: self.weights[block * 9 * LANES..].as_chunks().0.first_chunk().expect("nine taps"),
+            bias: self.bias[block * LANES..].first_chunk().expect("a block"),
+            clamp: self.clamp,
+        };
+        match self.isa.0 {
+            Level::Plain => job.plainly(self.stride, x_short, out, short),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => job.plainly(self.stride, x_short, out, short),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the instructions, else there was no such `Isa`, and BF16 where it is needed, as was
+            // asserted.
+            Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe {
+                match (self.stride, x_short, short) {
+                    (1, false, false) if self.isa.0 == Level::Avx2 => job.avx2::<1>(out),
+                    (_, false, false) if self.isa.0 == Level::Avx2 => job.avx2::<2>(out),
+                    (1, false, false) => job.avx512::<1>(out),
+                    (_, false, false) => job.avx512::<2>(out),
+                    (1, false, true) => job.bf16::<1, false, true>(out),
+                    (_, false, true) => job.bf16::<2, false, true>(out),
+                    (1, true, false) => job.bf16::<1, true, false>(out),
+                    (_, true, false) => job.bf16::<2, true, false>(out),
+                    (1, true, true) => job.bf16::<1, true, true>(out),
+                    (_, true, true) => job.bf16::<2, true, true>(out),
+                }
             },
         }
     }
@@ -165,6 +255,152 @@ impl Depthwise {
             }
             for (to, sum) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(&sums) {
                 *to = sum.map(|v| clamped(v, self.clamp));
+            }
+        }
+    }
+}
+
+/// A row of a block of a 3×3 convolution: what it reads.
+struct Line<'a> {
+    /// Rows of the input, each as long as is read of it.
+    lines: [&'a [f32]; 3],
+    weights: &'a [[f32; LANES]; 9],
+    bias: &'a [f32; LANES],
+    clamp: [f32; 2],
+}
+
+impl Line<'_> {
+    fn plainly(&self, stride: usize, x_short: bool, out: &mut [f32], short: bool) {
+        let lanes = |short: bool| if short { SHORT } else { LANES };
+        for (column, to) in out.chunks_exact_mut(lanes(short)).enumerate() {
+            let mut sum = *self.bias;
+            for (tap, w) in self.weights.iter().enumerate() {
+                let x = &self.lines[tap / 3][(column * stride + tap % 3) * lanes(x_short)..];
+                let x = match x_short {
+                    true => expand(*x.first_chunk().expect("a block")),
+                    false => *x.first_chunk().expect("a block"),
+                };
+                multiply(&mut sum, &x, w);
+            }
+            let sum = sum.map(|v| clamped(v, self.clamp));
+            match short {
+                true => to.copy_from_slice(&shorten(sum)),
+                false => to.copy_from_slice(&sum),
+            }
+        }
+    }
+
+    /// # Safety
+    /// The processor has AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2<const STRIDE: usize>(&self, out: &mut [f32]) {
+        // SAFETY: the processor has the instructions.
+        unsafe { self.vectors::<STRIDE, false, false>(out) };
+    }
+
+    /// The same with twice as many registers.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 F and VL.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avx512f,avx512vl")]
+    unsafe fn avx512<const STRIDE: usize>(&self, out: &mut [f32]) {
+        // SAFETY: the processor has the instructions.
+        unsafe { self.vectors::<STRIDE, false, false>(out) };
+    }
+
+    /// The same where the input (`IN`) or the output (`OUT`) is bf16.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 F, VL and BF16.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bf16")]
+    unsafe fn bf16<const STRIDE: usize, const IN: bool, const OUT: bool>(&self, out: &mut [f32]) {
+        // SAFETY: the processor has the instructions.
+        unsafe { self.vectors::<STRIDE, IN, OUT>(out) };
+    }
+
+    /// # Safety
+    /// The processor has AVX2 and FMA, and AVX-512 VL and BF16 if `OUT`.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn vectors<const STRIDE: usize, const IN: bool, const OUT: bool>(&self, out: &mut [f32]) {
+        let width = out.len() / if OUT { SHORT } else { LANES };
+        let mut column = 0;
+        // Groups of eight, of two and of one. The last group may compute columns again.
+        while column < width {
+            let left = width - column;
+            // SAFETY: passed on; the columns are within the row.
+            unsafe {
+                if width >= MANY {
+                    self.columns::<STRIDE, IN, OUT, MANY>(column.min(width - MANY), out);
+                    column += MANY;
+                } else if left >= 2 {
+                    self.columns::<STRIDE, IN, OUT, 2>(column, out);
+                    column += 2;
+                } else {
+                    self.columns::<STRIDE, IN, OUT, 1>(column, out);
+                    column += 1;
+                }
+            }
+        }
+    }
+
+    /// Computes `N` columns.
+    ///
+    /// # Safety
+    /// As [`Line::vectors`]; `first + N` columns are within `out`.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn columns<const STRIDE: usize, const IN: bool, const OUT: bool, const N: usize>(
+        &self,
+        first: usize,
+        out: &mut [f32],
+    ) {
+        use std::arch::x86_64::{
+            __m128i, __m256, _mm_loadu_si128, _mm_storeu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
+            _mm256_cvtneps_pbh, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
+            _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps,
+        };
+        let lanes = if IN { SHORT } else { LANES };
+        let [least, most] = self.clamp;
+        // SAFETY: the processor has AVX2 and FMA; each line holds what its columns read, as whoever made it saw to; `out`
+        // holds the columns that are written.
+        unsafe {
+            let mut sums: [__m256; N] = [_mm256_loadu_ps(self.bias.as_ptr()); N];
+            for (ky, line) in self.lines.iter().enumerate() {
+                let line = line.as_ptr().add(first * STRIDE * lanes);
+                let w: [__m256; 3] =
+                    std::array::from_fn(|kx| _mm256_loadu_ps(self.weights[3 * ky + kx].as_ptr()));
+                // Each input once, for all columns that read it.
+                for at in 0..(N - 1) * STRIDE + 3 {
+                    let x = line.add(at * lanes);
+                    let x = if IN {
+                        let pairs = _mm_loadu_si128(x.cast::<__m128i>());
+                        _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(pairs)))
+                    } else {
+                        _mm256_loadu_ps(x)
+                    };
+                    for (kx, w) in w.iter().enumerate() {
+                        if at >= kx && (at - kx) % STRIDE == 0 && (at - kx) / STRIDE < N {
+                            let sum = &mut sums[(at - kx) / STRIDE];
+                            *sum = _mm256_fmadd_ps(x, *w, *sum);
+                        }
+                    }
+                }
+            }
+            let (least, most) = (_mm256_set1_ps(least), _mm256_set1_ps(most));
+            for (column, sum) in sums.into_iter().enumerate() {
+                // What is no number stays so: the second operand is taken then.
+                let sum = _mm256_min_ps(most, _mm256_max_ps(least, sum));
+                if OUT {
+                    let to = out.as_mut_ptr().add((first + column) * SHORT);
+                    let short: __m128i = std::mem::transmute(_mm256_cvtneps_pbh(sum));
+                    _mm_storeu_si128(to.cast::<__m128i>(), short);
+                } else {
+                    _mm256_storeu_ps(out.as_mut_ptr().add((first + column) * LANES), sum);
+                }
             }
         }
     }

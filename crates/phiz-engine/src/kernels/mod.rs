@@ -15,6 +15,7 @@
 #![allow(unsafe_code, reason = "speed: everything that the compiler cannot check lies in this module")]
 
 mod aligned;
+pub(crate) mod chain;
 mod conv;
 mod depthwise;
 #[cfg(target_arch = "aarch64")]
@@ -162,6 +163,11 @@ pub(crate) struct Map {
 impl Map {
     pub(crate) fn blocks(&self) -> usize {
         if self.lanes == 3 { self.channels.div_ceil(3) } else { self.channels.div_ceil(LANES) }
+    }
+
+    /// Whether it is in bf16.
+    pub(crate) fn is_short(&self) -> bool {
+        self.lanes == SHORT
     }
 
     /// Elements from one row to the next.

@@ -150,13 +150,15 @@ pub(super) fn paired(even: f32, odd: f32) -> f32 {
     f32::from_bits(short(even) | short(odd) << 16)
 }
 
-fn expand(words: [f32; SHORT]) -> [f32; LANES] {
+/// A block of channels of its pairs in bf16.
+pub(super) fn expand(words: [f32; SHORT]) -> [f32; LANES] {
     let mut values = [0.0; LANES];
     values.as_chunks_mut::<2>().0.iter_mut().zip(words).for_each(|(to, word)| *to = pair(word));
     values
 }
 
-fn shorten(values: [f32; LANES]) -> [f32; SHORT] {
+/// The way back, rounded.
+pub(super) fn shorten(values: [f32; LANES]) -> [f32; SHORT] {
     let mut words = [0.0; SHORT];
     words.iter_mut().zip(values.as_chunks::<2>().0).for_each(|(to, [even, odd])| *to = paired(*even, *odd));
     words

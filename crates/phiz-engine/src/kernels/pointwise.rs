@@ -1,7 +1,7 @@
 //! Everything that is not a convolution: activations, sums, pooling, enlargement.
 
 use super::depthwise::clamped;
-use super::{Isa, LANES, Level, Map};
+use super::{Isa, LANES, Level, Map, SHORT};
 
 /// An activation that is computed by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +140,32 @@ pub(crate) fn upsample(y: usize, (x_map, x): (&Map, &[f32]), out: &mut [f32], fa
     }
 }
 
+/// Writes a row of the largest values of two by two pixels, which stand in two rows; all are bf16 if `short`.
+pub(super) fn max_pool_lines([above, below]: [&[f32]; 2], out: &mut [f32], short: bool, isa: Isa) {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let most = |values: [f32; 4]| values.into_iter().fold(f32::NEG_INFINITY, larger);
+    vectorised!(isa, || {
+        if short {
+            let [above, below] = [above, below].map(|line| line.as_chunks::<{ 2 * SHORT }>().0);
+            for ((to, above), below) in out.as_chunks_mut::<SHORT>().0.iter_mut().zip(above).zip(below) {
+                for i in 0..SHORT {
+                    let words = [above[i], above[SHORT + i], below[i], below[SHORT + i]].map(f32::to_bits);
+                    let even = most(words.map(|word| f32::from_bits(word << 16))).to_bits() >> 16;
+                    let odd = most(words.map(|word| f32::from_bits(word & 0xffff_0000))).to_bits();
+                    to[i] = f32::from_bits(even | odd & 0xffff_0000);
+                }
+            }
+            return;
+        }
+        let [above, below] = [above, below].map(|line| line.as_chunks::<{ 2 * LANES }>().0);
+        for ((to, above), below) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(above).zip(below) {
+            for i in 0..LANES {
+                to[i] = most([above[i], above[LANES + i], below[i], below[LANES + i]]);
+            }
+        }
+    });
+}
+
 /// Writes a row of the largest values of windows of `kernel` pixels; pixels beyond the map do not count.
 pub(crate) fn max_pool(
     y: usize,
@@ -151,6 +177,15 @@ pub(crate) fn max_pool(
     let window = |at: usize, size: usize| {
         (at * stride).saturating_sub(pad)..(at * stride + kernel).saturating_sub(pad).min(size)
     };
+    if [kernel, stride, pad] == [2, 2, 0] {
+        let short = x_map.is_short();
+        let lines = [2 * y, 2 * y + 1].map(|row| {
+            let from = x_map.inner(0) + row * x_map.row();
+            &x[from..][..2 * out.len()]
+        });
+        max_pool_lines(lines, out, short, isa);
+        return;
+    }
     vectorised!(isa, || {
         for (column, to) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             let mut most = [f32::NEG_INFINITY; LANES];

@@ -1,4 +1,4 @@
-//! From single precision to eight bits.
+//! From single precision, or bf16, to eight bits.
 
 use super::{Isa, Level};
 
@@ -26,38 +26,43 @@ impl Steps {
         Steps { step, zero: (-least / step).round_ties_even() as i32 }
     }
 
-    /// Rounds values, four to an element; what is no number becomes 0 in some way.
-    pub(super) fn quantise(self, from: &[f32], to: &mut [f32], isa: Isa) {
+    /// Rounds values, four to an element; what is no number becomes 0 in some way. `from` holds bf16 if `short`.
+    pub(super) fn quantise(self, from: &[f32], short: bool, to: &mut [f32], isa: Isa) {
         match isa.0 {
-            Level::Plain => self.row(from, to),
+            Level::Plain => self.row(from, short, to),
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => self.row(from, to),
+            Level::Neon => self.row(from, short, to),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
-            Level::Avx2 => unsafe { self.row_avx2(from, to) },
+            Level::Avx2 => unsafe { self.row_avx2(from, short, to) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX-512 F and VL, else there was no such `Isa`.
-            Level::Avx512 | Level::Avx512Full => unsafe { self.row_avx512(from, to) },
+            Level::Avx512 | Level::Avx512Full => unsafe { self.row_avx512(from, short, to) },
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
-    fn row_avx2(self, from: &[f32], to: &mut [f32]) {
-        self.row(from, to);
+    fn row_avx2(self, from: &[f32], short: bool, to: &mut [f32]) {
+        self.row(from, short, to);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,avx512f,avx512vl")]
-    fn row_avx512(self, from: &[f32], to: &mut [f32]) {
-        self.row(from, to);
+    fn row_avx512(self, from: &[f32], short: bool, to: &mut [f32]) {
+        self.row(from, short, to);
     }
 
     #[inline(always)]
-    fn row(self, from: &[f32], to: &mut [f32]) {
+    fn row(self, from: &[f32], short: bool, to: &mut [f32]) {
+        if short { self.values(halves(from), long, to) } else { self.values(from, |v| v, to) }
+    }
+
+    #[inline(always)]
+    fn values<T: Copy>(self, from: &[T], value: impl Fn(T) -> f32, to: &mut [f32]) {
         let (times, zero) = (1.0 / self.step, ROUND + self.zero as f32);
-        let byte = |v: f32| {
-            let rounded = v * times + zero;
+        let byte = |v: T| {
+            let rounded = value(v) * times + zero;
             let rounded = if rounded > ROUND { rounded } else { ROUND };
             let rounded = if rounded < ROUND + 255.0 { rounded } else { ROUND + 255.0 };
             rounded.to_bits() as u8
@@ -65,15 +70,28 @@ impl Steps {
         let (many, rest) = from.as_chunks::<TOGETHER>();
         let (to_many, to_rest) = to.as_chunks_mut::<{ TOGETHER / 4 }>();
         for (to, from) in to_many.iter_mut().zip(many) {
-            let bytes = from.map(byte);
+            let bytes = from.map(&byte);
             for (to, four) in to.iter_mut().zip(bytes.as_chunks::<4>().0) {
                 *to = f32::from_bits(u32::from_le_bytes(*four));
             }
         }
         for (to, four) in to_rest.iter_mut().zip(rest.as_chunks::<4>().0) {
-            *to = f32::from_bits(u32::from_le_bytes(four.map(byte)));
+            *to = f32::from_bits(u32::from_le_bytes(four.map(&byte)));
         }
     }
+}
+
+/// Pairs of bf16 as they lie in memory.
+#[inline(always)]
+fn halves(words: &[f32]) -> &[u16] {
+    // SAFETY: a word is two halves without a gap, and any bits are a half.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), 2 * words.len()) }
+}
+
+/// A number in bf16.
+#[inline(always)]
+fn long(half: u16) -> f32 {
+    f32::from_bits(u32::from(half) << 16)
 }
 
 /// The range that holds some ranges, and 0.
@@ -82,35 +100,41 @@ pub(super) fn joined(ranges: &[f32]) -> [f32; 2] {
     ranges.iter().fold([0.0; 2], |[least, most]: [f32; 2], [a, b]| [least.min(*a), most.max(*b)])
 }
 
-/// The least and the largest of some values, and of 0.
-pub(super) fn range(values: &[f32], isa: Isa) -> [f32; 2] {
+/// The least and the largest of some values, and of 0. They are bf16 if `short`.
+pub(super) fn range(values: &[f32], short: bool, isa: Isa) -> [f32; 2] {
     match isa.0 {
-        Level::Plain => extremes(values),
+        Level::Plain => extremes(values, short),
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => extremes(values),
+        Level::Neon => extremes(values, short),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
-        Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { extremes_avx2(values) },
+        Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { extremes_avx2(values, short) },
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn extremes_avx2(values: &[f32]) -> [f32; 2] {
-    extremes(values)
+fn extremes_avx2(values: &[f32], short: bool) -> [f32; 2] {
+    extremes(values, short)
 }
 
 #[inline(always)]
-fn extremes(values: &[f32]) -> [f32; 2] {
+fn extremes(values: &[f32], short: bool) -> [f32; 2] {
+    if short { extremes_of(halves(values), long) } else { extremes_of(values, |v| v) }
+}
+
+#[inline(always)]
+fn extremes_of<T: Copy>(values: &[T], value: impl Fn(T) -> f32) -> [f32; 2] {
     let (mut least, mut most) = ([0f32; TOGETHER], [0f32; TOGETHER]);
     let (many, rest) = values.as_chunks::<TOGETHER>();
     for values in many {
         for (i, v) in values.iter().enumerate() {
-            least[i] = if *v < least[i] { *v } else { least[i] };
-            most[i] = if *v > most[i] { *v } else { most[i] };
+            let v = value(*v);
+            least[i] = if v < least[i] { v } else { least[i] };
+            most[i] = if v > most[i] { v } else { most[i] };
         }
     }
-    let rest = rest.iter().copied();
+    let rest = rest.iter().map(|v| value(*v));
     [
         least.into_iter().chain(rest.clone()).fold(0.0, |least, v| if v < least { v } else { least }),
         most.into_iter().chain(rest).fold(0.0, |most, v| if v > most { v } else { most }),

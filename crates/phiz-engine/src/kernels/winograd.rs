@@ -7,7 +7,7 @@
 //!
 //! A map is computed strip by strip, so that what is transformed stays in the cache. Each strip is one thread's.
 
-use super::conv::Job;
+use super::conv::{Job, Soon};
 use super::pointwise::vectorised;
 use super::simd::{Plain, Vector};
 use super::team::Pointer;
@@ -137,7 +137,8 @@ impl Winograd {
             for (place, conv) in self.places.iter().enumerate() {
                 let x = &inputs[place * from.picture()..][..from.picture()];
                 let out = Pointer(results[place * to.picture()..][..to.picture()].as_mut_ptr());
-                let job = Job { conv, x_map: &from, x, add: None, out_map: &to, out, scales: &[] };
+                let soon = Soon::NOTHING;
+                let job = Job { conv, x_map: &from, x, add: None, out_map: &to, out, scales: &[], soon };
                 for group in 0..groups {
                     // SAFETY: the maps fit the convolution of this place; `out` holds a picture of `to`.
                     unsafe { job.rows(group, 0, 0) };

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use phiz_onnx::{Graph, Operation, Tensors};
+use phiz_onnx::{Graph, Operation, Packed, Tensors};
 
+use super::weights::{Scales, Weights};
 use crate::Precision;
 use crate::kernels::{BYTES, Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary, Winograd};
 
@@ -15,6 +16,9 @@ use crate::kernels::{BYTES, Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary
 const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 /// What convolutions in groups may hold in weights after they were expanded, all of a network together: 64 MiB.
 const MOST_EXPANDED: usize = 1 << 24;
+/// Products for each input from which eight bits gain more than rounding to them costs: where the alternative is bf16, and
+/// where it is single precision.
+const WORTH_ROUNDING: [usize; 2] = [96, 32];
 /// Convolutions with fewer outputs are the last of a detector: what they compute is looked at itself, and costs little.
 const FEWEST: usize = 16;
 
@@ -114,8 +118,15 @@ pub(super) enum Last {
 }
 
 /// A step before its weights are packed.
-enum Draft {
-    Conv { shape: ConvShape, groups: usize, weight: Vec<f32>, bias: Vec<f32>, whole: bool },
+enum Draft<'g> {
+    /// Dense, or each channel by itself.
+    Conv {
+        shape: ConvShape,
+        depthwise: bool,
+        weight: Weights<'g>,
+        bias: Vec<f32>,
+        whole: bool,
+    },
     Unary(Unary),
     Add([f32; 2]),
     Upsample(usize),
@@ -123,8 +134,8 @@ enum Draft {
     GlobalMean,
 }
 
-struct Drafted {
-    draft: Draft,
+struct Drafted<'g> {
+    draft: Draft<'g>,
     input: usize,
     other: Option<usize>,
     output: usize,
@@ -142,11 +153,13 @@ struct Compiler<'g> {
     graph: &'g Graph,
     /// Constants, of the file and computed from those; what was used up is gone.
     constants: Tensors<f32>,
+    /// The larger of them, as they stand in the file.
+    packed: BTreeMap<String, (Packed<'g>, Option<Scales>)>,
     names: BTreeMap<&'g str, Named>,
     /// How often each name is read, as a result of the network as well.
     uses: BTreeMap<&'g str, usize>,
     values: Vec<Value>,
-    steps: Vec<Drafted>,
+    steps: Vec<Drafted<'g>>,
     /// Weights of convolutions in groups.
     expanded: usize,
     /// See [`Program::features`].
@@ -158,13 +171,14 @@ type Refusal = String;
 
 /// Compiles a graph for a set of instructions. In bf16, what only convolutions read is kept and multiplied so; in int8,
 /// dense convolutions are multiplied so, and all is kept in single precision. `constants` are the graph's, which it need not
-/// hold itself.
+/// hold itself, `packed` those that [`phiz_onnx::read_packed`] left in the file.
 ///
 /// # Errors
 /// The operator or the form of one that is not known, with the name of its node.
-pub(super) fn compile(
-    graph: &Graph,
+pub(super) fn compile<'g>(
+    graph: &'g Graph,
     constants: Tensors<f32>,
+    packed: BTreeMap<String, Packed<'g>>,
     isa: Isa,
     precision: Precision,
 ) -> Result<Program, Refusal> {
@@ -175,6 +189,7 @@ pub(super) fn compile(
     let mut compiler = Compiler {
         graph,
         constants,
+        packed: packed.into_iter().map(|(name, packed)| (name, (packed, None))).collect(),
         names: BTreeMap::from([(input.name.as_str(), Named { value: 0, flat: false, last: Last::No })]),
         uses: BTreeMap::new(),
         values: vec![Value { channels: 3, pad: 0, lanes: 3 }],
@@ -316,18 +331,29 @@ impl<'g> Compiler<'g> {
         self.names.get(name).copied().ok_or_else(|| format!("reads {name:?}, which is no activation"))
     }
 
+    /// A constant other than weights: those are larger, and may still be where they stand in the file.
     fn constant_at(&self, o: &Operation, input: usize) -> Result<&(Vec<usize>, Vec<f32>), Refusal> {
         let name = o.inputs.get(input).map_or("", String::as_str);
         self.constants.get(name).ok_or_else(|| format!("reads {name:?}, which is no constant"))
     }
 
-    /// A constant to change or keep: a copy only if somebody else reads it as well.
-    fn take_at(&mut self, o: &Operation, input: usize) -> Result<(Vec<usize>, Vec<f32>), Refusal> {
+    /// Weights to change or keep, and their shape: a copy only if somebody else reads them as well.
+    fn weights_at(&mut self, o: &Operation, input: usize) -> Result<(Vec<usize>, Weights<'g>), Refusal> {
         let name = o.inputs.get(input).map_or("", String::as_str);
-        match self.once(name).then(|| self.constants.remove(name)).flatten() {
-            Some(constant) => Ok(constant),
-            None => self.constant_at(o, input).cloned(),
+        if let Some((packed, scales)) = self.packed.get(name) {
+            return Ok((packed.shape().to_vec(), Weights::Packed(packed.clone(), scales.clone())));
         }
+        let (shape, values) = match self.once(name).then(|| self.constants.remove(name)).flatten() {
+            Some(constant) => constant,
+            None => self.constant_at(o, input)?.clone(),
+        };
+        Ok((shape, Weights::Values(values)))
+    }
+
+    /// The shape of a constant.
+    fn shape_at(&self, o: &Operation, input: usize) -> Result<&[usize], Refusal> {
+        let packed = o.inputs.get(input).and_then(|name| self.packed.get(name));
+        packed.map_or_else(|| Ok(&self.constant_at(o, input)?.0[..]), |(packed, _)| Ok(packed.shape()))
     }
 
     /// Whether a name is read only once.
@@ -353,13 +379,13 @@ impl<'g> Compiler<'g> {
     fn step(
         &mut self,
         o: &'g Operation,
-        draft: Draft,
+        draft: Draft<'g>,
         x: Named,
         other: Option<usize>,
         channels: usize,
     ) -> Result<(), Refusal> {
         let picture = self.values[x.value].lanes != LANES;
-        if picture && !matches!(draft, Draft::Conv { groups: 1, .. }) {
+        if picture && !matches!(draft, Draft::Conv { depthwise: false, .. }) {
             return Err("on the picture itself is not known".into());
         }
         let output = self.values.len();
@@ -384,13 +410,20 @@ impl<'g> Compiler<'g> {
         self.name(o, named)
     }
 
-    /// Computes what shorter forms of weights stand for.
+    /// Computes what shorter forms of weights stand for, or notes how it is computed.
     fn constant(&mut self, o: &Operation) -> Result<(), Refusal> {
-        let (shape, mut values) = self.take_at(o, 0)?;
+        let (shape, weights) = self.weights_at(o, 0)?;
+        let name = o.output().to_string();
         match o.kind.as_str() {
-            "Cast" if o.int("to", 1) == phiz_onnx::element::F32.cast_signed() => {}
+            "Cast" if o.int("to", 1) == phiz_onnx::element::F32.cast_signed() => {
+                match weights {
+                    Weights::Packed(packed, scales) => _ = self.packed.insert(name, (packed, scales)),
+                    Weights::Values(values) => _ = self.constants.insert(name, (shape, values)),
+                }
+                Ok(())
+            }
             "DequantizeLinear" => {
-                let (_, scales) = self.constant_at(o, 1)?;
+                let scales = self.constant_at(o, 1)?.1.clone();
                 let zeros = match o.inputs.get(2).filter(|name| !name.is_empty()) {
                     Some(name) => match self.graph.integers.get(name) {
                         Some((_, zeros)) => zeros.iter().map(|z| *z as f32).collect(),
@@ -404,24 +437,30 @@ impl<'g> Compiler<'g> {
                 if along == 0 || along != scales.len() || zeros.len() != 1 && zeros.len() != along {
                     return Err("with such scales is not known".into());
                 }
-                let each = if along == 1 { values.len() } else { each };
-                for (row, values) in values.chunks_mut(each.max(1)).enumerate() {
-                    let channel = row % along;
-                    let (scale, zero) = (scales[channel], zeros[channel % zeros.len()]);
-                    values.iter_mut().for_each(|v| *v = (*v - zero) * scale);
+                let scales = Scales { scales, zeros };
+                match weights {
+                    // A scale for each output, or one for all, as weights are written.
+                    Weights::Packed(packed, None) if axis == 0 || along == 1 => {
+                        self.packed.insert(name, (packed, Some(scales)));
+                    }
+                    weights => {
+                        let mut values = weights.into_values();
+                        let each = if along == 1 { values.len() } else { each };
+                        scales.apply(&mut values, each);
+                        self.constants.insert(name, (shape, values));
+                    }
                 }
+                Ok(())
             }
-            _ => return Err("to this type is not known".into()),
+            _ => Err("to this type is not known".into()),
         }
-        self.constants.insert(o.output().to_string(), (shape, values));
-        Ok(())
     }
 
     fn conv(&mut self, o: &'g Operation) -> Result<(), Refusal> {
         let x = self.named(o, 0)?;
         let inputs = self.values[x.value].channels;
-        let shape = &self.constant_at(o, 1)?.0;
-        let &[outputs, each, rows, columns] = &shape[..] else {
+        let shape = self.shape_at(o, 1)?;
+        let &[outputs, each, rows, columns] = shape else {
             return Err(format!("with weights of {} axes is not known", shape.len()));
         };
         let bias = match o.inputs.get(2).filter(|name| !name.is_empty()) {
@@ -451,30 +490,31 @@ impl<'g> Compiler<'g> {
         if !known {
             return Err("in this form is not known".into());
         }
-        let depthwise = groups == inputs && groups == outputs && groups > 1;
-        let (_, weight) = self.take_at(o, 1)?;
+        // One channel to one channel as well: the picture has three.
+        let depthwise = groups == inputs && groups == outputs && self.values[x.value].lanes == LANES;
+        let (_, weight) = self.weights_at(o, 1)?;
         let weight = if groups == 1 || depthwise {
             weight
         } else {
+            let weight = weight.into_values();
             self.expanded = self.expanded.saturating_add(weight.len().saturating_mul(groups));
             if self.expanded > MOST_EXPANDED {
                 return Err("in groups has too many weights".into());
             }
-            expanded(&weight, outputs, groups)
+            Weights::Values(expanded(&weight, outputs, groups))
         };
         let lanes = self.values[x.value].lanes;
         let shape = ConvShape { inputs, outputs, lanes, kernel: [rows, columns], stride, pad, clamp: OPEN };
-        let groups = if depthwise { groups } else { 1 };
-        self.step(o, Draft::Conv { shape, groups, weight, bias, whole: false }, x, None, outputs)
+        self.step(o, Draft::Conv { shape, depthwise, weight, bias, whole: false }, x, None, outputs)
     }
 
     /// A fully connected layer is a convolution whose kernel is the map.
     fn gemm(&mut self, o: &'g Operation) -> Result<(), Refusal> {
         let x = self.named(o, 0)?;
         let inputs = self.values[x.value].channels;
-        let shape = &self.constant_at(o, 1)?.0;
+        let shape = self.shape_at(o, 1)?;
         let plain = o.int("transA", 0) == 0 && o.float("alpha", 1.0) == 1.0 && o.float("beta", 1.0) == 1.0;
-        let (&[a, b], true) = (&shape[..], plain) else { return Err("in this form is not known".into()) };
+        let (&[a, b], true) = (shape, plain) else { return Err("in this form is not known".into()) };
         let transposed = o.int("transB", 0) != 0;
         let (outputs, width) = if transposed { (a, b) } else { (b, a) };
         let side = (width / inputs.max(1)).isqrt();
@@ -484,11 +524,13 @@ impl<'g> Compiler<'g> {
         {
             return Err(format!("of {inputs} channels with weights {shape:?} does not fit"));
         }
-        let (_, weight) = self.take_at(o, 1)?;
+        let (_, weight) = self.weights_at(o, 1)?;
         let weight = if transposed {
             weight
         } else {
-            (0..outputs).flat_map(|o| (0..width).map(move |i| i * outputs + o)).map(|i| weight[i]).collect()
+            let weight = weight.into_values();
+            let places = (0..outputs).flat_map(|o| (0..width).map(move |i| i * outputs + o));
+            Weights::Values(places.map(|i| weight[i]).collect())
         };
         let bias = match o.inputs.get(2).filter(|name| !name.is_empty()) {
             Some(_) => self.constant_at(o, 2)?.1.clone(),
@@ -499,7 +541,7 @@ impl<'g> Compiler<'g> {
         }
         let shape =
             ConvShape { inputs, outputs, lanes: LANES, kernel: [side; 2], stride: 1, pad: 0, clamp: OPEN };
-        self.step(o, Draft::Conv { shape, groups: 1, weight, bias, whole: true }, x, None, outputs)?;
+        self.step(o, Draft::Conv { shape, depthwise: false, weight, bias, whole: true }, x, None, outputs)?;
         if let Some(named) = self.names.get_mut(o.output()) {
             named.flat = true;
         }
@@ -528,6 +570,7 @@ impl<'g> Compiler<'g> {
             if let (Draft::Conv { shape, weight, bias, .. }, None) = (draft, other)
                 && shape.clamp == OPEN
             {
+                let weight = weight.values_mut();
                 let each = weight.len() / channels;
                 for (channel, filter) in weight.chunks_exact_mut(each).enumerate() {
                     filter.iter_mut().for_each(|w| *w *= factor[channel]);
@@ -545,7 +588,8 @@ impl<'g> Compiler<'g> {
             pad: 0,
             clamp: OPEN,
         };
-        let draft = Draft::Conv { shape, groups: channels, weight: factor, bias: offset, whole: false };
+        let weight = Weights::Values(factor);
+        let draft = Draft::Conv { shape, depthwise: true, weight, bias: offset, whole: false };
         self.step(o, draft, x, None, channels)
     }
 
@@ -593,7 +637,7 @@ impl<'g> Compiler<'g> {
             compiler.own(o, input).filter(|&step| {
                 let Drafted { draft, other, .. } = &compiler.steps[step];
                 other.is_none()
-                    && matches!(draft, Draft::Conv { shape, groups: 1, .. } if shape.clamp == OPEN)
+                    && matches!(draft, Draft::Conv { shape, depthwise: false, .. } if shape.clamp == OPEN)
             })
         };
         if a.value != b.value {
@@ -655,16 +699,30 @@ impl<'g> Compiler<'g> {
 
     /// Keeps in bf16 what convolutions compute and only convolutions read. Everything else stays in single precision: it
     /// costs little, and the results are as exact as can be.
-    fn shorten(&mut self, results: &[Outcome]) {
-        let dense = |s: &Drafted| matches!(s.draft, Draft::Conv { groups: 1, .. });
+    fn shorten(&mut self, results: &[Outcome], isa: Isa) {
+        let dense = |s: &Drafted<'_>| match &s.draft {
+            Draft::Conv { depthwise: false, .. } => true,
+            Draft::Conv { shape, .. } => Depthwise::takes_short(shape.kernel, isa),
+            Draft::MaxPool(window) => *window == [2, 2, 0],
+            _ => false,
+        };
         for value in 1..self.values.len() {
-            let touches = |s: &&Drafted| s.input == value || s.other == Some(value) || s.output == value;
+            let touches = |s: &&Drafted<'_>| s.input == value || s.other == Some(value) || s.output == value;
             let computed = self.steps.iter().any(|s| s.output == value);
             if computed
                 && self.steps.iter().filter(touches).all(dense)
                 && results.iter().all(|r| r.value != value)
             {
                 self.values[value].lanes = SHORT;
+            }
+        }
+        // Pooling does not convert.
+        let apart = |s: &Drafted<'_>, values: &[Value]| {
+            matches!(s.draft, Draft::MaxPool(_)) && values[s.input].lanes != values[s.output].lanes
+        };
+        while let Some(step) = self.steps.iter().find(|s| apart(s, &self.values)) {
+            for value in [step.input, step.output] {
+                self.values[value].lanes = LANES;
             }
         }
     }
@@ -678,7 +736,7 @@ impl<'g> Compiler<'g> {
                 return Err(format!("output {:?} is the input", output.name));
             }
             let mut outcome = Outcome { value: named.value, unary: None, flat: named.flat, last: named.last };
-            let readers = |s: &Drafted| s.input == named.value || s.other == Some(named.value);
+            let readers = |s: &Drafted<'_>| s.input == named.value || s.other == Some(named.value);
             // An activation that only the result shows is computed while the result is written.
             let last = self.steps.iter().rposition(|s| s.output == named.value);
             if let Some(last) = last
@@ -693,18 +751,31 @@ impl<'g> Compiler<'g> {
             }
             results.push(outcome);
         }
-        if precision == Precision::Bf16 {
-            self.shorten(&results);
+        // In eight bits what lies between the layers is bf16 where the processor has it, and layers that would gain nothing
+        // from fewer bits compute in that.
+        let mixed = precision == Precision::Int8 && isa.has(Precision::Bf16);
+        if precision == Precision::Bf16 || mixed {
+            self.shorten(&results, isa);
         }
         let sides = self.sides();
         let mut steps = Vec::new();
+        // Where weights are unpacked, one layer after the other.
+        let mut scratch = Vec::new();
         for Drafted { draft, input, other, output } in self.steps {
             let kind = match draft {
-                Draft::Conv { mut shape, groups: 1, weight, bias, whole } => {
+                Draft::Conv { mut shape, depthwise: false, weight, bias, whole } => {
                     shape.lanes = self.values[input].lanes;
                     let pad = &mut self.values[input].pad;
                     *pad = shape.pad.max(*pad);
-                    if precision == Precision::Int8 && shape.lanes == LANES && shape.outputs >= FEWEST {
+                    let each =
+                        shape.outputs * shape.kernel[0] * shape.kernel[1] / (shape.stride * shape.stride);
+                    let [least, least_long] = WORTH_ROUNDING;
+                    let worth = match shape.lanes {
+                        SHORT => each >= std::env::var("WR").map_or(least, |v| v.parse().unwrap_or(least)),
+                        LANES => !mixed || each >= least_long,
+                        _ => false,
+                    };
+                    if precision == Precision::Int8 && shape.outputs >= FEWEST && worth {
                         shape.lanes = BYTES;
                     }
                     let short = self.values[output].lanes == SHORT
@@ -712,14 +783,15 @@ impl<'g> Compiler<'g> {
                     // Weights are packed for what runs: for both methods only where sizes may be of either kind.
                     let suits = !whole && !short && Winograd::suits(&shape);
                     let known = sides[output].map(|[height, width]| Winograd::fits(height, width));
+                    let weight = weight.unpacked(&mut scratch);
                     let winograd = match suits && known != Some(false) {
-                        true => Winograd::new(shape, &weight, &bias, isa),
+                        true => Winograd::new(shape, weight, &bias, isa),
                         false => None,
                     };
                     match (winograd, known) {
                         (Some(winograd), Some(true)) => Kind::Winograd(winograd),
                         (winograd, _) => {
-                            let conv = Conv::new(shape, &weight, &bias, isa);
+                            let conv = Conv::new(shape, weight, &bias, isa);
                             if whole { Kind::Whole(conv) } else { Kind::Conv(conv, winograd) }
                         }
                     }
@@ -728,7 +800,8 @@ impl<'g> Compiler<'g> {
                     let pad = &mut self.values[input].pad;
                     *pad = shape.pad.max(*pad);
                     let ConvShape { kernel, stride, pad, clamp, .. } = shape;
-                    Kind::Depthwise(Depthwise::new(kernel, stride, pad, clamp, &weight, &bias, isa))
+                    let weight = weight.unpacked(&mut scratch);
+                    Kind::Depthwise(Depthwise::new(kernel, stride, pad, clamp, weight, &bias, isa))
                 }
                 Draft::Unary(unary) => Kind::Unary(unary),
                 Draft::Add(clamp) => Kind::Add(clamp),

@@ -6,6 +6,7 @@
 mod compile;
 mod network;
 mod plan;
+mod weights;
 
 pub(crate) use network::NativeNetwork;
 pub(crate) use plan::Scratch;

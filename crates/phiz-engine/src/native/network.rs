@@ -3,13 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::kernels::{Crew, Isa, LANES, Map, SIMPLE, Winograd, add, copy, global_mean, max_pool, upsample};
+use crate::kernels::{
+    Crew, Isa, LANES, Map, SIMPLE, Winograd, add, chain, copy, global_mean, max_pool, upsample,
+};
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
 };
 
-use super::compile::{Kind, Last, Outcome, Program, Step, compile};
-use super::plan::{Memory, Plan};
+use super::compile::{Kind, Last, Outcome, Program, compile};
+use super::plan::{Memory, Plan, links};
 
 /// Pictures of a batch that are computed together: enough that weights are read once for several, few enough that
 /// activations stay in the cache.
@@ -33,7 +35,7 @@ impl NativeNetwork {
     /// Compiles an ONNX file.
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions, isa: Isa) -> Result<NativeNetwork, EngineError> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let mut graph = phiz_onnx::read(onnx)
+        let (mut graph, packed) = phiz_onnx::read_packed(onnx)
             .map_err(|error| EngineError::Load { reason: format!("no whole ONNX file: {}", error.reason) })?;
         let lacks = |reason: String| EngineError::Unsupported { runtime: "native", reason };
         let precision = match options.precision {
@@ -44,7 +46,7 @@ impl NativeNetwork {
             known => known,
         };
         let constants = std::mem::take(&mut graph.constants);
-        let program = compile(&graph, constants, isa, precision).map_err(lacks)?;
+        let program = compile(&graph, constants, packed, isa, precision).map_err(lacks)?;
         let port = |value: &phiz_onnx::Value| Port {
             name: value.name.clone(),
             shape: value.shape.clone().unwrap_or_default(),
@@ -72,7 +74,8 @@ impl NativeNetwork {
         let [_, _, height, width] = input.shape();
         let mut workspace = Workspace::default();
         workspace.scratch.crew.resize(self.threads);
-        let (plan, mut memory, crew) = workspace.scratch.plan(&self.program, [self.id, 1, height, width])?;
+        let (plan, mut memory, crew) =
+            workspace.scratch.plan(&self.program, [self.id, 1, height, width], self.isa)?;
         let steps = &self.program.steps;
         let mut least = vec![f64::INFINITY; steps.len() + 1];
         for _ in 0..rounds.max(1) {
@@ -84,8 +87,8 @@ impl NativeNetwork {
             };
             self.feed(&input, 0, 1, &plan.maps[0], &mut memory.arena[plan.range(0, 1)], crew);
             lap(&mut least[0]);
-            for (step, least) in steps.iter().zip(&mut least[1..]) {
-                self.step(step, plan, &mut memory, 1, crew)?;
+            for (index, least) in (0..steps.len()).zip(&mut least[1..]) {
+                self.step(index, plan, &mut memory, 1, crew)?;
                 lap(least);
             }
         }
@@ -95,10 +98,15 @@ impl NativeNetwork {
             milliseconds,
         };
         let mut times = vec![time("input".into(), 0, least[0])];
-        for (step, milliseconds) in steps.iter().zip(&least[1..]) {
+        for (index, (step, milliseconds)) in steps.iter().zip(&least[1..]).enumerate() {
             let (x, out) = (&plan.maps[step.input], &plan.maps[step.output]);
             let (name, each) = step.kind.describe();
-            let added = if step.other.is_some() { " +" } else { "" };
+            // The time of all stands at the last.
+            let added = match step.other {
+                _ if plan.chain(index)[0] > 0 => ", in one pass with the next",
+                Some(_) => " +",
+                None => "",
+            };
             let name = format!(
                 "{name}{added} {}×{}×{} → {}×{}×{}",
                 x.channels, x.height, x.width, out.channels, out.height, out.width
@@ -108,14 +116,33 @@ impl NativeNetwork {
         Ok(times)
     }
 
+    /// Runs a step; one that is computed in one pass with others is run with the last of them.
     fn step(
         &self,
-        step: &Step,
+        index: usize,
         plan: &Plan,
         Memory { arena, extra }: &mut Memory<'_>,
         pictures: usize,
         crew: &mut Crew,
     ) -> Result<(), EngineError> {
+        let [after, before] = plan.chain(index);
+        if after > 0 {
+            return Ok(());
+        }
+        let step = &self.program.steps[index];
+        if before > 0 {
+            let first = index - before;
+            let (links, count) = links(&self.program, &plan.maps, first, before + 1, self.isa);
+            let input = self.program.steps[first].input;
+            let other = step.other.filter(|other| *other != input);
+            let range = |value: usize| plan.range(value, pictures);
+            let ranges = [range(input), other.map_or(0..0, range), range(step.output)];
+            let [x, other, out] = arena.get_disjoint_mut(ranges).map_err(|_| overlap())?;
+            let (x, other) = (&*x, &*other);
+            let more = step.other.map(|value| (&plan.maps[value], if value == input { x } else { other }));
+            chain::run(&links[..count], (&plan.maps[input], x), more, out, pictures, extra, crew);
+            return Ok(());
+        }
         let range = |value: usize| plan.range(value, pictures);
         let map = |value: usize| &plan.maps[value];
         let (x_map, out_map) = (map(step.input), map(step.output));
@@ -131,9 +158,7 @@ impl NativeNetwork {
         // What is added may be the input itself.
         let other = step.other.filter(|other| *other != step.input);
         let ranges = [range(step.input), other.map_or(0..0, range), range(step.output)];
-        let [x, other, out] = arena
-            .get_disjoint_mut(ranges)
-            .map_err(|_| EngineError::Run { reason: "buffers overlap; this is a bug of Phiz".into() })?;
+        let [x, other, out] = arena.get_disjoint_mut(ranges).map_err(|_| overlap())?;
         let (x, other) = (&*x, &*other);
         let more = step.other.map(|value| (map(value), if value == step.input { x } else { other }));
         match &step.kind {
@@ -160,7 +185,9 @@ impl NativeNetwork {
             let x = || (x_map, &x[plane(x_map)]);
             match &step.kind {
                 Kind::Conv(..) | Kind::Whole(_) | Kind::Winograd(_) => {}
-                Kind::Depthwise(depthwise) => depthwise.row(index % blocks, y, x(), out),
+                Kind::Depthwise(depthwise) => {
+                    depthwise.row(index % blocks, y, x(), out, out_map.is_short());
+                }
                 Kind::Unary(unary) => {
                     copy(y, x(), out);
                     unary.run(out, index % blocks, self.isa);
@@ -283,11 +310,11 @@ impl Network for NativeNetwork {
             // An empty batch has the shapes of one picture.
             let planned = pictures.max(1);
             let (plan, mut memory, crew) =
-                workspace.scratch.plan(&self.program, [self.id, planned, height, width])?;
+                workspace.scratch.plan(&self.program, [self.id, planned, height, width], self.isa)?;
             let range = plan.range(0, pictures);
             self.feed(&input, first, pictures, &plan.maps[0], &mut memory.arena[range], crew);
             if pictures > 0 {
-                for step in &self.program.steps {
+                for step in 0..self.program.steps.len() {
                     self.step(step, plan, &mut memory, pictures, crew)?;
                 }
             }
@@ -314,6 +341,10 @@ impl Network for NativeNetwork {
             }
         }
     }
+}
+
+fn overlap() -> EngineError {
+    EngineError::Run { reason: "buffers overlap; this is a bug of Phiz".into() }
 }
 
 fn output(outputs: &mut Vec<Tensor>, index: usize) -> &mut Tensor {

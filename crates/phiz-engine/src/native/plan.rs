@@ -1,10 +1,11 @@
 //! Where each activation lies in memory, for one size of input.
 
 use crate::EngineError;
-use crate::kernels::{Aligned, ConvShape, Crew, Map};
+use crate::kernels::chain::{self, Link};
+use crate::kernels::{Aligned, ConvShape, Crew, Isa, Map};
 use crate::tensor::MAX_ELEMENTS;
 
-use super::compile::{Kind, Program};
+use super::compile::{Kind, Program, Step};
 
 /// Plans that a workspace keeps: networks times sizes that are used in turn.
 const MOST_PLANS: usize = 64;
@@ -25,6 +26,9 @@ pub(crate) struct Plan {
     bytes_len: usize,
     /// Where those of each convolution begin, by the value that it computes.
     bytes: Vec<usize>,
+    /// For each step with how many that follow it is computed in one pass ([`chain`]), and for those that follow how many
+    /// go before.
+    chains: Vec<[usize; 2]>,
 }
 
 /// The memory of a run.
@@ -53,12 +57,13 @@ impl Scratch {
         &mut self,
         program: &Program,
         key: [usize; 4],
+        isa: Isa,
     ) -> Result<(&Plan, Memory<'_>, &mut Crew), EngineError> {
         let found = self.plans.iter().position(|plan| plan.key == key);
         let index = match found {
             Some(index) => index,
             None => {
-                let plan = Plan::new(program, key, self.crew.threads() == 1)?;
+                let plan = Plan::new(program, key, self.crew.threads() == 1, isa)?;
                 if self.plans.len() == MOST_PLANS {
                     self.plans.remove(0);
                 }
@@ -76,7 +81,7 @@ impl Scratch {
 impl Plan {
     /// Without `reuse` a value shares memory only with values of its own shape: a thread that writes what another thread's
     /// core holds waits for it, and where buffers overlap anyhow that would be every other line.
-    fn new(program: &Program, key: [usize; 4], reuse: bool) -> Result<Plan, EngineError> {
+    fn new(program: &Program, key: [usize; 4], reuse: bool, isa: Isa) -> Result<Plan, EngineError> {
         let [_, pictures, height, width] = key;
         let maps = maps(program, height, width)?;
         let too_large = || EngineError::Run { reason: format!("{height}×{width} pixels are too many") };
@@ -85,11 +90,18 @@ impl Plan {
             let size = size(map).and_then(|n| n.checked_mul(pictures)).filter(|n| *n <= MAX_ELEMENTS);
             sizes.push(size.ok_or_else(too_large)?.next_multiple_of(LINE));
         }
+        let chains = chains(program, &maps, isa);
         // The step after which a value is not needed any more; results are needed to the end.
         let mut last: Vec<usize> = vec![0; maps.len()];
         for (index, step) in program.steps.iter().enumerate() {
             for value in [Some(step.input), step.other, Some(step.output)].into_iter().flatten() {
                 last[value] = index;
+            }
+            // A chain reads what comes in until it is done.
+            let [after, before] = chains[index];
+            if after == 0 && before > 0 {
+                let input = program.steps[index - before].input;
+                last[input] = last[input].max(index);
             }
         }
         program.results.iter().for_each(|r| last[r.value] = usize::MAX);
@@ -110,7 +122,8 @@ impl Plan {
         };
         offsets[0] = place(&mut alive, 0);
         for (index, step) in program.steps.iter().enumerate() {
-            if offsets[step.output] == usize::MAX {
+            // What lies within a chain is never stored as a whole.
+            if offsets[step.output] == usize::MAX && chains[index][0] == 0 {
                 // Several threads: only a buffer of the same shape may follow, whose rows then lie where the same thread
                 // had them before.
                 let same = |&(_, _, value): &(usize, usize, usize)| {
@@ -135,7 +148,12 @@ impl Plan {
             Kind::Conv(_, Some(winograd)) | Kind::Winograd(winograd) => winograd.scratch(&maps[step.output]),
             _ => None,
         });
-        let extra = extra.max().unwrap_or(0);
+        let rings = (0..chains.len()).filter(|index| chains[*index][0] > 0 && chains[*index][1] == 0);
+        let rings = rings.map(|index| {
+            let (links, count) = links(program, &maps, index, chains[index][0] + 1, isa);
+            chain::scratch(&links[..count])
+        });
+        let extra = extra.chain(rings).max().unwrap_or(0);
         // With several threads only convolutions of one shape share memory, as activations do.
         let mut bytes = vec![0; maps.len()];
         let mut bytes_len = 0;
@@ -157,7 +175,12 @@ impl Plan {
             bytes[step.output] = begin;
             bytes_len = bytes_len.max(begin + len);
         }
-        Ok(Plan { key, maps, offsets, len, extra, bytes_len, bytes })
+        Ok(Plan { key, maps, offsets, len, extra, bytes_len, bytes, chains })
+    }
+
+    /// With how many steps that follow a step is computed in one pass, and with how many that go before.
+    pub(super) fn chain(&self, step: usize) -> [usize; 2] {
+        self.chains[step]
     }
 
     /// Where the memory begins that a convolution in eight bits needs beside its maps.
@@ -170,6 +193,67 @@ impl Plan {
         let begin = self.offsets[value];
         begin..begin + pictures * self.maps[value].picture()
     }
+}
+
+/// A step as a layer of a chain, if it can be one.
+fn link<'p>(step: &'p Step, map: &Map, isa: Isa) -> Option<Link<'p>> {
+    match &step.kind {
+        Kind::Conv(_, Some(winograd)) if winograd.scratch(map).is_some() => None,
+        Kind::Conv(conv, _) => Some(Link::Conv(conv)),
+        Kind::Depthwise(depthwise) => Some(Link::Depthwise(depthwise)),
+        Kind::MaxPool([2, 2, 0]) => Some(Link::MaxPool(isa)),
+        _ => None,
+    }
+}
+
+/// So many steps from one on as the layers of a chain, each with the map that it computes.
+pub(super) fn links<'p>(
+    program: &'p Program,
+    maps: &[Map],
+    first: usize,
+    count: usize,
+    isa: Isa,
+) -> ([(Link<'p>, Map); chain::MOST], usize) {
+    let layer = |index: usize| {
+        let step = &program.steps[first + index.min(count - 1)];
+        let map = maps[step.output];
+        (link(step, &map, isa).unwrap_or(Link::MaxPool(isa)), map)
+    };
+    (std::array::from_fn(layer), count)
+}
+
+/// Which steps are computed in one pass, see [`Plan::chains`].
+fn chains(program: &Program, maps: &[Map], isa: Isa) -> Vec<[usize; 2]> {
+    let steps = &program.steps;
+    let mut chains = vec![[0; 2]; steps.len()];
+    let readers = |value: usize| {
+        let read = steps.iter().filter(|step| step.input == value || step.other == Some(value)).count();
+        read + program.results.iter().filter(|result| result.value == value).count()
+    };
+    let fits = |index: usize, first: bool| {
+        let step = &steps[index];
+        link(step, &maps[step.output], isa).is_some_and(|link| link.fits(first))
+    };
+    let mut first = 0;
+    while first < steps.len() {
+        let mut last = first;
+        while fits(first, true)
+            && last + 1 < steps.len()
+            && last + 1 - first < chain::MOST
+            && steps[last].other.is_none()
+            && steps[last + 1].input == steps[last].output
+            && readers(steps[last].output) == 1
+            && chain::suits(&maps[steps[last].output])
+            && fits(last + 1, false)
+        {
+            last += 1;
+        }
+        for index in first..=last {
+            chains[index] = [last - index, index - first];
+        }
+        first = last + 1;
+    }
+    chains
 }
 
 /// Elements of a picture, unless they are too many to count.

@@ -199,6 +199,17 @@ fn new_group(rows: &mut dyn RowsMut, codec: Codec<'_>, person: PersonId) -> Resu
     Ok((id, Step::Group { id: id.0, before: None, after: Some(head) }))
 }
 
+/// Gives a group of nobody to a person.
+pub(crate) fn own_group(
+    rows: &mut dyn RowsMut,
+    codec: Codec<'_>,
+    group: GroupId,
+    person: PersonId,
+) -> Result<Step> {
+    move_row(rows, codec, Kind::Group, group.0, person)?;
+    Ok(Step::GroupOwner { id: group.0, from: TRASH.0, to: person.0 })
+}
+
 pub(super) fn take_back_head(
     rows: &mut dyn RowsMut,
     codec: Codec<'_>,
@@ -434,8 +445,7 @@ impl Gallery {
                 Some(Step::Enrolled { faces, .. }) => faces.len(),
                 _ => 0,
             };
-            move_row(rows, codec, Kind::Group, group.0, person)?;
-            steps.push(Step::GroupOwner { id: group.0, from: TRASH.0, to: person.0 });
+            steps.push(own_group(rows, codec, group, person)?);
             let kind = OperationKind::NameGroup { group, person, faces: taken };
             Ok((enrolled, record(rows, codec, kind, steps)?))
         })?;
@@ -595,8 +605,7 @@ impl Gallery {
                 None => {
                     let (id, made) = new_group(rows, codec, TRASH)?;
                     steps.push(made);
-                    move_row(rows, codec, Kind::Group, id.0, person)?;
-                    steps.push(Step::GroupOwner { id: id.0, from: TRASH.0, to: person.0 });
+                    steps.push(own_group(rows, codec, id, person)?);
                     id
                 }
             };

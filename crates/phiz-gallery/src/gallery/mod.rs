@@ -35,15 +35,18 @@ use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
 pub use adopt::{Adopted, Adoptee, ToAdopt};
+pub(crate) use decisions::forget as forget_decisions;
 pub use decisions::{Archive, Decided, DecidedBy, Deciding};
 pub use edit::Edit;
 pub use enroll::{Doubt, EnrollRules, Enrolled, Likeness, Outcome, Refusal, Target};
 pub(crate) use enroll::{add_face, in_photo};
+pub(crate) use groups::own_group;
 pub use groups::{Grouped, Grouping, NamedGroup};
 pub use journal::Undone;
 pub(crate) use journal::record;
 pub use operation::{Operation, OperationKind};
 pub use photos::Kept;
+pub(crate) use photos::{of_content, overlap};
 pub(crate) use search::{Against, compare};
 pub use search::{Filter, Identified, Search, Verified};
 pub(crate) use steps::{Ranges, Step};

@@ -160,11 +160,13 @@ impl std::fmt::Display for OperationKind {
             }
             OperationKind::Update { person } => write!(f, "change what is said of {person}"),
             OperationKind::Rename { person } => write!(f, "rename {person}"),
-            OperationKind::RemovePerson { person, faces } => write!(f, "remove {person} with {faces} faces"),
+            OperationKind::RemovePerson { person, faces: n } => {
+                write!(f, "remove {person} with {}", faces(*n))
+            }
             OperationKind::RemoveFace { face, person } => write!(f, "remove face {face} of {person}"),
             OperationKind::Merge { from, into } => write!(f, "merge {from} into {into}"),
-            OperationKind::Split { person, new, faces } => {
-                write!(f, "split {faces} faces from {person} as {new}")
+            OperationKind::Split { person, new, faces: n } => {
+                write!(f, "split {} from {person} as {new}", faces(*n))
             }
             OperationKind::MoveFace { face, from, to } => write!(f, "move face {face} from {from} to {to}"),
             OperationKind::AddNegative { negative, person } => {

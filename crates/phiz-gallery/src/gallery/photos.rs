@@ -135,6 +135,7 @@ impl Gallery {
                         looked: new.looked.clone(),
                         gone: None,
                         problem: None,
+                        dated: false,
                         sent: true,
                     };
                     codec.put_photo(rows, id, &body)?;
@@ -257,7 +258,11 @@ fn no_photo(photo: PhotoId) -> GalleryError {
 }
 
 /// The photo of a content.
-fn of_content(rows: &dyn Rows, codec: Codec<'_>, photo: &str) -> Result<Option<(PhotoId, PhotoBody)>> {
+pub(crate) fn of_content(
+    rows: &dyn Rows,
+    codec: Codec<'_>,
+    photo: &str,
+) -> Result<Option<(PhotoId, PhotoBody)>> {
     for id in rows.tagged(Kind::Photo, &codec.content_tag(photo))? {
         if let Some(row) = rows.get(Kind::Photo, id)? {
             let body = codec.photo_body(PhotoId(id), &row)?;
@@ -288,6 +293,7 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
             files: vec![file],
             size: new.size,
             taken: new.taken,
+            dated: true,
             seen: now(),
             looked: new.looked.clone(),
             gone: None,
@@ -320,8 +326,10 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
     body.files.retain(|known| !same(known));
     body.files.push(file);
     body.files.sort_by_key(FileBody::path);
+    // The same content says the same of its time; but who kept it may not have asked.
+    (body.taken, body.dated) = (new.taken, true);
     if let Some(faces) = new.faces.as_ref().filter(|_| body.looked != new.looked) {
-        (body.size, body.taken) = (new.size, new.taken);
+        body.size = new.size;
         (body.looked, body.problem) = (new.looked.clone(), new.problem.clone());
         look_anew(rows, codec, id, faces)?;
     }
@@ -332,7 +340,7 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
 /// Two boxes that overlap as much show one face.
 const SAME_FACE: f32 = 0.5;
 
-fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+pub(crate) fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let side = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
     let common = side(0) * side(1);
     common / (a[2] * a[3] + b[2] * b[3] - common).max(f32::MIN_POSITIVE)

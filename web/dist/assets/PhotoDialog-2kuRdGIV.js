@@ -1,0 +1,1 @@
+export{t as default}from"./PhotoDialog-iml1j7w6.js";
