@@ -129,6 +129,18 @@ fn photos_that_are_sent_keep_their_faces_alone() {
     gallery.rotate_key(&other).unwrap();
     assert_eq!(gallery.sighting_crop(sighting).unwrap(), Some(crop(1)));
     sound(&gallery);
+    // An archive takes them along.
+    let out = folder.path().join("export");
+    gallery.export(&out).unwrap();
+    let moved = tempfile::tempdir().unwrap();
+    let there = create(moved.path(), true);
+    there.import(&out).unwrap();
+    let photos_there = there.photos().unwrap();
+    assert!(photos_there.len() == 3 && photos_there.iter().all(|photo| photo.sent), "{photos_there:?}");
+    assert_eq!(there.sighting_crop(sighting).unwrap(), Some(crop(1)));
+    there.import(&out).unwrap();
+    assert_eq!(there.photos().unwrap(), photos_there, "nothing comes twice");
+    sound(&there);
     // Forgotten, sent again, forgotten for good.
     gallery.forget_photo(first.0).unwrap();
     assert_eq!(gallery.forget_photo(first.0).unwrap_err().kind(), ErrorKind::NotFound);
