@@ -1,0 +1,1 @@
+import{Rt as e}from"./texts-C2BJT9Zv.js";e();
