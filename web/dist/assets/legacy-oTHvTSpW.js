@@ -1,1 +1,0 @@
-import{Rt as e}from"./texts-C2BJT9Zv.js";e();
