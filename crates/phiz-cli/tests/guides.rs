@@ -483,7 +483,9 @@ fn every_example_of_the_guide_on_metadata_runs() {
     let folder = tempfile::tempdir().unwrap();
     let mut ran = 0;
     for command in guide.values().flatten() {
-        run_as(user.path(), folder.path(), command, &[0]);
+        // A region whose face is too small or blurred is reported, and the others are enrolled.
+        let codes = if command.starts_with("enroll") { &[0, 1][..] } else { &[0] };
+        run_as(user.path(), folder.path(), command, codes);
         ran += 1;
         if command.starts_with("enroll") {
             let said = run_as(user.path(), folder.path(), "identify ~/party.jpg", &[0]);
