@@ -58,7 +58,7 @@ pub(crate) struct LookQuery {
     /// Smallest face worth finding, in pixels; 20 unless it is set
     #[param(minimum = 1)]
     min_face: Option<f32>,
-    /// Least score that counts as a face: 0.1 or more
+    /// Least score that counts as a face
     #[param(minimum = 0.1, maximum = 1)]
     score: Option<f32>,
     /// Whether photos that lie on their side without saying so are turned
