@@ -18,7 +18,7 @@ const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 const MOST_EXPANDED: usize = 1 << 24;
 /// Products for each input from which eight bits gain more than rounding to them costs: where the alternative is bf16, and
 /// where it is single precision.
-const WORTH_ROUNDING: [usize; 2] = [96, 32];
+const WORTH_ROUNDING: [usize; 2] = [220, 32];
 /// Convolutions with fewer outputs are the last of a detector: what they compute is looked at itself, and costs little.
 const FEWEST: usize = 16;
 
