@@ -2,8 +2,8 @@
 //
 // The camera plays pictures of a synthetic person who looks straight ahead, to both sides and down (tests/camera, made by
 // `cargo xtask portraits --people 0 --out web/tests`). Screenshots of every screen go to tests/out.
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -58,20 +58,21 @@ export async function browser(report, { phiz, chromium, web }) {
   const server = await serve(phiz, path.join(folder, 'home'));
   const launched = await launch(chromium, camera);
   const faults = [];
+  const own = new Set([server.origin]);
   const strangers = new Set();
   let shots = 0;
 
   /** A window as somebody has it. Every console error and every request elsewhere is kept. */
-  async function open(width, scheme, state) {
+  async function open(width, scheme, state, locale = 'en-GB') {
     const context = await launched.newContext({
       viewport: { width, height: width < 500 ? 844 : width < 1000 ? 1080 : 900 }, colorScheme: scheme, hasTouch: width < 500, permissions: ['camera'],
-      ...(state ? { storageState: state } : {}), reducedMotion: 'reduce', locale: 'en-GB',
+      ...(state ? { storageState: state } : {}), reducedMotion: 'reduce', locale,
     });
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
     page.on('pageerror', (error) => faults.push(`${width}: ${error.message}`));
     page.on('console', (message) => { if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(`${width}: ${message.text()}`); });
-    page.on('request', (request) => { if (!/^(blob|data):/.test(request.url()) && new URL(request.url()).origin !== server.origin) strangers.add(request.url()); });
+    page.on('request', (request) => { if (!/^(blob|data):/.test(request.url()) && !own.has(new URL(request.url()).origin)) strangers.add(request.url()); });
     await page.addInitScript(() => {
       globalThis.interactions = [];
       new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (entry.interactionId) globalThis.interactions.push(entry.duration); }).observe({ type: 'event', durationThreshold: 16, buffered: true });
@@ -347,6 +348,9 @@ export async function browser(report, { phiz, chromium, web }) {
       await page.getByRole('button', { name: 'Close' }).last().click();
       const ask = async () => (await fetch(`${server.origin}/v1/people`, { headers: { Authorization: `Bearer ${key}` } })).status;
       if (await ask() !== 200) throw new Error('the key does not work');
+      // The client, as another program uses it: its own example, and a refusal in words.
+      const program = spawnSync(process.execPath, [path.join(web, 'client/example.mjs'), server.origin, path.join(fixtures, 'people'), path.join(fixtures, 'party.jpg')], { encoding: 'utf8', env: { ...process.env, PHIZ_KEY: key } });
+      if (program.status !== 1 || !program.stderr.startsWith('forbidden: ')) throw new Error(`a key that only reads may enrol by the client: ${program.stdout}${program.stderr}`);
       await look(page, 'settings');
       await page.getByRole('button', { name: 'Revoke Door' }).click();
       await page.getByRole('button', { name: 'Revoke', exact: true }).click();
@@ -440,6 +444,23 @@ export async function browser(report, { phiz, chromium, web }) {
       }
       await narrow.context().close();
     }
+    await review({ own, open, look, step, toast, phiz, folder, fixtures });
+
+    await step('a program with a key that may enrol learns people and recognises them by the client', async () => {
+      const window = await open(1440, 'light');
+      await window.goto(`${server.origin}/#/people`);
+      await window.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE);
+      await window.keyboard.press('Enter');
+      await window.locator('a.tile').first().waitFor();
+      const key = await window.evaluate(async () => {
+        const { csrf } = await (await fetch('./v1/session')).json();
+        const made = await fetch('./v1/keys', { method: 'POST', headers: { 'Content-Type': 'application/json', 'Phiz-Csrf': csrf }, body: JSON.stringify({ name: 'example', scope: 'enrol' }) });
+        return (await made.json()).key;
+      });
+      const program = spawnSync(process.execPath, [path.join(web, 'client/example.mjs'), server.origin, path.join(fixtures, 'people'), path.join(fixtures, 'party.jpg')], { encoding: 'utf8', env: { ...process.env, PHIZ_KEY: key } });
+      if (program.status !== 0 || !/party\.jpg shows .*Ada/.test(program.stdout)) throw new Error(`${program.stdout}${program.stderr}`);
+      await window.context().close();
+    });
     report.holds('the page asked no other host', strangers.size === 0, [...strangers].join('\n'));
     const told = faults.filter((fault) => !/ERR_FAILED|ERR_ABORTED/.test(fault));
     report.holds('the browser reported no fault, and no breach of the policy', told.length === 0, told.join('\n'));
@@ -448,5 +469,148 @@ export async function browser(report, { phiz, chromium, web }) {
     await launched.close();
     server.child.kill('SIGTERM');
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A gallery with an archive: two strangers with four photos each, and a face of Ben among Ada's. */
+async function review({ own, open, look, step, toast, phiz, folder, fixtures }) {
+  const home = path.join(folder, 'archive');
+  const [enrolled, photos] = [path.join(folder, 'enrolled'), path.join(folder, 'photos')];
+  const copy = (from, to) => { mkdirSync(path.dirname(to), { recursive: true }); copyFileSync(path.join(fixtures, from), to); };
+  for (const [name, i] of [['Ada', 1], ['Ada', 2], ['Ada', 3], ['Ben', 1], ['Ben', 2]]) copy(`people/${name}/${i}.jpg`, path.join(enrolled, name, `${i}.jpg`));
+  copy('people/Ben/3.jpg', path.join(enrolled, 'Ada', 'ben.jpg'));
+  for (const name of ['Cleo', 'Dan']) for (const i of [1, 2, 3]) copy(`people/${name}/${i}.jpg`, path.join(photos, `${name}-${i}.jpg`));
+  for (const file of ['party.jpg', 'strangers/1.jpg', 'strangers/2.jpg']) copy(file, path.join(photos, file.replace('/', '-')));
+  for (const args of [['enroll', enrolled], ['scan', photos]]) {
+    const { status, stderr } = spawnSync(phiz, args, { encoding: 'utf8', env: { ...process.env, PHIZ_HOME: home, NO_COLOR: '1' } });
+    if (status !== 0) throw new Error(`phiz ${args[0]}: ${stderr}`);
+  }
+  const server = await serve(phiz, home);
+  own.add(server.origin);
+  try {
+    const page = await open(1440, 'light');
+    const question = (text) => page.getByRole('heading', { level: 2, name: text }).waitFor();
+    const go = async (place) => { await page.goto(`${server.origin}/#/${place}`); };
+    const began = await step('review: the home asks who a stranger is', async () => {
+      await page.goto(server.url);
+      await page.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE);
+      await page.getByLabel('The same again').fill(PASSPHRASE);
+      await page.keyboard.press('Enter');
+      await page.locator('a.tile').first().waitFor();
+      await page.getByRole('link', { name: 'Review', exact: true }).click();
+      await question('Who is this?');
+      await page.getByText('In 4 photos').waitFor();
+      await page.getByText('3 questions left').waitFor();
+      await look(page, 'review-who');
+      await page.keyboard.press('p');
+      await page.getByRole('dialog').locator('figure img').waitFor();
+      await page.waitForFunction(() => document.querySelector('[role=dialog] figure img').naturalWidth > 0);
+      await look(page, 'review-photo');
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    });
+    if (!began) return;
+
+    await step('review: a name by keyboard, undo, later, ignore', async () => {
+      await page.keyboard.press('n');
+      await page.keyboard.type('Cleo');
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('Enter');
+      await toast(page, 'is Cleo');
+      await page.getByText('2 questions left').waitFor();
+      await page.locator('h2').click();
+      await page.keyboard.press('z');
+      await toast(page, 'Asked again');
+      await page.getByText('3 questions left').waitFor();
+      await page.locator('h2').click();
+      await page.keyboard.press(' ');
+      await page.getByText('1 question put off').waitFor();
+      await question('Who is this?');
+      await page.keyboard.press('i');
+      await question('Does this face belong to Ada?');
+      await look(page, 'review-belongs');
+      await page.getByRole('button', { name: /^1 question put off/ }).click();
+      await question('Who is this?');
+    });
+
+    await step('review: naming is merging: the name of somebody who is here', async () => {
+      await page.getByLabel('Who is it?').fill('Cleo');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Save the name' }).click();
+      await toast(page, 'is Cleo');
+      await question('Does this face belong to Ada?');
+      await page.getByRole('button', { name: /Remove it/ }).click();
+      await page.getByRole('heading', { name: 'Nothing to decide' }).waitFor();
+      await page.getByText(/3 people, \d+ faces; last change/).waitFor();
+      await look(page, 'review-none');
+    });
+
+    await step('review: strangers by themselves: split, undo, join, name', async () => {
+      await page.getByRole('link', { name: /^Strangers/ }).click();
+      await page.getByRole('heading', { name: 'No strangers' }).waitFor();
+      await look(page, 'strangers-none');
+      await page.getByRole('button', { name: 'Ignored' }).click();
+      await page.getByRole('link', { name: /^Stranger \d+/ }).click();
+      await page.getByRole('heading', { name: /^Stranger/, level: 1 }).waitFor();
+      await page.getByRole('button', { name: 'Stop ignoring' }).click();
+      await toast(page, 'no longer ignored');
+      await page.getByRole('link', { name: /^Stranger \d+/ }).waitFor();
+      await look(page, 'strangers');
+      await page.getByRole('link', { name: /^Stranger \d+/ }).click();
+      await page.getByRole('button', { name: 'Select face 1' }).click();
+      await look(page, 'stranger');
+      await page.keyboard.press('s');
+      await toast(page, 'is stranger');
+      await page.getByRole('button', { name: 'Select face 3' }).waitFor();
+      await page.getByRole('button', { name: 'Select face 4' }).waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'Join…' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: /^Stranger \d+ ?seen once/ }).click();
+      await look(page, 'stranger-join');
+      await page.getByRole('button', { name: 'Join 2 groups' }).click();
+      await toast(page, '2 groups are one person now');
+      await page.getByRole('button', { name: 'Select face 4' }).waitFor();
+      await page.getByLabel('Who is it?').fill('Dan');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Save the name' }).click();
+      await page.getByRole('heading', { name: 'Dan', level: 1 }).waitFor();
+      await page.keyboard.press('z');
+      await toast(page, 'Undone');
+      await go('review/strangers');
+      await page.getByRole('link', { name: /^Stranger \d+/ }).waitFor();
+    });
+
+    const state = await page.context().storageState();
+    await page.context().close();
+    for (const [width, scheme, locale] of [[390, 'light', 'en-GB'], [820, 'dark', 'en-GB'], [390, 'dark', 'de-DE'], [1440, 'dark', 'de-DE']]) {
+      await step(`review at ${width} ${scheme} ${locale}: every screen`, async () => {
+        const narrow = await open(width, scheme, state, locale);
+        const stranger = `stranger/2`;
+        for (const [screen, place] of [['review', 'review'], ['strangers', 'review/strangers'], ['stranger', stranger], ['more', 'more'], ['people', 'people'], ['person', 'people/p1'], ['add', 'add/files'], ['try', 'try/who'], ['check', 'check'], ['settings', 'settings']]) {
+          await narrow.goto(`${server.origin}/#/${place}`);
+          await narrow.getByRole('heading').first().waitFor();
+          await narrow.waitForLoadState('networkidle');
+          await look(narrow, `${screen}-${scheme}-${locale}`);
+        }
+        await narrow.context().close();
+      });
+    }
+    await step('review: loading and error states', async () => {
+      const slow = await open(1440, 'light', state);
+      await slow.route('**/v1/review?*', () => {});
+      await slow.goto(`${server.origin}/#/review`);
+      await slow.locator('.ghost').first().waitFor();
+      await look(slow, 'review-loading');
+      await slow.unroute('**/v1/review?*');
+      await slow.route('**/v1/review?*', (route) => route.abort());
+      await slow.reload();
+      await slow.getByRole('alert').waitFor();
+      await look(slow, 'review-error');
+      await slow.unroute('**/v1/review?*');
+      await slow.getByRole('button', { name: 'Try again' }).click();
+      await slow.getByRole('heading', { level: 2 }).first().waitFor();
+      await slow.context().close();
+    });
+  } finally {
+    server.child.kill('SIGTERM');
   }
 }

@@ -27,7 +27,7 @@ export async function build(report, web) {
   // The first load is what index.html names, with everything that this imports before it runs, and the first screen.
   const html = readFileSync(path.join(fresh, 'index.html'), 'utf8');
   const wanted = [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map((match) => match[1]);
-  const first = files(fresh).filter((file) => /assets\/(People|Avatar|MergeDialog|Modal|Notice)-/.test(file));
+  const first = files(fresh).filter((file) => /assets\/(Review|Question|Blank|Avatar|Notice)-/.test(file));
   const all = new Set([...wanted, ...first]);
   for (const file of all) {
     if (!file.endsWith('.js')) continue;

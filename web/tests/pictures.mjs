@@ -1,6 +1,7 @@
 // The pictures of the page in docs/images, of synthetic people: `node tests/pictures.mjs FOLDER`, where FOLDER is what
 // `cargo xtask portraits --out FOLDER` made. PHIZ and CHROMIUM as for `npm test`.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +16,10 @@ if (!made) { console.error('name the folder that `cargo xtask portraits --out FO
 const folder = mkdtempSync(path.join(os.tmpdir(), 'phiz-pictures-'));
 const camera = path.join(folder, 'clip.mjpeg');
 clip(camera, path.join(web, 'tests/camera'), [['straight', 5], ['left', 5], ['right', 5]]);
-const server = await serve(path.resolve(process.env.PHIZ ?? path.join(web, '../target/debug/phiz')), path.join(folder, 'home'));
+const phiz = path.resolve(process.env.PHIZ ?? path.join(web, '../target/debug/phiz'));
+const server = await serve(phiz, path.join(folder, 'home'));
+/** So many of the people are strangers, who are only seen in photos. */
+const STRANGERS = 4;
 const browser = await launch(process.env.CHROMIUM ?? '/usr/bin/chromium', camera);
 const shoot = async (page, name) => { await page.waitForTimeout(700); await page.screenshot({ path: path.join(images, `${name}.jpg`), type: 'jpeg', quality: 84 }); console.log(name); };
 const open = async (options, state) => (await browser.newContext({ permissions: ['camera'], locale: 'en-GB', ...(state ? { storageState: state } : {}), ...options })).newPage();
@@ -34,7 +38,8 @@ try {
     const answer = await fetch(`./v1/${route}`, { method, headers: { 'Phiz-Csrf': csrf, ...(form ? {} : { 'Content-Type': 'application/json' }) }, body: form ?? JSON.stringify(body) });
     return answer.json();
   }, [route, method, body, csrf]);
-  for (const [i, name] of readdirSync(path.join(made, 'people')).entries()) {
+  const names = readdirSync(path.join(made, 'people'));
+  for (const [i, name] of names.slice(0, -STRANGERS).entries()) {
     const lists = [...(i % 3 === 0 ? ['Staff'] : []), ...(i % 7 === 0 ? ['Night shift'] : [])];
     const person = await ask('people', 'POST', { name, lists });
     const files = readdirSync(path.join(made, 'people', name)).map((file) => [file, readFileSync(path.join(made, 'people', name, file)).toString('base64')]);
@@ -44,6 +49,16 @@ try {
   }
   const state = await page.context().storageState();
   const go = async (on, place) => { await on.goto(`${server.origin}/#/${place}`); await on.reload(); await on.waitForLoadState('networkidle'); };
+  const photos = path.join(folder, 'photos');
+  for (const [i, name] of names.slice(-STRANGERS).entries()) cpSync(path.join(made, 'people', name), path.join(photos, `${2021 + i}`), { recursive: true });
+  cpSync(path.join(web, '../fixtures/party.jpg'), path.join(photos, 'party.jpg'));
+  const scanned = spawnSync(phiz, ['scan', photos], { encoding: 'utf8', env: { ...process.env, PHIZ_HOME: path.join(folder, 'home'), NO_COLOR: '1' } });
+  if (scanned.status !== 0) throw new Error(scanned.stderr);
+  await go(page, 'review');
+  await page.getByRole('heading', { level: 2 }).waitFor();
+  await shoot(page, 'page-review');
+  await go(page, 'review/strangers');
+  await shoot(page, 'page-strangers');
   await go(page, 'people');
   await shoot(page, 'page-people');
   await go(page, 'people/p1');
@@ -67,6 +82,9 @@ try {
   const phone = await open({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true }, state);
   await go(phone, 'people');
   await shoot(phone, 'page-phone');
+  await go(phone, 'review');
+  await phone.getByRole('heading', { level: 2 }).waitFor();
+  await shoot(phone, 'page-phone-review');
 } finally {
   await browser.close();
   server.child.kill('SIGTERM');

@@ -5,10 +5,11 @@
 // CHROMIUM    the browser (default: the first of chromium, chromium-browser, google-chrome on the path)
 // ONLY        runs only the parts whose names contain this text: types, units, build, browser
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { schema } from '../client/generate.mjs';
 import { browser } from './browser.mjs';
 import { build } from './build.mjs';
 import { Report } from './report.mjs';
@@ -31,6 +32,7 @@ const parts = {
   types: async () => {
     const { status, stdout } = spawnSync('npx', ['svelte-check', '--fail-on-warnings', '--output', 'human'], { encoding: 'utf8' });
     report.holds('types: svelte-check finds nothing', status === 0, stdout);
+    report.holds('types: client/schema.d.ts is what openapi.json gives', await schema() === readFileSync(path.join(web, 'client/schema.d.ts'), 'utf8'), 'run `npm run types`');
   },
   units: () => units(report),
   build: () => build(report, web),

@@ -13,7 +13,9 @@ export async function units(report) {
     const { Guide, lightOf, SLOTS } = await vite.ssrLoadModule('/src/lib/guide.ts');
     const { Tracks, overlap } = await vite.ssrLoadModule('/src/lib/tracks.ts');
     const { closest, misfits, missedAt } = await vite.ssrLoadModule('/src/lib/report.ts');
-    const { fpirOf } = await vite.ssrLoadModule('/src/lib/rates.ts');
+    const { fpirOf, oneIn } = await vite.ssrLoadModule('/src/lib/rates.ts');
+
+    report.equal('units: rates as "1 in N", never better than the truth', [0.0123, 1e-5, 1e-7, 0.3, 1, 0].map(oneIn), [80, 100_000, 10_000_000, 3, 1, Infinity]);
 
     // What is said of one frame, as the first word.
     const cases = [

@@ -4,11 +4,13 @@
 //! line printed is the test runner's summary.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use clap::ValueEnum;
+
+use crate::skipped;
 
 /// The trainer and the keyring are no part of the default build, but of what is checked. LibTorch is not: it must be
 /// installed.
@@ -125,11 +127,7 @@ fn web() -> Result<(), String> {
 fn tests() -> Result<(), String> {
     if has("nextest") {
         cargo(&["test", "--workspace", EVERYTHING, "--doc", "--quiet", "--locked"], &[])?;
-        let shown = ["--no-fail-fast", "--status-level", "slow", "--final-status-level", "slow"];
-        return cargo(
-            &[&["nextest", "run", "--workspace", EVERYTHING, "--locked"][..], &shown].concat(),
-            &[],
-        );
+        return nextest();
     }
     let arguments = ["test", "--workspace", EVERYTHING, "--locked", "--no-fail-fast"];
     announce(&arguments);
@@ -149,6 +147,44 @@ fn tests() -> Result<(), String> {
     }
     println!("{}", total.summary());
     if status.success() { Ok(()) } else { std::process::exit(1) }
+}
+
+/// All tests by nextest; its summary is held back until those are named that could not do their work.
+fn nextest() -> Result<(), String> {
+    let shown = ["--no-fail-fast", "--status-level", "slow", "--final-status-level", "slow"];
+    let arguments =
+        [&["nextest", "run", "--profile", "check", "--workspace", EVERYTHING, "--locked"][..], &shown]
+            .concat();
+    announce(&arguments);
+    let line = format!("`cargo {}`", arguments.join(" "));
+    let report = target().join("nextest/check/junit.xml");
+    // The report of an earlier run says nothing about this one.
+    _ = std::fs::remove_file(&report);
+    let mut child =
+        command(&arguments, &[]).stderr(Stdio::piped()).spawn().map_err(|e| format!("{line}: {e}"))?;
+    let mut summary = String::new();
+    if let Some(output) = child.stderr.take() {
+        for said in BufReader::new(output).lines() {
+            let said = said.map_err(|e| format!("{line}: {e}"))?;
+            match said.trim_start().starts_with("Summary [") {
+                true => summary = said,
+                false => eprintln!("{said}"),
+            }
+        }
+    }
+    let status = child.wait().map_err(|e| format!("{line}: {e}"))?;
+    let report = std::fs::read_to_string(&report).unwrap_or_default();
+    if let Some(text) = skipped::told(&skipped::reasons(&report)) {
+        eprintln!("{text}");
+    }
+    eprintln!("{summary}");
+    if status.success() { Ok(()) } else { Err(format!("{line} failed ({status})")) }
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
 /// Sums of cargo's `test result:` lines, of which there is one a test binary.

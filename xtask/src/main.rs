@@ -11,6 +11,7 @@ mod check;
 mod faces;
 mod fixtures;
 mod portraits;
+mod skipped;
 
 /// What developers of Phiz run.
 #[derive(Parser)]

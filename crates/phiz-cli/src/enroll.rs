@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 /// The gallery, which is made if there is none.
 fn gallery_of(service: &Service, shared: &Shared) -> Result<Gallery, Failure> {
     let (gallery, made) = shared.open_or_create_gallery(service)?;
-    if made {
+    if made && !shared.quiet {
         note!("made a gallery: {}", shared.gallery_path()?.display());
     }
     Ok(gallery)

@@ -62,7 +62,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             (service.faces(&image, &options.looking).map_err(|p| unusable(&p))?, BTreeMap::new())
         }
     };
-    let explained = service.explain(&gallery, &faces, &said, &options)?;
+    let mut explained = service.explain(&gallery, &faces, &said, &options)?;
+    if let Some((_, places)) = scanned {
+        album.correct(places, &mut explained);
+    }
     let wanted: Vec<&Explanation> =
         explained.iter().filter(|one| arguments.face.is_none_or(|number| one.face == number)).collect();
     if let (Some(number), true) = (arguments.face, wanted.is_empty()) {
@@ -91,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         }
         let sheet = phiz_service::contact_sheet(&crops).map_err(|problem| unusable(&problem))?;
         target.write_picture(&sheet).map_err(|e| Failure::writing(target.path(), &e))?;
+        note!("written: {}", target.path().display());
     }
     if wanted.is_empty() {
         note!("{}: no face", arguments.photo.display());
@@ -102,6 +106,7 @@ fn print(one: &Explanation) {
     let who = match (&*one.decision, &one.person) {
         ("said", Some(person)) => format!("{person}, because you have said so"),
         (_, Some(person)) => format!("{person}, by similarity"),
+        (_, None) if one.stranger.is_some() => format!("unknown: more like {}", stranger(one)),
         ("ambiguous", None) => "too similar to more than one person to tell".into(),
         _ => "unknown".into(),
     };
@@ -128,6 +133,13 @@ fn print(one: &Explanation) {
     }
 }
 
+fn stranger(one: &Explanation) -> String {
+    match one.stranger {
+        Some(0) | None => "a stranger".into(),
+        Some(number) => format!("stranger {number}"),
+    }
+}
+
 fn words(reason: &Reason, one: &Explanation) -> String {
     let reached = one_in(reason.fpir, one.least_measured, "strangers");
     let mut text = format!("similarity {:.2}, reached by {reached}", reason.similarity);
@@ -135,6 +147,12 @@ fn words(reason: &Reason, one: &Explanation) -> String {
         text += "; ruled out: it is more like what you said is not them";
     } else if let Some(other) = reason.taken_by {
         text += &format!("; but face {other} of this photo is {}", reason.person.name);
+    } else if one.stranger.is_some() && f64::from(reason.similarity) >= one.threshold {
+        text += &format!(
+            "; but more like {}, whose faces together are not {}",
+            stranger(one),
+            reason.person.name
+        );
     } else if f64::from(reason.similarity) < one.threshold {
         text += "; too little for a name";
     }

@@ -108,6 +108,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         unknown: arguments.unknown,
         since: arguments.since,
         before: arguments.before,
+        ..FindOptions::default()
     };
     let album = Album::open(&gallery, &options)?;
     let found = album.find(&wanted);
@@ -124,6 +125,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     if let (Some(service), Some(target)) = (&service, &html) {
         let page = service.page(&album, &found, &title(arguments));
         target.write(page.as_bytes()).map_err(|e| Failure::writing(target.path(), &e))?;
+        note!("written: {}", target.path().display());
     }
     Ok(if found.is_empty() { Done::Partly } else { Done::Well })
 }
@@ -292,6 +294,7 @@ fn write_sheet(
     let sheet = phiz_service::contact_sheet(&crops)
         .map_err(|p| Failure::new(format!("{}: {p}", target.path().display())).hint(p.remedy()))?;
     target.write_picture(&sheet).map_err(|e| Failure::writing(target.path(), &e))?;
+    note!("written: {}", target.path().display());
     if without > 0 {
         note!("note: the photos of {} cannot be read", table::count(without, "face", "faces"));
     }

@@ -213,6 +213,13 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                     folder.display()
                 ),
             }
+            if head.photos > 0 {
+                let faces = table::count(head.sightings, "face", "faces");
+                note!(
+                    "with {} that were scanned, and {faces} in them",
+                    table::count(head.photos, "photo", "photos")
+                );
+            }
             note!("note: the archive is not sealed: whoever has it has everything");
             Ok(Done::Well)
         }
@@ -258,7 +265,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
 
 fn import(folder: &Path, shared: &Shared, json: bool) -> Result<Done, Failure> {
     let (_, done, made) = shared.import(folder)?;
-    if made {
+    if made && !shared.quiet {
         note!("made a gallery: {}", shared.gallery_path()?.display());
     }
     if json {
@@ -271,6 +278,16 @@ fn import(folder: &Path, shared: &Shared, json: bool) -> Result<Done, Failure> {
         let people = table::count(done.known_people.len(), "person", "people");
         let faces = table::count(done.known_faces, "face", "faces");
         say!("known already: {people}, {faces}");
+    }
+    if done.photos + done.known_photos > 0 {
+        let photos = table::count(done.photos, "scanned photo", "scanned photos");
+        let faces = table::count(done.sightings, "face", "faces");
+        let groups = table::count(done.groups, "stranger or named group", "strangers and named groups");
+        say!("{photos} with {faces}, {groups} taken in; {} photos known already", done.known_photos);
+        for (was, is) in &done.renumbered {
+            note!("stranger {was} of the archive is stranger {is} here");
+        }
+        note!("hint: if the photos lie elsewhere on this machine, `phiz scan` finds them by their content");
     }
     if let Some(operation) = done.operation {
         say!("undo with: phiz people undo {operation}");

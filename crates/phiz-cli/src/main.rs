@@ -13,6 +13,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use phiz_face::{Analyzer, DetectOptions, Detection, FaceError, Model, Precision};
 use phiz_image::{DecodeOptions, Image};
@@ -24,6 +25,7 @@ mod completions;
 mod config;
 #[cfg(feature = "train")]
 mod data;
+mod deliver;
 mod detect;
 mod embed;
 mod enroll;
@@ -79,7 +81,7 @@ struct Cli {
 /// that mean something to it.
 #[derive(Args)]
 pub(crate) struct Shared {
-    /// The gallery's file [default: gallery.phiz in the home folder]
+    /// The gallery's file [default: gallery.phiz in the folder of --home]
     #[arg(long, global = true, value_name = "FILE", help_heading = GALLERY)]
     gallery: Option<PathBuf>,
     /// The gallery's key file [default: the passphrase in PHIZ_PASSPHRASE if it is set, else the file beside the gallery
@@ -90,7 +92,8 @@ pub(crate) struct Shared {
     #[arg(long, global = true, conflicts_with = "key", help_heading = GALLERY)]
     keyring: bool,
     /// The folder in which the gallery and its key are kept [default: phiz in the user's data folder]
-    #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", help_heading = GALLERY)]
+    // An empty one is an error of the commands that need it, and of no other.
+    #[arg(long, global = true, env = "PHIZ_HOME", value_name = "DIR", value_parser = any_path(), help_heading = GALLERY)]
     home: Option<PathBuf>,
     /// Use another detector than the bundled one, by its model card (a TOML file)
     #[arg(long, global = true, value_name = "CARD", help_heading = MODELS)]
@@ -130,7 +133,7 @@ enum Command {
     Enroll(enroll::Arguments),
     /// Say who is in photos, or that it is nobody you have enrolled
     Identify(identify::Arguments),
-    /// Look at all photos of an archive once, so that people are found in them at once
+    /// Look at every photo of your folders once and remember the faces, so that `phiz find` answers at once
     Scan(scan::Arguments),
     /// List the photos of an archive that show somebody
     Find(find::Arguments),
@@ -322,17 +325,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// A path that may be empty.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
 /// Arguments that ask for help or the version, or cannot be understood.
 fn ended(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     // Without styles, and so without the escape sequences that arguments may bring along.
     let text = error.render().to_string();
-    let empty_home = std::env::var_os("PHIZ_HOME").is_some_and(|home| home.is_empty());
-    if empty_home && code != 0 && text.contains("'--home") {
-        note!("error: PHIZ_HOME: is empty");
-        note!("hint: set it to a folder, or unset it to use the user's data folder");
-        return ExitCode::from(2);
-    }
     let terminal = if error.use_stderr() { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
     if terminal && arguments_are_harmless() {
         // In colour. Where it cannot be printed, there is nobody to tell.
@@ -434,6 +436,9 @@ impl From<phiz_service::Error> for Failure {
             Error::NoGallery(_) => failure.hint("enrol somebody first: phiz enroll NAME PHOTO…"),
             Error::GalleryIsFolder(_) => {
                 failure.hint("name the file, or the folder that holds it with --home")
+            }
+            Error::EmptyHome => {
+                failure.hint("set PHIZ_HOME or --home to a folder, or unset it to use the user's data folder")
             }
             Error::NoHome => failure.hint("set PHIZ_HOME to a folder, or name the file with --gallery"),
             Error::Folder { .. } => {

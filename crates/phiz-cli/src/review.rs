@@ -145,9 +145,8 @@ type Answers = Vec<(Vec<OperationId>, String)>;
 fn take_back(gallery: &Gallery, answers: &mut Answers, later: &mut BTreeSet<String>) -> Result<(), Failure> {
     match answers.pop() {
         Some((operations, key)) => {
-            for operation in operations.iter().rev() {
-                say!("undone: {}", gallery.undo(Some(*operation))?.operation.kind);
-            }
+            let undone = Service::take_back(gallery, &key, &operations)?;
+            undone.iter().for_each(|what| say!("undone: {what}"));
             later.remove(&key);
         }
         None => say!("nothing to undo in this session; for more: phiz people undo"),
@@ -320,7 +319,10 @@ pub(crate) fn doubts(gallery: &Gallery, json: bool) -> Result<Done, Failure> {
             );
             say!("  {}", command(&asked.question));
         }
-        note!("{}; answer them with: phiz review", table::count(doubts.len(), "doubt", "doubts"));
+        match doubts.len() {
+            0 => note!("no doubts: every enrolled face fits its person"),
+            number => note!("{}; answer them with: phiz review", table::count(number, "doubt", "doubts")),
+        }
     }
     Ok(if doubts.is_empty() { Done::Partly } else { Done::Well })
 }

@@ -241,6 +241,7 @@ fn write_sheet(
     let sheet = phiz_service::contact_sheet(&crops)
         .map_err(|p| Failure::new(format!("{}: {p}", target.path().display())).hint(p.remedy()))?;
     target.write_picture(&sheet).map_err(|e| Failure::writing(target.path(), &e))?;
+    note!("written: {}", target.path().display());
     if without > 0 {
         note!("note: the photos of {} cannot be read", table::count(without, "face", "faces"));
     }

@@ -280,6 +280,9 @@ fn every_example_of_the_guide_runs() {
         ("passport.jpg", 1, 13),
         ("selfie.jpg", 1, 14),
         ("party.jpg", 1, 15),
+        ("street-1.jpg", 3, 31),
+        ("street-2.jpg", 3, 32),
+        ("street-3.jpg", 3, 33),
     ] {
         std::fs::write(at(name), desk.photo(person, seed)).unwrap();
     }
@@ -309,5 +312,5 @@ fn every_example_of_the_guide_runs() {
     }
     assert!(ran >= 12, "{ran}");
     let (_, people) = send("GET", &format!("{}/v1/people", serving.url), &key, "text/plain", b"").unwrap();
-    assert_eq!(people["items"].as_array().unwrap().len(), 2, "one Ada, one Ben: {people}");
+    assert_eq!(people["items"].as_array().unwrap().len(), 3, "one Ada, one Ben, one Postman: {people}");
 }

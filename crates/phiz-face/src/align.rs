@@ -1,6 +1,6 @@
 //! Where a face goes in the 112×112 picture that embedders read.
 
-use phiz_image::{Image, Similarity};
+use phiz_image::{Image, ImageView, Similarity};
 
 use crate::Detection;
 
@@ -24,7 +24,8 @@ pub fn alignment(landmarks: &[[f32; 2]; 5]) -> Option<Similarity> {
 ///
 /// Where landmarks coincide, and so tell no turn, the box is used.
 #[must_use]
-pub fn align(image: &Image, detection: &Detection) -> Image {
+pub fn align<'a>(image: impl Into<ImageView<'a>>, detection: &Detection) -> Image {
+    let image = image.into();
     let scaled = detection.landmarks.map(|p| p.map(|v| v * image.scale()));
     let [x, y, w, h] = detection.bbox.map(|v| v * image.scale());
     let transform = alignment(&scaled)

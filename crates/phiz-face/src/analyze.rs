@@ -1,7 +1,7 @@
 //! Detector and embedder together: everything about the faces of a photo.
 
 use phiz_engine::{LoadOptions, Precision, Runtime};
-use phiz_image::Image;
+use phiz_image::{Image, ImageView};
 use phiz_net::card::Card;
 use phiz_template::{ModelId, Template};
 
@@ -172,7 +172,7 @@ impl Analyzer {
     ///
     /// # Errors
     /// As [`Detector::detect`] and [`Embedder::embed`].
-    pub fn analyze(&self, image: &Image) -> Result<Vec<Face>, FaceError> {
+    pub fn analyze<'a>(&self, image: impl Into<ImageView<'a>>) -> Result<Vec<Face>, FaceError> {
         self.analyze_with(image, &DetectOptions::default())
     }
 
@@ -180,7 +180,12 @@ impl Analyzer {
     ///
     /// # Errors
     /// As [`Detector::detect`] and [`Embedder::embed`].
-    pub fn analyze_with(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Face>, FaceError> {
+    pub fn analyze_with<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Face>, FaceError> {
+        let image = image.into();
         self.describe_all(image, self.detector.detect(image, options)?)
     }
 
@@ -188,7 +193,12 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Embedder::embed`].
-    pub fn describe_all(&self, image: &Image, found: Vec<Detection>) -> Result<Vec<Face>, FaceError> {
+    pub fn describe_all<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        found: Vec<Detection>,
+    ) -> Result<Vec<Face>, FaceError> {
+        let image = image.into();
         let aligned: Vec<Image> = found.iter().map(|detection| align(image, detection)).collect();
         let templates = self.embedder.embed(&aligned)?;
         let faces = found.into_iter().zip(&aligned).zip(templates);
@@ -204,7 +214,11 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Embedder::embed`].
-    pub fn describe(&self, image: &Image, detection: Detection) -> Result<Face, FaceError> {
+    pub fn describe<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        detection: Detection,
+    ) -> Result<Face, FaceError> {
         let aligned = align(image, &detection);
         let template = self.embedder.embed_one(&aligned)?;
         let quality = quality(&detection, &aligned);
@@ -218,7 +232,11 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Detector::detect`].
-    pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
+    pub fn detect<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Detection>, FaceError> {
         self.detector.detect(image, options)
     }
 
@@ -226,9 +244,9 @@ impl Analyzer {
     ///
     /// # Errors
     /// The same errors as [`Detector::candidates`].
-    pub fn candidates(
+    pub fn candidates<'a>(
         &self,
-        picture: &Image,
+        picture: impl Into<ImageView<'a>>,
         min_face: f32,
         floor: f32,
     ) -> Result<Vec<Detection>, FaceError> {
@@ -245,7 +263,7 @@ impl Analyzer {
 
     /// The 112×112 picture that the embedder reads: [`fn@align`].
     #[must_use]
-    pub fn align(&self, image: &Image, detection: &Detection) -> Image {
+    pub fn align<'a>(&self, image: impl Into<ImageView<'a>>, detection: &Detection) -> Image {
         align(image, detection)
     }
 

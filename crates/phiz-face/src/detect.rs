@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use phiz_engine::LoadOptions;
-use phiz_image::Image;
+use phiz_image::{Image, ImageView};
 use phiz_net::card::{Card, Decode, Output};
 
 use crate::decode::decode;
@@ -220,7 +220,12 @@ impl Detector {
     /// # Errors
     /// [`FaceError::Option`] for an option that means nothing, [`FaceError::TooManyTiles`] for faces too small for the
     /// photo's size; a network that fails.
-    pub fn detect(&self, image: &Image, options: &DetectOptions) -> Result<Vec<Detection>, FaceError> {
+    pub fn detect<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        options: &DetectOptions,
+    ) -> Result<Vec<Detection>, FaceError> {
+        let image = &image.into();
         let asked = self.asked(options);
         let found = self.search(image, options, self.floor(&asked, options), |picture, here| {
             self.refined(picture, here, options, &asked)
@@ -234,7 +239,12 @@ impl Detector {
     ///
     /// # Errors
     /// The same errors as [`Detector::detect`].
-    pub fn detect_expected(&self, image: &Image, options: &DetectOptions) -> Result<Expected, FaceError> {
+    pub fn detect_expected<'a>(
+        &self,
+        image: impl Into<ImageView<'a>>,
+        options: &DetectOptions,
+    ) -> Result<Expected, FaceError> {
+        let image = &image.into();
         let asked = self.asked(options);
         let low = Output { score: UNSURE_SCORE.min(asked.score), hysteresis: None, ..asked };
         if options.score.is_some() || self.floor(&low, options) >= self.floor(&asked, options) {
@@ -253,7 +263,8 @@ impl Detector {
         }
         let mut found = Vec::new();
         for (turn, here) in turns(image, options).zip(doubtful) {
-            let here = self.refined(&turn.picture(image), here, options, &low)?;
+            let turned = turn.picture(image);
+            let here = self.refined(&turned.as_ref().map_or(*image, ImageView::from), here, options, &low)?;
             found.extend(here.into_iter().map(|d| d.map(|p| turn.back(p))));
         }
         let detections = self.chosen(found, options, &low);
@@ -285,15 +296,16 @@ impl Detector {
     /// back to the upright original.
     fn search(
         &self,
-        image: &Image,
+        image: &ImageView<'_>,
         options: &DetectOptions,
         floor: f32,
-        mut judge: impl FnMut(&Image, Vec<Detection>) -> Result<Vec<Detection>, FaceError>,
+        mut judge: impl FnMut(&ImageView<'_>, Vec<Detection>) -> Result<Vec<Detection>, FaceError>,
     ) -> Result<Vec<Detection>, FaceError> {
         options.check()?;
         let mut found = Vec::new();
         for turn in turns(image, options) {
-            let picture = turn.picture(image);
+            let turned = turn.picture(image);
+            let picture = turned.as_ref().map_or(*image, ImageView::from);
             let here = self.first_stage(&picture, &turn.plan(&options.plan), options, floor)?;
             found.extend(judge(&picture, here)?.into_iter().map(|d| d.map(|p| turn.back(p))));
         }
@@ -303,7 +315,7 @@ impl Detector {
     /// What the first stage takes for faces, from a score of `floor` on, by falling score.
     fn first_stage(
         &self,
-        picture: &Image,
+        picture: &ImageView<'_>,
         plan: &Plan,
         options: &DetectOptions,
         floor: f32,
@@ -342,15 +354,15 @@ impl Detector {
     ///
     /// # Errors
     /// A network that fails.
-    pub fn candidates(
+    pub fn candidates<'a>(
         &self,
-        picture: &Image,
+        picture: impl Into<ImageView<'a>>,
         min_face: f32,
         floor: f32,
     ) -> Result<Vec<Detection>, FaceError> {
         let options = DetectOptions::default().min_face(min_face).max_tiles(usize::MAX);
         options.check()?;
-        self.first_stage(picture, &Plan::Photo, &options, floor)
+        self.first_stage(&picture.into(), &Plan::Photo, &options, floor)
     }
 
     /// What the network says of a picture just as it is, in its pixels, from a score of `floor` on: one run, nothing
@@ -376,7 +388,7 @@ impl Detector {
     /// Candidates after the refinement stage, if it is wanted. They are in order of falling score and keep their places.
     fn refined(
         &self,
-        picture: &Image,
+        picture: &ImageView<'_>,
         mut found: Vec<Detection>,
         options: &DetectOptions,
         asked: &Output,
@@ -413,7 +425,7 @@ impl Detector {
     fn ask_specialist(
         &self,
         network: &Loaded,
-        picture: &Image,
+        picture: &ImageView<'_>,
         faces: &mut [Detection],
         asked: f32,
     ) -> Result<(), FaceError> {
@@ -451,18 +463,16 @@ struct Turn {
 }
 
 /// The quarter turns that are tried.
-fn turns(image: &Image, options: &DetectOptions) -> impl Iterator<Item = Turn> + use<> {
+fn turns(image: &ImageView<'_>, options: &DetectOptions) -> impl Iterator<Item = Turn> + use<> {
     let (width, height) = image.original_size();
     let quarters = if options.rotate == Rotate::Auto { 0..4u8 } else { 0..1 };
     quarters.map(move |quarters| Turn { quarters, width: width as f32, height: height as f32 })
 }
 
 impl Turn {
-    fn picture(self, image: &Image) -> Cow<'_, Image> {
-        match self.quarters {
-            0 => Cow::Borrowed(image),
-            quarters => Cow::Owned(image.rotate90(quarters)),
-        }
+    /// The turned photo; none if it is the photo itself.
+    fn picture(self, image: &ImageView<'_>) -> Option<Image> {
+        (self.quarters > 0).then(|| Image::from_view(image).rotate90(self.quarters))
     }
 
     /// From the turned photo to the upright one.

@@ -8,7 +8,7 @@
 //!
 //! A detector whose card fixes its input size sees each of these in a picture of that size, with black around it.
 
-use phiz_image::Image;
+use phiz_image::{Image, ImageView};
 
 /// How a photo is looked at.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,7 +93,7 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    pub(crate) fn of(picture: &Image) -> Size {
+    pub(crate) fn of(picture: &ImageView<'_>) -> Size {
         Size { width: picture.width(), height: picture.height(), scale: picture.scale() }
     }
 
@@ -211,7 +211,7 @@ impl Frame {
 impl View {
     /// What the detector sees: black around the picture up to the frame, or up to multiples of [`STRIDE`]. Returns also
     /// the factors from pixels of the picture to pixels of the view, which differ a little from `scale` by rounding.
-    pub(crate) fn picture(&self, picture: &Image, frame: Frame) -> (Image, [f32; 2]) {
+    pub(crate) fn picture(&self, picture: &ImageView<'_>, frame: Frame) -> (Image, [f32; 2]) {
         let [x, y, w, h] = self.rect;
         let (x, y) = (x as u32, y as u32);
         let w = (w.ceil() as u32).clamp(1, picture.width() - x);
@@ -219,11 +219,8 @@ impl View {
         let m = self.margin.round() as u32;
         let most = frame.fixed.map_or([u32::MAX; 2], |(w, h)| [w - 2 * m, h - 2 * m]);
         let size = |length: u32, most: u32| ((length as f32 * self.scale).round() as u32).clamp(1, most);
-        let part = match (x, y, w, h) == (0, 0, picture.width(), picture.height()) {
-            true => None,
-            false => picture.crop(x, y, w, h).ok(),
-        };
-        let small = part.as_ref().unwrap_or(picture).resize(size(w, most[0]), size(h, most[1]));
+        let part = picture.crop(x, y, w, h).unwrap_or(*picture);
+        let small = part.resize(size(w, most[0]), size(h, most[1]));
         let factors = [small.width() as f32 / w as f32, small.height() as f32 / h as f32];
         let around = frame.around(small.width() + 2 * m, small.height() + 2 * m);
         (pad(small, m, around), factors)
@@ -311,7 +308,7 @@ mod tests {
     #[test]
     fn a_view_and_back_is_where_it_was() {
         let picture = Image::from_rgb(1000, 700, vec![7; 1000 * 700 * 3]).expect("fits");
-        let half = Size { scale: 0.5, ..Size::of(&picture) };
+        let half = Size { scale: 0.5, ..Size::of(&(&picture).into()) };
         let region =
             Plan::Region { boxes: vec![[1900.0, 60.0, 50.0, 60.0], [9000.0, 0.0, 9.0, 9.0]], reach: 0.75 };
         for frame in [ANY, Frame { fixed: Some((640, 480)) }, Frame { fixed: Some((32, 64)) }] {
@@ -319,7 +316,7 @@ mod tests {
                 let views = frame.views(&plan, half, 8.0);
                 assert!(!views.is_empty(), "{plan:?}");
                 for view in views {
-                    let (shown, factors) = view.picture(&picture, frame);
+                    let (shown, factors) = view.picture(&(&picture).into(), frame);
                     match frame.fixed {
                         Some(fixed) => assert_eq!((shown.width(), shown.height()), fixed),
                         None => assert_eq!((shown.width() % 32, shown.height() % 32), (0, 0)),

@@ -8,7 +8,7 @@
 //! detector itself.
 
 use phiz_engine::{Port, Tensor};
-use phiz_image::{Image, Similarity};
+use phiz_image::{Image, ImageView, Similarity};
 use phiz_net::zoo::{SECOND_FACE, SECOND_SIDE, SECOND_UNIT};
 
 use crate::detection::{Detection, iou};
@@ -72,7 +72,7 @@ impl CloseUp {
         CloseUp { there, scale: zoom, shift, side: shown.side }
     }
 
-    pub(crate) fn view(&self, picture: &Image) -> Image {
+    pub(crate) fn view(&self, picture: &ImageView<'_>) -> Image {
         picture.warp(&self.there, self.side, self.side)
     }
 

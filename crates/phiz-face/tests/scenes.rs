@@ -9,7 +9,7 @@ use phiz_face::{
     ALIGNED_SIZE, Analyzer, DetectOptions, Detection, Detector, Embedder, FaceError, LoadOptions, Model,
     Plan, Precision, Rotate, UNSURE_SCORE, align, iou,
 };
-use phiz_image::Image;
+use phiz_image::{Image, ImageView, PixelFormat};
 use phiz_synth::{FaceModel, Scene, SceneOptions, Truth};
 
 fn detector() -> Detector {
@@ -325,6 +325,27 @@ fn a_face_and_its_mirror_image_have_one_template() {
 }
 
 #[test]
+fn a_borrowed_frame_shows_the_same_faces_without_a_copy() {
+    let analyzer = Analyzer::new().unwrap();
+    let image = scene(640, 480, 3, (60.0, 110.0), 6).image;
+    // As a video decoder gives it: blue first, a fourth byte, rows that end in a filling.
+    let stride = 640 * 4 + 64;
+    let mut frame = vec![99; stride * 480];
+    for (row, line) in frame.chunks_exact_mut(stride).zip(image.pixels().chunks_exact(640 * 3)) {
+        for (to, from) in row.chunks_exact_mut(4).zip(line.chunks_exact(3)) {
+            to[..3].copy_from_slice(&[from[2], from[1], from[0]]);
+        }
+    }
+    let view = ImageView::new(&frame, 640, 480, stride, PixelFormat::Bgra).unwrap();
+    for rotate in [Rotate::Never, Rotate::Auto] {
+        let options = DetectOptions::default().rotate(rotate);
+        let faces = analyzer.analyze_with(view, &options).unwrap();
+        assert_eq!(faces.len(), 3);
+        assert_eq!(faces, analyzer.analyze_with(&image, &options).unwrap());
+    }
+}
+
+#[test]
 fn faces_embedded_together_have_the_templates_of_each_alone() {
     let analyzer = Analyzer::new().unwrap();
     let image = scene(1000, 700, 19, (40.0, 80.0), 4).image;
@@ -355,8 +376,9 @@ fn all_three_may_be_shared_by_threads() {
     let images: Vec<Image> = (0..3).map(|seed| scene(320, 240, 2, (50.0, 90.0), seed).image).collect();
     let alone: Vec<_> = images.iter().map(|image| analyzer.analyze(image).unwrap()).collect();
     std::thread::scope(|scope| {
-        let work: Vec<_> =
-            images.iter().map(|image| scope.spawn(|| analyzer.analyze(image).unwrap())).collect();
+        let analyzer = &analyzer;
+        let spawn = |image| scope.spawn(move || analyzer.analyze(image).unwrap());
+        let work: Vec<_> = images.iter().map(spawn).collect();
         let together: Vec<_> = work.into_iter().map(|work| work.join().unwrap()).collect();
         assert_eq!(together, alone);
     });

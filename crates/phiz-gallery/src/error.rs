@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::model::{FaceId, GroupId, NegativeId, OperationId, PersonId, SightingId};
+use crate::model::{FaceId, GroupId, NegativeId, OperationId, PersonId, PhotoId, SightingId};
 use crate::names::NameFault;
 
 /// Kind of an error: it says who must act.
@@ -71,6 +71,11 @@ pub enum Cause {
     NoOperation {
         /// The operation.
         operation: Option<OperationId>,
+    },
+    /// There is no such photo in the archive.
+    NoPhoto {
+        /// The photo.
+        photo: PhotoId,
     },
     /// There is no such sighting.
     NoSighting {
@@ -196,6 +201,7 @@ impl GalleryError {
             Cause::NoFace { face } => format!("face {face}"),
             Cause::NoNegative { negative } => format!("negative {negative}"),
             Cause::NoOperation { operation: Some(operation) } => format!("operation {operation}"),
+            Cause::NoPhoto { photo } => format!("photo {photo}"),
             Cause::NoSighting { sighting } => format!("sighting {sighting}"),
             Cause::NoGroup { group } => format!("stranger {}", group.0),
             _ => "operation to undo".into(),

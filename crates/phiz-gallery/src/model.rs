@@ -238,6 +238,8 @@ pub struct SeenPhoto {
     pub size: [u32; 2],
     /// When it was taken, in seconds since 1970.
     pub taken: Option<i64>,
+    /// Whether it was asked when it was taken: an older Phiz did not ask.
+    pub dated: bool,
     /// When it was first looked at, in seconds since 1970.
     pub seen: i64,
     /// By what it was looked at.
@@ -246,6 +248,8 @@ pub struct SeenPhoto {
     pub gone: Option<i64>,
     /// Why it could not be used, if it could not.
     pub problem: Option<PhotoProblem>,
+    /// Whether it was sent: no file of it is kept, and its one path is the name that it had.
+    pub sent: bool,
 }
 
 /// A face that was seen in a photo of an archive.
@@ -307,6 +311,8 @@ pub enum Part {
     Sighting(SightingId),
     /// Sightings of one person.
     Group(GroupId),
+    /// The crop of a face that was seen in a photo.
+    SightingCrop(SightingId),
     /// A face's template by another model than the gallery's.
     Spare(FaceId),
     /// A negative's template by another model than the gallery's.
@@ -325,6 +331,7 @@ impl Part {
             Kind::Photo => Part::Photo(PhotoId(id)),
             Kind::Sighting => Part::Sighting(SightingId(id)),
             Kind::Group => Part::Group(GroupId(id)),
+            Kind::SightingCrop => Part::SightingCrop(SightingId(id)),
             Kind::Spare => Part::Spare(FaceId(id)),
             Kind::SpareNegative => Part::SpareNegative(NegativeId(id)),
         }
@@ -343,6 +350,7 @@ impl fmt::Display for Part {
             Part::Photo(id) => write!(f, "photo {id}"),
             Part::Sighting(id) => write!(f, "sighting {id}"),
             Part::Group(id) => write!(f, "group {id}"),
+            Part::SightingCrop(id) => write!(f, "the crop of sighting {id}"),
             Part::Spare(id) => write!(f, "the template of face {id} by another model"),
             Part::SpareNegative(id) => write!(f, "the template of negative {id} by another model"),
         }
@@ -365,12 +373,16 @@ pub(crate) struct PhotoBody {
     pub(crate) size: [u32; 2],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) taken: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) dated: bool,
     pub(crate) seen: i64,
     pub(crate) looked: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gone: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<PhotoProblem>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sent: bool,
 }
 
 /// A file of a photo. A path that is not UTF-8 is kept as the bytes that it is, in hexadecimal.

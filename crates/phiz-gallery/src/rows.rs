@@ -402,7 +402,9 @@ impl Codec<'_> {
     /// By what a photo is found: its content, its paths, and that it is gone.
     pub(crate) fn photo_tags(&self, body: &PhotoBody) -> Vec<Tag> {
         let mut tags = vec![self.content_tag(&body.photo)];
-        tags.extend(body.files.iter().map(|file| self.path_tag(&file.path())));
+        // Photos that were sent may have one name: no path leads to them.
+        let files = body.files.iter().filter(|_| !body.sent);
+        tags.extend(files.map(|file| self.path_tag(&file.path())));
         if body.gone.is_some() {
             tags.push(self.gone_tag());
         }
@@ -423,12 +425,12 @@ impl Codec<'_> {
 
     pub(crate) fn seen_photo(&self, id: u64, row: &Row) -> Result<SeenPhoto> {
         let id = PhotoId(id);
-        let PhotoBody { photo, files, size, taken, seen, looked, gone, problem } =
+        let PhotoBody { photo, files, size, taken, dated, seen, looked, gone, problem, sent } =
             self.photo_body(id, row)?;
         let photo = crate::seal::unhex(&photo).and_then(|bytes| bytes.try_into().ok());
         let photo = photo.ok_or_else(|| GalleryError::damaged(Part::Photo(id)))?;
         let files = files.iter().map(FileBody::file).collect();
-        Ok(SeenPhoto { id, photo, files, size, taken, seen, looked, gone, problem })
+        Ok(SeenPhoto { id, photo, files, size, taken, dated, seen, looked, gone, problem, sent })
     }
 
     pub(crate) fn seen(&self, id: u64, row: &Row) -> Result<Seen> {
@@ -450,11 +452,24 @@ impl Codec<'_> {
         photo: PhotoId,
         face: &NewSighting,
     ) -> Result<()> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4 + self.dim * 4 + 256));
-        bytes.extend_from_slice(&face.quality.to_le_bytes());
-        bytes.extend(face.template.vector().iter().flat_map(|v| v.to_le_bytes()));
         let NewSighting { bbox, score, landmarks, .. } = face.clone();
-        bytes.extend(to_json(&SightingBody { bbox, score, landmarks })?);
+        let body = SightingBody { bbox, score, landmarks };
+        self.put_seen(rows, id, photo, face.quality, face.template.vector(), &body)
+    }
+
+    pub(crate) fn put_seen(
+        &self,
+        rows: &mut dyn RowsMut,
+        id: SightingId,
+        photo: PhotoId,
+        quality: f32,
+        template: &[f32],
+        body: &SightingBody,
+    ) -> Result<()> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4 + self.dim * 4 + 256));
+        bytes.extend_from_slice(&quality.to_le_bytes());
+        bytes.extend(template.iter().flat_map(|v| v.to_le_bytes()));
+        bytes.extend(to_json(body)?);
         rows.put(Kind::Sighting, id.0, &self.row(Kind::Sighting, id.0, photo.0, Vec::new(), &bytes)?)
     }
 

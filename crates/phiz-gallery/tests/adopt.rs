@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::{DIM, create, face, model, near, open, stranger};
 use phiz_eval::random::Random;
 use phiz_gallery::{
-    Adoptee, Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, Key, Model, ModelId, NewFace, Purge,
-    Search, Target, Template, Thresholds,
+    Adoptee, Deciding, Decision, Details, EnrollRules, ErrorKind, Filter, Gallery, GroupId, Grouping, Key,
+    Model, ModelId, NewFace, NewPhoto, NewSighting, PhotoFile, Purge, Search, Target, Template, Thresholds,
 };
 
 const RULES: EnrollRules = EnrollRules { least_quality: 0.0, report_similar: None, unlike_above: 0.02 };
@@ -202,6 +202,86 @@ fn nobody_is_lost_and_it_can_be_taken_back() {
     let again = gallery.adopt(&other()).unwrap();
     assert_eq!(again.waiting.len(), 1);
     assert_eq!(found(&gallery, &probe(900)[1]).as_deref(), Some("new"));
+}
+
+/// Sightings of the old model say nothing by the new one until their photos are looked at again; who they were said to be,
+/// their numbers and their groups stay.
+#[test]
+fn sightings_wait_for_the_new_model_and_keep_their_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut gallery = create(folder.path(), true);
+    fill(&gallery, 8);
+    let seen = |person: u32, number: u32, new: bool| {
+        let center = stranger(&mut Random::new(u64::from(person)), DIM);
+        let old = near(&mut Random::new(u64::from(number)), &center, 0.3);
+        let (template, looked) = match new {
+            false => (Template::normalised(model().id, old).unwrap(), "old"),
+            true => (by_other(&crop(person, number)), "new"),
+        };
+        let face = NewSighting {
+            template,
+            quality: 0.8,
+            bbox: [10.0, 10.0, 80.0, 100.0],
+            score: 0.9,
+            landmarks: [[20.0, 40.0], [60.0, 40.0], [40.0, 60.0], [25.0, 80.0], [55.0, 80.0]],
+        };
+        NewPhoto {
+            photo: [number as u8; 32],
+            file: PhotoFile { path: format!("/{number}.jpg").into(), size: 1, modified: 0 },
+            size: [200, 200],
+            taken: Some(i64::from(number)),
+            looked: looked.into(),
+            faces: Some(vec![face]),
+            problem: None,
+        }
+    };
+    // Four photos of somebody unknown, two of person 6.
+    let who: Vec<(u32, u32)> = vec![(70, 101), (70, 102), (70, 103), (70, 104), (6, 105), (6, 106)];
+    let photos =
+        |new: bool| who.iter().map(|(person, number)| seen(*person, *number, new)).collect::<Vec<_>>();
+    gallery.keep_photos(&photos(false)).unwrap();
+    let archive = |gallery: &Gallery| gallery.archive(&Deciding::default()).unwrap();
+    gallery
+        .group_strangers(&archive(&gallery), &Grouping { rate: 1e-2, ..Grouping::default() }, &|_, _| ())
+        .unwrap();
+    let before = archive(&gallery);
+    let numbers: Vec<(u64, usize)> =
+        before.strangers(false).iter().map(|(g, places)| (g.id.0, places.len())).collect();
+    assert_eq!(numbers, [(1, 4)]);
+    let of_six = |gallery: &Gallery| {
+        let six = gallery.named("person 6").unwrap()[0].id;
+        archive(gallery).decided.iter().filter(|decided| decided.person() == Some(six)).count()
+    };
+    assert_eq!(of_six(&gallery), 2);
+    // One is said to be somebody whom it does not resemble.
+    let two = gallery.named("person 2").unwrap()[0].id;
+    gallery.confirm(before.sightings[0].id, two).unwrap();
+
+    prepare(&gallery, 7);
+    assert_eq!(gallery.adopt(&other()).unwrap().sightings, 6);
+    assert_eq!(gallery.check().unwrap(), []);
+    // Nothing is compared across models; every photo is due.
+    let waiting = archive(&gallery);
+    assert_eq!((waiting.sightings.len(), waiting.photos.len()), (0, 6));
+    assert!(waiting.photos.values().all(|photo| photo.looked.is_empty() && photo.taken.is_some()));
+    assert_eq!(gallery.keep_photos(&photos(false)).unwrap_err().kind(), ErrorKind::OtherModel);
+    // What is exported meanwhile waits there, too.
+    let archive_at = folder.path().join("archive");
+    assert_eq!(gallery.export(&archive_at).unwrap().sightings, 6);
+    let (moved, _) =
+        Gallery::create_from_archive(&folder.path().join("m.phiz"), &archive_at, &Key::None).unwrap();
+    for gallery in [&gallery, &moved] {
+        gallery.keep_photos(&photos(true)).unwrap();
+        let after = archive(gallery);
+        let ids =
+            |archive: &phiz_gallery::Archive| archive.sightings.iter().map(|s| s.id).collect::<Vec<_>>();
+        assert_eq!(ids(&after), ids(&before), "a face at the same place is the same sighting");
+        assert_eq!(after.group(GroupId(1)).unwrap().sightings.len(), 3);
+        assert_eq!(of_six(gallery), 2);
+        let two = gallery.named("person 2").unwrap()[0].id;
+        assert_eq!(after.decided[0].person(), Some(two), "what was said holds");
+        assert_eq!(gallery.check().unwrap(), []);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use common::{DIM, create, face, key, model, near, open, stranger, template};
 use phiz_eval::random::Random;
 use phiz_gallery::{
     Archive, DecidedBy, Deciding, Details, EnrollRules, ErrorKind, Fault, Gallery, GroupId, Grouping, Kept,
-    NewFace, NewPhoto, NewSighting, PersonId, PhotoFile, Purge, SightingId, Target,
+    Key, NewFace, NewPhoto, NewSighting, PersonId, PhotoFile, Purge, SightingId, Target,
 };
 
 fn seen(vector: Vec<f32>, x: f32) -> NewSighting {
@@ -101,6 +101,86 @@ fn photos_come_move_change_and_go() {
     assert_eq!(unusable.unwrap_err().kind(), ErrorKind::Caller);
 }
 
+#[test]
+fn photos_that_are_sent_keep_their_faces_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = create(folder.path(), true);
+    let mut random = Random::new(11);
+    let center = stranger(&mut random, DIM);
+    let crop =
+        |number: u64| format!("a crop of nobody, number {number}, long enough to be found").into_bytes();
+    let send =
+        |gallery: &Gallery, photo: &NewPhoto| gallery.keep_sent(photo, &[crop(photo.file.size)]).unwrap();
+    // All have one name, as photos of a camera have.
+    let photos: Vec<NewPhoto> =
+        (1..=3).map(|i| photo(i, "camera.jpg", vec![near(&mut random, &center, 0.3)])).collect();
+    let first = send(&gallery, &photos[0]);
+    assert!(first.2 && first.1.len() == 1);
+    assert_eq!(send(&gallery, &photos[0]), (first.0, first.1.clone(), false), "known by its content");
+    photos[1..].iter().for_each(|photo| _ = send(&gallery, photo));
+    assert_eq!(gallery.keep_sent(&photos[1], &[]).unwrap_err().kind(), ErrorKind::Caller);
+    let sighting = first.1[0].id;
+    assert_eq!(gallery.sighting_crop(sighting).unwrap(), Some(crop(1)));
+    assert!(gallery.photos().unwrap().iter().all(|photo| photo.sent));
+    assert_eq!(group(&gallery).born, [GroupId(1)]);
+    // A lost file of that name takes none of them; a new key opens all.
+    assert_eq!(gallery.lose_files(&["camera.jpg".into()]).unwrap(), 0);
+    let other = phiz_gallery::Key::File(folder.path().join("other.key"));
+    gallery.rotate_key(&other).unwrap();
+    assert_eq!(gallery.sighting_crop(sighting).unwrap(), Some(crop(1)));
+    sound(&gallery);
+    // An archive takes them along.
+    let out = folder.path().join("export");
+    gallery.export(&out).unwrap();
+    let moved = tempfile::tempdir().unwrap();
+    let there = create(moved.path(), true);
+    there.import(&out).unwrap();
+    let photos_there = there.photos().unwrap();
+    assert!(photos_there.len() == 3 && photos_there.iter().all(|photo| photo.sent), "{photos_there:?}");
+    assert_eq!(there.sighting_crop(sighting).unwrap(), Some(crop(1)));
+    there.import(&out).unwrap();
+    assert_eq!(there.photos().unwrap(), photos_there, "nothing comes twice");
+    sound(&there);
+    // Forgotten, sent again, forgotten for good.
+    gallery.forget_photo(first.0).unwrap();
+    assert_eq!(gallery.forget_photo(first.0).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(send(&gallery, &photos[0]), (first.0, first.1.clone(), false));
+    assert!(gallery.photo(first.0).unwrap().gone.is_none());
+    gallery.forget_photo(first.0).unwrap();
+    let purged = gallery.purge(Purge::All, true).unwrap();
+    assert_eq!((purged.photos, purged.sightings), (1, 1));
+    assert_eq!(purged.proof.unwrap().found, []);
+    assert_eq!(gallery.sighting_crop(sighting).unwrap(), None);
+    // A scan finds the same content in a file.
+    let scanned = NewPhoto { faces: None, ..photo(2, "/a/2.jpg", vec![]) };
+    let (id, _) = gallery.keep_photos(&[scanned]).unwrap()[0];
+    let kept = gallery.photo(id).unwrap();
+    assert_eq!((kept.sent, kept.files.len(), &*kept.files[0].path), (false, 1, Path::new("/a/2.jpg")));
+    sound(&gallery);
+}
+
+#[test]
+fn what_is_only_judged_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = create(folder.path(), true);
+    let mut random = Random::new(12);
+    let center = stranger(&mut random, DIM);
+    let rules = EnrollRules::default();
+    let [one, two] = [0, 1].map(|_| face(near(&mut random, &center, 0.2)));
+    let ana = gallery.enroll(&Target::Named("Ana".into()), &[one.clone()], &rules).unwrap().person.unwrap();
+    let before = gallery.mark().unwrap();
+    let judged = gallery.judge_faces(&Target::Person(ana), &[one, two.clone()], &rules).unwrap();
+    assert!(matches!(judged.faces[0], phiz_gallery::Outcome::Known { .. }), "{judged:?}");
+    assert!(matches!(&judged.faces[1], phiz_gallery::Outcome::Added { own: Some(_), .. }), "{judged:?}");
+    let judged = gallery.judge_faces(&Target::New(Details::named("Eve")), &[two], &rules).unwrap();
+    let phiz_gallery::Outcome::Added { similar, .. } = &judged.faces[0] else { panic!("{judged:?}") };
+    assert_eq!(similar[0].person, ana);
+    let nobody = gallery.judge_faces(&Target::Person(PersonId(99)), &[], &rules);
+    assert_eq!(nobody.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!((gallery.len().unwrap(), gallery.history().unwrap().len()), (1, 1));
+    assert_eq!(gallery.mark().unwrap(), before, "no transaction lasted");
+}
+
 #[cfg(unix)]
 #[test]
 fn paths_that_are_no_text_are_kept() {
@@ -179,6 +259,58 @@ fn a_person_is_in_a_photo_once() {
     gallery.undo(Some(said)).unwrap();
     assert_eq!(people(&gallery), [None, Some(1)]);
     sound(&gallery);
+}
+
+/// A face that resembles Ana a little is not hers if it resembles a stranger more who is not Ana.
+#[test]
+fn a_stranger_outvotes_a_weak_likeness() {
+    let axis = |ana: f32, other: f32| {
+        let mut vector = vec![0.0; DIM];
+        (vector[0], vector[1]) = (ana, other);
+        vector
+    };
+    let at = |ana: f32| axis(ana, (1.0 - ana * ana).sqrt());
+    let mut random = Random::new(21);
+    let mut around = |ana: f32| near(&mut random, &at(ana), 0.1);
+    // A stranger in five photos, whom one face shows unlike the others: its likeness to Ana is enough for a name.
+    let faces: Vec<Vec<f32>> = vec![around(0.2), around(0.2), around(0.15), around(0.2), at(0.5)];
+    let ana: Vec<NewFace> = (0..3).map(|_| face(near(&mut Random::new(22), &at(1.0), 0.1))).collect();
+    let enrol = |gallery: &Gallery| {
+        gallery.enroll(&Target::Named("Ana".into()), &ana[..1], &EnrollRules::default()).unwrap();
+    };
+    let scan = |gallery: &Gallery, from: usize| {
+        let photos = faces.iter().enumerate().skip(from);
+        let photos: Vec<NewPhoto> =
+            photos.map(|(i, face)| photo(i as u64, &format!("/{i}.jpg"), vec![face.clone()])).collect();
+        gallery.keep_photos(&photos).unwrap();
+        group(gallery);
+    };
+    for enrolled_first in [false, true] {
+        let gallery = Gallery::in_memory(&model()).unwrap();
+        if enrolled_first {
+            enrol(&gallery);
+            gallery.keep_photos(&[photo(4, "/4.jpg", vec![faces[4].clone()])]).unwrap();
+            assert_eq!(people(&gallery), [Some(1)], "alone it is Ana");
+        }
+        scan(&gallery, 0);
+        if !enrolled_first {
+            enrol(&gallery);
+        }
+        let all = archive(&gallery);
+        let odd =
+            all.sightings.iter().position(|s| all.photos[&s.photo].files[0].path == Path::new("/4.jpg"));
+        let odd = odd.unwrap();
+        assert_eq!((all.decided[odd].by, all.decided[odd].person()), (DecidedBy::Stranger, None));
+        assert_eq!(all.decided[odd].best, Some(PersonId(1)), "whom it resembles is still told");
+        assert!(all.decided.iter().all(|decided| decided.person().is_none()));
+        // The stranger is Ana after all.
+        let number = all.strangers(false)[0].0.id;
+        gallery
+            .name_group(number, &Target::Person(PersonId(1)), &[face(at(0.2))], &EnrollRules::default())
+            .unwrap();
+        assert!(archive(&gallery).decided.iter().all(|decided| decided.person() == Some(PersonId(1))));
+        sound(&gallery);
+    }
 }
 
 /// Photos of people with many photos and of people with one, in one order.
@@ -333,6 +465,40 @@ fn what_was_seen_in_photos_that_are_gone_is_destroyed_and_proved_so() {
     }
 }
 
+/// Who is removed for good is not in the archive any more either: neither what was said to be them nor what resembled them.
+#[test]
+fn what_was_seen_of_a_removed_person_is_destroyed_with_them() {
+    for sealed in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let gallery = create(folder.path(), sealed);
+        let (photos, truth) = crowd(&mut Random::new(15));
+        gallery.keep_photos(&photos).unwrap();
+        group(&gallery);
+        let all = archive(&gallery);
+        let number = all.group_of()[&all.sightings[0].id];
+        let vector = |place: usize| all.templates[place].vector().to_vec();
+        let faces = [face(vector(0)), face(vector(1))];
+        gallery.name_group(number, &Target::Named("Ana".into()), &faces, &EnrollRules::default()).unwrap();
+        // Another, of whom nothing was said.
+        let other = truth.iter().position(|person| *person == 1).unwrap();
+        let faces = [face(vector(other)), face(vector(other + 1))];
+        gallery.enroll(&Target::Named("Ben".into()), &faces, &EnrollRules::default()).unwrap();
+        let shown = |gallery: &Gallery, person: u64| people(gallery).iter().filter(|p| **p == Some(person)).count();
+        let (ana, ben) = (shown(&gallery, 1), shown(&gallery, 2));
+        assert!(ana >= 6 && ben >= 4, "{ana} {ben}");
+        let edits = [phiz_gallery::Edit::RemovePerson(PersonId(1)), phiz_gallery::Edit::RemovePerson(PersonId(2))];
+        let purged = gallery.apply_and_purge(&edits, true).unwrap();
+        let proof = purged.proof.unwrap();
+        assert!(proof.found.is_empty() && proof.pieces >= ana + ben, "sealed {sealed}: {proof:?}");
+        assert_eq!((purged.sightings, purged.photos), (ana + ben, 0));
+        let left = archive(&gallery);
+        assert_eq!(left.sightings.len(), photos.len() - ana - ben);
+        assert_eq!(left.photos.len(), photos.len(), "the photos are known, and not looked at again");
+        assert_eq!(left.group(number).unwrap().sightings.len(), 0);
+        sound(&gallery);
+    }
+}
+
 const FOLDER: &str = "PHIZ_SCAN_FOLDER";
 /// Photos of the child's archive.
 const MANY: u64 = 4000;
@@ -410,4 +576,159 @@ fn a_scan_that_is_killed_goes_on() {
         }
     }
     assert!(!acknowledged.is_empty(), "no child came to anything");
+}
+
+/// The numbers of all groups that are no other's, their persons' names, and the paths of their photos.
+fn told(gallery: &Gallery) -> Vec<(u64, bool, Option<String>, Vec<PathBuf>)> {
+    let all = archive(gallery);
+    let name = |id: PersonId| gallery.person(id).unwrap().details.name;
+    let path =
+        |id: &SightingId| all.photos[&all.sightings[all.place(*id).unwrap()].photo].files[0].path.clone();
+    let open = all.groups.iter().filter(|group| group.into.is_none() && !group.sightings.is_empty());
+    let mut told: Vec<_> = open
+        .map(|group| {
+            let mut paths: Vec<PathBuf> = group.sightings.iter().map(path).collect();
+            paths.sort();
+            (group.id.0, group.ignored, group.person.map(name), paths)
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn what_was_scanned_moves_to_another_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let gallery = create(folder.path(), true);
+    let (photos, _) = crowd(&mut Random::new(11));
+    gallery.keep_photos(&photos).unwrap();
+    group(&gallery);
+    // One is named, one ignored, two are joined, one is split, and a photo is gone.
+    let all = archive(&gallery);
+    let numbers: Vec<GroupId> = all.strangers(false).iter().map(|(group, _)| group.id).collect();
+    assert_eq!(numbers.len(), 6);
+    let faces: Vec<NewFace> = all
+        .group(numbers[0])
+        .unwrap()
+        .sightings
+        .iter()
+        .map(|id| face(all.templates[all.place(*id).unwrap()].vector().to_vec()))
+        .collect();
+    gallery
+        .name_group(numbers[0], &Target::Named("Ana".into()), &faces[..2], &EnrollRules::default())
+        .unwrap();
+    gallery.ignore_group(numbers[1], true).unwrap();
+    gallery.join_groups(numbers[2], numbers[3]).unwrap();
+    let first = all.group(numbers[4]).unwrap().sightings[..2].to_vec();
+    let (new, _) = gallery.split_group(numbers[4], &first).unwrap();
+    gallery.lose_files(&[photos[55].file.path.clone()]).unwrap();
+    let head = gallery.export(&at("archive")).unwrap();
+    assert_eq!((head.format, head.people, head.groups), (2, 1, 7));
+    assert_eq!((head.photos, head.sightings), (photos.len() - 1, photos.len() - 1));
+
+    // On a new machine all is there, under the same numbers, and nothing is grouped or asked again.
+    let made = Gallery::create_from_archive(&at("new.phiz"), &at("archive"), &Key::File(at("new.key")));
+    let (moved, done) = made.unwrap();
+    assert_eq!((done.photos, done.sightings, done.groups), (head.photos, head.sightings, 7));
+    assert_eq!(done.renumbered, []);
+    let (is, was) = (told(&moved), told(&gallery));
+    let gone =
+        |paths: &Vec<PathBuf>| paths.iter().filter(|path| **path != photos[55].file.path).cloned().collect();
+    let was: Vec<_> =
+        was.iter().map(|(id, ignored, name, paths)| (*id, *ignored, name.clone(), gone(paths))).collect();
+    assert_eq!(is, was);
+    assert_eq!(
+        archive(&moved).group(numbers[3]).unwrap().id,
+        numbers[2],
+        "a number that stands for another still does"
+    );
+    assert!(archive(&moved).group(new).unwrap().apart.contains(&numbers[4]));
+    let ana = |gallery: &Gallery| people(gallery).iter().filter(|p| **p == Some(1)).count();
+    assert_eq!(ana(&moved), ana(&gallery));
+    assert_eq!(group(&moved).born, []);
+    sound(&moved);
+    // The photos lie elsewhere: they are known by their content.
+    let elsewhere = NewPhoto {
+        faces: None,
+        file: PhotoFile { path: "/other/0.jpg".into(), ..photos[0].file.clone() },
+        ..photos[0].clone()
+    };
+    assert_eq!(moved.keep_photos(&[elsewhere]).unwrap()[0].1, Kept::Copied);
+
+    // Taken in a second time, nothing is new; and taken back, the people go and what was seen stays.
+    let again = moved.import(&at("archive")).unwrap();
+    assert_eq!((again.photos, again.known_photos, again.sightings, again.groups), (0, head.photos, 0, 0));
+    assert_eq!(again.operation, None);
+    moved.undo(done.operation).unwrap();
+    assert_eq!(moved.named("Ana").unwrap().len(), 0);
+    assert_eq!(archive(&moved).photos.len(), head.photos);
+    assert!(told(&moved).iter().any(|(id, _, name, _)| *id == numbers[0].0 && name.is_none()));
+    sound(&moved);
+
+    // A gallery that has strangers of its own keeps their numbers.
+    let other = Gallery::in_memory(&model()).unwrap();
+    let (own, _) = crowd(&mut Random::new(12));
+    let own: Vec<NewPhoto> = own
+        .into_iter()
+        .map(|mut photo| {
+            photo.photo[31] = 1;
+            photo.file.path = PathBuf::from("/own").join(photo.file.path.strip_prefix("/").unwrap());
+            photo
+        })
+        .collect();
+    other.keep_photos(&own).unwrap();
+    group(&other);
+    let before = told(&other);
+    let done = other.import(&at("archive")).unwrap();
+    assert_eq!(
+        (done.photos, done.groups),
+        (head.photos, 6),
+        "what only stands for another number is left out"
+    );
+    assert_eq!(done.renumbered.len(), 6);
+    let after = told(&other);
+    assert!(before.iter().all(|group| after.contains(group)), "{after:?}");
+    assert_eq!(after.len(), before.len() + 6);
+    sound(&other);
+}
+
+/// An archive that somebody has damaged by hand takes in nothing, and names what is wrong.
+#[test]
+fn a_damaged_archive_of_photos_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = create(folder.path(), false);
+    let (photos, _) = crowd(&mut Random::new(13));
+    gallery.keep_photos(&photos).unwrap();
+    group(&gallery);
+    let archive_at = folder.path().join("archive");
+    gallery.export(&archive_at).unwrap();
+    for (file, from, to, says) in [
+        ("photos.jsonl", "\"photo\":\"", "\"photo\":\"zz", "has no SHA-256"),
+        ("sightings.jsonl", "\"quality\":0.8", "\"quality\":8.5", "has no quality"),
+        ("sightings.jsonl", "\"photo\":\"i1\"", "\"photo\":\"i999\"", "is in photo i999"),
+        ("groups.jsonl", "\"stranger\":1", "\"stranger\":\"x\"", "line 1"),
+    ] {
+        let (path, head) = (archive_at.join(file), archive_at.join("archive.json"));
+        let (was, head_was) =
+            (std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&head).unwrap());
+        let changed = was.replacen(from, to, 1);
+        assert_ne!(changed, was, "{file} has no {from}");
+        std::fs::write(&path, &changed).unwrap();
+        let made = || Gallery::create_from_archive(&folder.path().join("x.phiz"), &archive_at, &Key::None);
+        assert_eq!(made().unwrap_err().kind(), ErrorKind::Damaged, "by its digest");
+        let digest = |text: &str| phiz_gallery_digest(text.as_bytes());
+        std::fs::write(&head, head_was.replace(&digest(&was), &digest(&changed))).unwrap();
+        let error = made().unwrap_err();
+        assert!(error.kind() == ErrorKind::Damaged && error.to_string().contains(says), "{file}: {error}");
+        assert!(error.to_string().contains(file), "{error}");
+        assert!(!folder.path().join("x.phiz").exists());
+        std::fs::write(&path, &was).unwrap();
+        std::fs::write(&head, &head_was).unwrap();
+    }
+}
+
+fn phiz_gallery_digest(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

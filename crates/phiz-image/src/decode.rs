@@ -138,6 +138,20 @@ pub(crate) fn check_pixels(width: u32, height: u32, limits: &Limits) -> Result<u
     Ok(found)
 }
 
+/// A picture may be put together from so many times its pixels, and so many more.
+const MOST_TIMES: u64 = 16;
+const MOST_PIXELS_BESIDE: u64 = 64 << 20;
+
+/// Refuses a picture of `pixels` for which far more than that must be decoded.
+pub(crate) fn check_effort(effort: u64, pixels: u64) -> Result<(), ImageError> {
+    if effort <= pixels.saturating_mul(MOST_TIMES).saturating_add(MOST_PIXELS_BESIDE) {
+        return Ok(());
+    }
+    let reason =
+        format!("has {pixels} pixels, but is put together from {effort}: its parts are used too often");
+    Err(ImageError::new(ErrorKind::TooLarge, reason).with_limit(Limit::Scans))
+}
+
 fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
     let format = formats::by_content(bytes).ok_or_else(|| unknown(bytes))?;
     match format.name {

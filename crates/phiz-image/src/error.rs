@@ -57,7 +57,8 @@ pub enum Limit {
     },
     /// Memory: what the limits allow for a picture, or what the machine has.
     Memory,
-    /// A JPEG goes over its picture too often. No option changes that.
+    /// A JPEG goes over its picture too often, or a HEIC or JPEG XL is put together from far more than it shows. No option
+    /// changes that.
     Scans,
 }
 

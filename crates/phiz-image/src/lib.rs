@@ -22,6 +22,7 @@ mod heif;
 mod jpeg;
 mod jxl;
 mod orientation;
+mod taken;
 mod tiff;
 mod view;
 mod warp;
@@ -29,7 +30,7 @@ mod warp;
 pub use decode::{DecodeOptions, Limits};
 pub use error::{ErrorKind, ImageError, Limit};
 pub use geometry::Similarity;
-pub use orientation::stored_orientation;
+pub use orientation::{stored_orientation, taken};
 pub use view::{ImageView, PixelFormat, ViewError};
 
 /// An upright 8-bit RGB picture.

@@ -1,4 +1,5 @@
-//! How a picture lies in its file: the EXIF tag Orientation, wherever a format keeps it, or else XMP's.
+//! What EXIF says of a picture, wherever a format keeps it: how the picture lies in its file (or else XMP says so), and
+//! when it was taken.
 //!
 //! Cameras write the tag as a 16-bit number; phones, editors and scripts write it in every other type that TIFF has, in
 //! either byte order, behind other segments. Of two places the EXIF tag outweighs XMP, as in ExifTool, whose reading
@@ -8,6 +9,7 @@ use std::io::Read;
 
 use image::metadata::Orientation;
 
+use crate::taken::time_in;
 use crate::tiff::{self, Directory};
 use crate::{formats, heif, jxl};
 
@@ -19,11 +21,14 @@ const MOST_TEXT: u64 = 8 << 20;
 struct Found {
     exif: Option<u8>,
     xmp: Option<u8>,
+    taken: Option<i64>,
 }
 
 impl Found {
     fn exif(&mut self, block: &[u8]) {
-        self.exif = self.exif.or_else(|| exif(block));
+        let Some((block, directory)) = exif(block) else { return };
+        self.exif = self.exif.or_else(|| directory.number(block, 0x0112).and_then(number));
+        self.taken = self.taken.or_else(|| time_in(block, &directory));
     }
 
     fn xmp(&mut self, packet: &[u8]) {
@@ -41,6 +46,34 @@ pub(crate) enum Source {
 
 /// How to turn a picture upright. [`Orientation::NoTransforms`] if its file does not say.
 pub(crate) fn orientation(bytes: &[u8], source: Source) -> Orientation {
+    let found = look(bytes, source);
+    turn(found.exif.or(found.xmp))
+}
+
+/// When a picture was taken, in seconds since 1970, as its EXIF says: the time of taking it, or else of scanning it in. In
+/// UTC if EXIF states the offset of the camera's clock; otherwise the clock is taken to have shown UTC. None if the file
+/// does not say, or is no picture.
+#[must_use]
+pub fn taken(bytes: &[u8]) -> Option<i64> {
+    match formats::by_content(bytes)?.name {
+        "JPEG" => look(bytes, Source::Jpeg).taken,
+        "PNG" => look(bytes, Source::Png).taken,
+        "WebP" => look(bytes, Source::WebP).taken,
+        "TIFF" => time_in(bytes, &Directory::first(bytes)?),
+        name => {
+            let block = match name {
+                "HEIC" => heif::exif(bytes),
+                "JPEG XL" => jxl::exif(bytes),
+                _ => None,
+            };
+            let mut found = Found::default();
+            found.exif(&block?);
+            found.taken
+        }
+    }
+}
+
+fn look(bytes: &[u8], source: Source) -> Found {
     let mut found = Found::default();
     match source {
         Source::Jpeg => jpeg(bytes, &mut found),
@@ -52,7 +85,7 @@ pub(crate) fn orientation(bytes: &[u8], source: Source) -> Orientation {
             }
         }
     }
-    turn(found.exif.or(found.xmp))
+    found
 }
 
 /// The number of the EXIF tag Orientation that tells how a stored picture is turned upright; 1 if its file does not say,
@@ -174,8 +207,8 @@ fn webp(bytes: &[u8], found: &mut Found) -> Option<()> {
     }
 }
 
-/// The orientation in a block of EXIF, which may begin with its name.
-fn exif(block: &[u8]) -> Option<u8> {
+/// The first directory of a block of EXIF, which may begin with its name, and the block that it counts from.
+fn exif(block: &[u8]) -> Option<(&[u8], Directory)> {
     // Some programs write a few bytes before the name.
     let named = |start: &usize| {
         block.get(*start..*start + 5).is_some_and(|name| name.eq_ignore_ascii_case(b"Exif\0"))
@@ -184,8 +217,7 @@ fn exif(block: &[u8]) -> Option<u8> {
         Some(start) => block.get(start + 6..)?,
         None => block,
     };
-    let directory = Directory::first(block)?;
-    directory.number(block, 0x0112).and_then(number)
+    Some((block, Directory::first(block)?))
 }
 
 fn number(value: u64) -> Option<u8> {

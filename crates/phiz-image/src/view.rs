@@ -1,5 +1,6 @@
 //! Pixels that belong to somebody else: a frame of a video, a buffer of another library.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::{ErrorKind, Image, ImageError};
@@ -102,6 +103,7 @@ pub struct ImageView<'a> {
     height: u32,
     stride: usize,
     format: PixelFormat,
+    original: (u32, u32),
 }
 
 impl<'a> ImageView<'a> {
@@ -129,7 +131,7 @@ impl<'a> ImageView<'a> {
         if bytes.len() < needed {
             return Err(ViewError::Short { bytes: bytes.len(), needed });
         }
-        Ok(ImageView { bytes, width, height, stride, format })
+        Ok(ImageView { bytes, width, height, stride, format, original: (width, height) })
     }
 
     /// Columns.
@@ -154,6 +156,18 @@ impl<'a> ImageView<'a> {
     #[must_use]
     pub fn format(&self) -> PixelFormat {
         self.format
+    }
+
+    /// Width and height of the upright original: its own, except of an [`Image`] that was decoded at a reduced scale.
+    #[must_use]
+    pub fn original_size(&self) -> (u32, u32) {
+        self.original
+    }
+
+    /// Its size over the original's.
+    #[must_use]
+    pub fn scale(&self) -> f32 {
+        self.width as f32 / self.original.0 as f32
     }
 
     /// The bytes of the pixels of a row, from 0 on.
@@ -183,14 +197,43 @@ impl<'a> ImageView<'a> {
             return Err(ImageError::new(ErrorKind::Caller, reason));
         }
         let start = y as usize * self.stride + x as usize * self.format.bytes();
-        Ok(ImageView { bytes: &self.bytes[start..], width: w, height: h, ..*self })
+        Ok(ImageView { bytes: &self.bytes[start..], width: w, height: h, original: (w, h), ..*self })
     }
 }
 
 impl<'a> From<&'a Image> for ImageView<'a> {
     fn from(image: &'a Image) -> ImageView<'a> {
         let (bytes, width, height) = (image.pixels(), image.width(), image.height());
-        ImageView { bytes, width, height, stride: width as usize * 3, format: PixelFormat::Rgb }
+        let stride = width as usize * 3;
+        ImageView { bytes, width, height, stride, format: PixelFormat::Rgb, original: image.original }
+    }
+}
+
+impl<'a> From<&ImageView<'a>> for ImageView<'a> {
+    fn from(view: &ImageView<'a>) -> ImageView<'a> {
+        *view
+    }
+}
+
+impl ImageView<'_> {
+    /// Interleaved RGB, row by row: a copy, unless they lie so already.
+    pub(crate) fn packed(&self) -> Cow<'_, [u8]> {
+        let row = self.width as usize * 3;
+        if self.format == PixelFormat::Rgb && self.stride == row {
+            return Cow::Borrowed(&self.bytes[..row * self.height as usize]);
+        }
+        let mut pixels = Vec::with_capacity(row * self.height as usize);
+        let [r, g, b] = self.format.channels();
+        for row in self.rows() {
+            match self.format {
+                PixelFormat::Rgb => pixels.extend_from_slice(row),
+                _ => {
+                    let size = self.format.bytes();
+                    pixels.extend(row.chunks_exact(size).flat_map(|pixel| [pixel[r], pixel[g], pixel[b]]));
+                }
+            }
+        }
+        Cow::Owned(pixels)
     }
 }
 
@@ -198,17 +241,7 @@ impl Image {
     /// A copy of borrowed pixels.
     #[must_use]
     pub fn from_view(view: &ImageView<'_>) -> Image {
-        let mut pixels = Vec::with_capacity(view.width as usize * view.height as usize * 3);
-        let [r, g, b] = view.format.channels();
-        for row in view.rows() {
-            match view.format {
-                PixelFormat::Rgb => pixels.extend_from_slice(row),
-                _ => {
-                    let size = view.format.bytes();
-                    pixels.extend(row.chunks_exact(size).flat_map(|pixel| [pixel[r], pixel[g], pixel[b]]));
-                }
-            }
-        }
-        Image { width: view.width, height: view.height, pixels, original: (view.width, view.height) }
+        let pixels = view.packed().into_owned();
+        Image { width: view.width, height: view.height, pixels, original: view.original }
     }
 }

@@ -4,63 +4,83 @@ use fast_image_resize as fir;
 use fir::images::{TypedImage, TypedImageRef};
 use fir::pixels::U8x3;
 
-use crate::{Image, Similarity};
+use crate::{Image, ImageView, Similarity};
 
 impl Image {
+    /// The whole picture at another size: [`ImageView::resize`].
+    #[must_use]
+    pub fn resize(&self, w: u32, h: u32) -> Image {
+        ImageView::from(self).resize(w, h)
+    }
+
+    /// A picture that shows this one through a similarity: [`ImageView::warp`].
+    #[must_use]
+    pub fn warp(&self, to_output: &Similarity, w: u32, h: u32) -> Image {
+        ImageView::from(self).warp(to_output, w, h)
+    }
+}
+
+impl ImageView<'_> {
     /// The whole picture at another size: the mean of the covered area where it shrinks, bilinear where it grows.
     /// Sizes of zero become one.
     #[must_use]
     pub fn resize(&self, w: u32, h: u32) -> Image {
         let (w, h) = (w.max(1), h.max(1));
-        if (w, h) == (self.width, self.height) {
-            return self.clone();
+        let (width, height) = (self.width(), self.height());
+        if (w, h) == (width, height) {
+            return Image::from_view(self);
         }
-        if w <= self.width && h <= self.height {
-            return self.shrink(w, h);
+        let original = self.original_size();
+        if w <= width && h <= height {
+            // Area averaging. The box filter of resizing crates counts a pixel wholly or not at all, which is another
+            // picture where sizes have no whole ratio; here it counts by the part that is covered.
+            let pixels = self.weigh(&coverage(width, w), &coverage(height, h));
+            return Image { width: w, height: h, pixels, original };
         }
         let algorithm = fir::ResizeAlg::Convolution(fir::FilterType::Bilinear);
         let options = fir::ResizeOptions::new().resize_alg(algorithm);
         let mut pixels = vec![0; w as usize * h as usize * 3];
+        let source = self.packed();
         // By pixel type and not by the crate's dynamic image: that compiles every pixel type for every instruction
         // set into this crate, minutes of it.
-        let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.pixels);
+        let source = TypedImageRef::<U8x3>::from_buffer(width, height, &source);
         let target = TypedImage::<U8x3>::from_buffer(w, h, &mut pixels);
         if let (Ok(source), Ok(mut target)) = (source, target) {
             let resized = fir::Resizer::new().resize_typed(&source, &mut target, &options);
             debug_assert!(resized.is_ok(), "sizes agree by construction");
         }
-        Image { width: w, height: h, pixels, original: self.original }
-    }
-
-    /// Area averaging, not larger on either side. The box filter of resizing crates counts a pixel wholly or not at
-    /// all, which is another picture where sizes have no whole ratio; here it counts by the part that is covered.
-    fn shrink(&self, w: u32, h: u32) -> Image {
-        let pixels = self.weigh(&coverage(self.width, w), &coverage(self.height, h));
-        Image { width: w, height: h, pixels, original: self.original }
+        Image { width: w, height: h, pixels, original }
     }
 
     /// A picture each of whose columns and rows is a weighted sum of this one's; rounded. Rows first, because they lie
     /// together in memory.
     fn weigh(&self, columns: &[Taps], rows: &[Taps]) -> Vec<u8> {
+        match self.format().bytes() {
+            3 => self.weigh_of::<3>(columns, rows),
+            _ => self.weigh_of::<4>(columns, rows),
+        }
+    }
+
+    /// The same, of pixels of `N` bytes.
+    fn weigh_of<const N: usize>(&self, columns: &[Taps], rows: &[Taps]) -> Vec<u8> {
+        let channels = self.format().channels();
         // Of each row only what the columns read.
         let start = columns.iter().map(|(first, _)| *first).min().unwrap_or(0);
         let end = columns.iter().map(|(first, weights)| first + weights.len()).max().unwrap_or(0).max(start);
-        let row_length = self.width as usize * 3;
-        let mut sums = vec![0f32; (end - start) * 3];
+        let mut sums = vec![0f32; (end - start) * N];
         let mut pixels = Vec::with_capacity(columns.len() * rows.len() * 3);
         for (first, weights) in rows {
             sums.fill(0.0);
-            let source = self.pixels[first * row_length..].chunks_exact(row_length);
-            for (row, weight) in source.zip(weights) {
-                let row = &row[start * 3..end * 3];
+            for (y, weight) in (*first as u32..).zip(weights) {
+                let row = &self.row(y)[start * N..end * N];
                 sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += weight * f32::from(value));
             }
             for (first, weights) in columns {
-                let mut sum = [0.5f32; 3];
-                for (pixel, weight) in sums[(first - start) * 3..].chunks_exact(3).zip(weights) {
+                let mut sum = [0.5f32; N];
+                for (pixel, weight) in sums[(first - start) * N..].chunks_exact(N).zip(weights) {
                     sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += weight * value);
                 }
-                pixels.extend(sum.map(|value| value as u8));
+                pixels.extend(channels.map(|channel| sum[channel] as u8));
             }
         }
         pixels
@@ -74,8 +94,8 @@ impl Image {
         let (w, h) = (w.max(1), h.max(1));
         let pixels = match to_output.inverse() {
             Some(back) if back.b == 0.0 => {
-                let columns = samples(self.width, back.a, back.tx, w);
-                self.weigh(&columns, &samples(self.height, back.a, back.ty, h))
+                let columns = samples(self.width(), back.a, back.tx, w);
+                self.weigh(&columns, &samples(self.height(), back.a, back.ty, h))
             }
             Some(back) => self.warp_turned(&back, w, h),
             None => vec![0; w as usize * h as usize * 3],
@@ -100,15 +120,15 @@ impl Image {
             let from = (least.clamp(0.0, size as f32) / factor).floor() * factor;
             (from as u32, (most.clamp(0.0, size as f32).ceil() as u32).min(size))
         };
-        let ((x0, x1), (y0, y1)) = (span(0, self.width), span(1, self.height));
+        let ((x0, x1), (y0, y1)) = (span(0, self.width()), span(1, self.height()));
         let Ok(part) = self.crop(x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0)) else {
             return vec![0; w as usize * h as usize * 3];
         };
         let size = |length: u32| ((length as f32 / factor).round() as u32).max(1);
-        let small = part.resize(size(part.width), size(part.height));
-        let scale = [small.width as f32 / part.width as f32, small.height as f32 / part.height as f32];
+        let small = part.resize(size(part.width()), size(part.height()));
+        let scale = [small.width as f32 / part.width() as f32, small.height as f32 / part.height() as f32];
         let back = Similarity { tx: back.tx - x0 as f32, ty: back.ty - y0 as f32, ..*back };
-        small.sample(&back, scale, w, h)
+        ImageView::from(&small).sample(&back, scale, w, h)
     }
 
     /// What lies at `back` of each output pixel; `scale` takes coordinates to this picture.
@@ -133,20 +153,21 @@ impl Image {
 
     /// Adds the bilinear value at `(x, y)`, whole numbers being centres of pixels; black counts outside.
     fn add_bilinear(&self, x: f32, y: f32, sum: &mut [f32; 3]) {
-        let (w, h) = (self.width as i64, self.height as i64);
+        let (w, h) = (i64::from(self.width()), i64::from(self.height()));
         if !(x > -1.0 && y > -1.0 && x < w as f32 && y < h as f32) {
             return;
         }
+        let (size, channels) = (self.format().bytes(), self.format().channels());
         let (i, j) = (x.floor() as i64, y.floor() as i64);
         let (fx, fy) = (x - i as f32, y - j as f32);
         for (dj, wy) in [(0, 1.0 - fy), (1, fy)] {
             for (di, wx) in [(0, 1.0 - fx), (1, fx)] {
                 let (i, j) = (i + di, j + dj);
                 if i >= 0 && j >= 0 && i < w && j < h {
-                    let p = &self.pixels[(j * w + i) as usize * 3..][..3];
+                    let p = &self.row(j as u32)[i as usize * size..][..size];
                     let weight = wx * wy;
-                    for c in 0..3 {
-                        sum[c] += weight * f32::from(p[c]);
+                    for (sum, channel) in sum.iter_mut().zip(channels) {
+                        *sum += weight * f32::from(p[channel]);
                     }
                 }
             }
@@ -162,7 +183,7 @@ fn grid(step: f32, most: usize) -> usize {
     if step > 1.25 { (step.ceil() as usize).min(most) } else { 1 }
 }
 
-/// For each of `to` pixels, of which `k` begins at `a * k + t` of a line of `from` pixels, what [`Image::sample`] would
+/// For each of `to` pixels, of which `k` begins at `a * k + t` of a line of `from` pixels, what [`ImageView::sample`] would
 /// read along one side: where nothing turns, both sides are apart.
 fn samples(from: u32, a: f32, t: f32, to: u32) -> Vec<Taps> {
     let grid = grid(a.abs(), 256);

@@ -1,11 +1,14 @@
 //! HEIC and JPEG XL against the pictures that they were made from. `golden/modern/make.py` made the files and says how.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod common;
 #[path = "common/promises.rs"]
 mod promises;
 
 use std::path::{Path, PathBuf};
 
+use heifer::heifer_isobmff::HeifFile;
+use heifer::heifer_isobmff::writer::{HeifWriter, ImageSpec};
 use phiz_image::{DecodeOptions, ErrorKind, Image, Limit, Limits, stored_orientation};
 
 fn folder() -> PathBuf {
@@ -122,4 +125,67 @@ fn cut_and_changed_files_are_refused_or_shown_but_never_panic() {
             promises::check(&changed);
         }
     }
+}
+
+/// A coded picture of 48×32 pixels that its container says to be of 16×16.
+fn lying(writer: &mut HeifWriter) -> u32 {
+    let bytes = std::fs::read(folder().join("lossless.heic")).unwrap();
+    let file = HeifFile::parse(&bytes).unwrap();
+    let item = common::coded(&file);
+    let config = file.hevc_config(item).unwrap().unwrap().clone();
+    let data = file.item_data(item).unwrap();
+    let (mut rest, mut slices) = (&data[..], Vec::new());
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (slice, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        slices.push(slice.to_vec());
+        rest = after;
+    }
+    writer.add_image(&ImageSpec::new(16, 16, config, &slices))
+}
+
+#[test]
+fn a_small_heic_cannot_keep_the_decoder_busy() {
+    // The same tile in every place of the largest grid, of which a corner is shown.
+    let mut writer = HeifWriter::new();
+    let tile = lying(&mut writer);
+    writer.add_grid(256, 256, 16, 16, &vec![tile; 65_535], None, None);
+    let bytes = writer.finish();
+    let error = Image::decode(&bytes, &DecodeOptions::default()).unwrap_err();
+    assert_eq!((error.kind(), error.limit()), (ErrorKind::TooLarge, Some(Limit::Scans)), "{error}");
+    assert!(error.to_string().contains("256 pixels"), "{error}");
+
+    // Grids of grids of grids.
+    let mut writer = HeifWriter::new();
+    let mut part = lying(&mut writer);
+    for _ in 0..3 {
+        part = writer.add_grid(16, 16, 16, 16, &[part; 256], None, None);
+    }
+    let error = Image::decode(&writer.finish(), &DecodeOptions::default()).unwrap_err();
+    assert_eq!((error.kind(), error.limit()), (ErrorKind::TooLarge, Some(Limit::Scans)), "{error}");
+
+    // Parts of each other.
+    let mut writer = HeifWriter::new();
+    let tile = lying(&mut writer);
+    let grid = writer.add_grid(1, 2, 16, 16, &[tile; 2], None, None);
+    writer.add_reference(*b"dimg", tile, &[grid]);
+    let error = Image::decode(&writer.finish(), &DecodeOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+
+    // An honest grid is read.
+    let mut writer = HeifWriter::new();
+    let tile = lying(&mut writer);
+    writer.add_grid(2, 3, 40, 30, &[tile; 6], None, None);
+    let image = Image::decode(&writer.finish(), &DecodeOptions::default()).unwrap();
+    assert_eq!((image.width(), image.height()), (40, 30));
+}
+
+/// A hundred layers without a duration, each of the whole picture, in 12 kB: an animated PNG of a hundred pictures, alternately
+/// black and white, of which each was said to last no time, given to `cjxl -d 1 -e 1`.
+#[test]
+fn a_small_jpeg_xl_cannot_keep_the_decoder_busy() {
+    let bytes = std::fs::read(folder().join("layers.jxl")).unwrap();
+    let error = Image::decode(&bytes, &DecodeOptions::default()).unwrap_err();
+    // By the memory that they take, or by their number.
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    assert!(matches!(error.limit(), Some(Limit::Memory | Limit::Scans)), "{error}");
 }

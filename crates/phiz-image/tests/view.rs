@@ -1,7 +1,7 @@
 //! Borrowed pixels: every order of channels, strides, and sizes that do not fit.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use phiz_image::{Image, ImageView, PixelFormat, ViewError};
+use phiz_image::{Image, ImageView, PixelFormat, Similarity, ViewError};
 use proptest::prelude::*;
 
 const FORMATS: [PixelFormat; 4] = [PixelFormat::Rgb, PixelFormat::Bgr, PixelFormat::Rgba, PixelFormat::Bgra];
@@ -51,6 +51,12 @@ proptest! {
             let (bytes, stride) = laid_out(&image, format, fill);
             let view = ImageView::new(&bytes, w, h, stride, format).unwrap();
             prop_assert_eq!(&Image::from_view(&view), &image);
+            let (to_w, to_h) = (1 + (place[2] * 30.0) as u32, 1 + (place[3] * 30.0) as u32);
+            prop_assert_eq!(view.resize(to_w, to_h), image.resize(to_w, to_h));
+            let turn = Similarity { a: 0.3 + place[0], b: place[1] - 0.5, tx: 9.0 * place[2], ty: -3.0 * place[3] };
+            for there in [turn, Similarity { b: 0.0, ..turn }, Similarity { a: 0.05, ..turn }] {
+                prop_assert_eq!(view.warp(&there, to_w, to_h), image.warp(&there, to_w, to_h));
+            }
             let (x, y) = ((place[0] * w as f32) as u32, (place[1] * h as f32) as u32);
             let (cw, ch) = (1 + (place[2] * (w - x) as f32) as u32, 1 + (place[3] * (h - y) as f32) as u32);
             match (view.crop(x, y, cw, ch), image.crop(x, y, cw, ch)) {

@@ -13,6 +13,7 @@ use phiz_gallery::Gallery;
 use phiz_service::Service;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::archives::Archives;
 use crate::book::{Book, Scope};
 use crate::error::{ApiError, Code, Result};
 use crate::galleries::{Galleries, MAIN};
@@ -21,6 +22,7 @@ use crate::limits::Buckets;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::streams::Streams;
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -28,9 +30,12 @@ pub(crate) struct Shared {
     pub(crate) home: PathBuf,
     pub(crate) service: Service,
     pub(crate) galleries: Galleries,
+    /// What is known of photos and strangers.
+    pub(crate) archives: Archives,
     pub(crate) book: Book,
     pub(crate) pool: Pool,
     pub(crate) jobs: Jobs,
+    pub(crate) streams: Streams,
     pub(crate) metrics: Metrics,
     /// Requests by key or address.
     pub(crate) rates: Buckets<String>,

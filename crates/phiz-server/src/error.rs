@@ -54,6 +54,7 @@ codes! {
     Unauthorised "unauthorised" 401 "no key or session, or one that is not valid";
     SetupNeeded "setup_needed" 401 "nobody has set a passphrase or made a key";
     WrongPassphrase "wrong_passphrase" 401 "the passphrase or the code is wrong";
+    FolderNotAllowed "folder_not_allowed" 403 "the server may not scan that folder: see the setting scan_folders";
     Csrf "csrf" 403 "a session's request without its token, or from another site";
     Forbidden "forbidden" 403 "the key's scope or galleries do not allow it";
     NotFound "not_found" 404 "there is no such route";
@@ -64,14 +65,22 @@ codes! {
     NoGallery "no_gallery" 404 "there is no such gallery";
     NoJob "no_job" 404 "there is no such job";
     NoKey "no_key" 404 "there is no such key";
+    NoStream "no_stream" 404 "there is no such stream";
+    NoPhoto "no_photo" 404 "there is no such photo in the archive";
+    NoSighting "no_sighting" 404 "there is no such sighting";
+    NoStranger "no_stranger" 404 "there is no stranger of that number";
     NoPicture "no_picture" 404 "no picture of the face is kept";
     MethodNotAllowed "method_not_allowed" 405 "the route has no such method";
     Timeout "timeout" 408 "the body came too slowly";
     Conflict "conflict" 409 "the request contradicts what the gallery holds";
     ChangedSince "changed_since" 409 "a later operation must be undone first";
+    PreviewOff "preview_off" 409 "the stream has no preview";
     SaidNotToBe "said_not_to_be" 409 "somebody said that the face is not the person";
     SeveralPeople "several_people" 409 "several people have the name";
+    StrangerNamed "stranger_named" 409 "the stranger has a name by now; `details` says whose";
+    NotAsked "not_asked" 409 "that question is not asked, or not any more";
     SetupDone "setup_done" 409 "a passphrase or a key exists already";
+    OtherModel "other_model" 409 "the gallery holds templates of another model than the server's: it must adopt that first";
     TooFewPeople "too_few_people" 409 "too few people have faces for this";
     IdempotencyRunning "idempotency_running" 409 "the first request with this key is still being worked on";
     IdempotencyLost "idempotency_lost" 409 "the server was interrupted while it worked on the first request with this key; look whether it was done";
@@ -296,6 +305,13 @@ impl From<GalleryError> for ApiError {
                 Cause::Name { .. } => made(Code::BadName, "choose another name"),
                 Cause::NoPerson { .. } => made(Code::NoPerson, "GET /v1/people lists everybody"),
                 Cause::NoFaceOfPerson { .. } => made(Code::Conflict, "enrol a photo of the person first"),
+                Cause::NoPhoto { .. } => {
+                    made(Code::NoPhoto, "GET /v1/photos lists the photos of the archive")
+                }
+                Cause::NoSighting { .. } => {
+                    made(Code::NoSighting, "GET /v1/photos lists what was seen, with ids")
+                }
+                Cause::NoGroup { .. } => made(Code::NoStranger, "GET /v1/strangers lists them by number"),
                 Cause::NoFace { .. } => {
                     made(Code::NoFaceId, "GET /v1/people/{id}/faces lists a person's faces")
                 }
@@ -331,6 +347,9 @@ impl From<GalleryError> for ApiError {
             ErrorKind::Conflict => made(Code::Conflict, error.hint()),
             ErrorKind::Caller => made(Code::BadValue, error.hint()),
             ErrorKind::NotFound => made(Code::NotFound, "check the ids"),
+            ErrorKind::OtherModel => {
+                made(Code::OtherModel, "POST /v1/gallery/adopt brings the gallery to the server's model")
+            }
             ErrorKind::Busy => {
                 ApiError::new(Code::Busy, "another program keeps the gallery locked", "try again in a moment")
                     .retry_after(2)

@@ -18,7 +18,8 @@ const LONGEST_NAME: usize = 40;
 /// All galleries by name. Each is opened when the server starts, or when it is made.
 pub(crate) struct Galleries {
     home: PathBuf,
-    passphrase: Option<String>,
+    /// Where the main gallery is, and what opens it.
+    main: Place,
     all: RwLock<BTreeMap<String, Arc<Gallery>>>,
 }
 
@@ -31,32 +32,47 @@ pub(crate) fn is_name(name: &str) -> bool {
 impl Galleries {
     /// Opens the main gallery, made if there is none, and all that lie beside it.
     pub(crate) fn open(home: PathBuf, place: &Place, service: &Service) -> phiz_service::Result<Galleries> {
-        let (main, _) = place.open_or_create(service)?;
-        let galleries = Galleries {
-            home,
-            passphrase: place.passphrase.clone(),
-            all: RwLock::new(BTreeMap::from([(MAIN.to_owned(), Arc::new(main))])),
-        };
+        let (main, _) = place.open_or_create_any(service)?;
+        let galleries = Galleries { home, main: place.clone(), all: RwLock::default() };
+        galleries.put(MAIN, main, service);
         let listed = std::fs::read_dir(galleries.home.join(FOLDER)).into_iter().flatten().flatten();
         for path in listed.map(|entry| entry.path()) {
             let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().to_owned();
             if path.extension().is_some_and(|e| e == "phiz") && is_name(&name) && name != MAIN {
-                let gallery = galleries.place(&name).open_for(service)?;
-                galleries.put(&name, gallery);
+                let gallery = galleries.place(&name).open()?;
+                galleries.put(&name, gallery, service);
             }
         }
         Ok(galleries)
     }
 
     fn place(&self, name: &str) -> Place {
+        if name == MAIN {
+            return self.main.clone();
+        }
         Place {
             gallery: Some(self.home.join(FOLDER).join(format!("{name}.phiz"))),
-            passphrase: self.passphrase.clone(),
+            passphrase: self.main.passphrase.clone(),
             ..Place::default()
         }
     }
 
-    fn put(&self, name: &str, gallery: Gallery) -> Arc<Gallery> {
+    /// The gallery of a name, opened once more: who holds the former handle keeps it.
+    pub(crate) fn open_again(&self, name: &str) -> Result<Gallery> {
+        self.get(name)?;
+        Ok(self.place(name).open()?)
+    }
+
+    /// Puts a gallery in the place of the one of that name, if there is one.
+    pub(crate) fn put(&self, name: &str, gallery: Gallery, service: &Service) -> Arc<Gallery> {
+        let own = service.analyzer().model_id();
+        if gallery.model() != own {
+            tracing::warn!(
+                gallery = name,
+                model = %gallery.model(),
+                "templates of another model: nobody is recognised until POST /v1/gallery/adopt has brought them to {own}"
+            );
+        }
         for note in gallery.notes() {
             tracing::warn!(gallery = name, "{note}");
         }
@@ -94,7 +110,7 @@ impl Galleries {
             ));
         }
         let (gallery, _) = self.place(name).open_or_create(service)?;
-        Ok(self.put(name, gallery))
+        Ok(self.put(name, gallery, service))
     }
 }
 

@@ -316,6 +316,7 @@ pub(crate) async fn change(State(app): State<App>, request: Request, next: Next)
         return tokio::time::timeout(time, next.run(request)).await.map_err(too_slow);
     }
     let (method, route) = (request.method().clone(), route_of(&request));
+    let keeps = request.uri().query().unwrap_or_default().split('&').any(|pair| pair == "keep=true");
     let caller = request.extensions().get::<Caller>().cloned();
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let subject = request
@@ -331,6 +332,10 @@ pub(crate) async fn change(State(app): State<App>, request: Request, next: Next)
                 && *part != "v1"
         })
         .map(str::to_owned);
+    // Strangers are plain numbers in paths.
+    let number = request.uri().path().strip_prefix("/v1/strangers/").and_then(|rest| rest.split('/').next());
+    let stranger = number.and_then(|number| number.parse::<u64>().ok()).map(|number| format!("g{number}"));
+    let subject = subject.or(stranger);
     // On a task of its own: whoever hangs up does not undo half of it.
     let task = tokio::spawn(async move {
         let (parts, body) = request.into_parts();
@@ -342,8 +347,16 @@ pub(crate) async fn change(State(app): State<App>, request: Request, next: Next)
         };
         let looks = matches!(
             route.as_str(),
-            "/v1/detect" | "/v1/identify" | "/v1/verify" | "/v1/embed" | "/v1/compare" | "other"
+            "/v1/detect"
+                | "/v1/identify"
+                | "/v1/verify"
+                | "/v1/embed"
+                | "/v1/compare"
+                | "/v1/sightings/search"
+                | "/v1/enrol/check"
+                | "other"
         );
+        let looks = looks && !keeps;
         if !looks {
             let who = match (&caller, route.as_str()) {
                 (Some(caller), _) => caller.name(),

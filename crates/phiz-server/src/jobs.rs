@@ -30,6 +30,10 @@ pub(crate) enum JobKind {
     Evaluate,
     /// Destroys what was removed.
     Purge,
+    /// Looks at the photos of a folder, and keeps what was seen.
+    Scan,
+    /// Brings the gallery to the server's model.
+    Adopt,
 }
 
 impl JobKind {
@@ -37,7 +41,7 @@ impl JobKind {
     pub(crate) fn scope(self) -> Scope {
         match self {
             JobKind::Evaluate => Scope::Read,
-            JobKind::Calibrate | JobKind::Purge => Scope::Admin,
+            JobKind::Calibrate | JobKind::Purge | JobKind::Scan | JobKind::Adopt => Scope::Admin,
         }
     }
 }

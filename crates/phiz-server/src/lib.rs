@@ -19,6 +19,7 @@
 //! `wire`. Whatever goes wrong is an `error` of one form.
 
 mod app;
+mod archives;
 mod body;
 mod book;
 mod error;
@@ -33,8 +34,11 @@ mod page;
 mod pool;
 mod routes;
 mod secret;
+mod seen;
 mod server;
 pub mod settings;
+mod stream_wire;
+mod streams;
 mod tls;
 mod wire;
 

@@ -42,7 +42,7 @@ impl<S: Sync + Send, T: DeserializeOwned + Send> FromRequestParts<S> for Id<T> {
             Err(_) => Err(ApiError::new(
                 Code::BadId,
                 "the path holds no id of this kind",
-                "ids read p12 (people), f12 (faces), n12 (negatives), o12 (operations)",
+                "ids read p12 (people), f12 (faces), n12 (negatives), o12 (operations), s12 (sightings), i12 (photos); strangers are numbers",
             )),
         }
     }
@@ -60,6 +60,9 @@ pub(crate) struct LookQuery {
     score: Option<f32>,
     /// Whether photos that lie on their side without saying so are turned
     rotate: Option<bool>,
+    /// Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+    /// pictures of up to a thousand pixels
+    quick: Option<bool>,
     /// Which face is meant where one is needed: `dominant`, `largest`, or its number
     face: Option<String>,
     /// Instead: the face at this point, as `X,Y` in pixels
@@ -80,6 +83,9 @@ impl LookQuery {
                 return Err(ApiError::value("score", "is not a score", "give a number from 0 to 1"));
             }
             looking.detect.score = Some(score);
+        }
+        if self.quick.unwrap_or(false) {
+            looking = looking.quick();
         }
         // Each tile costs a pass of the detector: a caller may not ask for as many as a person at a terminal.
         looking.detect.max_tiles = 64;
@@ -132,6 +138,8 @@ pub(crate) struct SearchQuery {
     /// How many candidates are listed for each face; 5 unless it is set
     #[param(minimum = 1, maximum = 100)]
     top: Option<usize>,
+    /// Whether one person may be in the photo more than once: in a collage or a mirror, or who has a twin
+    pub(crate) twins: Option<bool>,
 }
 
 impl SearchQuery {
@@ -201,6 +209,16 @@ pub(crate) struct EnrolQuery {
     pub(crate) force: Option<bool>,
     /// Whether a picture of the face is kept; true unless it is set
     pub(crate) crop: Option<bool>,
+    /// Whether the photos are only judged: nothing is stored
+    pub(crate) dry_run: Option<bool>,
+}
+
+/// Whether poor faces are let through.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ForceQuery {
+    /// Whether faces that are small, blurred or dark are taken, too
+    pub(crate) force: Option<bool>,
 }
 
 /// Which part of a list is meant.
@@ -224,21 +242,25 @@ impl PageQuery {
 
     /// The number after which to go on in the list that `of` names.
     pub(crate) fn after(&self, of: &str) -> Result<Option<u64>> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        let wrong = || {
-            ApiError::new(
-                Code::BadCursor,
-                "the cursor is not of this list",
-                "begin without a cursor, and keep list and filters the same while going on",
-            )
-        };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-        let (number, print) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-        if print != cursor_print(of) {
-            return Err(wrong());
-        }
-        Ok(Some(u64::from_le_bytes(*number)))
+        self.cursor.as_deref().map(|cursor| number_of(cursor, of)).transpose()
     }
+}
+
+/// The number after which a cursor goes on in the list that `of` names.
+pub(crate) fn number_of(cursor: &str, of: &str) -> Result<u64> {
+    let wrong = || {
+        ApiError::new(
+            Code::BadCursor,
+            "the cursor is not of this list",
+            "begin without a cursor, and keep list and filters the same while going on",
+        )
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
+    let (number, print) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
+    if print != cursor_print(of) {
+        return Err(wrong());
+    }
+    Ok(u64::from_le_bytes(*number))
 }
 
 /// What binds a cursor to its list and filters.

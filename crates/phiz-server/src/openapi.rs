@@ -63,6 +63,15 @@ pub(crate) fn document() -> OpenApi {
             "/v1/history",
             "/v1/undo",
             "/v1/gallery",
+            "/v1/streams",
+            "/v1/photos",
+            "/v1/sightings",
+            "/v1/strangers",
+            "/v1/review",
+            "/v1/doubts",
+            "/v1/archive",
+            "/v1/scan",
+            "/v1/enrol",
         ]
         .iter()
         .any(|start| path.starts_with(start))

@@ -24,6 +24,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::{App, Peer, Shared};
+use crate::archives::Archives;
 use crate::book::Book;
 use crate::error::{ApiError, Code};
 use crate::galleries::Galleries;
@@ -32,6 +33,7 @@ use crate::limits::{Buckets, network};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::streams::Streams;
 use crate::{guard, openapi, page, routes, secret, tls};
 
 /// Most bytes of a request's headers, and most of them.
@@ -135,6 +137,7 @@ impl Server {
         // Galleries first: they make the home folder, readable by its owner alone.
         let galleries = Galleries::open(home.to_owned(), place, &service)?;
         let book = Book::open(home).map_err(at(home))?;
+        let streams = Streams::open(home).map_err(at(home))?;
         let (acceptor, fingerprint) = tls::acceptor(&settings, home)?;
         let is_set_up = book.is_set_up().map_err(at(home))?;
         let wanted = settings.listen;
@@ -160,9 +163,11 @@ impl Server {
             home: home.to_owned(),
             service,
             galleries,
+            archives: Archives::default(),
             book,
             pool,
             jobs: Jobs::default(),
+            streams,
             metrics: Metrics::default(),
             setup_code,
             set_up: Notify::new(),
@@ -216,6 +221,9 @@ impl Server {
     async fn serve(self, until: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
         let Server { app, tls, stop, listener, wanted, .. } = self;
         let router = router(&app);
+        // Before the first request, which may ask for them; cameras are opened on threads of their own.
+        app.streams.begin(&app);
+        tokio::spawn(keep_house(app.clone()));
         let graceful = GracefulShutdown::new();
         let connections = Arc::new(Connections::new(&app.settings));
         let mut listener = TcpListener::from_std(listener).map_err(ServerError::io("listener"))?;
@@ -286,6 +294,7 @@ impl Server {
         if tokio::time::timeout(time, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests took too long and were given up");
         }
+        app.streams.end(Duration::from_secs(5));
         tracing::info!("stopped");
         Ok(())
     }
@@ -344,6 +353,7 @@ fn router(app: &App) -> Router {
         .and(NotForContentType::new("application/json"))
         .and(NotForContentType::new("text/event-stream"))
         .and(NotForContentType::new("application/octet-stream"))
+        .and(NotForContentType::new("multipart/x-mixed-replace"))
         .and(NotForContentType::IMAGES);
     router = router.layer(CompressionLayer::new().compress_when(compressible));
     if !settings.cors_origins.is_empty() {
@@ -401,6 +411,25 @@ impl Drop for Taken {
             *count -= 1;
             if *count == 0 {
                 all.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What is done by and by: photos that were sent expire, memory that nobody needs is given back.
+async fn keep_house(app: App) {
+    let mut stop = app.stop.clone();
+    for minute in 0_u64.. {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
+            _ = stop.changed() => return,
+        }
+        app.archives.tidy();
+        if minute % 60 == 0 {
+            match app.blocking(|app| app.expire_sent()).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::info!(forgotten, "photos that were sent have expired"),
+                Err(error) => tracing::warn!(fault = error.message, "photos that were sent cannot expire"),
             }
         }
     }

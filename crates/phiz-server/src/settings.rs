@@ -125,6 +125,14 @@ pub struct Settings {
     pub attempts_per_minute: f64,
     /// Days for which the audit is kept.
     pub audit_days: u32,
+    /// Cameras that are watched at most.
+    pub streams: usize,
+    /// Days for which visits to cameras are kept.
+    pub visit_days: f64,
+    /// Folders of photos that may be scanned over HTTP.
+    pub scan_folders: Vec<PathBuf>,
+    /// Days for which photos that were sent to be kept stay.
+    pub keep_days: u32,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -218,6 +226,21 @@ table! {
         |s, text| number(text, 0.1, 1e6)?;
     audit_days = "365", "Days for which it is kept who did what.",
         |s, text| number(text, 1, 36_500)?;
+    streams = "16", "Most cameras. Each takes a thread, and most of a core while faces are there.",
+        |s, text| number(text, 0, 1000)?;
+    visit_days = "30", "Days for which it is kept who was before a camera, unless the camera is set otherwise.",
+        |s, text| number(text, 0.0, 36_500.0)?;
+    scan_folders = "", "Folders of photos that may be scanned over HTTP with a key of scope admin, with commas. Empty: none.",
+        |s, text| {
+            let folders = text.split(',').map(str::trim).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+            let folders: Vec<PathBuf> = folders.collect();
+            match folders.iter().find(|folder| !folder.is_absolute()) {
+                Some(folder) => return Err(format!("names {}, which is no absolute path", folder.display())),
+                None => folders,
+            }
+        };
+    keep_days = "90", "Days after which what was seen in photos that were sent to be kept (identify?keep=true) is forgotten. 0: never.",
+        |s, text| number(text, 0, 36_500)?;
     log = "info", "What is logged: error, warn, info, debug, or a filter such as phiz_server=debug,info.",
         |s, text| text.trim().to_owned();
     log_format = "text", "text for people, json for programs.",
@@ -253,6 +276,10 @@ impl Default for Settings {
             requests_per_second: 0.0,
             attempts_per_minute: 0.0,
             audit_days: 0,
+            streams: 0,
+            visit_days: 0.0,
+            scan_folders: Vec::new(),
+            keep_days: 0,
             log: String::new(),
             log_format: LogFormat::Text,
             sources: BTreeMap::new(),

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use phiz_gallery::{Details, FaceId, NegativeId, OperationId, PersonId};
+use phiz_gallery::{Details, FaceId, NegativeId, OperationId, PersonId, PhotoId, SightingId};
 use phiz_service::{
-    CandidateAnswer, DoubtAnswer, FaceAnswer, IdentifiedFace, PhotoAnswer, PhotoResult, Verdict,
+    CandidateAnswer, DoubtAnswer, FaceAnswer, IdentifiedFace, JudgedPhoto, PhotoAnswer, PhotoResult,
+    SentPhoto, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -106,12 +107,15 @@ pub(crate) struct Candidate {
     fmr: f64,
     /// False positive identification rate: the chance that a stranger resembles anybody among those searched as much.
     fpir: f64,
+    /// The enrolled face that carried the comparison: of the person's faces the most similar.
+    #[schema(value_type = String, example = "f1")]
+    face: FaceId,
 }
 
 impl From<CandidateAnswer> for Candidate {
     fn from(candidate: CandidateAnswer) -> Candidate {
-        let CandidateAnswer { person, id, similarity, fmr, fpir, .. } = candidate;
-        Candidate { person, id, similarity, fmr, fpir }
+        let CandidateAnswer { person, id, similarity, fmr, fpir, face } = candidate;
+        Candidate { person, id, similarity, fmr, fpir, face }
     }
 }
 
@@ -143,6 +147,10 @@ pub(crate) struct Identified {
     candidates: Vec<Candidate>,
     /// Of the candidates, how many are too alike to tell; 0 unless the decision is ambiguous.
     tied: usize,
+    /// The sighting, if the photo was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "s1")]
+    sighting: Option<SightingId>,
 }
 
 /// A photo and whose faces it shows.
@@ -154,6 +162,18 @@ pub(crate) struct IdentifiedPhoto {
     height: u32,
     /// The faces.
     faces: Vec<Identified>,
+    /// The photo, if it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "i1")]
+    photo: Option<PhotoId>,
+}
+
+impl From<SentPhoto> for IdentifiedPhoto {
+    fn from(sent: SentPhoto) -> IdentifiedPhoto {
+        let mut found = IdentifiedPhoto { photo: sent.photo, ..IdentifiedPhoto::from(sent.answer) };
+        found.faces.iter_mut().zip(sent.sightings).for_each(|(face, sighting)| face.sighting = sighting);
+        found
+    }
 }
 
 impl From<PhotoAnswer<IdentifiedFace>> for IdentifiedPhoto {
@@ -170,8 +190,9 @@ impl From<PhotoAnswer<IdentifiedFace>> for IdentifiedPhoto {
             threshold: face.threshold,
             candidates: face.candidates.into_iter().map(Candidate::from).collect(),
             tied: face.tied,
+            sighting: None,
         };
-        IdentifiedPhoto { width, height, faces: faces.into_iter().map(face).collect() }
+        IdentifiedPhoto { width, height, faces: faces.into_iter().map(face).collect(), photo: None }
     }
 }
 
@@ -552,9 +573,27 @@ pub(crate) struct EnrolledPhoto {
     /// Why the face was not enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<ItemError>,
+    /// Of a photo that was only judged: where the face is, in pixels of the upright photo.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
+    pub(crate) bbox: Option<[f32; 4]>,
+    /// Of a photo that was only judged: how much the face is worth to recognition, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quality: Option<f32>,
 }
 
 impl EnrolledPhoto {
+    /// What would become of a photo.
+    pub(crate) fn judged(source: String, judged: JudgedPhoto) -> EnrolledPhoto {
+        let known = matches!(judged.result, PhotoResult::Known { .. });
+        let mut photo = EnrolledPhoto::new(source, judged.result);
+        if !known {
+            photo.face = None;
+        }
+        photo.bbox = judged.face.as_ref().map(|face| face.bbox);
+        photo.quality = judged.face.map(|face| face.quality);
+        photo
+    }
+
     pub(crate) fn new(source: String, result: PhotoResult) -> EnrolledPhoto {
         let empty = EnrolledPhoto { source, ..EnrolledPhoto::default() };
         match result {
@@ -628,6 +667,8 @@ pub(crate) struct GalleryFigures {
     pub(crate) name: String,
     /// The model that it is bound to.
     pub(crate) model: String,
+    /// Whether that is another model than the server's: nobody is recognised until it has been adopted.
+    pub(crate) adopt_needed: bool,
     /// Values that a template has.
     pub(crate) dim: usize,
     /// Whether what lies on the disk is sealed.
@@ -707,6 +748,32 @@ pub(crate) struct PurgeWhat {
     /// Only what was removed so many days ago or more; all if it is left out.
     #[serde(default)]
     pub(crate) days: Option<u32>,
+}
+
+/// How a gallery is brought to the server's model.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdoptWhat {
+    /// Folders of photos, each in one that the server may scan: there the photos of faces are looked for of which no picture
+    /// is kept.
+    #[serde(default)]
+    pub(crate) photos: Vec<String>,
+    /// Whether nothing is changed: the result says what would be.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// A gallery that went back to its former model.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct AdoptUndone {
+    /// The model before.
+    pub(crate) from: String,
+    /// The model now.
+    pub(crate) to: String,
+    /// Faces and negatives that wait for a template of it.
+    pub(crate) waiting: usize,
+    /// Faces seen in photos that say nothing until the photos are scanned again.
+    pub(crate) sightings: usize,
 }
 
 /// Whether somebody has to set the server up, and who asks.

@@ -145,6 +145,295 @@ fn people_are_learnt_recognised_corrected_and_restored() {
     assert_eq!((figures["people"].as_u64(), figures["sealed"].as_bool()), (Some(2), Some(true)));
 }
 
+/// Sends a photo to be kept; the ids of photo and first sighting.
+fn keep(server: &Running, name: &str, photo: &[u8]) -> (String, String) {
+    let kept = server.form("/v1/identify?keep=true", &[("photo", name, photo)]).expect(200);
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{kept}")).to_owned();
+    (text(&kept["photo"]), text(&kept["faces"][0]["sighting"]))
+}
+
+#[test]
+fn strangers_in_photos_that_are_sent_are_grouped_named_and_taken_back() {
+    let server = Running::start();
+    // Of the people who do not exist, the first and the third are not alike.
+    let photos_of_ben = [21, 22].map(|seed| common::photo(3, seed));
+    let ben = server.person("Ben", &photos_of_ben[..1]);
+    assert_eq!(server.get("/v1/review").expect(200), json!({ "items": [], "left": 0 }));
+    let (first, sighting) = keep(&server, "a.jpg", &ADA[0]);
+    assert_eq!(
+        keep(&server, "b.jpg", &ADA[0]),
+        (first.clone(), sighting.clone()),
+        "the same photo is one photo"
+    );
+    keep(&server, "b.jpg", &ADA[1]);
+    keep(&server, "c.jpg", &ADA[2]);
+    let (of_ben, _) = keep(&server, "ben.jpg", &photos_of_ben[1]);
+
+    let strangers = server.get("/v1/strangers").expect(200);
+    let stranger = &strangers["items"][0];
+    assert_eq!((stranger["count"].as_u64(), stranger["photos"].as_u64()), (Some(3), Some(3)), "{strangers}");
+    let number = stranger["stranger"].as_u64().unwrap();
+    let seen = server.get(&format!("/v1/sightings/{sighting}")).expect(200);
+    assert_eq!((seen["stranger"].as_u64(), seen["path"].as_str()), (Some(number), Some("a.jpg")));
+    assert_eq!((seen["decision"].as_str(), &seen["person"]), (Some("unknown"), &Value::Null));
+    let crop = server.get(&format!("/v1/sightings/{sighting}/crop"));
+    assert_eq!((crop.status, crop.header("content-type")), (200, Some("image/jpeg")));
+    let crop = phiz_image::Image::decode(&crop.body, &phiz_image::DecodeOptions::default()).unwrap();
+    assert_eq!((crop.width(), crop.height()), (112, 112));
+    server.get(&format!("/v1/photos/{first}/picture")).error("no_picture");
+    assert_eq!(
+        server.get("/v1/archive").expect(200),
+        json!({ "photos": 4, "faces": 4, "named": 1, "strangers": 1 })
+    );
+    // Was this face here before?
+    let before = server.form("/v1/sightings/search?limit=3", &[("photo", "x.jpg", &ADA[0])]).expect(200);
+    let numbers: Vec<Option<u64>> =
+        before["items"].as_array().unwrap().iter().map(|seen| seen["stranger"].as_u64()).collect();
+    assert_eq!(numbers, [Some(number); 3], "{before}");
+    assert!(
+        before["items"][0]["similarity"].as_f64().unwrap() > 0.99,
+        "the very photo comes first: {before}"
+    );
+    let resembled = server.get(&format!("/v1/strangers/{number}/candidates")).expect(200);
+    assert_eq!(resembled["items"][0]["id"], json!(ben), "{resembled}");
+
+    // The question, its answer, and the answer taken back.
+    let asked = server.get("/v1/review").expect(200);
+    let question = asked["items"].as_array().unwrap().iter().find(|q| q["question"] == "who_is").unwrap();
+    assert_eq!((question["stranger"].as_u64(), question["photos"].as_u64()), (Some(number), Some(3)));
+    let key = question["key"].clone();
+    let wrong = json!({ "key": key, "answer": "second" });
+    server.post("/v1/review", &wrong).error("bad_value");
+    server.post("/v1/review", &json!({ "key": key, "answer": "name" })).error("bad_request");
+    let named =
+        server.post("/v1/review", &json!({ "key": key, "answer": "name", "name": "Ada" })).expect(200);
+    assert_eq!(named["operations"].as_array().unwrap().len(), 1, "{named}");
+    server.post("/v1/review", &json!({ "key": key, "answer": "no" })).error("not_asked");
+    let error = server.get(&format!("/v1/strangers/{number}")).error("stranger_named");
+    let ada = error["error"]["details"]["person"].as_str().unwrap().to_owned();
+    let seen = server.get(&format!("/v1/sightings/{sighting}")).expect(200);
+    assert_eq!((seen["person"].as_str(), seen["id"].as_str()), (Some("Ada"), Some(&*ada)), "{seen}");
+    // Faces that were enrolled from sent photos have their pictures.
+    assert_eq!(server.get(&format!("/v1/people/{ada}/picture")).status, 200);
+    let photos = server.get(&format!("/v1/photos?person={ada}&without={ben}&limit=2")).expect(200);
+    assert_eq!(photos["items"].as_array().unwrap().len(), 2, "{photos}");
+    let more =
+        format!("/v1/photos?person={ada}&without={ben}&limit=2&cursor={}", photos["next"].as_str().unwrap());
+    assert_eq!(server.get(&more).expect(200)["items"].as_array().unwrap().len(), 1);
+    server.get(&more.replace("without", "with")).error("bad_cursor");
+    let explained = server.get(&format!("/v1/sightings/{sighting}/explain")).expect(200);
+    assert_eq!(explained["decision"], "said", "{explained}");
+    let undone = server.post("/v1/review/undo", &named).error("bad_request");
+    assert!(undone.to_string().contains("done"), "an unknown field is named: {undone}");
+    let back = json!({ "key": key, "operations": named["operations"] });
+    assert_eq!(server.post("/v1/review/undo", &back).expect(200)["undone"].as_array().unwrap().len(), 1);
+    assert_eq!(server.get(&format!("/v1/people/{ada}")).status, 404);
+    let again = server.get("/v1/review").expect(200);
+    assert!(again["items"].as_array().unwrap().iter().any(|q| q["key"] == key), "{again}");
+
+    // Never, and never taken back.
+    let never = server.post("/v1/review", &json!({ "key": key, "answer": "never" })).expect(200);
+    assert_eq!(never["operations"], json!([]));
+    assert!(!server.get("/v1/review").expect(200).to_string().contains(key.as_str().unwrap()));
+    server.post("/v1/review/undo", &json!({ "key": key })).expect(200);
+    assert!(server.get("/v1/review").expect(200).to_string().contains(key.as_str().unwrap()));
+
+    // Ignored, noticed, split, joined.
+    let ignored = server.post(&format!("/v1/strangers/{number}/ignore"), &json!({})).expect(200);
+    assert!(ignored["operation"].is_string());
+    assert_eq!(server.get("/v1/strangers").expect(200)["items"], json!([]));
+    assert_eq!(server.get("/v1/strangers?ignored=true").expect(200)["items"][0]["stranger"], json!(number));
+    server.post(&format!("/v1/strangers/{number}/notice"), &json!({})).expect(200);
+    let split =
+        server.post(&format!("/v1/strangers/{number}/split"), &json!({ "faces": [sighting] })).expect(201);
+    let other = split["stranger"].as_u64().unwrap();
+    assert_eq!(server.get(&format!("/v1/strangers/{other}")).expect(200)["count"], 1);
+    server
+        .post(&format!("/v1/strangers/{number}/join"), &json!({ "from": [other, 999] }))
+        .error("no_stranger");
+    assert_eq!(server.get(&format!("/v1/strangers/{other}")).expect(200)["count"], 1, "all or none");
+    let joined =
+        server.post(&format!("/v1/strangers/{number}/join"), &json!({ "from": [other] })).expect(200);
+    assert_eq!(joined["operations"].as_array().unwrap().len(), 1);
+    assert_eq!(server.get(&format!("/v1/strangers/{other}")).expect(200)["stranger"], json!(number));
+
+    server.get("/v1/strangers/999").error("no_stranger");
+
+    // Somebody says who a single face is, and who it is not.
+    let said =
+        server.post(&format!("/v1/sightings/{sighting}/person"), &json!({ "name": "Eve" })).expect(200);
+    let seen = server.get(&format!("/v1/sightings/{sighting}")).expect(200);
+    assert_eq!((seen["id"].as_str(), seen["person"].as_str()), (said["id"].as_str(), Some("Eve")), "{seen}");
+    for operation in said["operations"].as_array().unwrap() {
+        server.post("/v1/undo", &json!({ "operation": operation })).expect(200);
+    }
+    assert_eq!(server.get(&format!("/v1/sightings/{sighting}")).expect(200)["id"], Value::Null);
+    let faces = server.get(&format!("/v1/photos/{of_ben}")).expect(200);
+    assert_eq!(faces["faces"][0]["id"], json!(ben), "{faces}");
+    let of_ben_seen = faces["faces"][0]["sighting"].as_str().unwrap();
+    server.post(&format!("/v1/sightings/{of_ben_seen}/not"), &json!({ "person": ben })).expect(200);
+    assert_eq!(server.get(&format!("/v1/sightings/{of_ben_seen}")).expect(200)["id"], Value::Null);
+
+    // Forgotten, and purged with a proof.
+    assert_eq!(server.delete(&format!("/v1/photos/{of_ben}")).status, 204);
+    server.get(&format!("/v1/photos/{of_ben}")).error("no_photo");
+    server.delete(&format!("/v1/photos/{of_ben}")).error("no_photo");
+    let job = server.finished(&server.post("/v1/gallery/purge", &json!({})).expect(202));
+    assert_eq!(
+        (job["result"]["photos"].as_u64(), job["result"]["sightings"].as_u64()),
+        (Some(1), Some(1)),
+        "{job}"
+    );
+    assert_eq!(job["result"]["proof"]["found"], 0, "{job}");
+    server.get(&format!("/v1/sightings/{of_ben_seen}/crop")).error("no_sighting");
+    let audit = server.get("/v1/audit").expect(200).to_string();
+    assert!(audit.contains("POST /v1/identify"), "what is kept is written down: {audit}");
+}
+
+#[test]
+fn folders_that_are_allowed_are_scanned_and_found_again() {
+    let photos = tempfile::tempdir().unwrap();
+    let folder = std::fs::canonicalize(photos.path()).unwrap();
+    std::fs::create_dir(folder.join("trip")).unwrap();
+    for (number, photo) in ADA.iter().enumerate() {
+        std::fs::write(folder.join(format!("trip/{number}.jpg")), photo).unwrap();
+    }
+    std::fs::write(folder.join("trip/broken.jpg"), b"no picture").unwrap();
+    let allowed = folder.clone();
+    let server = Running::with(move |settings| settings.scan_folders = vec![allowed]);
+    assert_eq!(server.get("/v1/scan").expect(200)["folders"], json!([folder]));
+    server.post("/v1/scan", &json!({ "folder": "/etc" })).error("folder_not_allowed");
+    server.post("/v1/scan", &json!({ "folder": folder.join("none") })).error("bad_value");
+    let ada = server.person("Ada", &ADA[..1]);
+    let begun = server.post("/v1/scan", &json!({ "folder": folder.join("trip") })).expect(202);
+    assert_eq!(begun["kind"], "scan");
+    let job = server.finished(&begun);
+    let result = &job["result"];
+    assert_eq!((result["new"].as_u64(), result["refused"].as_u64()), (Some(3), Some(1)), "{job}");
+    assert_eq!(result["problems"][0]["error"]["code"], "unknown_format", "{job}");
+    let found = server.get(&format!("/v1/photos?person={ada}")).expect(200);
+    assert_eq!(found["items"].as_array().unwrap().len(), 3, "{found}");
+    let photo = &found["items"][0];
+    assert_eq!(
+        (photo["path"].as_str(), photo["sent"].as_bool()),
+        (folder.join("trip/0.jpg").to_str(), Some(false))
+    );
+    let id = photo["photo"].as_str().unwrap();
+    let picture = server.get(&format!("/v1/photos/{id}/picture?side=200"));
+    assert_eq!((picture.status, picture.header("content-type")), (200, Some("image/jpeg")));
+    let picture = phiz_image::Image::decode(&picture.body, &phiz_image::DecodeOptions::default()).unwrap();
+    assert_eq!(picture.width().max(picture.height()), 200);
+    let sighting = photo["faces"][0]["sighting"].as_str().unwrap();
+    assert_eq!(server.get(&format!("/v1/sightings/{sighting}/crop")).status, 200);
+    let again = server.finished(&server.post("/v1/scan", &json!({})).expect(202));
+    assert_eq!(
+        (again["result"]["unchanged"].as_u64(), again["result"]["new"].as_u64()),
+        (Some(3), Some(0)),
+        "{again}"
+    );
+    std::fs::remove_file(folder.join("trip/0.jpg")).unwrap();
+    server.get(&format!("/v1/photos/{id}/picture")).error("no_picture");
+}
+
+#[test]
+fn a_gallery_of_another_model_adopts_the_servers() {
+    use phiz_face::{Analyzer, Model};
+    use phiz_service::{EnrolOptions, IdentifyOptions, Photo, Place, Service};
+    let home = tempfile::tempdir().unwrap();
+    let place = Place { home: Some(home.path().into()), ..Place::default() };
+    let small = Analyzer::builder().embedder(Model::small_embedder().unwrap()).build().unwrap();
+    let small = Service::over(small);
+    let (gallery, _) = place.open_or_create(&small).unwrap();
+    let photo = |bytes: &[u8]| Photo::from_bytes("x.jpg", bytes.to_vec());
+    small.enrol(&gallery, "Ada", &[photo(&ADA[0])], &EnrolOptions::default()).unwrap();
+    let sent = small.identify_and_keep(&gallery, &photo(&BEN[0]), &IdentifyOptions::default(), 10).unwrap();
+    let sighting = sent.sightings[0].unwrap();
+    drop(gallery);
+
+    let server = Running::at(home, |_| {}, true);
+    let before = server.get("/v1/gallery").expect(200);
+    assert_eq!(before["adopt_needed"], true, "{before}");
+    server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).error("other_model");
+    server.post("/v1/gallery/adopt", &json!({ "photos": ["/etc"] })).error("folder_not_allowed");
+    let tried = server.finished(&server.post("/v1/gallery/adopt", &json!({ "dry_run": true })).expect(202));
+    let result = &tried["result"];
+    assert_eq!(
+        (result["adopted"].as_bool(), result["described"].as_u64()),
+        (Some(false), Some(1)),
+        "{tried}"
+    );
+    let adopt = || {
+        let done = server.finished(&server.post("/v1/gallery/adopt", &json!({})).expect(202));
+        assert_eq!(
+            (&done["result"]["adopted"], &done["result"]["waiting"]),
+            (&json!(true), &json!([])),
+            "{done}"
+        );
+        done
+    };
+    assert_eq!(adopt()["result"]["sightings"], 0, "what was sent is described from its crops");
+    assert_eq!(server.get("/v1/gallery").expect(200)["adopt_needed"], false);
+    let found = server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).expect(200);
+    assert_eq!(found["faces"][0]["person"], "Ada", "{found}");
+    let like = server.form("/v1/sightings/search", &[("photo", "x.jpg", &BEN[0])]).expect(200);
+    assert_eq!(like["items"][0]["sighting"], json!(sighting), "{like}");
+    assert!(like["items"][0]["similarity"].as_f64().unwrap() > 0.95, "{like}");
+    let back = server.delete("/v1/gallery/adopt").expect(200);
+    assert_eq!(back["to"], before["model"], "{back}");
+    server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).error("other_model");
+    adopt();
+    server.form("/v1/identify", &[("photo", "x.jpg", &ADA[1])]).expect(200);
+}
+
+#[test]
+fn photos_are_judged_before_anything_is_stored() {
+    let server = Running::start();
+    let ada = server.person("Ada", &ADA[..1]);
+    let parts: [(&str, &str, &[u8]); 3] =
+        [("photo", "1.jpg", &ADA[1]), ("photo", "2.jpg", &ADA[0]), ("photo", "3.jpg", b"no picture")];
+    let judged = server.form(&format!("/v1/people/{ada}/faces?dry_run=true"), &parts).expect(200);
+    let photos = judged["photos"].as_array().unwrap();
+    assert!(photos[0]["like_own"].as_f64().unwrap() > 0.3 && photos[0].get("face").is_none(), "{judged}");
+    assert!(photos[0]["quality"].as_f64().is_some() && photos[0]["box"][3].as_f64().is_some(), "{judged}");
+    assert!(photos[1]["known"].is_string(), "{judged}");
+    assert_eq!(photos[2]["error"]["code"], "unknown_format", "{judged}");
+    assert_eq!((judged["person"]["faces"].as_u64(), &judged["operation"]), (Some(1), &Value::Null));
+    let judged = server.form("/v1/enrol/check", &parts[..1]).expect(200);
+    assert_eq!(judged["photos"][0]["similar"][0]["id"], json!(ada), "whom it looks like: {judged}");
+    assert!(judged["photos"][0]["similar"][0]["face"].is_string(), "by which face: {judged}");
+    let people = server.get("/v1/people").expect(200);
+    assert_eq!(
+        (people["items"].as_array().unwrap().len(), people["items"][0]["faces"].as_u64()),
+        (1, Some(1))
+    );
+    assert_eq!(server.get("/v1/gallery").expect(200)["operations"], 2, "nothing was done since");
+}
+
+#[test]
+fn one_look_and_twins_are_asked_for() {
+    let server = common::shared();
+    let quick = server.form("/v1/detect?quick=true", &[("photo", "x.jpg", &ADA[0])]).expect(200);
+    let thorough = server.form("/v1/detect", &[("photo", "x.jpg", &ADA[0])]).expect(200);
+    let (quick, thorough) = (numbers(&quick["faces"][0]["box"]), numbers(&thorough["faces"][0]["box"]));
+    let off = quick.iter().zip(&thorough).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(off < thorough[2] / 8.0, "{quick:?} {thorough:?}");
+    // Twice the same person in one picture.
+    let server = Running::start();
+    server.person("Ada", &ADA[..2]);
+    let one = phiz_image::Image::decode(&ADA[2], &phiz_image::DecodeOptions::default()).unwrap();
+    let (w, h) = (one.width() as usize, one.height() as usize);
+    let row = |y: usize| &one.pixels()[y * w * 3..(y + 1) * w * 3];
+    let twice = (0..h).flat_map(|y| [row(y), row(y)].concat()).collect();
+    let twice = phiz_image::Image::from_rgb(2 * w as u32, h as u32, twice).unwrap().encode_png().unwrap();
+    let named = |query: &str| {
+        let found = server.form(&format!("/v1/identify{query}"), &[("photo", "x.png", &twice)]).expect(200);
+        let faces = found["faces"].as_array().unwrap();
+        assert_eq!(faces.len(), 2, "{found}");
+        faces.iter().filter(|face| face["person"] == "Ada").count()
+    };
+    assert_eq!((named(""), named("?twins=true")), (1, 2));
+}
+
 #[test]
 fn photos_come_in_three_forms_with_one_answer() {
     let server = common::shared();
@@ -249,6 +538,14 @@ fn keys_allow_what_their_scope_and_galleries_say() {
     as_key(&read, "GET", "/v1/people", &json!(null)).expect(200);
     as_key(&read, "POST", "/v1/people", &new).error("forbidden");
     as_key(&enrol, "POST", "/v1/people", &new).expect(201);
+    for (path, body) in [
+        ("/v1/identify?keep=true", json!({ "photo": STANDARD.encode(&ADA[0]) })),
+        ("/v1/enrol/check", json!({ "photo": STANDARD.encode(&ADA[0]) })),
+        ("/v1/strangers/1/name", json!({ "name": "Ada" })),
+        ("/v1/review", json!({ "key": "who g1", "answer": "never" })),
+    ] {
+        as_key(&read, "POST", path, &body).error("forbidden");
+    }
     for (method, path) in [
         ("GET", "/v1/keys"),
         ("POST", "/v1/galleries"),
@@ -256,6 +553,9 @@ fn keys_allow_what_their_scope_and_galleries_say() {
         ("POST", "/v1/gallery/purge"),
         ("POST", "/v1/gallery/backup"),
         ("POST", "/v1/gallery/calibration"),
+        ("POST", "/v1/scan"),
+        ("POST", "/v1/gallery/adopt"),
+        ("DELETE", "/v1/gallery/adopt"),
     ] {
         as_key(&enrol, method, path, &json!({ "name": "x" })).error("forbidden");
     }

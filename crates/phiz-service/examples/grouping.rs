@@ -1,7 +1,9 @@
-//! Measures how strangers are grouped: how right, how fast, and whether numbers stay.
+//! Measures an archive: how strangers are grouped (how right, how fast, and whether numbers stay), and how many wrong
+//! names it saves that a person is in a photo once.
 //!
 //! ```console
 //! $ cargo run --release -p phiz-service --example grouping -- right vectors.npy list.csv people.csv
+//! $ cargo run --release -p phiz-service --example grouping -- once vectors.npy list.csv people.csv
 //! $ cargo run --release -p phiz-service --example grouping -- fast 100000
 //! ```
 //!
@@ -12,7 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use phiz_gallery::{Archive, Deciding, Gallery, Grouping, Model, NewPhoto, NewSighting, PhotoFile, Template};
+use phiz_gallery::{
+    Archive, Deciding, EnrollRules, Gallery, Grouping, Model, NewFace, NewPhoto, NewSighting, PhotoFile,
+    Rate, Search, Target, Template,
+};
 use phiz_service::Service;
 
 /// SplitMix64, and normal values by adding twelve.
@@ -128,12 +133,14 @@ fn main() {
     };
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["right", vectors, list, people] => right(&model, vectors, list, people),
+        ["once", vectors, list, people] => once(&model, vectors, list, people),
         ["fast", number] => fast(&model, number.parse().unwrap()),
-        _ => println!("grouping right VECTORS.npy LIST.csv PEOPLE.csv | grouping fast N"),
+        _ => println!("grouping right|once VECTORS.npy LIST.csv PEOPLE.csv | grouping fast N"),
     }
 }
 
-fn right(model: &Model, vectors: &str, list: &str, people: &str) {
+/// Templates with their people's numbers; of people who are not named, one number each.
+fn read(model: &Model, vectors: &str, list: &str, people: &str) -> (Vec<Template>, Vec<usize>) {
     let person: HashMap<String, String> = std::fs::read_to_string(people)
         .unwrap()
         .lines()
@@ -152,6 +159,11 @@ fn right(model: &Model, vectors: &str, list: &str, people: &str) {
         templates.push(Template::normalised(model.id.clone(), row.clone()).unwrap());
     }
     println!("{} photos of {} people", templates.len(), numbers.len());
+    (templates, truth)
+}
+
+fn right(model: &Model, vectors: &str, list: &str, people: &str) {
+    let (templates, truth) = read(model, vectors, list, people);
     for rate in [1e-2, 5e-2, 0.2, 0.5] {
         let grouping = Grouping { rate, threads: 2, ..Grouping::default() };
         let gallery = Gallery::in_memory(model).unwrap();
@@ -176,6 +188,120 @@ fn right(model: &Model, vectors: &str, list: &str, people: &str) {
         }
         print!("rate {rate}, in ten shuffled parts, numbers stable: ");
         judge(&labels(&archive(&gallery), all.len()), &truth);
+    }
+}
+
+/// Faces that a person is enrolled with, and the fewest others that a person needs to be in the measure.
+const ENROLLED: usize = 3;
+/// The faces of a made-up group picture.
+const TOGETHER: usize = 5;
+
+/// Faces of people who look alike are put into one picture, and the picture's faces decided one by one and together. Of
+/// all people, or of every second or third one, three faces are enrolled; the others are strangers.
+fn once(model: &Model, vectors: &str, list: &str, people: &str) {
+    let (templates, truth) = read(model, vectors, list, people);
+    let mut faces: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    truth.iter().enumerate().for_each(|(i, person)| faces.entry(*person).or_default().push(i));
+    faces.retain(|_, own| own.len() > ENROLLED);
+    let mean = |own: &[usize]| {
+        let mut sum = vec![0.0; model.dim];
+        for i in &own[..ENROLLED] {
+            sum.iter_mut().zip(templates[*i].vector()).for_each(|(s, v)| *s += v);
+        }
+        Template::normalised(model.id.clone(), sum).unwrap()
+    };
+    let means: BTreeMap<usize, Template> = faces.iter().map(|(person, own)| (*person, mean(own))).collect();
+    // Each face is in one picture. Beside it stands a face of the person whom it resembles most, beside that one a face of
+    // whom that one resembles most, and so on.
+    let mut left: BTreeMap<usize, Vec<usize>> =
+        faces.iter().map(|(person, own)| (*person, own[ENROLLED..].to_vec())).collect();
+    let mut random = Random(3);
+    let mut pictures: Vec<Vec<usize>> = Vec::new();
+    loop {
+        left.retain(|_, own| !own.is_empty());
+        if left.len() < TOGETHER {
+            break;
+        }
+        let first = *left.keys().nth((random.next() % left.len() as u64) as usize).unwrap();
+        let mut picture = vec![left.get_mut(&first).unwrap().pop().unwrap()];
+        let mut there = vec![first];
+        while picture.len() < TOGETHER {
+            let last = &templates[picture[picture.len() - 1]];
+            let alike = |person: &usize| last.similarity(&means[person]).unwrap();
+            let open = left.iter().filter(|(person, own)| !own.is_empty() && !there.contains(person));
+            let next = open.map(|(person, _)| *person).max_by(|a, b| alike(a).total_cmp(&alike(b)));
+            let Some(next) = next else { break };
+            picture.push(left.get_mut(&next).unwrap().pop().unwrap());
+            there.push(next);
+        }
+        random.shuffle(&mut picture);
+        pictures.push(picture);
+    }
+    for every in [1, 2, 3] {
+        let gallery = Gallery::in_memory(model).unwrap();
+        let mut ids = BTreeMap::new();
+        for (person, own) in faces.iter().step_by(every) {
+            let enrolled: Vec<NewFace> =
+                own[..ENROLLED].iter().map(|i| NewFace::new(templates[*i].clone(), 0.8)).collect();
+            let rules = EnrollRules { report_similar: None, ..EnrollRules::default() };
+            let done = gallery.enroll(&Target::Named(format!("{person}")), &enrolled, &rules).unwrap();
+            ids.insert(*person, done.person.unwrap());
+        }
+        let photos: Vec<NewPhoto> = pictures
+            .iter()
+            .enumerate()
+            .map(|(number, picture)| {
+                let mut whole = photo(number, templates[picture[0]].clone());
+                let one = whole.faces.take().unwrap().remove(0);
+                let face = |i: &usize| NewSighting { template: templates[*i].clone(), ..one.clone() };
+                NewPhoto { faces: Some(picture.iter().map(face).collect()), ..whole }
+            })
+            .collect();
+        gallery.keep_photos(&photos).unwrap();
+        let of_people = pictures.iter().flatten().filter(|i| ids.contains_key(&truth[**i])).count();
+        println!(
+            "{} pictures of {TOGETHER} look-alikes; {} people enrolled; {of_people} faces are theirs, {} are not",
+            pictures.len(),
+            ids.len(),
+            pictures.iter().map(Vec::len).sum::<usize>() - of_people
+        );
+        // Right and wrong names at a rate.
+        let names = |rate: f64, twins: bool| {
+            let search = Search { rate: Rate::Fpir(rate), ..Search::default() };
+            let archive = gallery.archive(&Deciding { search, twins }).unwrap();
+            let (mut right, mut wrong) = (0, 0);
+            for (sighting, decided) in archive.sightings.iter().zip(&archive.decided) {
+                let Some(person) = decided.person() else { continue };
+                let number = archive.photos[&sighting.photo].files[0].size as usize;
+                let first = archive.sightings.partition_point(|s| s.photo < sighting.photo);
+                let place = archive.place(sighting.id).unwrap() - first;
+                let own = ids.get(&truth[pictures[number][place]]) == Some(&person);
+                if own { right += 1 } else { wrong += 1 }
+            }
+            (right, wrong)
+        };
+        let alone: Vec<(usize, usize)> =
+            (0..=80).map(|step| names(10f64.powf(-4.0 + f64::from(step) * 0.05).min(0.999), true)).collect();
+        for rate in [1e-3, 1e-2, 3e-2, 0.1, 0.2, 0.5] {
+            let (right, wrong) = names(rate, false);
+            let same = names(rate, true);
+            // Decided one by one, at the rate that brings as many right names.
+            let after = alone.iter().position(|(r, _)| *r >= right);
+            let matched = after.map(|at| {
+                let (r1, w1) = alone[at];
+                let (r0, w0) = if at == 0 { (0, 0) } else { alone[at - 1] };
+                let share = (right - r0) as f64 / ((r1 - r0) as f64).max(1.0);
+                w0 as f64 + (w1 - w0) as f64 * share
+            });
+            let matched = matched.map_or("nothing brings as many right names alone".into(), |alone| {
+                let fewer = 100.0 * (1.0 - wrong as f64 / alone.max(1.0));
+                format!("alone with as many right names {alone:.1} wrong: {fewer:.0} % fewer")
+            });
+            println!(
+                "rate {rate}: together {right} right, {wrong} wrong; alone {} right, {} wrong; {matched}",
+                same.0, same.1
+            );
+        }
     }
 }
 

@@ -136,6 +136,9 @@ impl Service {
             // A negative may have found its template beside a face of the same photo.
             waiting.retain(|(id, ..)| done.waiting.contains(id));
         }
+        if !options.dry_run {
+            sightings -= self.adopt_sent(gallery, options.threads)?.min(sightings);
+        }
         let told = waiting.into_iter().map(|(id, person, source, error)| {
             let name = match person {
                 Some(person) => Some(gallery.person(person)?.details.name),
@@ -145,6 +148,30 @@ impl Service {
         });
         let waiting = told.collect::<Result<Vec<WaitingAnswer>>>()?;
         Ok(AdoptAnswer { from, to: model.id, adopted, described, sightings, waiting })
+    }
+
+    /// Describes what was seen in photos that were sent, from the crops: there is nothing else of them. Says how many.
+    fn adopt_sent(&self, gallery: &Gallery, threads: usize) -> Result<usize> {
+        let (mut after, mut all) = (0, 0);
+        loop {
+            let batch = gallery.sent_waiting(&mut after, TOGETHER)?;
+            if batch.is_empty() {
+                return Ok(all);
+            }
+            let work =
+                |(_, crop): &(phiz_gallery::SightingId, Vec<u8>)| -> std::result::Result<Template, Problem> {
+                    let aligned = Image::decode(crop, &DecodeOptions::default())?;
+                    Ok(self.analyzer().embed_aligned(&aligned)?)
+                };
+            let mut made = Vec::with_capacity(batch.len());
+            in_order(&batch, threads.max(1), work, |(id, _), template| {
+                // A crop that cannot be read says nothing; the others do.
+                made.extend(template.ok().map(|template| (*id, template)));
+                Ok::<(), crate::Error>(())
+            })?;
+            gallery.describe_sent(&made)?;
+            all += made.len();
+        }
     }
 
     fn described(

@@ -1,12 +1,17 @@
 //! What an archive answers: in which photos somebody is, and who the strangers are.
+//!
+//! [`Known`] is read once and may be kept for as long as the gallery does not change; [`Album`] asks it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use phiz_face::Detection;
+use phiz_gallery::store::Mark;
 use phiz_gallery::{
     Archive, Decided, DecidedBy, EnrollRules, Enrolled, Filter, Gallery, GroupId, NamedGroup, NewFace,
-    OperationId, PersonId, PhotoId, SeenPhoto, Sighting, SightingId, Target,
+    OperationId, PersonId, PhotoId, SeenPhoto, Sighting, SightingId, Target, Template,
 };
 use phiz_image::{DecodeOptions, Image};
 use serde::Serialize;
@@ -28,6 +33,10 @@ pub struct FindOptions {
     pub since: Option<i64>,
     /// It was taken before, in seconds since 1970.
     pub before: Option<i64>,
+    /// This stranger is in it, by number.
+    pub stranger: Option<u64>,
+    /// Photos that were sent to a server count, too: there is no file of them.
+    pub sent: bool,
 }
 
 /// A photo that was found.
@@ -46,6 +55,9 @@ pub struct FoundPhoto {
     /// The path for programs that go on with it.
     #[serde(skip)]
     pub file: PathBuf,
+    /// The photo.
+    #[serde(skip)]
+    pub id: PhotoId,
 }
 
 /// A face that was found.
@@ -96,6 +108,9 @@ pub struct StrangerFace {
     pub quality: f32,
     /// The sighting.
     pub sighting: SightingId,
+    /// The photo, for programs that go on with it.
+    #[serde(skip)]
+    pub photo: PhotoId,
 }
 
 /// A stranger who was given a name.
@@ -120,14 +135,61 @@ pub struct NamedAnswer {
 /// Faces that are enrolled of a stranger at most: the best, and each as different as can be from those before it.
 const ENROLLED: usize = 8;
 
-/// What an archive knows, with names, ready to be asked.
-pub struct Album<'a> {
+/// What an archive knows, with names: everything at one state of the gallery.
+pub struct Known {
     /// The archive.
     pub archive: Archive,
-    gallery: &'a Gallery,
+    /// The gallery's state, if that is known: as long as it is this one, nothing that is known here has changed.
+    pub mark: Option<Mark>,
     names: BTreeMap<PersonId, String>,
     group_of: BTreeMap<SightingId, GroupId>,
     by_photo: BTreeMap<PhotoId, Vec<usize>>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("photos", &self.archive.photos.len()).finish_non_exhaustive()
+    }
+}
+
+impl Known {
+    /// Reads everything that is known; decisions that no longer hold are made anew, without a look at any photo.
+    ///
+    /// # Errors
+    /// The gallery cannot be read, or a rate is none.
+    pub fn read(gallery: &Gallery, options: &crate::IdentifyOptions) -> Result<Known> {
+        let mut tries = 2;
+        let (archive, people, mark) = loop {
+            let before = gallery.mark()?;
+            let archive = gallery.archive(&options.deciding())?;
+            let people = gallery.people(&Filter::default(), None, usize::MAX)?;
+            let unchanged = gallery.mark()? == before;
+            // Decisions that were made anew were written down, which is a change as well: the second look makes none.
+            tries -= 1;
+            if unchanged || tries == 0 {
+                break (archive, people, unchanged.then_some(before));
+            }
+        };
+        let name = |person: phiz_gallery::Person| match person.details.name.as_str() {
+            "" => (person.id, person.id.to_string()),
+            _ => (person.id, person.details.name),
+        };
+        let (group_of, by_photo) = (archive.group_of(), archive.by_photo());
+        Ok(Known { names: people.into_iter().map(name).collect(), archive, mark, group_of, by_photo })
+    }
+}
+
+/// What an archive knows, ready to be asked.
+pub struct Album<'a> {
+    known: Arc<Known>,
+    gallery: &'a Gallery,
+}
+
+impl Deref for Album<'_> {
+    type Target = Known;
+    fn deref(&self) -> &Known {
+        &self.known
+    }
 }
 
 impl std::fmt::Debug for Album<'_> {
@@ -142,14 +204,13 @@ impl<'a> Album<'a> {
     /// # Errors
     /// The gallery cannot be read, or a rate is none.
     pub fn open(gallery: &'a Gallery, options: &crate::IdentifyOptions) -> Result<Album<'a>> {
-        let archive = gallery.archive(&options.deciding())?;
-        let people = gallery.people(&Filter::default(), None, usize::MAX)?;
-        let name = |person: phiz_gallery::Person| match person.details.name.as_str() {
-            "" => (person.id, person.id.to_string()),
-            _ => (person.id, person.details.name),
-        };
-        let (group_of, by_photo) = (archive.group_of(), archive.by_photo());
-        Ok(Album { names: people.into_iter().map(name).collect(), archive, gallery, group_of, by_photo })
+        Ok(Album::over(gallery, Arc::new(Known::read(gallery, options)?)))
+    }
+
+    /// Asks what was read of this gallery before.
+    #[must_use]
+    pub fn over(gallery: &'a Gallery, known: Arc<Known>) -> Album<'a> {
+        Album { known, gallery }
     }
 
     /// The gallery.
@@ -181,7 +242,6 @@ impl<'a> Album<'a> {
     #[must_use]
     pub fn face(&self, place: usize) -> FoundFace {
         let (seen, decided) = (&self.archive.sightings[place], &self.archive.decided[place]);
-        let group = self.group_of.get(&seen.id).and_then(|id| self.archive.group(*id));
         let person = decided.person();
         FoundFace {
             bbox: seen.bbox,
@@ -190,11 +250,50 @@ impl<'a> Album<'a> {
             fpir: if decided.by == DecidedBy::Statement { 0.0 } else { decided.fpir },
             decision: decision(decided),
             quality: seen.quality,
-            stranger: group
-                .filter(|group| group.person.is_none() && person.is_none())
-                .map(|group| group.id.0),
+            stranger: self.stranger_at(place),
             sighting: seen.id,
         }
+    }
+
+    /// The number of the stranger whom a sighting shows, if it is one.
+    fn stranger_at(&self, place: usize) -> Option<u64> {
+        let seen = &self.archive.sightings[place];
+        let group = self.group_of.get(&seen.id).and_then(|id| self.archive.group(*id))?;
+        let nobody = group.person.is_none() && self.archive.decided[place].person().is_none();
+        nobody.then_some(group.id.0)
+    }
+
+    /// The sightings that are most like a template, the most similar first: was this face seen before?
+    ///
+    /// # Errors
+    /// The template is of another model.
+    pub fn like(&self, template: &Template, most: usize) -> Result<Vec<(usize, f32)>> {
+        let mut found = Vec::new();
+        for (_, places) in self.photos() {
+            for place in places {
+                found.push((*place, self.archive.templates[*place].similarity(template)?));
+            }
+        }
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(most);
+        Ok(found)
+    }
+
+    /// The people whom a stranger's faces, combined, are most like. An answer to nothing: nobody is similar enough.
+    ///
+    /// # Errors
+    /// As [`Album::stranger`]; or the gallery cannot be read.
+    pub fn resembled(
+        &self,
+        number: u64,
+        options: &crate::IdentifyOptions,
+    ) -> Result<Vec<crate::CandidateAnswer>> {
+        let stranger = self.stranger(number)?;
+        let places = stranger.faces.iter().filter_map(|face| self.archive.place(face.sighting));
+        let mean = crate::review::mean(places.map(|place| &self.archive.templates[place]));
+        let Some(mean) = mean else { return Ok(Vec::new()) };
+        let found = self.gallery.identify(&mean, &options.search())?;
+        Ok(found.candidates.into_iter().map(crate::CandidateAnswer::from).collect())
     }
 
     /// The photos that are looked for, by path.
@@ -202,7 +301,7 @@ impl<'a> Album<'a> {
     pub fn find(&self, options: &FindOptions) -> Vec<FoundPhoto> {
         let wanted: BTreeSet<PersonId> = options.any.iter().chain(&options.with).copied().collect();
         let mut found = Vec::new();
-        for (photo, places) in self.photos() {
+        for (photo, places) in self.photos().filter(|(photo, _)| options.sent || !photo.sent) {
             let taken = Album::taken(photo);
             let in_time = options.since.is_none_or(|since| taken >= since)
                 && options.before.is_none_or(|before| taken < before);
@@ -213,10 +312,15 @@ impl<'a> Album<'a> {
                 && options.with.iter().all(|p| people.contains(p))
                 && !options.without.iter().any(|p| people.contains(p))
                 && (unknown || !options.unknown);
-            if !(in_time && right) {
+            let stranger = |place: &usize| {
+                options.stranger.is_none_or(|number| self.stranger_at(*place) == Some(number))
+            };
+            let with_stranger = options.stranger.is_none() || places.iter().any(stranger);
+            if !(in_time && right && with_stranger) {
                 continue;
             }
             let is_wanted = |place: &usize| match person(place) {
+                _ if options.stranger.is_some() => stranger(place),
                 Some(person) => wanted.contains(&person) || (wanted.is_empty() && !options.unknown),
                 None => options.unknown || wanted.is_empty(),
             };
@@ -225,9 +329,9 @@ impl<'a> Album<'a> {
             let mut files = photo.files.iter().map(|file| file.path.clone());
             let Some(file) = files.next() else { continue };
             let copies = files.map(|path| PathName::from(path.as_path())).collect();
-            found.push(FoundPhoto { path: file.as_path().into(), copies, taken, faces, file });
+            found.push(FoundPhoto { path: file.as_path().into(), copies, taken, faces, file, id: photo.id });
         }
-        found.sort_by(|a, b| a.file.cmp(&b.file));
+        found.sort_by(|a, b| a.file.cmp(&b.file).then(a.id.cmp(&b.id)));
         found
     }
 
@@ -274,6 +378,7 @@ impl<'a> Album<'a> {
                 bbox: seen.bbox,
                 quality: seen.quality,
                 sighting: seen.id,
+                photo: seen.photo,
             }
         };
         StrangerAnswer { stranger: id.0, faces: places.iter().map(face).collect(), first, last }
@@ -283,10 +388,18 @@ impl<'a> Album<'a> {
         self.archive.photos.get(&self.archive.sightings[place].photo)
     }
 
-    /// The file that shows a sighting.
+    /// The file that shows a sighting; of a photo that was sent, the name that it had.
     #[must_use]
     pub fn file_of(&self, place: usize) -> Option<PathBuf> {
         Some(self.photo_of(place)?.files.first()?.path.clone())
+    }
+
+    /// The photo that shows a sighting, if there is a file of it.
+    #[must_use]
+    pub fn photo_file(&self, place: usize) -> Option<Photo> {
+        let photo = self.photo_of(place)?;
+        let file = photo.files.first().filter(|_| !photo.sent)?;
+        Some(Photo::File(file.path.clone()))
     }
 
     /// Sightings as the faces that they were.
@@ -326,6 +439,42 @@ fn decision(decided: &Decided) -> &'static str {
     }
 }
 
+/// In an aligned picture the eyes are 38 pixels apart; decoded a half larger than that, nothing of it is lost.
+const CROP_EYES: f32 = 57.0;
+
+/// A photo of an archive, from a file that still holds it.
+fn decoded(photo: &SeenPhoto, options: &DecodeOptions) -> Option<Image> {
+    if photo.sent || photo.gone.is_some() {
+        return None;
+    }
+    let image = |file: &phiz_gallery::PhotoFile| {
+        let options =
+            DecodeOptions { min_long_side: Some(options.min_long_side.unwrap_or(1)), ..options.clone() };
+        let image = Photo::File(file.path.clone()).decode(&options).ok()?;
+        (image.original_size() == (photo.size[0], photo.size[1])).then_some(image)
+    };
+    photo.files.iter().find_map(image)
+}
+
+/// A photo of an archive, upright, with a long side of at most so many pixels, as a JPEG. None if no file of it is left.
+///
+/// # Errors
+/// There is no such photo, or the gallery cannot be read.
+pub fn photo_shown(gallery: &Gallery, photo: PhotoId, side: u32) -> Result<Option<Vec<u8>>> {
+    let photo = gallery.photo(photo)?;
+    let options = DecodeOptions { min_long_side: Some(side), ..DecodeOptions::default() };
+    let Some(image) = decoded(&photo, &options) else { return Ok(None) };
+    let (w, h) = (image.width(), image.height());
+    let long = w.max(h);
+    if long <= side {
+        return Ok(image.encode_jpeg(85).ok());
+    }
+    let scaled = |length: u32| {
+        u32::try_from(u64::from(length) * u64::from(side) / u64::from(long)).unwrap_or(side).max(1)
+    };
+    Ok(image.resize(scaled(w), scaled(h)).encode_jpeg(85).ok())
+}
+
 /// The best of some faces, and each as different as can be from those before it.
 fn best_and_most_different(archive: &Archive, places: &[usize], most: usize) -> Vec<usize> {
     let mut open: Vec<usize> =
@@ -353,12 +502,37 @@ impl Service {
     /// The aligned picture of a sighting, from its photo; none if the photo cannot be read or is another by now.
     #[must_use]
     pub fn picture_of(&self, album: &Album<'_>, place: usize) -> Option<Image> {
-        let image = Photo::File(album.file_of(place)?).decode(&DecodeOptions::default()).ok()?;
         let photo = album.photo_of(place)?;
+        if photo.sent {
+            let crop = album.gallery.sighting_crop(album.archive.sightings[place].id).ok()??;
+            return Image::decode(&crop, &DecodeOptions::default()).ok();
+        }
+        let image = album.photo_file(place)?.decode(&DecodeOptions::default()).ok()?;
         if image.original_size() != (photo.size[0], photo.size[1]) {
             return None;
         }
         Some(self.picture_in(&image, &album.archive.sightings[place]))
+    }
+
+    /// The aligned picture of a sighting as a JPEG: the crop that is kept, or from its photo, decoded no larger than needed.
+    /// None if the photo is gone, cannot be read or is another by now.
+    ///
+    /// # Errors
+    /// There is no such sighting, or the gallery cannot be read.
+    pub fn crop_of(&self, gallery: &Gallery, sighting: SightingId) -> Result<Option<Vec<u8>>> {
+        let seen = gallery.sighting(sighting)?;
+        if let Some(crop) = gallery.sighting_crop(sighting)? {
+            return Ok(Some(crop));
+        }
+        let photo = gallery.photo(seen.photo)?;
+        let [right, left, ..] = seen.landmarks;
+        let eyes = (left[0] - right[0]).hypot(left[1] - right[1]).max(1.0);
+        let Some(image) =
+            decoded(&photo, &DecodeOptions { min_scale: CROP_EYES / eyes, ..DecodeOptions::default() })
+        else {
+            return Ok(None);
+        };
+        Ok(self.picture_in(&image, &seen).encode_jpeg(90).ok())
     }
 
     /// The aligned picture of a sighting in its photo.

@@ -9,7 +9,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    CandidateAnswer, Code, Looking, PathName, Photo, Problem, Result, Service, VerifyOptions, in_order,
+    CandidateAnswer, Code, FaceAnswer, Looking, PathName, Photo, Problem, Result, Service, VerifyOptions,
+    in_order,
 };
 
 /// Fewer pixels between the eyes make templates that resemble everybody.
@@ -141,6 +142,15 @@ pub enum PhotoResult {
     },
 }
 
+/// A photo that was judged as if it were to be enrolled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedPhoto {
+    /// Its face, if one was found that is good enough.
+    pub face: Option<FaceAnswer>,
+    /// What would become of it; the id of a face that would be new stands for nothing.
+    pub result: PhotoResult,
+}
+
 /// Why somebody should look at a face that was enrolled.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -237,6 +247,15 @@ impl Service {
     /// # Errors
     /// A photo that cannot be used, or whose face is not good enough.
     pub fn new_face(&self, photo: &Photo, options: &EnrolOptions) -> std::result::Result<NewFace, Problem> {
+        self.described_for(photo, options).map(|(face, _)| face)
+    }
+
+    /// The same, with where the face is.
+    fn described_for(
+        &self,
+        photo: &Photo,
+        options: &EnrolOptions,
+    ) -> std::result::Result<(NewFace, FaceAnswer), Problem> {
         let decode = options.looking.to_describe();
         let bytes = photo.read(&decode)?;
         let image = phiz_image::Image::decode(&bytes, &decode)?;
@@ -248,13 +267,15 @@ impl Service {
             true => Some(self.analyzer().align(&image, &face.detection).encode_jpeg(95)?),
             false => None,
         };
-        Ok(NewFace {
+        let answer = FaceAnswer::new(&face.detection, face.quality);
+        let new = NewFace {
             photo: Some(Sha256::digest(&bytes).into()),
             source: Some(photo.name().into_owned()),
             consent: options.consent.clone(),
             crop,
             ..NewFace::new(face.template, face.quality)
-        })
+        };
+        Ok((new, answer))
     }
 
     /// Enrols photos of the person of this name, who is new if nobody has it.
@@ -316,6 +337,42 @@ impl Service {
             }
             Ok(())
         })
+    }
+
+    /// What would become of photos of somebody if they were enrolled, with quality and place of each face: nothing is stored.
+    /// Without a person, they are judged as those of somebody who is new.
+    ///
+    /// # Errors
+    /// There is no such person, or the gallery cannot be read. A photo that cannot be used is reported in the answer.
+    pub fn judge_photos(
+        &self,
+        gallery: &Gallery,
+        person: Option<PersonId>,
+        photos: &[Photo],
+        options: &EnrolOptions,
+    ) -> Result<Vec<JudgedPhoto>> {
+        let target = match person {
+            Some(person) => Target::Person(person),
+            None => Target::New(phiz_gallery::Details::named("?")),
+        };
+        let described: Vec<_> = photos.iter().map(|photo| self.described_for(photo, options)).collect();
+        let faces: Vec<NewFace> = described.iter().flatten().map(|(face, _)| face.clone()).collect();
+        let judged = gallery.judge_faces(&target, &faces, &EnrollRules::default())?;
+        let mut outcomes = judged.faces.into_iter();
+        let one = |described: std::result::Result<(NewFace, FaceAnswer), Problem>| match described {
+            Err(error) => JudgedPhoto { face: None, result: PhotoResult::Refused { error, details: None } },
+            Ok((_, face)) => JudgedPhoto {
+                face: Some(face),
+                result: outcomes.next().map_or_else(
+                    || {
+                        let error = Problem::new(Code::Refused, "it was not judged", "use another photo");
+                        PhotoResult::Refused { error, details: None }
+                    },
+                    told,
+                ),
+            },
+        };
+        Ok(described.into_iter().map(one).collect())
     }
 
     pub(crate) fn put_into(

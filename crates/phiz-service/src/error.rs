@@ -55,6 +55,9 @@ pub enum Error {
     /// There is no folder in which a gallery could be kept.
     #[error("there is no home folder to keep the gallery in")]
     NoHome,
+    /// The name of the home folder is empty, which is taken neither for the current folder nor for the default one.
+    #[error("the home folder's name is empty")]
+    EmptyHome,
     /// A folder of the gallery cannot be made.
     #[error("{}: cannot be made ({source})", path.display())]
     Folder {

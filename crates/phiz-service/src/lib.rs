@@ -37,6 +37,7 @@ mod place;
 mod problem;
 mod review;
 mod scan;
+mod sent;
 mod service;
 mod sheet;
 mod tag;
@@ -45,12 +46,14 @@ mod verify;
 pub mod walk;
 
 pub use adopt::{AdoptAnswer, AdoptEvent, AdoptOptions, WaitingAnswer};
-pub use album::{Album, FindOptions, FoundFace, FoundPhoto, NamedAnswer, StrangerAnswer, StrangerFace};
+pub use album::{
+    Album, FindOptions, FoundFace, FoundPhoto, Known, NamedAnswer, StrangerAnswer, StrangerFace, photo_shown,
+};
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
 pub use embed::DescribedFace;
 pub use enrol::{
-    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, MIN_EYE_DISTANCE, MIN_QUALITY,
-    PersonPhotos, PhotoResult,
+    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, JudgedPhoto, MIN_EYE_DISTANCE,
+    MIN_QUALITY, PersonPhotos, PhotoResult,
 };
 pub use error::{Error, Result};
 pub use identify::{IdentifiedFace, IdentifyOptions, Verdict};
@@ -67,6 +70,7 @@ pub use review::{
     said_in,
 };
 pub use scan::{ScanEvent, ScanOptions, ScanSummary, tally};
+pub use sent::SentPhoto;
 pub use service::Service;
 pub use sheet::contact_sheet;
 pub use tag::{NamedFace, RegionOutcome, TagAnswer, TagOptions, TaggedFace};

@@ -69,12 +69,14 @@ impl Service {
     ) -> (Vec<(String, Vec<u8>)>, usize) {
         let faces: Vec<(String, usize)> = faces.into_iter().collect();
         let mut of_file: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+        let mut made: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         for (number, (_, place)) in faces.iter().enumerate() {
-            if let Some(file) = album.file_of(*place) {
+            if let Some(Photo::File(file)) = album.photo_file(*place) {
                 of_file.entry(file).or_default().push(number);
+            } else if let Ok(Some(crop)) = album.gallery().sighting_crop(album.archive.sightings[*place].id) {
+                made.insert(number, crop);
             }
         }
-        let mut made: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         for (file, numbers) in of_file {
             let Ok(image) = Photo::File(file).decode(&DecodeOptions::default()) else { continue };
             for number in numbers {

@@ -56,7 +56,7 @@ impl Place {
     /// The folder in which gallery and key are kept unless they are named.
     ///
     /// # Errors
-    /// [`Error::NoHome`] if nothing says where it lies.
+    /// [`Error::NoHome`] if nothing says where it lies, [`Error::EmptyHome`] if an empty name does.
     pub fn home_folder(&self) -> Result<PathBuf> {
         let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = self.home.clone().or_else(|| {
@@ -68,7 +68,11 @@ impl Place {
                 .or_else(|| Some(variable("HOME")?.join(".local/share")))
                 .map(|data| data.join("phiz"))
         });
-        home.ok_or(Error::NoHome)
+        match home {
+            None => Err(Error::NoHome),
+            Some(home) if home.as_os_str().is_empty() => Err(Error::EmptyHome),
+            Some(home) => Ok(home),
+        }
     }
 
     /// The gallery's file, which is no folder.
@@ -113,9 +117,21 @@ impl Place {
     /// # Errors
     /// As [`Place::open_for`], or the gallery cannot be made.
     pub fn open_or_create(&self, service: &Service) -> Result<(Gallery, bool)> {
+        if self.file()?.exists() {
+            return Ok((self.open_for(service)?, false));
+        }
+        self.open_or_create_any(service)
+    }
+
+    /// The same, but a gallery that exists may belong to another embedder: then it must adopt the service's before templates
+    /// can be compared.
+    ///
+    /// # Errors
+    /// As [`Place::open`], or the gallery cannot be made.
+    pub fn open_or_create_any(&self, service: &Service) -> Result<(Gallery, bool)> {
         let path = self.file()?;
         if path.exists() {
-            return Ok((self.open_for(service)?, false));
+            return Ok((self.open()?, false));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         create_private(folder).map_err(|source| Error::Folder { path: folder.into(), source })?;

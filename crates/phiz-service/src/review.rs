@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use phiz_gallery::{
     Archive, DecidedBy, EnrollRules, FaceId, Filter, Gallery, GroupId, NegativeId, NewFace, OperationId,
-    Person, PersonId, Rate, Search, SightingId, Target, Template,
+    Person, PersonId, PhotoId, Rate, Search, SightingId, Target, Template,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub struct Shown {
     /// Left, top, width, height.
     #[serde(rename = "box")]
     pub bbox: [f32; 4],
+    /// The photo, for programs that go on with it.
+    #[serde(skip)]
+    pub photo: PhotoId,
 }
 
 /// A question.
@@ -159,6 +162,8 @@ pub enum Answer {
     Second,
     /// The name of a stranger.
     Name(String),
+    /// The person who a stranger is.
+    Person(PersonId),
     /// Never ask this again, whatever the answer is.
     Never,
 }
@@ -186,7 +191,7 @@ const ALIKE: f64 = 1e-6;
 const MISLED: f64 = 1e-3;
 
 /// The mean of some templates, of unit length; none if they cancel each other out.
-fn mean<'a>(templates: impl IntoIterator<Item = &'a Template>) -> Option<Template> {
+pub(crate) fn mean<'a>(templates: impl IntoIterator<Item = &'a Template>) -> Option<Template> {
     let (mut sum, mut model): (Vec<f32>, _) = (Vec::new(), None);
     for template in templates {
         sum.resize(template.vector().len(), 0.0);
@@ -340,7 +345,7 @@ impl Album<'_> {
     fn shown(&self, place: usize) -> Shown {
         let path = self.file_of(place).unwrap_or_default();
         let seen = &self.archive.sightings[place];
-        Shown { sighting: seen.id, path: path.as_path().into(), bbox: seen.bbox }
+        Shown { sighting: seen.id, path: path.as_path().into(), bbox: seen.bbox, photo: seen.photo }
     }
 
     fn best_of(&self, places: &[usize]) -> Vec<Shown> {
@@ -491,11 +496,17 @@ impl Service {
     ///
     /// # Errors
     /// The gallery cannot be written, or refuses it.
-    pub fn say_who(&self, album: &Album<'_>, sighting: SightingId, person: PersonId) -> Result<OperationId> {
+    pub fn say_who(
+        &self,
+        album: &Album<'_>,
+        sighting: SightingId,
+        person: PersonId,
+        consent: Option<&str>,
+    ) -> Result<OperationId> {
         let place = album.place(sighting)?;
         let face = crate::scan::face_of(&album.archive, place);
         if self.check_enrolment(&face).is_ok() {
-            let (faces, _) = self.faces_to_enrol(album, &[place], None);
+            let (faces, _) = self.faces_to_enrol(album, &[place], consent);
             let enrolled =
                 album.gallery().enroll(&Target::Person(person), &faces, &EnrollRules::default())?;
             if let Some(operation) = enrolled.operation {
@@ -505,7 +516,11 @@ impl Service {
         Ok(album.gallery().confirm(sighting, person)?)
     }
 
-    fn say_not(&self, album: &Album<'_>, sighting: SightingId, person: PersonId) -> Result<OperationId> {
+    /// Says that a sighting is not a person, from now on.
+    ///
+    /// # Errors
+    /// The gallery cannot be written, or refuses it.
+    pub fn say_not(&self, album: &Album<'_>, sighting: SightingId, person: PersonId) -> Result<OperationId> {
         let place = album.place(sighting)?;
         let (mut faces, _) = self.faces_to_enrol(album, &[place], None);
         let face = faces.pop().unwrap_or_else(|| NewFace::new(album.archive.templates[place].clone(), 0.0));
@@ -517,6 +532,20 @@ impl Service {
     /// # Errors
     /// The answer does not fit the question, or the gallery cannot be written or refuses it.
     pub fn answer(&self, album: &Album<'_>, asked: &Asked, answer: &Answer) -> Result<Answered> {
+        self.answer_with(album, asked, answer, None)
+    }
+
+    /// The same, with the ground on which faces are kept that are enrolled by it.
+    ///
+    /// # Errors
+    /// The answer does not fit the question, or the gallery cannot be written or refuses it.
+    pub fn answer_with(
+        &self,
+        album: &Album<'_>,
+        asked: &Asked,
+        answer: &Answer,
+        consent: Option<&str>,
+    ) -> Result<Answered> {
         let gallery = album.gallery();
         let unfit = || {
             let error = phiz_gallery::GalleryError::new(
@@ -530,18 +559,21 @@ impl Service {
             return Ok(settled("not asked again"));
         }
         let answered = match (&asked.question, answer) {
-            (Question::IsPerson { face, person, .. }, Answer::Yes) => {
-                done(self.say_who(album, face.sighting, person.id)?, format!("this is {}", person.name))
-            }
+            (Question::IsPerson { face, person, .. }, Answer::Yes) => done(
+                self.say_who(album, face.sighting, person.id, consent)?,
+                format!("this is {}", person.name),
+            ),
             (Question::IsPerson { face, person, .. }, Answer::No) => {
                 done(self.say_not(album, face.sighting, person.id)?, format!("this is not {}", person.name))
             }
-            (Question::WhichPerson { face, first, .. }, Answer::Yes) => {
-                done(self.say_who(album, face.sighting, first.id)?, format!("this is {}", first.name))
-            }
-            (Question::WhichPerson { face, second, .. }, Answer::Second) => {
-                done(self.say_who(album, face.sighting, second.id)?, format!("this is {}", second.name))
-            }
+            (Question::WhichPerson { face, first, .. }, Answer::Yes) => done(
+                self.say_who(album, face.sighting, first.id, consent)?,
+                format!("this is {}", first.name),
+            ),
+            (Question::WhichPerson { face, second, .. }, Answer::Second) => done(
+                self.say_who(album, face.sighting, second.id, consent)?,
+                format!("this is {}", second.name),
+            ),
             (Question::WhichPerson { face, first, second }, Answer::No) => Answered {
                 operations: vec![
                     self.say_not(album, face.sighting, first.id)?,
@@ -550,7 +582,7 @@ impl Service {
                 done: format!("this is neither {} nor {}", first.name, second.name),
             },
             (Question::StrangerIsPerson { stranger, person, .. }, Answer::Yes) => {
-                let named = self.name_stranger(album, *stranger, &Target::Person(person.id), None)?;
+                let named = self.name_stranger(album, *stranger, &Target::Person(person.id), consent)?;
                 done(named.operation, format!("stranger {stranger} is {}", person.name))
             }
             (Question::StrangerIsPerson { faces, person, stranger, .. }, Answer::No) => match faces.first() {
@@ -568,8 +600,13 @@ impl Service {
                 gallery.part_groups(GroupId(*first), GroupId(*second))?,
                 format!("strangers {first} and {second} are two people"),
             ),
-            (Question::WhoIs { stranger, .. }, Answer::Name(name)) => {
-                let named = self.name_stranger(album, *stranger, &Target::Named(name.clone()), None)?;
+            (Question::WhoIs { stranger, .. }, Answer::Name(_) | Answer::Person(_)) => {
+                let target = match answer {
+                    Answer::Person(person) => Target::Person(*person),
+                    Answer::Name(name) => Target::Named(name.clone()),
+                    _ => return unfit(),
+                };
+                let named = self.name_stranger(album, *stranger, &target, consent)?;
                 done(named.operation, format!("stranger {stranger} is {}", named.person))
             }
             (Question::WhoIs { stranger, .. }, Answer::No) => done(
@@ -603,6 +640,22 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Takes an answer back, so that its question is asked again: the operations that [`Service::answer`] told of, the latest
+    /// last. Says what was undone.
+    ///
+    /// # Errors
+    /// Something that was done since needs what would be undone, or the gallery cannot be written.
+    pub fn take_back(gallery: &Gallery, key: &str, operations: &[OperationId]) -> Result<Vec<String>> {
+        let mut undone = Vec::with_capacity(operations.len());
+        for operation in operations.iter().rev() {
+            undone.push(gallery.undo(Some(*operation))?.operation.kind.to_string());
+        }
+        gallery.unsettle(key)?;
+        Ok(undone)
+    }
+}
+
 /// Why a face is who it is, or is not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
@@ -619,6 +672,10 @@ pub struct Explanation {
     pub decision: String,
     /// The similarity that a match needs.
     pub threshold: f64,
+    /// The stranger whom it is more like than the person that it resembles, and who is not that person; 0 for one whose
+    /// number is not known because the face is in no group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stranger: Option<u64>,
     /// How many people were searched.
     pub people: usize,
     /// The smallest rate at which strangers resemble anybody that was measured; below it, rates are estimates.
@@ -738,12 +795,28 @@ impl Service {
                 person,
                 decision,
                 threshold: answer.threshold,
+                stranger: None,
                 people: found.people,
                 least_measured: phiz_gallery::fpir(answer.least_measured, found.people as f64),
                 candidates,
             });
         }
         Ok(explained)
+    }
+}
+
+impl Album<'_> {
+    /// Corrects an explanation of a photo that was scanned by what its archive knows beside the photo: faces that are one of a
+    /// stranger's are not somebody whom the stranger is not.
+    pub fn correct(&self, places: &[usize], explained: &mut [Explanation]) {
+        let groups = self.archive.group_of();
+        for (place, one) in places.iter().zip(explained) {
+            if self.archive.decided[*place].by == DecidedBy::Stranger {
+                let group = groups.get(&self.archive.sightings[*place].id);
+                one.stranger = Some(group.map_or(0, |group| group.0));
+                (one.person, one.decision) = (None, "unknown".into());
+            }
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 //! A photo that is known by path, size and time is not read again; one whose content is known is not looked at again. What
 //! was looked at is committed every few seconds, so that a scan that ends early goes on where it was.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use phiz_face::{Detection, Face, pose};
 use phiz_gallery::{
@@ -102,6 +103,7 @@ const COMMIT_PHOTOS: usize = 32;
 const COMMIT_EVERY: Duration = Duration::from_secs(2);
 /// A file that changes while it is read is read again so often.
 const TRIES: usize = 3;
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// How a file lies on the disk.
 fn stamp(path: &Path) -> std::io::Result<PhotoFile> {
@@ -111,6 +113,40 @@ fn stamp(path: &Path) -> std::io::Result<PhotoFile> {
         Err(before) => -i64::try_from(before.duration().as_nanos()).unwrap_or(i64::MAX),
     };
     Ok(PhotoFile { path: path.into(), size: meta.len(), modified })
+}
+
+/// Two changes of a file in so short a time may leave it with one time: clocks of file systems tick as slowly.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How long to wait until a later change of a file shows in its time.
+fn until_settled(file: &PhotoFile, now: SystemTime) -> Duration {
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let age = u128::try_from(file.modified).ok().and_then(|modified| now.checked_sub(modified));
+    // A time to come says nothing.
+    age.map_or(Duration::ZERO, |age| {
+        TICK.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or(u64::MAX)))
+    })
+}
+
+/// Reads a file, all of one moment: if it changes meanwhile, it is read again, a few times.
+fn steady<'a>(
+    path: &Path,
+    most: u64,
+    read: &mut dyn FnMut() -> std::result::Result<Cow<'a, [u8]>, Problem>,
+) -> std::result::Result<(PhotoFile, Cow<'a, [u8]>), Problem> {
+    let stamp = || stamp(path).map_err(|error| Problem::unreadable(&error));
+    for _ in 0..TRIES {
+        let before = stamp()?;
+        std::thread::sleep(until_settled(&before, SystemTime::now()));
+        let bytes = read()?;
+        let after = stamp()?;
+        if before == after && bytes.len() as u64 >= after.size.min(most) {
+            return Ok((after, bytes));
+        }
+        std::thread::sleep(AGAIN_AFTER);
+    }
+    let reason = "changes again and again while it is read";
+    Err(Problem::new(Code::Unreadable, reason, "scan again when it is finished"))
 }
 
 /// The path by which a photo is known: absolute, whatever folder the scan was started in.
@@ -154,7 +190,7 @@ fn told(problem: &PhotoProblem) -> Problem {
 
 impl Service {
     /// By what photos are looked at: what would find other faces has another text.
-    fn looks_by(&self, looking: &Looking) -> String {
+    pub(crate) fn looks_by(&self, looking: &Looking) -> String {
         let detect = &looking.detect;
         let score = detect.score.map_or("card".into(), |score| score.to_string());
         format!(
@@ -193,6 +229,8 @@ impl Service {
             Some(_) => photo.looked == bad,
             None => photo.looked == good,
         };
+        // A photo that was scanned before photos were asked for their time is read once more, but not looked at again.
+        let as_it_was = |photo: &SeenPhoto| photo.dated && usable(photo);
         let mut of_path: HashMap<&Path, (&SeenPhoto, &PhotoFile)> = HashMap::new();
         for photo in archive.photos.values().filter(|photo| photo.gone.is_none()) {
             of_path.extend(photo.files.iter().map(|file| (file.path.as_path(), (photo, file))));
@@ -205,7 +243,7 @@ impl Service {
             let file = if item.problem.is_none() { stamp(&path).ok() } else { None };
             let known =
                 file.as_ref().and_then(|file| of_path.get(file.path.as_path()).filter(|(_, f)| *f == file));
-            let known = known.map(|(photo, _)| *photo).filter(|photo| usable(photo));
+            let known = known.map(|(photo, _)| *photo).filter(|photo| as_it_was(photo));
             // Named twice, by two folders that lie in each other.
             if item.problem.is_some() || seen.insert(path) {
                 all.push(Due { item, file, known });
@@ -396,45 +434,36 @@ impl Service {
     ) -> std::result::Result<Looked, Problem> {
         let decode = looking.to_describe();
         let photo = Photo::from_path(path);
-        for _ in 0..TRIES {
-            let before = stamp(path).map_err(|error| Problem::unreadable(&error))?;
-            let bytes = photo.read(&decode)?;
-            let after = stamp(path).map_err(|error| Problem::unreadable(&error))?;
-            if before != after || (bytes.len() as u64) < after.size.min(decode.limits.max_bytes) {
-                std::thread::sleep(Duration::from_millis(100));
-                continue;
-            }
-            let hash: PhotoHash = Sha256::digest(&bytes).into();
-            let new = |size: [u32; 2], looked: &str, faces, problem| NewPhoto {
-                photo: hash,
-                file: after.clone(),
-                size,
-                taken: None,
-                looked: looked.into(),
-                faces,
-                problem,
-            };
-            if let Some(known) = contents.get(&hash) {
-                let photo = new(known.size, &known.looked, None, known.problem.clone());
-                return Ok(Looked { photo, faces: Vec::new(), size: (known.size[0], known.size[1]) });
-            }
-            let looked = Image::decode(&bytes, &decode)
-                .map_err(Problem::from)
-                .and_then(|image| Ok((image.original_size(), self.faces(&image, looking)?)));
-            return Ok(match looked {
-                Ok((size, faces)) => {
-                    let sightings = faces.iter().map(sighting).collect();
-                    let photo = new([size.0, size.1], good, Some(sightings), None);
-                    Looked { photo, faces, size }
-                }
-                Err(problem) => {
-                    let photo = new([0, 0], bad, Some(Vec::new()), Some(kept(&problem)));
-                    Looked { photo, faces: Vec::new(), size: (0, 0) }
-                }
-            });
+        let (after, bytes) = steady(path, decode.limits.max_bytes, &mut || photo.read(&decode))?;
+        let hash: PhotoHash = Sha256::digest(&bytes).into();
+        let taken = phiz_image::taken(&bytes);
+        let new = |size: [u32; 2], looked: &str, faces, problem| NewPhoto {
+            photo: hash,
+            file: after.clone(),
+            size,
+            taken,
+            looked: looked.into(),
+            faces,
+            problem,
+        };
+        if let Some(known) = contents.get(&hash) {
+            let photo = new(known.size, &known.looked, None, known.problem.clone());
+            return Ok(Looked { photo, faces: Vec::new(), size: (known.size[0], known.size[1]) });
         }
-        let reason = "changes again and again while it is read";
-        Err(Problem::new(Code::Unreadable, reason, "scan again when it is finished"))
+        let looked = Image::decode(&bytes, &decode)
+            .map_err(Problem::from)
+            .and_then(|image| Ok((image.original_size(), self.faces(&image, looking)?)));
+        Ok(match looked {
+            Ok((size, faces)) => {
+                let sightings = faces.iter().map(sighting).collect();
+                let photo = new([size.0, size.1], good, Some(sightings), None);
+                Looked { photo, faces, size }
+            }
+            Err(problem) => {
+                let photo = new([0, 0], bad, Some(Vec::new()), Some(kept(&problem)));
+                Looked { photo, faces: Vec::new(), size: (0, 0) }
+            }
+        })
     }
 }
 
@@ -464,7 +493,7 @@ fn count(summary: &mut ScanSummary, photo: &NewPhoto, kept: Kept, changed: bool)
     }
 }
 
-fn sighting(face: &Face) -> NewSighting {
+pub(crate) fn sighting(face: &Face) -> NewSighting {
     let Detection { bbox, score, landmarks } = face.detection.clone();
     NewSighting { template: face.template.clone(), quality: face.quality, bbox, score, landmarks }
 }
@@ -502,4 +531,68 @@ pub fn tally(archive: &Archive) -> BTreeMap<&'static str, usize> {
         ("named", named.len()),
         ("strangers", archive.strangers(false).len()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        let read = || Ok(Cow::Owned(std::fs::read(&path).unwrap()));
+        write("first");
+        // Longer, shorter and as long: what is taken is what lies there in the end, with the time that it has then.
+        for text in ["second and longer", "third", "forth"] {
+            let mut times = 0;
+            let (file, bytes) = steady(&path, 1 << 20, &mut || {
+                times += 1;
+                let bytes = read();
+                if times == 1 {
+                    write(text);
+                }
+                bytes
+            })
+            .unwrap();
+            assert_eq!((&*bytes, times), (text.as_bytes(), 2));
+            assert_eq!(file, stamp(&path).unwrap());
+        }
+        // One that grows on and on is not taken by half.
+        let mut length = 0;
+        let error = steady(&path, 1 << 20, &mut || {
+            length += 1;
+            let bytes = read();
+            write(&"x".repeat(length));
+            bytes
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("changes again and again"), "{error}");
+        assert_eq!((error.code(), length), (Code::Unreadable, TRIES));
+        // One that is gone meanwhile is a problem of its own.
+        let gone = steady(&path, 1 << 20, &mut || {
+            let bytes = read();
+            std::fs::remove_file(&path).unwrap();
+            bytes
+        });
+        assert_eq!(gone.unwrap_err().code(), Code::Unreadable);
+    }
+
+    #[test]
+    fn a_file_of_this_very_moment_is_waited_for() {
+        let file = |modified| PhotoFile { path: "a".into(), size: 1, modified };
+        let now = UNIX_EPOCH + Duration::from_secs(100);
+        for (modified, wanted) in [
+            (99_000_000_000, Duration::ZERO),
+            (99_980_000_000, Duration::ZERO),
+            (99_995_000_000, Duration::from_millis(15)),
+            (100_000_000_000, TICK),
+            // The clock of another machine, and times before all time.
+            (200_000_000_000, Duration::ZERO),
+            (-5, Duration::ZERO),
+        ] {
+            assert_eq!(until_settled(&file(modified), now), wanted, "{modified}");
+        }
+    }
 }

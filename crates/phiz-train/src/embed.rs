@@ -1,7 +1,8 @@
 //! Teaching an embedder: a teacher's templates, and the people's names where they are known.
 //!
 //! The teacher's `d` numbers are placed into our `D ≥ d` by a fixed matrix of orthonormal columns, which keeps
-//! every cosine; the other dimensions are free for what the labels teach beyond the teacher.
+//! every cosine; the other dimensions are free for what the labels teach beyond the teacher, where `within` leaves them
+//! out of the comparison.
 //!
 //! A part of each batch may be blends of two faces. They are nobody, so only a teacher that looks at the blend itself
 //! can say what they are: [`Teacher`].
@@ -27,6 +28,11 @@ use crate::teacher::Teacher;
 pub const MEAN: [f32; 3] = [127.5; 3];
 /// See [`MEAN`].
 pub const STD: [f32; 3] = [127.5; 3];
+
+/// Deviation of the numbers of a fresh centre.
+const CENTRE: f32 = 0.05;
+/// Faces of a person from which the network's own centre is made.
+const LOOKS: usize = 2;
 
 /// The people of one label space and the loss that tells them apart.
 #[derive(Debug)]
@@ -71,22 +77,18 @@ impl Head {
         random: &mut Random,
         template: Option<&dyn Fn(usize) -> Vec<f32>>,
     ) -> Weights {
-        let rows = self.classes * self.recipe.centres;
-        let mut centres: Vec<f32> = (0..rows * dim).map(|_| random.normal() * 0.05).collect();
+        let mut centres = self.random_centres(dim, random);
         if let Some(template) = template {
-            // As long as these rows of random numbers are on average, and a tenth of them to tell centres apart.
-            let length = 0.05 * (dim as f32).sqrt();
-            let mut means = vec![0f32; self.classes * dim];
-            for (face, class) in self.labels.iter().enumerate().filter_map(|(i, c)| Some((i, (*c)?))) {
-                means[class * dim..][..dim].iter_mut().zip(template(face)).for_each(|(m, v)| *m += v);
-            }
-            for (row, centre) in centres.chunks_exact_mut(dim).enumerate() {
-                let mean = &means[row % self.classes * dim..][..dim];
-                let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-                centre.iter_mut().zip(mean).for_each(|(c, m)| *c = *c * 0.1 + m / norm * length);
-            }
+            self.imprint(
+                &mut centres,
+                dim,
+                &mut self.labelled().map(|(face, class)| (class, template(face))),
+            );
         }
-        let mut weights = Weights::from([(self.parameter("weight"), (vec![rows, dim], centres))]);
+        let mut weights = Weights::from([(
+            self.parameter("weight"),
+            (vec![self.classes * self.recipe.centres, dim], centres),
+        )]);
         if self.recipe.loss == Kind::Softmax {
             weights.insert(self.parameter("bias"), (vec![self.classes], vec![0.0; self.classes]));
         }
@@ -96,6 +98,35 @@ impl Head {
             weights.insert(self.parameter("var"), (vec![1], vec![100.0]));
         }
         weights
+    }
+
+    fn random_centres(&self, dim: usize, random: &mut Random) -> Vec<f32> {
+        (0..self.classes * self.recipe.centres * dim).map(|_| random.normal() * CENTRE).collect()
+    }
+
+    /// Faces that have a class here, and it.
+    fn labelled(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.labels.iter().enumerate().filter_map(|(face, class)| Some((face, (*class)?)))
+    }
+
+    /// Moves random centres to the mean templates of their classes: as long as they are on average, with a tenth of the random
+    /// numbers left, which tells several centres of a class apart.
+    fn imprint(
+        &self,
+        centres: &mut [f32],
+        dim: usize,
+        templates: &mut dyn Iterator<Item = (usize, Vec<f32>)>,
+    ) {
+        let length = CENTRE * (dim as f32).sqrt();
+        let mut means = vec![0f32; self.classes * dim];
+        for (class, template) in templates {
+            means[class * dim..][..dim].iter_mut().zip(template).for_each(|(m, v)| *m += v);
+        }
+        for (row, centre) in centres.chunks_exact_mut(dim).enumerate() {
+            let mean = &means[row % self.classes * dim..][..dim];
+            let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
+            centre.iter_mut().zip(mean).for_each(|(c, m)| *c = *c * 0.1 + m / norm * length);
+        }
     }
 
     fn loss<B: Backend>(
@@ -242,6 +273,11 @@ fn orthonormal(rows: usize, columns: usize, random: &mut Random) -> Vec<f32> {
 }
 
 impl Lessons<'_> {
+    /// The matrix that places the teacher's `d` numbers among our `D`: `[D, d]`.
+    fn placement<B: Backend>(&self, b: &B) -> B::Tensor {
+        b.constant(&self.placement, &[self.dim, self.placement.len() / self.dim])
+    }
+
     /// The teacher's template of a face, placed into our dimensions.
     fn target(&self, face: usize) -> Vec<f32> {
         let columns = self.placement.len() / self.dim;
@@ -308,11 +344,7 @@ impl<B: Backend> EmbedTask<'_, B> {
         let teacher = self.teacher.as_ref().ok_or_else(none)?;
         let pictures = if batch.full.is_empty() { &batch.pictures } else { &batch.full };
         let said = teacher.templates(b, &pictures[..n * CROP_BYTES], n)?;
-        let placement = b.constant(
-            &self.lessons.placement,
-            &[self.lessons.dim, self.lessons.placement.len() / self.lessons.dim],
-        );
-        Ok(b.matmul_transposed(&said, &placement))
+        Ok(b.matmul_transposed(&said, &self.lessons.placement(b)))
     }
 }
 
@@ -327,6 +359,31 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
         let template = |face| self.lessons.target(face);
         let template = self.lessons.recipe.embed.imprint.then_some(&template as &dyn Fn(usize) -> Vec<f32>);
         self.lessons.heads.iter().flat_map(|head| head.fresh(self.lessons.dim, random, template)).collect()
+    }
+
+    fn extras_of(&self, b: &B, model: &Model<B>) -> Weights {
+        let Lessons { faces, recipe, dim, heads, .. } = &self.lessons;
+        let mut weights = Weights::new();
+        if !recipe.embed.imprint_own {
+            return weights;
+        }
+        let mut random = Random::new(recipe.seed);
+        for head in heads {
+            let mut looks = vec![0; head.classes];
+            let few = head.labelled().filter(|(_, class)| {
+                looks[*class] += 1;
+                looks[*class] <= LOOKS
+            });
+            let few: Vec<(usize, usize)> = few.collect();
+            let crops: Vec<&[u8]> = few.iter().map(|(face, _)| faces.crop(*face)).collect();
+            let templates = templates_of(b, model, &crops);
+            let mut centres = head.random_centres(*dim, &mut random);
+            let rows = templates.chunks_exact(*dim).map(<[f32]>::to_vec);
+            head.imprint(&mut centres, *dim, &mut few.iter().map(|(_, class)| *class).zip(rows));
+            weights
+                .insert(head.parameter("weight"), (vec![head.classes * head.recipe.centres, *dim], centres));
+        }
+        weights
     }
 
     fn pictures(&self, b: &B, batch: &EmbedBatch) -> B::Tensor {
@@ -344,7 +401,11 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
         let mut follow = |name: &str, x: &B::Tensor, target: &B::Tensor| {
             let share = b.shape(x)[0] as f64 / n as f64;
             if weights.distil > 0.0 {
-                let loss = loss::cosine_distillation(b, x, target);
+                let loss = if weights.within {
+                    loss::cosine_distillation_within(b, x, target, &self.lessons.placement(b))
+                } else {
+                    loss::cosine_distillation(b, x, target)
+                };
                 parts.push((format!("{name}distil"), weights.distil * share, loss));
             }
             if weights.relations > 0.0 {
@@ -407,14 +468,16 @@ pub(crate) fn card<B: Backend>(
 
 /// Unit templates of all faces as they are, one row each.
 pub(crate) fn templates<B: Backend>(b: &B, model: &Model<B>, faces: &Faces) -> Vec<f32> {
-    let mut templates: Vec<f32> = Vec::new();
-    for first in (0..faces.len()).step_by(64) {
-        let last = (first + 64).min(faces.len());
-        let pictures: Vec<u8> = (first..last).flat_map(|face| faces.crop(face)).copied().collect();
-        let x = b.pictures(&pictures, last - first, CROP, CROP, MEAN, STD);
-        templates.extend(b.values(&loss::unit(b, &model.forward(b, &x, false)[0])));
-    }
-    templates
+    let crops: Vec<&[u8]> = (0..faces.len()).map(|face| faces.crop(face)).collect();
+    templates_of(b, model, &crops)
+}
+
+fn templates_of<B: Backend>(b: &B, model: &Model<B>, crops: &[&[u8]]) -> Vec<f32> {
+    let look = |crops: &[&[u8]]| {
+        let x = b.pictures(&crops.concat(), crops.len(), CROP, CROP, MEAN, STD);
+        b.without_gradients(|| b.values(&loss::unit(b, &model.forward(b, &x, false)[0])))
+    };
+    crops.chunks(64).flat_map(look).collect()
 }
 
 /// `first`, with the share `other` of a second picture over it.

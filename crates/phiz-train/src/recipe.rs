@@ -90,6 +90,10 @@ pub struct Stop {
 pub struct EmbedLosses {
     /// `1 − cos` to the teacher's template.
     pub distil: f64,
+    /// Whether `distil` compares only the part of a template that lies in the teacher's dimensions, brought to length 1. The
+    /// others stay free for what names teach; without it they are drawn to zero.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub within: bool,
     /// Squared difference of the batch's cosines to the teacher's.
     pub relations: f64,
     /// Share of each batch that is blends of two faces, of which a teacher is asked while the network learns.
@@ -100,6 +104,10 @@ pub struct EmbedLosses {
     /// Whether the centres of people begin at their teacher's templates, so that a margin loss joins a network that has
     /// learnt without a shock.
     pub imprint: bool,
+    /// Whether the centres begin at the mean template that the network itself gives to their people, where a run begins from
+    /// weights.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub imprint_own: bool,
     /// CosFace over the labelled faces: the short way to write one head.
     pub margin_loss: f64,
     /// CosFace's margin.
@@ -117,10 +125,12 @@ impl Default for EmbedLosses {
     fn default() -> EmbedLosses {
         EmbedLosses {
             distil: 1.0,
+            within: false,
             relations: 0.0,
             blend: 0.0,
             live_teacher: false,
             imprint: false,
+            imprint_own: false,
             margin_loss: 0.0,
             margin: 0.35,
             scale: 48.0,

@@ -49,6 +49,10 @@ pub trait Task<B: Backend> {
     fn loader(&self) -> &Self::Loader;
     /// Parameters beside the network's, such as class centres: name, shape, values.
     fn extras(&self, random: &mut Random) -> Weights;
+    /// The same where a run begins from weights that have learnt: those of [`Task::extras`] that `model` itself can say.
+    fn extras_of(&self, _b: &B, _model: &Model<B>) -> Weights {
+        Weights::new()
+    }
     /// The pictures of a batch as the network reads them.
     fn pictures(&self, b: &B, batch: &Batch<B, Self>) -> B::Tensor;
     /// The loss and its parts by name.
@@ -262,6 +266,8 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             let batch = task.loader().load(0, recipe.stages[0].size);
             let begun = from.weights(b, net, &task.pictures(b, &batch))?;
             adopt(&mut weights, &begun);
+            let known = task.extras_of(b, &Model::from_weights(b, net, &weights));
+            weights.extend(known);
         }
         for prefix in &recipe.learns {
             if !weights.keys().any(|name| name.starts_with(prefix)) {

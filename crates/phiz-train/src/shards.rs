@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use phiz_eval::{EvalError, npy};
+
 use crate::error::TrainError;
 use crate::weights::write_atomically;
 
@@ -268,10 +270,10 @@ impl Shard {
         Shard::remove(stem)?;
         let n = self.rows.len();
         if let Some(dim) = self.templates.len().checked_div(n) {
-            let crops = npy_file("|u1", &[n, CROP, CROP, 3], &self.crops);
+            let crops = npy::file("|u1", &[n, CROP, CROP, 3], &self.crops);
             write_atomically(&with_ending(stem, "crops.npy"), &crops)?;
             let values: Vec<u8> = self.templates.iter().flat_map(|v| v.to_le_bytes()).collect();
-            write_atomically(&with_ending(stem, "templates.npy"), &npy_file("<f4", &[n, dim], &values))?;
+            write_atomically(&with_ending(stem, "templates.npy"), &npy::file("<f4", &[n, dim], &values))?;
             let list = with_ending(stem, "csv");
             let mut writer = csv::Writer::from_writer(Vec::new());
             let written = writer
@@ -313,49 +315,20 @@ fn with_ending(stem: &Path, ending: &str) -> PathBuf {
     stem.with_file_name(name)
 }
 
-/// A `.npy` file (version 1.0, C order) of these bytes.
-fn npy_file(kind: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
-    let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-    let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
-    // Magic, length and text together are a multiple of 64 bytes, padded with spaces, as NumPy wants it.
-    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
-    let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    file.extend((length as u16).to_le_bytes());
-    file.extend(text.bytes());
-    file.resize(10 + length - 1, b' ');
-    file.push(b'\n');
-    file.extend_from_slice(bytes);
-    file
-}
-
-/// Shape and bytes of a little-endian C-order `.npy` file (version 1 or 2) of the given type.
+/// Shape and bytes of a file that holds numbers of the type that NumPy calls `kind`. The bytes are what is left of the file,
+/// so that a large one is not held twice.
 fn npy(path: &Path, kind: &str) -> Result<(Vec<usize>, Vec<u8>), TrainError> {
-    let bad = |reason: &str| TrainError::file(path, &format!("is not a .npy file of {kind}: {reason}"));
-    let mut bytes = std::fs::read(path).map_err(|e| TrainError::file(path, &e))?;
-    if bytes.get(..6) != Some(b"\x93NUMPY") {
-        return Err(bad("no magic"));
+    let mut file = std::fs::read(path).map_err(|e| TrainError::file(path, &e))?;
+    let array = npy::read(&file, path).map_err(|e| {
+        let reason = if let EvalError::File { reason, .. } = e { reason } else { e.to_string() };
+        TrainError::file(path, &format!("is no shard: {reason}: prepare the data again"))
+    })?;
+    if array.descr != kind {
+        return Err(TrainError::file(path, &format!("holds numbers of type {}, not {kind}", array.descr)));
     }
-    let wide = bytes.get(6).is_some_and(|&v| v >= 2);
-    let start = if wide { 12 } else { 10 };
-    let field = bytes.get(8..start).ok_or_else(|| bad("cut off"))?;
-    let length = field.iter().rev().fold(0usize, |n, &b| n << 8 | usize::from(b));
-    let header = bytes.get(start..).and_then(|b| b.get(..length)).ok_or_else(|| bad("cut off"))?;
-    let header = String::from_utf8_lossy(header);
-    if !header.contains(&format!("'{kind}'")) || !header.contains("'fortran_order': False") {
-        return Err(bad("other type or order"));
-    }
-    let shape =
-        header.split_once('(').and_then(|(_, rest)| rest.split_once(')')).ok_or_else(|| bad("no shape"))?;
-    let shape: Result<Vec<usize>, _> =
-        shape.0.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::parse).collect();
-    let shape = shape.map_err(|_| bad("no shape"))?;
-    let size = if kind == "|u1" { 1usize } else { 4 };
-    let expected = shape.iter().try_fold(size, |n, &d| n.checked_mul(d));
-    bytes.drain(..start + length);
-    if expected != Some(bytes.len()) {
-        return Err(bad("shape and length disagree"));
-    }
-    Ok((shape, bytes))
+    let (shape, length) = (array.shape.clone(), array.bytes.len());
+    file.drain(..file.len() - length);
+    Ok((shape, file))
 }
 
 #[cfg(test)]
@@ -434,15 +407,5 @@ mod tests {
         assert_eq!(Made::read(&stem).map(|m| (m.from, m.faces)), Some(("two".into(), 0)));
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         assert!(Faces::open(folder.path(), "train").is_err());
-    }
-
-    #[test]
-    fn npy_is_as_numpy_writes_it() {
-        // numpy.save(f, numpy.zeros((1, 2), 'u1')), NumPy 2.3: 118 bytes of text, 128 before the data.
-        let file = npy_file("|u1", &[1, 2], &[0, 0]);
-        assert!(file.starts_with(
-            b"\x93NUMPY\x01\x00v\x00{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2), }  "
-        ));
-        assert_eq!((file.len(), file[127]), (130, b'\n'));
     }
 }

@@ -20,6 +20,7 @@ use phiz_train::embed::EmbedTask;
 use phiz_train::error::TrainError;
 use phiz_train::export;
 use phiz_train::flex::Flex;
+use phiz_train::loss::{cosine_distillation_within, unit};
 use phiz_train::model::Model;
 use phiz_train::random::Random;
 use phiz_train::recipe::{EmbedLosses, Recipe};
@@ -452,6 +453,59 @@ fn imprinted_centres_point_at_their_people() {
     recipe.embed = EmbedLosses { imprint: true, distil: 0.0, relations: 0.0, ..recipe.embed };
     let refused = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &recipe, 6, None).err().unwrap();
     assert!(refused.to_string().contains("embed.imprint"), "{refused}");
+}
+
+#[test]
+fn the_networks_own_centres_point_at_what_it_says_of_their_people() {
+    let bench = Bench::new();
+    let recipe = recipe(|r| r.embed.imprint_own = true);
+    let b = &bench.flex;
+    let model = Model::new(b, &bench.net, &mut Random::new(4)).unwrap();
+    let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &recipe, 16, None).unwrap();
+    let weights = Task::<Flex>::extras_of(&task, b, &model);
+    let faces = &bench.train;
+    let template = |face: usize| {
+        let x = b.pictures(faces.crop(face), 1, CROP, CROP, [127.5; 3], [127.5; 3]);
+        b.values(&unit(b, &model.forward(b, &x, false)[0]))
+    };
+    let cosine = |a: &[f32], b: &[f32]| {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    for (head, people) in [("head.a0.weight", 0..2), ("head.b1.weight", 2..5)] {
+        for (row, centre) in weights[head].1.chunks_exact(16).enumerate() {
+            let person = people.start + row % people.len();
+            let mut mean = [0.0; 16];
+            for face in (0..faces.len()).filter(|face| faces.person(*face) == Some(person)) {
+                mean.iter_mut().zip(template(face)).for_each(|(m, v)| *m += v);
+            }
+            assert!(cosine(centre, &mean) > 0.98, "{head} {row}: {}", cosine(centre, &mean));
+        }
+    }
+    let off = Recipe { embed: EmbedLosses { imprint_own: false, ..recipe.embed.clone() }, ..recipe };
+    let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &off, 16, None).unwrap();
+    assert!(Task::<Flex>::extras_of(&task, b, &model).is_empty());
+}
+
+#[test]
+fn distillation_within_the_teachers_dimensions_leaves_the_others_alone() {
+    let b = Flex::new(1).unwrap();
+    // The teacher's two numbers lie in the first and the third of our four dimensions.
+    let placement = b.constant(&[1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0], &[4, 2]);
+    let target = b.constant(&[0.6, 0.0, 0.8, 0.0], &[1, 4]);
+    let loss = |x: &[f32]| {
+        let x = b.leaf(&b.constant(x, &[1, 4]));
+        let loss = cosine_distillation_within(&b, &x, &target, &placement);
+        let gradient = b.gradients(&loss, &[&x]).remove(0).unwrap();
+        (b.scalar(&loss), b.values(&gradient))
+    };
+    // cos((0.3, 0.4), (0.6, 0.8)) is 1, whatever the other two dimensions hold.
+    assert!(loss(&[0.3, 0.7, 0.4, -0.5]).0.abs() < 1e-6);
+    // cos((1, 0), (0.6, 0.8)) is 0.6; the other dimensions get no gradient.
+    let (value, gradient) = loss(&[0.5, 0.7, 0.0, -0.5]);
+    assert!((value - 0.4).abs() < 1e-6, "{value}");
+    assert_eq!((gradient[1], gradient[3]), (0.0, 0.0), "{gradient:?}");
+    assert!(gradient[2] < -1.0, "{gradient:?}");
 }
 
 #[test]

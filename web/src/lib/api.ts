@@ -1,23 +1,10 @@
-// How the page asks the server. Every failure is an ApiError with the server's stable code.
+// What the page asks the server: the typed client with the page's session, gallery and addresses.
 
-import type {
-  Audit, Enrolled, Face, Gallery, IdentifiedFace, Job, Key, Negative, Operation, Page, Person, PhotoAnswer, Rates, Scope,
-  Session, Status, StoredFace, Verified,
-} from './types';
+import { form, ok, once, phiz, photo, PhizError as ApiError } from '../../client';
+import type { paths } from '../../client';
+import type { Answer, Asked, Candidate, Face, IdentifiedFace, Job, Page, Photo, PhotoAnswer, Scope, Seen, Stranger } from './types';
 
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    readonly remedy: string,
-    readonly requestId: string | null = null,
-    readonly retryAfter: number | null = null,
-  ) {
-    super(message);
-    this.name = 'ApiError';
-  }
-}
+export { PhizError as ApiError } from '../../client';
 
 /** Set by the session; sent with every request that changes something. */
 let csrf: string | null = null;
@@ -29,112 +16,102 @@ export const setGallery = (name: string | null): void => { gallery = name; };
 let signedOut: () => void = () => {};
 export const onSignedOut = (then: () => void): void => { signedOut = then; };
 
-type Query = Record<string, string | number | boolean | null | undefined>;
-interface Options { query?: Query; json?: unknown; body?: BodyInit; signal?: AbortSignal | undefined; once?: boolean }
-
-async function call<T>(method: string, path: string, { query, json, body, signal, once }: Options = {}): Promise<T> {
-  const url = new URL(`.${path}`, document.baseURI.replace(/\/setup(#.*)?$/, '/'));
-  for (const [name, value] of Object.entries(query ?? {})) {
-    if (value !== null && value !== undefined) url.searchParams.set(name, String(value));
-  }
-  const headers = new Headers({ Accept: 'application/json' });
-  if (json !== undefined) headers.set('Content-Type', 'application/json');
-  if (gallery) headers.set('Phiz-Gallery', gallery);
-  if (method !== 'GET' && csrf) headers.set('Phiz-Csrf', csrf);
-  // A request that stores something is done once, however often the network makes us ask.
-  if (once) headers.set('Idempotency-Key', crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`);
-  let answer: Response;
-  try {
-    answer = await fetch(url, {
-      method, headers, signal: signal ?? null, credentials: 'same-origin',
-      body: json !== undefined ? JSON.stringify(json) : (body ?? null),
-    });
-  } catch (error) {
-    if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new ApiError(0, 'unreachable', '', '');
-  }
-  if (answer.status === 204) return undefined as T;
-  const text = await answer.text();
-  let value: unknown = null;
-  try { value = JSON.parse(text); } catch { /* told below */ }
-  if (answer.ok) return value as T;
-  const error = (value as { error?: Record<string, string> } | null)?.error ?? {};
-  if (answer.status === 401 && (error.code === 'unauthorised' || error.code === 'setup_needed')) signedOut();
-  const after = Number(answer.headers.get('Retry-After'));
-  throw new ApiError(
-    answer.status, error.code ?? 'internal', error.message ?? '', error.remedy ?? '', error.request_id ?? null,
-    Number.isFinite(after) && after > 0 ? after : null,
-  );
-}
+const client = phiz({
+  // The folder of the page, so that a proxy may serve it under a path; the first run's address has one word more.
+  url: new URL('.', document.baseURI.replace(/\/setup(#.*)?$/, '/')).href,
+  headers: (method) => ({ Accept: 'application/json', ...(gallery ? { 'Phiz-Gallery': gallery } : {}), ...(method !== 'GET' && csrf ? { 'Phiz-Csrf': csrf } : {}) }),
+});
+client.use({
+  onError({ error }) {
+    if (error instanceof ApiError && error.status === 401 && (error.code === 'unauthorised' || error.code === 'setup_needed')) signedOut();
+  },
+});
 
 const at = encodeURIComponent;
-const form = (fields: [string, Blob][]): FormData => {
-  const data = new FormData();
-  for (const [name, blob] of fields) data.append(name, blob, blob instanceof File ? blob.name : 'camera.jpg');
-  return data;
-};
-/** Of people by id or name, all pages. */
-async function everything<T>(path: string, query: Query = {}): Promise<T[]> {
+const of = (id: string) => ({ path: { id } });
+const no = (number: number) => ({ path: { number } });
+type QueryOf<P extends keyof paths, M extends 'get' | 'post'> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
+/** All pages of a list. */
+async function everything<T>(page: (cursor: string | undefined) => Promise<Page<T>>): Promise<T[]> {
   const items: T[] = [];
-  let cursor: string | null = null;
+  let cursor: string | undefined;
   do {
-    const page: Page<T> = await call('GET', path, { query: { ...query, limit: 500, cursor } });
-    items.push(...page.items);
-    cursor = page.next;
+    const { items: more, next } = await page(cursor);
+    items.push(...more);
+    cursor = next ?? undefined;
   } while (cursor);
   return items;
 }
+const pictures = (photos: Blob[]) => form(photos.map((each) => ['photo', each, each instanceof File ? each.name : 'camera.jpg']));
 
-type Done = { operation: string };
 export const api = {
-  status: () => call<Status>('GET', '/v1/status'),
-  setup: (code: string, passphrase: string) => call<Session>('POST', '/v1/setup', { json: { code, passphrase } }),
-  signIn: (passphrase: string) => call<Session>('POST', '/v1/session', { json: { passphrase } }),
-  session: () => call<Session>('GET', '/v1/session'),
-  signOut: () => call<void>('DELETE', '/v1/session'),
-  changePassphrase: (old: string, fresh: string) => call<void>('POST', '/v1/passphrase', { json: { old, new: fresh } }),
+  status: () => ok(client.GET('/v1/status')),
+  setup: (code: string, passphrase: string) => ok(client.POST('/v1/setup', { body: { code, passphrase } })),
+  signIn: (passphrase: string) => ok(client.POST('/v1/session', { body: { passphrase } })),
+  session: () => ok(client.GET('/v1/session')),
+  signOut: () => ok(client.DELETE('/v1/session')),
+  changePassphrase: (old: string, fresh: string) => ok(client.POST('/v1/passphrase', { body: { old, new: fresh } })),
 
-  people: (query: { q?: string; list?: string; name?: string; limit?: number; cursor?: string | null }, signal?: AbortSignal) =>
-    call<Page<Person>>('GET', '/v1/people', { query, signal }),
-  allPeople: () => everything<Person>('/v1/people'),
-  person: (id: string) => call<Person>('GET', `/v1/people/${at(id)}`),
-  addPerson: (name: string) => call<Person & Done>('POST', '/v1/people', { json: { name }, once: true }),
-  changePerson: (id: string, change: { name?: string; lists?: string[]; attributes?: Record<string, string> }) =>
-    call<Person & Done>('PATCH', `/v1/people/${at(id)}`, { json: change }),
-  removePerson: (id: string) => call<Done>('DELETE', `/v1/people/${at(id)}`),
-  merge: (into: string, from: string[]) => call<Person & { operations: string[] }>('POST', `/v1/people/${at(into)}/merge`, { json: { from } }),
+  people: (query: QueryOf<'/v1/people', 'get'>, signal?: AbortSignal) => ok(client.GET('/v1/people', { params: { query }, signal })),
+  allPeople: () => everything((cursor) => ok(client.GET('/v1/people', { params: { query: { limit: 500, cursor } } }))),
+  person: (id: string) => ok(client.GET('/v1/people/{id}', { params: of(id) })),
+  addPerson: (name: string) => ok(client.POST('/v1/people', { body: { name }, headers: once() })),
+  changePerson: (id: string, body: { name?: string; lists?: string[]; attributes?: Record<string, string> }) =>
+    ok(client.PATCH('/v1/people/{id}', { params: of(id), body })),
+  removePerson: (id: string) => ok(client.DELETE('/v1/people/{id}', { params: of(id) })),
+  merge: (into: string, from: string[]) => ok(client.POST('/v1/people/{id}/merge', { params: of(into), body: { from } })),
   split: (id: string, faces: string[], name?: string) =>
-    call<Person & Done>('POST', `/v1/people/${at(id)}/split`, { json: { faces, ...(name ? { name } : {}) } }),
-  faces: (id: string) => call<Page<StoredFace>>('GET', `/v1/people/${at(id)}/faces`),
-  enrol: (id: string, photos: Blob[], options: { consent?: string; force?: boolean; face?: number } = {}) =>
-    call<Enrolled>('POST', `/v1/people/${at(id)}/faces`, { query: options, body: form(photos.map((p) => ['photo', p])), once: true }),
-  negatives: (id: string) => call<Page<Negative>>('GET', `/v1/people/${at(id)}/negatives`),
-  allow: (negative: string) => call<Done>('DELETE', `/v1/negatives/${at(negative)}`),
-  notThisPerson: (face: string) => call<Done & { negative: string }>('POST', `/v1/faces/${at(face)}/not`),
-  removeFace: (face: string) => call<Done>('DELETE', `/v1/faces/${at(face)}`),
-  moveFace: (face: string, to: string) => call<StoredFace & Done>('POST', `/v1/faces/${at(face)}/move`, { json: { to } }),
-  lists: () => call<Page<{ name: string; people: number }>>('GET', '/v1/lists'),
-  history: (limit = 100) => call<Page<Operation>>('GET', '/v1/history', { query: { limit } }),
-  undo: (operation?: string) => call<{ undone: Operation; people: string[] }>('POST', '/v1/undo', { json: operation ? { operation } : {} }),
+    ok(client.POST('/v1/people/{id}/split', { params: of(id), body: { faces, ...(name ? { name } : {}) } })),
+  faces: (id: string) => ok(client.GET('/v1/people/{id}/faces', { params: of(id) })),
+  enrol: (id: string, photos: Blob[], query: QueryOf<'/v1/people/{id}/faces', 'post'> = {}) =>
+    ok(client.POST('/v1/people/{id}/faces', { params: { ...of(id), query }, ...pictures(photos), headers: once() })),
+  negatives: (id: string) => ok(client.GET('/v1/people/{id}/negatives', { params: of(id) })),
+  allow: (negative: string) => ok(client.DELETE('/v1/negatives/{id}', { params: of(negative) })),
+  notThisPerson: (face: string) => ok(client.POST('/v1/faces/{id}/not', { params: of(face) })),
+  removeFace: (face: string) => ok(client.DELETE('/v1/faces/{id}', { params: of(face) })),
+  moveFace: (face: string, to: string) => ok(client.POST('/v1/faces/{id}/move', { params: of(face), body: { to } })),
+  lists: () => ok(client.GET('/v1/lists')),
+  history: (limit = 100) => ok(client.GET('/v1/history', { params: { query: { limit } } })),
+  undo: (operation?: string) => ok(client.POST('/v1/undo', { body: operation ? { operation } : {} })),
 
-  detect: (photo: Blob, query: Query = {}, signal?: AbortSignal) =>
-    call<PhotoAnswer<Face>>('POST', '/v1/detect', { query, body: photo, signal }),
-  identify: (photo: Blob, query: Query = {}, signal?: AbortSignal) =>
-    call<PhotoAnswer<IdentifiedFace>>('POST', '/v1/identify', { query, body: photo, signal }),
-  verify: (a: Blob, b: Blob, query: Query = {}) => call<Verified>('POST', '/v1/verify', { query, body: form([['a', a], ['b', b]]) }),
+  // The client's types widen boxes and points to lists.
+  detect: (bytes: Blob, query: QueryOf<'/v1/detect', 'post'> = {}, signal?: AbortSignal) =>
+    ok(client.POST('/v1/detect', { params: { query }, ...photo(bytes), signal })) as Promise<PhotoAnswer<Face>>,
+  identify: (bytes: Blob, query: QueryOf<'/v1/identify', 'post'> = {}, signal?: AbortSignal) =>
+    ok(client.POST('/v1/identify', { params: { query }, ...photo(bytes), signal })) as Promise<PhotoAnswer<IdentifiedFace>>,
+  verify: (a: Blob, b: Blob) => ok(client.POST('/v1/verify', form([['a', a], ['b', b]]))),
 
-  galleries: () => call<Page<{ name: string }>>('GET', '/v1/galleries'),
-  gallery: () => call<Gallery>('GET', '/v1/gallery'),
-  rates: (fpir: number) => call<Rates>('GET', '/v1/gallery/rates', { query: { fpir } }),
-  calibrate: () => call<Job>('POST', '/v1/gallery/calibration'),
-  evaluate: (fpir: number) => call<Job>('POST', '/v1/gallery/evaluation', { query: { fpir } }),
-  purge: () => call<Job>('POST', '/v1/gallery/purge', { json: {} }),
-  job: (id: string) => call<Job>('GET', `/v1/jobs/${at(id)}`),
-  jobs: () => call<Page<Job>>('GET', '/v1/jobs', { query: { limit: 100 } }),
-  keys: () => call<Page<Key>>('GET', '/v1/keys'),
-  addKey: (name: string, scope: Scope) => call<Key & { key: string }>('POST', '/v1/keys', { json: { name, scope } }),
-  removeKey: (id: string) => call<void>('DELETE', `/v1/keys/${at(id)}`),
-  audit: (cursor: string | null) => call<Page<Audit>>('GET', '/v1/audit', { query: { limit: 50, cursor } }),
+  review: (limit: number) => ok(client.GET('/v1/review', { params: { query: { limit } } })) as Promise<{ items: Asked[]; left: number }>,
+  answer: (body: { key: string; answer: Answer; name?: string; person?: string }) => ok(client.POST('/v1/review', { body })),
+  takeBackAnswer: (key: string, operations: string[]) => ok(client.POST('/v1/review/undo', { body: { key, operations } })),
+  strangers: (ignored: boolean, cursor?: string) => ok(client.GET('/v1/strangers', { params: { query: { ignored, limit: 60, faces: 4, cursor } } })),
+  stranger: (id: number) => ok(client.GET('/v1/strangers/{number}', { params: no(id) })),
+  strangerLike: (id: number) => ok(client.GET('/v1/strangers/{number}/candidates', { params: { ...no(id), query: { top: 5 } } })),
+  nameStranger: (id: number, body: { name?: string; person?: string }) => ok(client.POST('/v1/strangers/{number}/name', { params: no(id), body })),
+  ignoreStranger: (id: number) => ok(client.POST('/v1/strangers/{number}/ignore', { params: no(id) })),
+  noticeStranger: (id: number) => ok(client.POST('/v1/strangers/{number}/notice', { params: no(id) })),
+  joinStrangers: (id: number, from: number[]) => ok(client.POST('/v1/strangers/{number}/join', { params: no(id), body: { from } })),
+  splitStranger: (id: number, faces: string[]) => ok(client.POST('/v1/strangers/{number}/split', { params: no(id), body: { faces } })),
+  archive: () => ok(client.GET('/v1/archive')),
+  photo: (id: string) => ok(client.GET('/v1/photos/{id}', { params: of(id) })),
+  sighting: (id: string) => ok(client.GET('/v1/sightings/{id}', { params: of(id) })),
+  photosOf: (person: string, cursor?: string) => ok(client.GET('/v1/photos', { params: { query: { person, limit: 24, ...(cursor ? { cursor } : {}) } } })),
+  sightingNot: (id: string, person: string) => ok(client.POST('/v1/sightings/{id}/not', { params: of(id), body: { person } })),
+  scanFolders: () => ok(client.GET('/v1/scan')),
+  scan: () => ok(client.POST('/v1/scan', { body: {} })),
+
+  galleries: () => ok(client.GET('/v1/galleries')),
+  gallery: () => ok(client.GET('/v1/gallery')),
+  rates: (fpir: number) => ok(client.GET('/v1/gallery/rates', { params: { query: { fpir } } })),
+  calibrate: () => ok(client.POST('/v1/gallery/calibration')),
+  evaluate: (fpir: number) => ok(client.POST('/v1/gallery/evaluation', { params: { query: { fpir } } })),
+  purge: () => ok(client.POST('/v1/gallery/purge', { body: {} })),
+  job: (id: string) => ok(client.GET('/v1/jobs/{id}', { params: of(id) })),
+  jobs: () => ok(client.GET('/v1/jobs')),
+  keys: () => ok(client.GET('/v1/keys')),
+  addKey: (name: string, scope: Scope) => ok(client.POST('/v1/keys', { body: { name, scope } })),
+  removeKey: (id: string) => ok(client.DELETE('/v1/keys/{id}', { params: of(id) })),
+  audit: (cursor: string | null) => ok(client.GET('/v1/audit', { params: { query: { limit: 50, ...(cursor ? { cursor } : {}) } } })),
 };
 
 /** Pictures can carry no header: the gallery stands in their address. */
@@ -143,6 +120,8 @@ const about = (more: Record<string, string> = {}): string => {
   return query ? `?${query}` : '';
 };
 export const personPicture = (id: string, version = 0): string => `./v1/people/${at(id)}/picture${about(version ? { v: String(version) } : {})}`;
+export const sightingCrop = (id: string): string => `./v1/sightings/${at(id)}/crop${about()}`;
+export const photoPicture = (id: string): string => `./v1/photos/${at(id)}/picture${about({ side: '1600' })}`;
 export const faceCrop = (id: string): string => `./v1/faces/${at(id)}/crop${about()}`;
 
 /** Waits for a job, telling its progress, and gives what it found. */

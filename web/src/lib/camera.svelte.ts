@@ -49,19 +49,25 @@ export class Camera {
     this.state = 'off';
   }
 
-  /** The frame of this moment, kept whole for `photo` and given small for looking at. */
-  grab(video: HTMLVideoElement, width: number): HTMLCanvasElement | null {
+  /** The frame of this moment, small, for looking at; with `whole` also as the camera gave it, for `photo`. */
+  grab(video: HTMLVideoElement, width: number, whole = false): HTMLCanvasElement | null {
     const { videoWidth: w, videoHeight: h } = video;
     if (!w || !h) return null;
-    this.#full.width = w; this.#full.height = h;
-    this.#full.getContext('2d')!.drawImage(video, 0, 0);
-    this.#small.width = Math.min(width, w); this.#small.height = Math.round((h * this.#small.width) / w);
-    this.#small.getContext('2d', { willReadFrequently: true })!.drawImage(this.#full, 0, 0, this.#small.width, this.#small.height);
+    if (whole) draw(video, this.#full, w, h);
+    draw(whole ? this.#full : video, this.#small, Math.min(width, w), Math.round((h * Math.min(width, w)) / w));
     return this.#small;
   }
 
   /** The last grabbed frame at the camera's own size. */
   photo(): Promise<Blob | null> { return toJpeg(this.#full, 0.92); }
+}
+
+function draw(from: CanvasImageSource, to: HTMLCanvasElement, w: number, h: number): void {
+  // Setting a size clears a canvas and takes it anew, even if it is the same.
+  if (to.width !== w) to.width = w;
+  if (to.height !== h) to.height = h;
+  // It is read at once: on the processor, without a way over the graphics card.
+  to.getContext('2d', { willReadFrequently: true, alpha: false })!.drawImage(from, 0, 0, w, h);
 }
 
 export const toJpeg = (canvas: HTMLCanvasElement, quality: number): Promise<Blob | null> =>

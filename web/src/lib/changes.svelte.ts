@@ -4,51 +4,58 @@ import { api } from './api';
 import { explain } from './explain';
 import { t } from '../texts';
 
-export interface Toast { id: number; text: string; detail: string; bad: boolean; operations: string[] }
+/** Takes something back, and says in words what. */
+export type Back = () => Promise<string>;
+export interface Toast { id: number; text: string; detail: string; bad: boolean; back: Back | null }
+
+/** Takes operations back, the latest first. */
+export async function takeBack(operations: string[]): Promise<string> {
+  let what = '';
+  for (const operation of [...operations].reverse()) what = (await api.undo(operation)).undone.what;
+  return operations.length > 1 ? t.undo.several(operations.length) : t.undo.done(what);
+}
 
 class Changes {
   #toasts = $state<Toast[]>([]);
   #version = $state(0);
-  #last = $state<string[]>([]);
+  #last = $state.raw<Back | null>(null);
   #next = 1;
 
   get toasts(): Toast[] { return this.#toasts; }
   /** Grows with every change: screens that show people depend on it. */
   get version(): number { return this.#version; }
-  get canUndo(): boolean { return this.#last.length > 0; }
+  get canUndo(): boolean { return this.#last !== null; }
 
   #show(toast: Omit<Toast, 'id'>): void {
     const id = this.#next++;
-    this.#toasts = [...this.#toasts.slice(-2), { ...toast, id }];
+    this.#toasts = [...this.#toasts.slice(-1), { ...toast, id }];
     // What went wrong stays until it is closed.
     if (!toast.bad) setTimeout(() => this.close(id), 9000);
   }
 
   close(id: number): void { this.#toasts = this.#toasts.filter((toast) => toast.id !== id); }
-  say(text: string): void { this.#show({ text, detail: '', bad: false, operations: [] }); }
+  say(text: string): void { this.#show({ text, detail: '', bad: false, back: null }); }
   fail(error: unknown): void {
     const { text, detail, aborted } = explain(error);
-    if (!aborted) this.#show({ text, detail, bad: true, operations: [] });
+    if (!aborted) this.#show({ text, detail, bad: true, back: null });
   }
 
-  /** Something was done. `operations` is what undo takes back, in the order in which it was done. */
-  done(text: string, operations: (string | null)[]): void {
+  /** Something was done. `operations` is what undo takes back, in the order in which it was done; or `back` does. */
+  done(text: string, operations: (string | null)[], back?: Back): void {
     const all = operations.filter((o): o is string => Boolean(o));
     this.#version += 1;
-    if (all.length) this.#last = all;
-    this.#show({ text, detail: '', bad: false, operations: all });
+    const way = back ?? (all.length ? () => takeBack(all) : null);
+    if (way) this.#last = way;
+    this.#show({ text, detail: '', bad: false, back: way });
   }
 
-  async undo(operations?: string[]): Promise<void> {
-    const back = operations ?? this.#last;
+  async undo(back: Back | null = this.#last): Promise<void> {
     try {
-      let what = '';
-      if (back.length === 0) what = (await api.undo()).undone.what;
-      else for (const operation of [...back].reverse()) what = (await api.undo(operation)).undone.what;
-      this.#last = [];
-      this.#toasts = this.#toasts.filter((toast) => toast.operations.length === 0);
+      const said = await (back ?? (async () => t.undo.done((await api.undo()).undone.what)))();
+      if (back === this.#last) this.#last = null;
+      this.#toasts = this.#toasts.filter((toast) => toast.back === null);
       this.#version += 1;
-      this.say(back.length > 1 ? t.undo.several(back.length) : t.undo.done(what));
+      this.say(said);
     } catch (error) {
       this.#version += 1;
       this.fail(error);
@@ -57,7 +64,7 @@ class Changes {
 
   /** Another gallery is looked at: what was done before cannot be undone there. */
   forget(): void {
-    this.#last = [];
+    this.#last = null;
     this.#toasts = [];
     this.#version += 1;
   }

@@ -1,15 +1,20 @@
 // Dates, counts and rates as people say them.
 
-import { language } from '../texts';
+import { locale } from '../texts';
 
-const dates = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', year: 'numeric' });
-const times = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-const numbers = new Intl.NumberFormat(language);
-const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+export { oneIn } from './rates';
+
+const dates = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
+const times = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const numbers = new Intl.NumberFormat(locale);
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
 
 export const count = (n: number): string => numbers.format(n);
 export const day = (seconds: number): string => dates.format(seconds * 1000);
 export const moment = (seconds: number): string => times.format(seconds * 1000);
+
+/** From one day to another, as short as can be: "3–9 May 2026". */
+export const span = (from: number, to: number): string => dates.formatRange(from * 1000, to * 1000);
 
 export function ago(seconds: number, now = Date.now() / 1000): string {
   const past = seconds - now;
@@ -22,21 +27,15 @@ export function ago(seconds: number, now = Date.now() / 1000): string {
   return relative.format(0, 'minute');
 }
 
-/** Of a rate such as 0.0123 the "1 in N" with a round N that is not better than the truth: 1 in 80. */
-export function oneIn(rate: number): number {
-  if (!(rate > 0)) return Infinity;
-  const n = 1 / rate;
-  if (n < 10) return Math.max(1, Math.floor(n));
-  const size = 10 ** Math.floor(Math.log10(n));
-  return Math.floor(n / size) * size;
-}
-
 /** Of so many, how many; never a false nought. */
 export const of = (rate: number, total: number): number => Math.round(rate * total * 10) / 10;
+
+/** The last part of a path, whichever system wrote it. */
+export const fileName = (path: string): string => path.split(/[/\\]/).at(-1) || path;
 
 export function initials(name: string): string {
   const words = [...name.trim().split(/\s+/)];
   const first = [...(words[0] ?? '?')][0] ?? '?';
   const last = words.length > 1 ? ([...(words.at(-1) ?? '')][0] ?? '') : '';
-  return (first + last).toLocaleUpperCase(language);
+  return (first + last).toLocaleUpperCase(locale);
 }

@@ -11,6 +11,8 @@ export function shortcuts(keys: () => Record<string, Handler>): void {
     const map = keys();
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || dialogOpen()) return;
+      // On a button or link, Space and Enter press it.
+      if ((event.key === ' ' || event.key === 'Enter') && event.target instanceof HTMLElement && event.target.closest('button, a, summary, label')) return;
       const handler = map[event.key.length === 1 ? event.key.toLowerCase() : event.key];
       if (handler) { event.preventDefault(); handler(event); }
     };

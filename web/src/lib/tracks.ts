@@ -61,6 +61,11 @@ export class Tracks {
     return this.#tracks;
   }
 
+  /** Whether a box is still on its way, or somebody is being decided upon: then the next frame looks different. */
+  moving(now: number): boolean {
+    return this.#tracks.some((track) => track.verdict.kind === 'deciding' || now - track.at < this.#pace || now - track.seen >= FORGET_MS);
+  }
+
   #where(track: Followed, now: number): Box {
     const share = Math.min(1, (now - track.at) / this.#pace);
     const ease = 1 - (1 - share) ** 2;

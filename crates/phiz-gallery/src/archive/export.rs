@@ -8,7 +8,7 @@ use std::path::Path;
 use super::files::{Lines, Npy, create, digest};
 use super::{
     ArchiveHead, CROPS, FACES, FACES_CSV, FORMAT, FaceLine, HEAD, NEGATIVE_TEMPLATES, NEGATIVES, PEOPLE,
-    PEOPLE_CSV, PersonLine, TEMPLATES, crop_path,
+    PEOPLE_CSV, PersonLine, TEMPLATES, WITHOUT_PHOTOS, crop_path, files_of, seen,
 };
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::gallery::Gallery;
@@ -35,22 +35,30 @@ impl Gallery {
         }
         let card = self.card();
         let mut head = ArchiveHead {
-            format: FORMAT,
+            format: WITHOUT_PHOTOS,
             model: self.model().clone(),
             dim: self.dim(),
             thresholds: card,
             people: 0,
             faces: 0,
             negatives: 0,
+            photos: 0,
+            sightings: 0,
+            groups: 0,
             sha256: BTreeMap::new(),
         };
         self.read(|rows, codec| {
             let mut out = Out::new(folder, codec.dim)?;
             out.people(rows, codec)?;
             (head.people, head.faces, head.negatives) = out.counts;
-            out.finish()
+            out.finish()?;
+            if rows.count(Kind::Photo)? > 0 {
+                head.format = FORMAT;
+                (head.photos, head.sightings, head.groups) = seen::export(folder, rows, codec)?;
+            }
+            Ok(())
         })?;
-        for name in [PEOPLE, FACES, TEMPLATES, NEGATIVES, NEGATIVE_TEMPLATES] {
+        for name in files_of(head.format) {
             head.sha256.insert(name.into(), digest(&folder.join(name))?);
         }
         // Last: a folder without it is an export that was interrupted.

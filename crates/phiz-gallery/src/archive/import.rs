@@ -7,8 +7,8 @@ use phiz_template::{ModelId, Template};
 
 use super::files::{lines, npy_rows, read};
 use super::{
-    FACES, FaceLine, HEAD, Imported, NEGATIVE_TEMPLATES, NEGATIVES, PEOPLE, PersonLine, TEMPLATES, crop_path,
-    read_head,
+    FACES, FaceLine, HEAD, Imported, NEGATIVE_TEMPLATES, NEGATIVES, PEOPLE, PersonLine, TEMPLATES,
+    WITHOUT_PHOTOS, crop_path, read_head, seen,
 };
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::gallery::{Gallery, OperationKind, Ranges, Search, Step, add_face, in_photo, record};
@@ -22,7 +22,8 @@ use crate::store::{Kind, Rows, RowsMut};
 impl Gallery {
     /// Takes an archive in, in one transaction that can be undone. Ids are given anew. People and faces that the gallery
     /// has already are recognised and left out: a face by its photo and template, a person by one of their faces, or by
-    /// their name and the second in which they were first enrolled. New faces of a known person become theirs.
+    /// their name and the second in which they were first enrolled. New faces of a known person become theirs. What was
+    /// scanned comes as well: photos are recognised by their content, strangers keep their numbers where these are free.
     ///
     /// # Errors
     /// The archive is of another model or a newer version, incomplete or damaged, or the gallery cannot be written;
@@ -33,7 +34,8 @@ impl Gallery {
         if head.dim != self.dim() {
             return Err(GalleryError::damaged("the archive's head").at(&folder.join(HEAD)));
         }
-        let archive = In { folder, model: &head.model, dim: head.dim };
+        let archive =
+            In { folder, model: &head.model, dim: head.dim, with_photos: head.format > WITHOUT_PHOTOS };
         let likely = if self.is_empty()? { BTreeMap::new() } else { self.likely(&archive)? };
         self.write(|rows, codec| Import { archive: &archive, likely: &likely }.run(rows, codec))
     }
@@ -93,6 +95,7 @@ struct In<'a> {
     folder: &'a Path,
     model: &'a ModelId,
     dim: usize,
+    with_photos: bool,
 }
 
 impl In<'_> {
@@ -248,14 +251,21 @@ impl Import<'_> {
             done.negatives += 1;
             Ok(())
         })?;
+        let mut steps = Vec::new();
         if !(people.is_empty() && faces.is_empty() && negatives.is_empty()) {
+            steps.push(Step::Enrolled { people, faces, negatives, into });
+        }
+        if self.archive.with_photos {
+            let person = |id: PersonId| places.get(&id).map(|place| place.person);
+            steps.extend(seen::import(folder, self.archive.dim, rows, codec, person, &mut done)?);
+        }
+        if !steps.is_empty() {
             let kind = OperationKind::Import {
                 people: done.people.len(),
                 faces: done.faces,
                 negatives: done.negatives,
             };
-            let step = Step::Enrolled { people, faces, negatives, into };
-            done.operation = Some(record(rows, codec, kind, vec![step])?);
+            done.operation = Some(record(rows, codec, kind, steps)?);
         }
         Ok(done)
     }

@@ -1,11 +1,12 @@
 //! Galleries as a folder of plain files, for other programs and other machines: see `docs/reference/archive-format.md`.
 //!
-//! An archive is *not* sealed: whoever has it has everything. [`export`] writes one, [`import`] takes one in, [`files`]
-//! reads and writes lines and arrays.
+//! An archive is *not* sealed: whoever has it has everything. [`export`] writes one, [`import`] takes one in, [`seen`] does
+//! both with what was scanned, [`files`] reads and writes lines and arrays.
 
 mod export;
 mod files;
 mod import;
+mod seen;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,17 +16,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::gallery::Model;
-use crate::model::{FaceBody, FaceId, OperationId, PersonBody, PersonId};
+use crate::model::{
+    FaceBody, FaceId, GroupHead, OperationId, PersonBody, PersonId, PhotoBody, PhotoId, SightingBody,
+    SightingId,
+};
 use files::{digest, read};
 
-/// The version that this Phiz writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The version of an archive without photos, which every Phiz reads.
+const WITHOUT_PHOTOS: u32 = 1;
+/// The version of an archive with photos: the newest that this Phiz reads.
+const FORMAT: u32 = 2;
 const HEAD: &str = "archive.json";
 const PEOPLE: &str = "people.jsonl";
 const FACES: &str = "faces.jsonl";
 const TEMPLATES: &str = "templates.npy";
 const NEGATIVES: &str = "negatives.jsonl";
 const NEGATIVE_TEMPLATES: &str = "negatives.npy";
+/// What was scanned; only in archives of version 2.
+const PHOTOS: &str = "photos.jsonl";
+const SIGHTINGS: &str = "sightings.jsonl";
+const SIGHTING_TEMPLATES: &str = "sightings.npy";
+const GROUPS: &str = "groups.jsonl";
 /// The same as the JSON Lines, for spreadsheets; never read.
 const PEOPLE_CSV: &str = "people.csv";
 const FACES_CSV: &str = "faces.csv";
@@ -48,6 +59,15 @@ pub struct ArchiveHead {
     pub faces: usize,
     /// Faces that are said not to be somebody.
     pub negatives: usize,
+    /// Photos that were scanned.
+    #[serde(default)]
+    pub photos: usize,
+    /// Faces that were seen in them.
+    #[serde(default)]
+    pub sightings: usize,
+    /// Groups of those: strangers, and people whose sightings were named.
+    #[serde(default)]
+    pub groups: usize,
     /// SHA-256 of each file that is read.
     pub sha256: BTreeMap<String, String>,
 }
@@ -83,6 +103,16 @@ pub struct Imported {
     pub negatives: usize,
     /// Negatives left out because the gallery had them, or has enrolled the face as that person since.
     pub known_negatives: usize,
+    /// Photos of what was scanned that were taken in. Like a scan, they stay when the import is taken back.
+    pub photos: usize,
+    /// Photos that the gallery had.
+    pub known_photos: usize,
+    /// Faces seen in photos that were taken in.
+    pub sightings: usize,
+    /// Strangers and named groups that were taken in.
+    pub groups: usize,
+    /// Strangers whose number was taken here: of the archive and of this gallery.
+    pub renumbered: Vec<(u64, u64)>,
     /// By which operation it can be taken back; none if nothing was new.
     pub operation: Option<OperationId>,
 }
@@ -106,7 +136,45 @@ struct FaceLine {
     body: FaceBody,
 }
 
-fn crop_path(folder: &Path, face: FaceId) -> PathBuf {
+/// A line of `photos.jsonl`.
+#[derive(Serialize, Deserialize)]
+struct PhotoLine {
+    id: PhotoId,
+    #[serde(flatten)]
+    body: PhotoBody,
+}
+
+/// A line of `sightings.jsonl`; its template is the row of the same number.
+#[derive(Serialize, Deserialize)]
+struct SightingLine {
+    id: SightingId,
+    photo: PhotoId,
+    quality: f32,
+    #[serde(flatten)]
+    body: SightingBody,
+}
+
+/// A line of `groups.jsonl`.
+#[derive(Serialize, Deserialize)]
+struct GroupLine {
+    stranger: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<PersonId>,
+    #[serde(flatten)]
+    head: GroupHead,
+    sightings: Vec<SightingId>,
+}
+
+/// The files that an import of a version reads.
+fn files_of(format: u32) -> Vec<&'static str> {
+    let mut names = vec![PEOPLE, FACES, TEMPLATES, NEGATIVES, NEGATIVE_TEMPLATES];
+    if format > WITHOUT_PHOTOS {
+        names.extend([PHOTOS, SIGHTINGS, SIGHTING_TEMPLATES, GROUPS]);
+    }
+    names
+}
+
+fn crop_path(folder: &Path, face: impl std::fmt::Display) -> PathBuf {
     folder.join(CROPS).join(face.to_string())
 }
 
@@ -122,12 +190,12 @@ fn read_head(folder: &Path) -> Result<ArchiveHead> {
     }
     let version: Version =
         serde_json::from_slice(&text).map_err(|e| wrong(format!("is no archive's head ({e})")))?;
-    if version.format != FORMAT {
-        let reason = format!("is of format {}, this Phiz reads format {FORMAT}", version.format);
+    if !(WITHOUT_PHOTOS..=FORMAT).contains(&version.format) {
+        let reason = format!("is of format {}, this Phiz reads formats 1 to {FORMAT}", version.format);
         return Err(GalleryError::new(ErrorKind::OtherVersion, reason).at(&path));
     }
     let head: ArchiveHead = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
-    for name in [PEOPLE, FACES, TEMPLATES, NEGATIVES, NEGATIVE_TEMPLATES] {
+    for name in files_of(head.format) {
         let file = folder.join(name);
         if head.sha256.get(name) != Some(&digest(&file)?) {
             return Err(GalleryError::damaged("the archive").at(&file).with_hint("export it again"));

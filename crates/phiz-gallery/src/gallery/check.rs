@@ -190,6 +190,11 @@ fn check_row(
                 return Ok(Some(Fault::NoSighting { part }));
             }
         }
+        Kind::SightingCrop => {
+            if rows.get(Kind::Sighting, id)?.is_none() {
+                return Ok(Some(Fault::NoSighting { part }));
+            }
+        }
         Kind::Spare => {
             codec.spare(rows, kind, id)?;
             if rows.get(Kind::Face, id)?.is_none() {

@@ -3,17 +3,18 @@
 //! What is decided is kept, sealed, until something that it follows from changes: people and their faces, what is said not
 //! to be them, rates, groups that were named. It is a cache: losing it costs time.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use phiz_template::Template;
 use sha2::{Digest as _, Sha256};
 
 use super::together::once_a_photo;
-use super::{Gallery, Search, photos};
+use super::{Gallery, Search, compare, photos};
 use crate::error::Result;
 use crate::model::{FaceId, Group, GroupId, PersonId, PhotoId, SeenPhoto, Sighting, SightingId};
 use crate::rates::{self, Candidate, Decision};
-use crate::rows::{Codec, similarity};
+use crate::rows::{Codec, Weighted, combine, similarity};
 use crate::store::{Kind, Mark, Rows, RowsMut};
 
 /// How the faces of an archive are decided.
@@ -37,6 +38,8 @@ pub enum DecidedBy {
     Similarity,
     /// Somebody has said who it is.
     Statement,
+    /// One person is similar enough, but a stranger is more so, whose faces together are not that person.
+    Stranger,
 }
 
 /// What was decided about a sighting.
@@ -185,6 +188,7 @@ impl Cache {
                 DecidedBy::Ambiguous => 1,
                 DecidedBy::Similarity => 2,
                 DecidedBy::Statement => 3,
+                DecidedBy::Stranger => 4,
             });
             out.extend(decided.best.map_or(0, |p| p.0).to_le_bytes());
             out.extend(decided.second.map_or(0, |p| p.0).to_le_bytes());
@@ -211,6 +215,7 @@ impl Cache {
                 1 => DecidedBy::Ambiguous,
                 2 => DecidedBy::Similarity,
                 3 => DecidedBy::Statement,
+                4 => DecidedBy::Stranger,
                 _ => return None,
             };
             let person = |at: usize| number(&record[at..]).map(|id| (id != 0).then_some(PersonId(id)));
@@ -227,6 +232,35 @@ impl Cache {
         let Some(sealed) = rows.meta(DECISIONS)? else { return Ok(Cache::default()) };
         // What does not open or is of another form is made anew.
         Ok(codec.sealer.open(PLACE, &sealed).and_then(|bytes| Cache::read(&bytes)).unwrap_or_default())
+    }
+}
+
+/// Faces that a stranger needs to have a say in who they are.
+const LEAST_FACES: usize = 3;
+/// A face that a stranger resembles anybody as much as so rarely is not compared with the strangers.
+const SURE: f64 = 1e-3;
+
+/// The strangers' faces together: one template for each of them, and whose each sighting is.
+struct Strangers {
+    means: BTreeMap<GroupId, Vec<f32>>,
+    of: BTreeMap<SightingId, GroupId>,
+}
+
+impl Strangers {
+    fn of(archive: &Archive) -> Strangers {
+        let mut strangers = Strangers { means: BTreeMap::new(), of: BTreeMap::new() };
+        let unnamed = archive.groups.iter().filter(|group| group.person.is_none() && group.into.is_none());
+        for group in unnamed.filter(|group| group.sightings.len() >= LEAST_FACES) {
+            let faces = group.sightings.iter().filter_map(|id| archive.place(*id)).map(|place| Weighted {
+                quality: archive.sightings[place].quality,
+                template: archive.templates[place].vector().to_vec(),
+            });
+            if let Some(mean) = combine(&faces.collect::<Vec<_>>()) {
+                strangers.of.extend(group.sightings.iter().map(|sighting| (*sighting, group.id)));
+                strangers.means.insert(group.id, mean);
+            }
+        }
+        strangers
     }
 }
 
@@ -288,9 +322,7 @@ impl Gallery {
             page.iter().for_each(|(id, row)| hash.update(format!("n{id} {} ", row.owner)));
         }
         for group in groups {
-            if let Some(person) = group.person {
-                hash.update(format!("{}{person}{:?}", group.id, group.sightings));
-            }
+            hash.update(format!("{}{:?}{:?}", group.id, group.person, group.sightings));
         }
         Ok(hash.finalize().into())
     }
@@ -305,7 +337,7 @@ impl Gallery {
         let known = cache.decided.len();
         let mut people = None;
         if !due.is_empty() {
-            let said = self.said(archive)?;
+            let (said, strangers) = (self.said(archive)?, Strangers::of(archive));
             let mut from = 0;
             while from < due.len() {
                 let (mut to, mut faces) = (from, 0);
@@ -313,7 +345,8 @@ impl Gallery {
                     faces += due[to].len();
                     to += 1;
                 }
-                people = Some(self.decide_photos(archive, &due[from..to], &said, deciding, &mut cache)?);
+                let photos = &due[from..to];
+                people = Some(self.decide_photos(archive, photos, &said, &strangers, deciding, &mut cache)?);
                 from = to;
             }
         }
@@ -355,6 +388,7 @@ impl Gallery {
         archive: &Archive,
         photos: &[&Vec<usize>],
         said: &Said,
+        strangers: &Strangers,
         deciding: &Deciding,
         cache: &mut Cache,
     ) -> Result<usize> {
@@ -362,16 +396,17 @@ impl Gallery {
         let templates: Vec<Template> = places.iter().map(|place| archive.templates[*place].clone()).collect();
         let found = self.identify_all(&templates, &deciding.search)?;
         let people = found.first().map_or(0, |found| found.people);
-        let mut found = found.into_iter();
+        let outvoted = self.outvoted(archive, &places, &found, strangers)?;
+        let mut found = found.into_iter().zip(outvoted);
         for places in photos {
-            let found: Vec<_> = found.by_ref().take(places.len()).collect();
+            let (found, outvoted): (Vec<_>, Vec<bool>) = found.by_ref().take(places.len()).unzip();
             let threshold = found.first().map_or(1.0, |found| found.threshold);
             let own = |place: &usize| said.get(&archive.sightings[*place].id);
             let taken: BTreeSet<PersonId> =
                 places.iter().filter_map(own).map(|(person, _)| *person).collect();
             let mut open: Vec<Decision> = found.iter().map(|found| found.decision.clone()).collect();
-            for (decision, place) in open.iter_mut().zip(*places) {
-                if own(place).is_some() {
+            for ((decision, place), outvoted) in open.iter_mut().zip(*places).zip(&outvoted) {
+                if own(place).is_some() || *outvoted {
                     *decision = Decision::Unknown { best: None };
                 }
             }
@@ -379,7 +414,9 @@ impl Gallery {
                 true => open,
                 false => once_a_photo(&open, threshold, &taken, deciding.search.margin),
             };
-            for ((decision, found), place) in decisions.iter().zip(&found).zip(*places) {
+            for (((decision, found), place), outvoted) in
+                decisions.iter().zip(&found).zip(*places).zip(outvoted)
+            {
                 let sighting = archive.sightings[*place].id;
                 let decided = match said.get(&sighting) {
                     Some((person, face)) => {
@@ -392,12 +429,55 @@ impl Gallery {
                             ..Decided::NOBODY
                         }
                     }
+                    None if outvoted => Decided { by: DecidedBy::Stranger, ..decided(&found.decision) },
                     None => decided(decision),
                 };
                 cache.decided.insert(sighting, decided);
             }
         }
         Ok(people)
+    }
+
+    /// Which faces were found to be somebody, but are a stranger's who is not that person: because they are in the stranger's
+    /// group, or because they were found by little and the stranger is more like them.
+    fn outvoted(
+        &self,
+        archive: &Archive,
+        places: &[usize],
+        found: &[super::Identified],
+        strangers: &Strangers,
+    ) -> Result<Vec<bool>> {
+        let mut known: BTreeMap<(GroupId, PersonId), bool> = BTreeMap::new();
+        let mut outvoted = Vec::with_capacity(places.len());
+        for (place, found) in places.iter().zip(found) {
+            let Decision::Match(alone) = &found.decision else {
+                outvoted.push(false);
+                continue;
+            };
+            let own = strangers.of.get(&archive.sightings[*place].id).copied();
+            let mut rivals: Vec<GroupId> = own.into_iter().collect();
+            if alone.fpir > SURE {
+                let face = archive.templates[*place].vector();
+                let more_alike = |mean: &Vec<f32>| similarity(mean, face) >= alone.similarity;
+                let others =
+                    strangers.means.iter().filter(|(id, mean)| own != Some(**id) && more_alike(mean));
+                rivals.extend(others.map(|(id, _)| *id));
+            }
+            let mut is_stranger = false;
+            for rival in rivals {
+                let mean = &strangers.means[&rival];
+                is_stranger |= match known.entry((rival, alone.person)) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(unknown) => {
+                        let compared = self.read(|rows, codec| compare(rows, codec, mean, alone.person))?;
+                        let alike = compared.map_or(-1.0, |(compared, _)| compared.similarity);
+                        *unknown.insert(f64::from(alike) < found.threshold)
+                    }
+                };
+            }
+            outvoted.push(is_stranger);
+        }
+        Ok(outvoted)
     }
 
     /// What was said about sightings.

@@ -178,6 +178,28 @@ impl Gallery {
         Ok(done)
     }
 
+    /// What would become of a person's faces if they were taken in: nothing is. Ids of faces in the answer stand for nothing.
+    ///
+    /// # Errors
+    /// As [`Gallery::enroll`].
+    pub fn judge_faces(&self, target: &Target, faces: &[NewFace], rules: &EnrollRules) -> Result<Enrolled> {
+        let (target, similar) = self.prepare(target, faces, rules)?;
+        let mut judged = None;
+        // A transaction that fails leaves nothing behind.
+        let ended = self.write(|rows, codec| {
+            judged = Some(Came::default().enroll(rows, codec, &target, faces, rules)?);
+            Err::<(), GalleryError>(GalleryError::new(ErrorKind::Caller, "only judged"))
+        });
+        match (judged, ended) {
+            (Some(mut judged), _) => {
+                self.judge(&mut judged, similar, rules);
+                Ok(judged)
+            }
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(GalleryError::new(ErrorKind::Caller, "nothing was judged")),
+        }
+    }
+
     /// Takes in many people's faces, ten thousand people a transaction: each group lasts when `progress` is told of it,
     /// and is one operation that can be undone.
     ///

@@ -147,7 +147,7 @@ fn body_of(rows: &dyn Rows, codec: Codec<'_>, id: GroupId) -> Result<(PersonId, 
 }
 
 /// The group that a number stands for now.
-fn resolve(rows: &dyn Rows, codec: Codec<'_>, mut id: GroupId) -> Result<(GroupId, PersonId, GroupBody)> {
+pub(super) fn resolve(rows: &dyn Rows, codec: Codec<'_>, mut id: GroupId) -> Result<(GroupId, PersonId, GroupBody)> {
     let mut seen = BTreeSet::new();
     loop {
         let (person, body) = body_of(rows, codec, id)?;
@@ -159,7 +159,7 @@ fn resolve(rows: &dyn Rows, codec: Codec<'_>, mut id: GroupId) -> Result<(GroupI
 }
 
 /// Changes one group's members.
-fn edit_members(
+pub(super) fn edit_members(
     rows: &mut dyn RowsMut,
     codec: Codec<'_>,
     id: GroupId,
@@ -192,11 +192,22 @@ fn put_head(rows: &mut dyn RowsMut, codec: Codec<'_>, id: GroupId, after: &Group
     Ok(Step::Group { id: id.0, before: Some(before), after: Some(after.clone()) })
 }
 
-fn new_group(rows: &mut dyn RowsMut, codec: Codec<'_>, person: PersonId) -> Result<(GroupId, Step)> {
+pub(super) fn new_group(rows: &mut dyn RowsMut, codec: Codec<'_>, person: PersonId) -> Result<(GroupId, Step)> {
     let id = GroupId(rows.next_id(Kind::Group)?);
     let head = GroupHead { created: now(), ..GroupHead::default() };
     codec.put_group(rows, id, person, &GroupBody { head: head.clone(), sightings: Vec::new() })?;
     Ok((id, Step::Group { id: id.0, before: None, after: Some(head) }))
+}
+
+/// Gives a group of nobody to a person.
+pub(crate) fn own_group(
+    rows: &mut dyn RowsMut,
+    codec: Codec<'_>,
+    group: GroupId,
+    person: PersonId,
+) -> Result<Step> {
+    move_row(rows, codec, Kind::Group, group.0, person)?;
+    Ok(Step::GroupOwner { id: group.0, from: TRASH.0, to: person.0 })
 }
 
 pub(super) fn take_back_head(
@@ -434,8 +445,7 @@ impl Gallery {
                 Some(Step::Enrolled { faces, .. }) => faces.len(),
                 _ => 0,
             };
-            move_row(rows, codec, Kind::Group, group.0, person)?;
-            steps.push(Step::GroupOwner { id: group.0, from: TRASH.0, to: person.0 });
+            steps.push(own_group(rows, codec, group, person)?);
             let kind = OperationKind::NameGroup { group, person, faces: taken };
             Ok((enrolled, record(rows, codec, kind, steps)?))
         })?;
@@ -566,6 +576,20 @@ impl Gallery {
         })
     }
 
+    /// Takes back that a question need not be asked again, see [`Gallery::settle`].
+    ///
+    /// # Errors
+    /// The gallery cannot be written.
+    pub fn unsettle(&self, key: &str) -> Result<()> {
+        self.write(|rows, codec| {
+            let mut keys = settled(rows, codec)?;
+            if keys.remove(key) {
+                put_settled(rows, codec, &keys)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Says who a sighting is, without enrolling its face.
     ///
     /// # Errors
@@ -581,8 +605,7 @@ impl Gallery {
                 None => {
                     let (id, made) = new_group(rows, codec, TRASH)?;
                     steps.push(made);
-                    move_row(rows, codec, Kind::Group, id.0, person)?;
-                    steps.push(Step::GroupOwner { id: id.0, from: TRASH.0, to: person.0 });
+                    steps.push(own_group(rows, codec, id, person)?);
                     id
                 }
             };

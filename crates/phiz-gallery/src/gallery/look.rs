@@ -8,7 +8,7 @@ use super::{Filter, Gallery, lock, other_model};
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::faults::Note;
 use crate::model::{Face, FaceId, Negative, NegativeId, Person, PersonBody, PersonId};
-use crate::store::{Kind, Row};
+use crate::store::{Kind, Mark, Row};
 
 /// People who are read together.
 const PAGE: usize = 256;
@@ -25,6 +25,14 @@ impl Gallery {
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// Names the gallery's state: as long as it stays the same, nothing has changed.
+    ///
+    /// # Errors
+    /// The gallery cannot be read.
+    pub fn mark(&self) -> Result<Mark> {
+        self.read(|rows, _| rows.mark())
     }
 
     /// Fails unless the gallery is bound to this model: templates of two models are never compared.

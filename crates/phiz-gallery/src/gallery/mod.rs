@@ -4,7 +4,7 @@
 //! step; [`search`] decides; [`look`] lists; [`operation`] names what was done, [`steps`] how it is taken back, [`trash`]
 //! destroys it, [`journal`] keeps it; [`edit`] changes people, [`enroll`] takes faces in; [`photos`] keeps an archive's
 //! photos and sightings, [`together`] decides the faces of one photo, [`decisions`] those of the archive, [`cluster`] finds
-//! which strangers are one person, [`groups`] keeps and changes that; [`upkeep`] counts and gives space back, [`check`] reads everything, [`keys`] changes the key.
+//! which strangers are one person, [`groups`] keeps and changes that, [`seen`] adds those whom a camera sees; [`upkeep`] counts and gives space back, [`check`] reads everything, [`keys`] changes the key.
 
 mod adopt;
 mod check;
@@ -20,6 +20,7 @@ mod look;
 mod operation;
 mod photos;
 mod search;
+mod seen;
 mod steps;
 mod together;
 mod trash;
@@ -35,17 +36,21 @@ use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
 pub use adopt::{Adopted, Adoptee, ToAdopt};
+pub(crate) use decisions::forget as forget_decisions;
 pub use decisions::{Archive, Decided, DecidedBy, Deciding};
 pub use edit::Edit;
 pub use enroll::{Doubt, EnrollRules, Enrolled, Likeness, Outcome, Refusal, Target};
 pub(crate) use enroll::{add_face, in_photo};
+pub(crate) use groups::own_group;
 pub use groups::{Grouped, Grouping, NamedGroup};
 pub use journal::Undone;
 pub(crate) use journal::record;
 pub use operation::{Operation, OperationKind};
 pub use photos::Kept;
+pub(crate) use photos::{of_content, overlap};
 pub(crate) use search::{Against, compare};
 pub use search::{Filter, Identified, Search, Verified};
+pub use seen::{Memo, StrangerViews};
 pub(crate) use steps::{Ranges, Step};
 pub use together::once_a_photo;
 pub use trash::{Purge, Purged};

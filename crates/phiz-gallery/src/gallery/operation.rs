@@ -149,6 +149,7 @@ impl std::fmt::Display for OperationKind {
         let faces = |n: usize| many(n, "face", "faces");
         let people = |n: usize| many(n, "person", "people");
         match self {
+            OperationKind::Enroll { person: Some(person), faces: 0, .. } => write!(f, "add {person}"),
             OperationKind::Enroll { person: Some(person), faces: n, .. } => {
                 write!(f, "enrol {person} with {}", faces(*n))
             }
@@ -160,11 +161,13 @@ impl std::fmt::Display for OperationKind {
             }
             OperationKind::Update { person } => write!(f, "change what is said of {person}"),
             OperationKind::Rename { person } => write!(f, "rename {person}"),
-            OperationKind::RemovePerson { person, faces } => write!(f, "remove {person} with {faces} faces"),
+            OperationKind::RemovePerson { person, faces: n } => {
+                write!(f, "remove {person} with {}", faces(*n))
+            }
             OperationKind::RemoveFace { face, person } => write!(f, "remove face {face} of {person}"),
             OperationKind::Merge { from, into } => write!(f, "merge {from} into {into}"),
-            OperationKind::Split { person, new, faces } => {
-                write!(f, "split {faces} faces from {person} as {new}")
+            OperationKind::Split { person, new, faces: n } => {
+                write!(f, "split {} from {person} as {new}", faces(*n))
             }
             OperationKind::MoveFace { face, from, to } => write!(f, "move face {face} from {from} to {to}"),
             OperationKind::AddNegative { negative, person } => {

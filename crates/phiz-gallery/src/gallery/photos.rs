@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use phiz_template::Template;
 use serde::Serialize;
 
 use super::{Gallery, decisions, groups, now};
-use crate::error::{ErrorKind, GalleryError, Result};
+use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::model::{FileBody, NewPhoto, NewSighting, PhotoBody, PhotoId, SeenPhoto, Sighting, SightingId};
 use crate::rows::Codec;
 use crate::store::{Kind, Row, Rows, RowsMut};
@@ -41,12 +42,8 @@ impl Gallery {
     /// # Errors
     /// A template is not of this gallery's model, or the gallery cannot be written. Nothing is kept then.
     pub fn keep_photos(&self, photos: &[NewPhoto]) -> Result<Vec<(PhotoId, Kept)>> {
-        for face in photos.iter().flat_map(|photo| photo.faces.iter().flatten()) {
-            self.check_template(&face.template)?;
-            if !(0.0..=1.0).contains(&face.quality) {
-                let reason = format!("a face's quality is {}, not between 0 and 1", face.quality);
-                return Err(GalleryError::new(ErrorKind::Caller, reason));
-            }
+        for faces in photos.iter().filter_map(|photo| photo.faces.as_ref()) {
+            self.check_faces(faces)?;
         }
         self.write(|rows, codec| photos.iter().map(|photo| keep(rows, codec, photo)).collect())
     }
@@ -87,6 +84,163 @@ impl Gallery {
         })
     }
 
+    /// A photo of the archive.
+    ///
+    /// # Errors
+    /// There is none of that id, or the gallery cannot be read.
+    pub fn photo(&self, id: PhotoId) -> Result<SeenPhoto> {
+        self.read(|rows, codec| {
+            let row = rows.get(Kind::Photo, id.0)?.ok_or_else(|| no_photo(id))?;
+            codec.seen_photo(id.0, &row)
+        })
+    }
+
+    /// Keeps a photo that was sent, of which there is no file: its faces, each with its aligned crop as a JPEG. A photo whose
+    /// content is known keeps what was seen in it. Says which faces those are, in the order of their ids, and whether the
+    /// photo is new.
+    ///
+    /// # Errors
+    /// As [`Gallery::keep_photos`].
+    pub fn keep_sent(&self, new: &NewPhoto, crops: &[Vec<u8>]) -> Result<(PhotoId, Vec<Sighting>, bool)> {
+        let faces = new.faces.as_deref().unwrap_or_default();
+        if crops.len() != faces.len() {
+            let reason = format!("{} crops were given for {} faces", crops.len(), faces.len());
+            return Err(GalleryError::new(ErrorKind::Caller, reason));
+        }
+        self.check_faces(faces)?;
+        self.write(|rows, codec| {
+            let photo = crate::seal::hex(&new.photo);
+            let known = of_content(rows, codec, &photo)?;
+            let is_new = known.is_none();
+            let id = match known {
+                Some((id, mut body)) => {
+                    // Sent, or turned up, again after it was forgotten.
+                    if body.gone.take().is_some() {
+                        if !body.sent {
+                            (body.files, body.sent) = (vec![FileBody::new(&new.file)], true);
+                        }
+                        body.seen = now();
+                        codec.put_photo(rows, id, &body)?;
+                    }
+                    id
+                }
+                None => {
+                    let id = PhotoId(rows.next_id(Kind::Photo)?);
+                    let body = PhotoBody {
+                        photo,
+                        files: vec![FileBody::new(&new.file)],
+                        size: new.size,
+                        taken: new.taken,
+                        seen: now(),
+                        looked: new.looked.clone(),
+                        gone: None,
+                        problem: None,
+                        dated: true,
+                        sent: true,
+                    };
+                    codec.put_photo(rows, id, &body)?;
+                    for (face, crop) in faces.iter().zip(crops) {
+                        let sighting = SightingId(rows.next_id(Kind::Sighting)?);
+                        codec.put_sighting(rows, sighting, id, face)?;
+                        let row = codec.row(Kind::SightingCrop, sighting.0, id.0, Vec::new(), crop)?;
+                        rows.put(Kind::SightingCrop, sighting.0, &row)?;
+                    }
+                    id
+                }
+            };
+            let mut sightings = Vec::new();
+            for (id, row) in rows.get_many(Kind::Sighting, &rows.owned(Kind::Sighting, id.0)?)? {
+                sightings.push(codec.seen(id, &row)?.sighting);
+            }
+            Ok((id, sightings, is_new))
+        })
+    }
+
+    /// Says that a photo is to be forgotten, whatever files hold it: nobody is found in it any more, and it is destroyed as
+    /// one whose files are gone, see [`Gallery::lose_files`].
+    ///
+    /// # Errors
+    /// There is none of that id, or it is forgotten already; or the gallery cannot be written.
+    pub fn forget_photo(&self, id: PhotoId) -> Result<()> {
+        self.write(|rows, codec| {
+            let row = rows.get(Kind::Photo, id.0)?.ok_or_else(|| no_photo(id))?;
+            let mut body = codec.photo_body(id, &row)?;
+            if body.gone.is_some() {
+                return Err(no_photo(id));
+            }
+            body.gone = Some(now());
+            codec.put_photo(rows, id, &body)?;
+            let undo_days = super::read_settings(rows, codec)?.undo_days;
+            super::trash::expire_photos(rows, codec, undo_days)
+        })
+    }
+
+    /// The aligned crop of a sighting, if one is kept: of photos that were sent.
+    ///
+    /// # Errors
+    /// The gallery cannot be read.
+    pub fn sighting_crop(&self, id: SightingId) -> Result<Option<Vec<u8>>> {
+        self.read(|rows, codec| {
+            let row = rows.get(Kind::SightingCrop, id.0)?;
+            row.map(|row| codec.open(Kind::SightingCrop, id.0, &row)).transpose()
+        })
+    }
+
+    /// Sightings of sent photos that have no template of the gallery's model, with their crops: at most so many of those that
+    /// `after` has not passed. See [`Gallery::adopt`].
+    ///
+    /// # Errors
+    /// The gallery cannot be read.
+    pub fn sent_waiting(&self, after: &mut u64, most: usize) -> Result<Vec<(SightingId, Vec<u8>)>> {
+        self.read(|rows, codec| {
+            let (mut found, mut from) = (Vec::new(), *after);
+            while let Some(page) = rows.next_page(Kind::SightingCrop, &mut from, 64)? {
+                for (id, row) in &page {
+                    *after = *id;
+                    let Some(seen) = rows.get(Kind::Sighting, *id)? else { continue };
+                    if codec.seen(*id, &seen)?.template.iter().all(|value| *value == 0.0) {
+                        found.push((SightingId(*id), codec.open(Kind::SightingCrop, *id, row)?));
+                    }
+                    if found.len() >= most {
+                        return Ok(found);
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Gives sightings templates of the gallery's model.
+    ///
+    /// # Errors
+    /// A template is of another model, there is no such sighting, or the gallery cannot be written.
+    pub fn describe_sent(&self, templates: &[(SightingId, Template)]) -> Result<()> {
+        for (_, template) in templates {
+            self.check_template(template)?;
+        }
+        self.write(|rows, codec| {
+            for (id, template) in templates {
+                let row = rows.get(Kind::Sighting, id.0)?.ok_or_else(|| groups::no_sighting(*id))?;
+                let Sighting { photo, quality, bbox, score, landmarks, .. } =
+                    codec.seen(id.0, &row)?.sighting;
+                let face = NewSighting { template: template.clone(), quality, bbox, score, landmarks };
+                codec.put_sighting(rows, *id, photo, &face)?;
+            }
+            decisions::forget(rows)
+        })
+    }
+
+    fn check_faces(&self, faces: &[NewSighting]) -> Result<()> {
+        for face in faces {
+            self.check_template(&face.template)?;
+            if !(0.0..=1.0).contains(&face.quality) {
+                let reason = format!("a face's quality is {}, not between 0 and 1", face.quality);
+                return Err(GalleryError::new(ErrorKind::Caller, reason));
+            }
+        }
+        Ok(())
+    }
+
     /// A sighting.
     ///
     /// # Errors
@@ -99,8 +253,16 @@ impl Gallery {
     }
 }
 
+fn no_photo(photo: PhotoId) -> GalleryError {
+    GalleryError::missing(Cause::NoPhoto { photo }).with_hint("`phiz find --json` lists photos")
+}
+
 /// The photo of a content.
-fn of_content(rows: &dyn Rows, codec: Codec<'_>, photo: &str) -> Result<Option<(PhotoId, PhotoBody)>> {
+pub(crate) fn of_content(
+    rows: &dyn Rows,
+    codec: Codec<'_>,
+    photo: &str,
+) -> Result<Option<(PhotoId, PhotoBody)>> {
     for id in rows.tagged(Kind::Photo, &codec.content_tag(photo))? {
         if let Some(row) = rows.get(Kind::Photo, id)? {
             let body = codec.photo_body(PhotoId(id), &row)?;
@@ -112,7 +274,7 @@ fn of_content(rows: &dyn Rows, codec: Codec<'_>, photo: &str) -> Result<Option<(
     Ok(None)
 }
 
-fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(PhotoId, Kept)> {
+pub(super) fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(PhotoId, Kept)> {
     let photo = crate::seal::hex(&new.photo);
     let file = FileBody::new(&new.file);
     // The file may have held another photo before.
@@ -131,10 +293,12 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
             files: vec![file],
             size: new.size,
             taken: new.taken,
+            dated: true,
             seen: now(),
             looked: new.looked.clone(),
             gone: None,
             problem: new.problem.clone(),
+            sent: false,
         };
         codec.put_photo(rows, id, &body)?;
         for face in faces {
@@ -143,6 +307,11 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
         }
         return Ok((id, Kept::New));
     };
+    if body.sent {
+        // Now there is a file.
+        body.files.clear();
+        body.sent = false;
+    }
     let same = |known: &FileBody| known.path() == new.file.path;
     let kept = if body.files.iter().any(same) {
         Kept::Renewed
@@ -157,8 +326,10 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
     body.files.retain(|known| !same(known));
     body.files.push(file);
     body.files.sort_by_key(FileBody::path);
+    // The same content says the same of its time; but who kept it may not have asked.
+    (body.taken, body.dated) = (new.taken, true);
     if let Some(faces) = new.faces.as_ref().filter(|_| body.looked != new.looked) {
-        (body.size, body.taken) = (new.size, new.taken);
+        body.size = new.size;
         (body.looked, body.problem) = (new.looked.clone(), new.problem.clone());
         look_anew(rows, codec, id, faces)?;
     }
@@ -169,7 +340,7 @@ fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(Pho
 /// Two boxes that overlap as much show one face.
 const SAME_FACE: f32 = 0.5;
 
-fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+pub(crate) fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let side = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
     let common = side(0) * side(1);
     common / (a[2] * a[3] + b[2] * b[3] - common).max(f32::MIN_POSITIVE)
@@ -192,6 +363,7 @@ fn look_anew(rows: &mut dyn RowsMut, codec: Codec<'_>, photo: PhotoId, faces: &[
     }
     let gone: BTreeSet<u64> = old.into_iter().map(|(id, _)| id.0).collect();
     for id in &gone {
+        rows.delete(Kind::SightingCrop, *id)?;
         rows.delete(Kind::Sighting, *id)?;
     }
     groups::forget(rows, codec, &gone)?;

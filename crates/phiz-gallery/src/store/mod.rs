@@ -49,6 +49,8 @@ pub enum Kind {
     Sighting = 8,
     /// Sightings of one person; its owner is that person, or 0 while nobody knows who it is.
     Group = 9,
+    /// The aligned crop of a face that was seen in a photo of which no file is kept, under the sighting's id.
+    SightingCrop = 10,
     /// A face's template by another model than the gallery's, under the face's id.
     Spare = 20,
     /// A negative's template by another model than the gallery's, under the negative's id.
@@ -57,7 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Person,
         Kind::Face,
         Kind::Template,
@@ -67,6 +69,7 @@ impl Kind {
         Kind::Photo,
         Kind::Sighting,
         Kind::Group,
+        Kind::SightingCrop,
         Kind::Spare,
         Kind::SpareNegative,
     ];

@@ -21,7 +21,7 @@ use crate::error::{ErrorKind, GalleryError, Result};
 const APPLICATION: i32 = 0x5068_697a;
 
 /// Each step brings a file from the version before it to its own (counted from 1). Never change one: add one.
-const MIGRATIONS: [&str; 3] = ["
+const MIGRATIONS: [&str; 4] = ["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE person (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE face (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
@@ -49,6 +49,8 @@ const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE spare (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
     CREATE TABLE spare_negative (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL,
         body BLOB NOT NULL);
+", "
+    CREATE TABLE sighting_crop (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, tags BLOB NOT NULL, body BLOB NOT NULL);
 "];
 
 /// Tags are hashes: those of a large transaction would touch pages all over their table, each of them to be written
@@ -403,6 +405,7 @@ fn statements(kind: Kind) -> &'static Statements {
         Kind::Photo => statements!("photo"),
         Kind::Sighting => statements!("sighting"),
         Kind::Group => statements!("sighting_group"),
+        Kind::SightingCrop => statements!("sighting_crop"),
         Kind::Spare => statements!("spare"),
         Kind::SpareNegative => statements!("spare_negative"),
     }

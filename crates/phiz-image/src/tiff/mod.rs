@@ -178,6 +178,21 @@ impl Directory {
         (0..entry.count.min(most as u64)).map_while(value).collect()
     }
 
+    /// The text of a tag, as much of it as could be a time.
+    pub(crate) fn text<'a>(&self, bytes: &'a [u8], tag: u16) -> Option<&'a [u8]> {
+        let entry = self.entries.iter().find(|entry| entry.tag == tag && entry.kind == 2)?;
+        let field = if self.layout.big { 8 } else { 4 };
+        let inside = entry.count <= field;
+        let at = if inside { entry.at } else { self.layout.read(bytes, entry.at, field as usize)? };
+        let text = bytes.get(usize::try_from(at).ok()?..)?;
+        Some(&text[..text.len().min(entry.count.min(64) as usize)])
+    }
+
+    /// The directory that a tag points to.
+    pub(crate) fn child(&self, bytes: &[u8], tag: u16) -> Option<Directory> {
+        Directory::read(bytes, self.layout, self.number(bytes, tag)?)
+    }
+
     /// The first value of a tag.
     pub(crate) fn number(&self, bytes: &[u8], tag: u16) -> Option<u64> {
         self.numbers(bytes, tag, 1).first().copied()

@@ -162,3 +162,11 @@ pub fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("TIFF of 40,000², packed bits", tiff_of(40_000, 40_000, 32_773)),
     ]
 }
+
+/// A coded picture in a HEIC: the main one, or its first tile.
+pub fn coded(file: &heifer::heifer_isobmff::HeifFile<'_>) -> u32 {
+    match file.referenced_items(file.primary_id, b"dimg").first() {
+        Some(tile) => *tile,
+        None => file.primary_id,
+    }
+}

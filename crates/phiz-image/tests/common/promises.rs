@@ -1,10 +1,11 @@
 //! What decoding promises of any bytes; for the tests and for the fuzzer.
 
-use phiz_image::{DecodeOptions, Image, Limits};
+use phiz_image::{DecodeOptions, Image, Limits, stored_orientation};
 
-/// Decodes within the limits or refuses, whole and reduced. Small limits keep it
+/// Decodes within the limits or refuses, whole and reduced, and reads one of eight orientations. Small limits keep it
 /// fast; how limits hold is the same at any size.
 pub(crate) fn check(bytes: &[u8]) {
+    assert!((1..=8).contains(&stored_orientation(bytes)));
     let limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
     for min_long_side in [None, Some(16)] {
         let options = DecodeOptions { limits, min_long_side, ..DecodeOptions::default() };

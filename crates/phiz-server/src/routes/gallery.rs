@@ -8,18 +8,20 @@ use axum::response::{IntoResponse as _, Response};
 use phiz_eval::protocol::{self, System};
 use phiz_eval::{Samples, embeddings};
 use phiz_gallery::{Filter, Gallery, Purge, Rate, fpir};
+use phiz_service::{AdoptEvent, AdoptOptions};
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::archive::allowed;
 use crate::app::{Admin, Anyone, App, Manager, Reader};
 use crate::body::{Json, MaybeJson};
 use crate::error::{ApiError, Code, Result};
 use crate::jobs::{Job, JobKind, Progress};
 use crate::look::{FpirQuery, Query};
 use crate::wire::{
-    CalibrationFigures, CalibrationState, GalleryFigures, GalleryHead, List, NewGallery, PurgeWhat,
-    RatePoint, Rates,
+    AdoptUndone, AdoptWhat, CalibrationFigures, CalibrationState, GalleryFigures, GalleryHead, List,
+    NewGallery, PurgeWhat, RatePoint, Rates,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -30,6 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(calibration, calibrate, forget))
         .routes(routes!(evaluate))
         .routes(routes!(purge))
+        .routes(routes!(adopt, undo_adoption))
         .routes(routes!(backup))
 }
 
@@ -66,9 +69,10 @@ async fn create(
 /// Show a gallery in figures
 #[utoipa::path(get, path = "/v1/gallery", tag = "gallery", responses((status = 200, body = GalleryFigures)))]
 async fn figures(State(app): State<App>, Reader(access): Reader) -> Result<Answer<GalleryFigures>> {
-    app.blocking(move |_| {
+    app.blocking(move |app| {
         let figures = access.gallery.statistics()?;
         Ok(Answer(GalleryFigures {
+            adopt_needed: figures.model != *app.service.analyzer().model_id(),
             name: access.gallery_name,
             model: figures.model.to_string(),
             dim: figures.dim,
@@ -243,11 +247,79 @@ async fn purge(
             .proof
             .map(|proof| json!({ "bytes": proof.bytes, "pieces": proof.pieces, "found": proof.found.len() }));
         Ok(json!({
-            "operations": done.operations, "faces": done.faces, "negatives": done.negatives, "proof": proof,
+            "operations": done.operations,
+            "faces": done.faces,
+            "negatives": done.negatives,
+            "photos": done.photos,
+            "sightings": done.sightings,
+            "proof": proof,
         }))
     };
     let job = app.jobs.start(JobKind::Purge, &access.gallery_name, work)?;
     Ok((StatusCode::ACCEPTED, Answer(job)))
+}
+
+/// Bring the gallery to the server's model: templates are computed anew from the pictures that are kept
+#[utoipa::path(post, path = "/v1/gallery/adopt", tag = "gallery", request_body = Option<AdoptWhat>,
+    responses((status = 202, body = Job)))]
+async fn adopt(
+    State(app): State<App>,
+    Admin(access): Admin,
+    MaybeJson(AdoptWhat { photos, dry_run }): MaybeJson<AdoptWhat>,
+) -> Result<Begun> {
+    let roots = app.settings.scan_folders.clone();
+    let folders = move |_: &App| {
+        let each = photos.iter().map(|folder| allowed(&roots, Some(folder)));
+        Ok(each.collect::<Result<Vec<_>>>()?.concat())
+    };
+    let options = AdoptOptions {
+        photos: app.blocking(folders).await?,
+        dry_run,
+        threads: app.settings.worker_threads().div_ceil(2),
+        ..AdoptOptions::default()
+    };
+    let (name, server) = (access.gallery_name.clone(), app.clone());
+    let work = move |progress: &Progress| {
+        // Requests go on with the handle that they have, until the templates are exchanged.
+        let mut gallery = server.galleries.open_again(&name)?;
+        let (mut done, mut all) = (0, 0);
+        let answer = server.service.adopt(&mut gallery, &options, |event| {
+            match event {
+                AdoptEvent::Begin(faces) => all = faces as u64,
+                AdoptEvent::Described(more) => done += more as u64,
+            }
+            progress.tell(done.min(all), all);
+        });
+        if !options.dry_run {
+            server.galleries.put(&name, gallery, &server.service);
+        }
+        serde_json::to_value(answer?).map_err(ApiError::internal)
+    };
+    let job = app.jobs.start(JobKind::Adopt, &access.gallery_name, work)?;
+    Ok((StatusCode::ACCEPTED, Answer(job)))
+}
+
+/// Go back to the model before the last adoption
+#[utoipa::path(delete, path = "/v1/gallery/adopt", tag = "gallery", responses((status = 200, body = AdoptUndone)))]
+async fn undo_adoption(State(app): State<App>, Admin(access): Admin) -> Result<Answer<AdoptUndone>> {
+    app.blocking(move |app| {
+        let mut gallery = app.galleries.open_again(&access.gallery_name)?;
+        let back = gallery.undo_adoption().map_err(|error| match error.kind() {
+            phiz_gallery::ErrorKind::NotFound => {
+                let remedy = "GET /v1/gallery says which model it is of";
+                ApiError::new(Code::Conflict, error.reason(), remedy)
+            }
+            _ => error.into(),
+        })?;
+        app.galleries.put(&access.gallery_name, gallery, &app.service);
+        Ok(Answer(AdoptUndone {
+            from: back.from.to_string(),
+            to: back.to.to_string(),
+            waiting: back.waiting.len(),
+            sightings: back.sightings,
+        }))
+    })
+    .await
 }
 
 /// Download a copy of the gallery as it is now, sealed as it is: its key opens it

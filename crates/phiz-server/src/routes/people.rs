@@ -16,7 +16,8 @@ use utoipa_axum::routes;
 use crate::app::{App, Enroller, Reader};
 use crate::body::{Json, MaybeJson, Photos};
 use crate::error::{ApiError, Code, Result};
-use crate::look::{EnrolQuery, Id, LookQuery, PageQuery, PeopleQuery, Query, cursor};
+use crate::look::{EnrolQuery, ForceQuery, Id, LookQuery, PageQuery, PeopleQuery, Query, cursor};
+use crate::seen::JudgedPhotos;
 use crate::wire::{
     ChangedPerson, Done, EnrolledPhoto, EnrolledPhotos, List, Merge, MergedPerson, Negative, NewNegative,
     NewPerson, Operation, Person, PersonChange, Split, StoredFace, Undo, Undone, WatchList,
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show, update, remove))
         .routes(routes!(restore))
         .routes(routes!(faces, enrol))
+        .routes(routes!(check))
         .routes(routes!(picture))
         .routes(routes!(negatives, say_not))
         .routes(routes!(allow))
@@ -45,7 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Fails if somebody's details would garble lists or fill the gallery.
-fn check_details(details: &Details) -> Result<()> {
+pub(super) fn check_details(details: &Details) -> Result<()> {
     let long = |text: &str| text.chars().count() > LONGEST_NAME;
     let remedy = format!("use {LONGEST_NAME} characters or fewer");
     if long(&details.name) {
@@ -64,6 +66,15 @@ fn check_details(details: &Details) -> Result<()> {
     if details.attributes.len() + details.lists.len() > MOST_DETAILS {
         let reason = format!("are more than {MOST_DETAILS}");
         return Err(ApiError::value("attributes, lists", reason, "use fewer"));
+    }
+    Ok(())
+}
+
+/// Fails if the ground on which faces are kept is too long a text.
+pub(super) fn check_consent(consent: Option<&str>) -> Result<()> {
+    if consent.is_some_and(|text| text.chars().count() > LONGEST_CONSENT) {
+        let remedy = format!("use {LONGEST_CONSENT} characters or fewer");
+        return Err(ApiError::value("consent", "is too long", remedy));
     }
     Ok(())
 }
@@ -252,13 +263,7 @@ async fn enrol(
     Query(how): Query<EnrolQuery>,
     photos: Photos,
 ) -> Result<Answer<EnrolledPhotos>> {
-    if how.consent.as_ref().is_some_and(|text| text.chars().count() > LONGEST_CONSENT) {
-        return Err(ApiError::value(
-            "consent",
-            "is too long",
-            format!("use {LONGEST_CONSENT} characters or fewer"),
-        ));
-    }
+    check_consent(how.consent.as_deref())?;
     let options = EnrolOptions {
         looking: look.looking(&app.settings)?,
         choice: look.choice()?,
@@ -266,19 +271,68 @@ async fn enrol(
         crop: how.crop.unwrap_or(true),
         consent: how.consent.filter(|text| !text.trim().is_empty()),
     };
-    let sent: Vec<_> = photos.photos.into_iter().filter(|sent| sent.field == "photo").collect();
-    if sent.is_empty() {
-        return Err(ApiError::bad("the request holds no photo", "send one or more as the field \"photo\""));
-    }
+    let sent = of_person(photos)?;
     // Whose photos they are is known before any is looked at.
     let gallery = access.gallery.clone();
-    app.blocking(move |_| Ok(gallery.person(id)?)).await?;
+    let person = app.blocking(move |_| Ok(gallery.person(id)?)).await?;
+    if how.dry_run.unwrap_or(false) {
+        let photos = judge(&app, access.gallery, Some(id), sent, options).await?;
+        return Ok(Answer(EnrolledPhotos { photos, person: person.into(), operation: None }));
+    }
     let answer = app.compute(move |app| add(app, &access.gallery, id, sent, &options)).await?;
     let error = |photo: &&EnrolledPhoto| photo.error.is_some();
     let refused = answer.photos.iter().filter(error).count() as u64;
     app.metrics.refused.fetch_add(refused, Ordering::Relaxed);
     app.metrics.enrolled.fetch_add(answer.photos.len() as u64 - refused, Ordering::Relaxed);
     Ok(Answer(answer))
+}
+
+/// Judges photos as if they were to be enrolled.
+async fn judge(
+    app: &App,
+    gallery: std::sync::Arc<Gallery>,
+    person: Option<PersonId>,
+    sent: Vec<crate::body::Sent>,
+    options: EnrolOptions,
+) -> Result<Vec<EnrolledPhoto>> {
+    app.compute(move |app| {
+        let names: Vec<String> = sent.iter().map(|sent| sent.name.clone()).collect();
+        let photos: Vec<phiz_service::Photo> = sent.into_iter().map(crate::body::Sent::photo).collect();
+        let judged = app.service.judge_photos(&gallery, person, &photos, &options)?;
+        Ok(names.into_iter().zip(judged).map(|(name, judged)| EnrolledPhoto::judged(name, judged)).collect())
+    })
+    .await
+}
+
+/// Say what would become of photos of somebody who is new if they were enrolled; nothing is stored
+#[utoipa::path(post, path = "/v1/enrol/check", tag = "people", params(LookQuery, ForceQuery),
+    request_body(content((PhotosForm = "multipart/form-data"), (PhotosJson = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    responses((status = 200, body = JudgedPhotos)))]
+async fn check(
+    State(app): State<App>,
+    Enroller(access): Enroller,
+    Query(look): Query<LookQuery>,
+    Query(ForceQuery { force }): Query<ForceQuery>,
+    photos: Photos,
+) -> Result<Answer<JudgedPhotos>> {
+    let options = EnrolOptions {
+        looking: look.looking(&app.settings)?,
+        choice: look.choice()?,
+        force: force.unwrap_or(false),
+        crop: false,
+        consent: None,
+    };
+    let sent = of_person(photos)?;
+    Ok(Answer(JudgedPhotos { photos: judge(&app, access.gallery, None, sent, options).await? }))
+}
+
+/// The photos that were sent as those of a person.
+fn of_person(photos: Photos) -> Result<Vec<crate::body::Sent>> {
+    let sent: Vec<_> = photos.photos.into_iter().filter(|sent| sent.field == "photo").collect();
+    if sent.is_empty() {
+        return Err(ApiError::bad("the request holds no photo", "send one or more as the field \"photo\""));
+    }
+    Ok(sent)
 }
 
 fn add(

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 
 use crate::app::{App, Reader};
 use crate::body::{Json, Photos};
+use crate::book::Scope;
 use crate::error::{ApiError, Code, Result};
 use crate::look::{FmrQuery, LookQuery, Query, SearchQuery};
 use crate::wire::{
@@ -72,7 +73,7 @@ pub(crate) struct PairJson {
     photo: Option<String>,
 }
 
-fn check_faces(app: &App, faces: usize) -> Result<()> {
+pub(super) fn check_faces(app: &App, faces: usize) -> Result<()> {
     app.metrics.faces.fetch_add(faces as u64, Ordering::Relaxed);
     if faces <= app.settings.max_faces {
         return Ok(());
@@ -102,8 +103,17 @@ async fn detect(
     Ok(Answer(found.into()))
 }
 
+/// Whether what was seen is kept.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct KeepQuery {
+    /// Whether what was seen is kept: templates and pictures of the faces, but not the photo. Strangers are found in it and
+    /// can be named. Needs the scope `enrol`
+    keep: Option<bool>,
+}
+
 /// Say whose faces a photo shows
-#[utoipa::path(post, path = "/v1/identify", tag = "photos", params(LookQuery, SearchQuery),
+#[utoipa::path(post, path = "/v1/identify", tag = "photos", params(LookQuery, SearchQuery, KeepQuery),
     request_body(content((PhotoForm = "multipart/form-data"), (PhotoJson = "application/json"), (Vec<u8> = "application/octet-stream"))),
     responses((status = 200, body = IdentifiedPhoto)))]
 async fn identify(
@@ -111,16 +121,33 @@ async fn identify(
     Reader(access): Reader,
     Query(look): Query<LookQuery>,
     Query(search): Query<SearchQuery>,
+    Query(keep): Query<KeepQuery>,
     mut photos: Photos,
 ) -> Result<Answer<IdentifiedPhoto>> {
+    let keep = keep.keep.unwrap_or(false);
+    if keep {
+        access.caller.need(Scope::Enrol)?;
+    }
     let options = IdentifyOptions {
         looking: look.looking(&app.settings)?,
         rate: search.rate()?,
         among: search.among()?,
         top: search.top()?,
-        ..IdentifyOptions::default()
+        twins: search.twins.unwrap_or(false),
     };
     let photo = photos.one("photo")?.photo();
+    if keep {
+        let most = app.settings.max_faces;
+        let kept = app
+            .compute(move |app| {
+                let kept = app.service.identify_and_keep(&access.gallery, &photo, &options, most)?;
+                app.archives.has_new(&access.gallery_name);
+                Ok(kept)
+            })
+            .await?;
+        check_faces(&app, kept.answer.faces.len())?;
+        return Ok(Answer(kept.into()));
+    }
     let found = app.compute(move |app| Ok(app.service.identify(&access.gallery, &photo, &options)?)).await?;
     check_faces(&app, found.faces.len())?;
     Ok(Answer(found.into()))

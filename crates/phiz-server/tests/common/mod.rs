@@ -126,7 +126,11 @@ impl Running {
     }
 
     fn started(change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
-        let home = tempfile::tempdir().unwrap();
+        Running::at(tempfile::tempdir().unwrap(), change, with_key)
+    }
+
+    /// A server over a home that exists.
+    pub(crate) fn at(home: TempDir, change: impl FnOnce(&mut Settings), with_key: bool) -> Running {
         let mut settings = Settings::default();
         settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.workers = 2;
@@ -148,6 +152,16 @@ impl Running {
         });
         let address = listening.address;
         Running { home, address, url: listening.url, admin, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The same server, stopped and started again.
+    pub(crate) fn again(mut self) -> Running {
+        self.stop();
+        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
+        let admin = std::mem::take(&mut self.admin);
+        let mut running = Running::at(home, |_| {}, false);
+        running.admin = admin;
+        running
     }
 
     pub(crate) fn stop(&mut self) {

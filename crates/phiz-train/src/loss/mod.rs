@@ -24,6 +24,19 @@ pub fn cosine_distillation<B: Backend>(b: &B, x: &B::Tensor, target: &B::Tensor)
     b.affine(&b.sum(&b.mul(x, target)), -1.0 / n, 1.0)
 }
 
+/// The same over the part of `x` that lies in the teacher's dimensions, brought to length 1 there: `placement` `[D, d]` has
+/// orthonormal columns, among whose span `target` `[n, D]` lies. What lies outside has no part in the loss.
+pub fn cosine_distillation_within<B: Backend>(
+    b: &B,
+    x: &B::Tensor,
+    target: &B::Tensor,
+    placement: &B::Tensor,
+) -> B::Tensor {
+    let inwards = b.transposed(placement);
+    let part = |x: &B::Tensor| b.matmul_transposed(x, &inwards);
+    cosine_distillation(b, &unit(b, &part(x)), &part(target))
+}
+
 /// Relational distillation (Park et al. 2019): mean squared difference of all cosines within the batch.
 pub fn relational_distillation<B: Backend>(b: &B, x: &B::Tensor, target: &B::Tensor) -> B::Tensor {
     let n = b.shape(x)[0] as f64;
