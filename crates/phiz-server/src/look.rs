@@ -15,9 +15,6 @@ use utoipa::IntoParams;
 use crate::error::{ApiError, Code, Result};
 use crate::settings::Settings;
 
-/// The least score that a caller may ask for.
-const LEAST_SCORE: f32 = 0.1;
-
 /// The query, with errors in our form.
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -59,7 +56,7 @@ pub(crate) struct LookQuery {
     #[param(minimum = 1)]
     min_face: Option<f32>,
     /// Least score that counts as a face
-    #[param(minimum = 0.1, maximum = 1)]
+    #[param(minimum = 0, maximum = 1)]
     score: Option<f32>,
     /// Whether photos that lie on their side without saying so are turned
     rotate: Option<bool>,
@@ -82,9 +79,8 @@ impl LookQuery {
             looking.detect.min_face = pixels;
         }
         if let Some(score) = self.score {
-            // Below that nearly every place of a photo is a face, and each is looked at again and described.
-            if !(LEAST_SCORE..=1.0).contains(&score) {
-                return Err(ApiError::value("score", "is out of range", "give a number from 0.1 to 1"));
+            if !(0.0..=1.0).contains(&score) {
+                return Err(ApiError::value("score", "is not a score", "give a number from 0 to 1"));
             }
             looking.detect.score = Some(score);
         }

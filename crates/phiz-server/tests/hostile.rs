@@ -249,7 +249,6 @@ fn cases(key: &str, person: &str) -> Vec<Case> {
         client("rate of 1", "POST", "/v1/identify?fpir=1", &kind, &one, &[422]),
         client("rate that is no number", "POST", "/v1/identify?fpir=NaN", &kind, &one, &[422]),
         client("both rates", "POST", "/v1/identify?fpir=0.1&fmr=0.1", &kind, &one, &[422]),
-        client("a face at every place", "POST", "/v1/embed?score=0&min_face=1", &kind, &one, &[422]),
         client("smallest face of nothing", "POST", "/v1/detect?min_face=0", &kind, &one, &[422]),
         client("smallest face endless", "POST", "/v1/detect?min_face=inf", &kind, &one, &[422]),
         client("gallery by path", "GET", "/v1/people?gallery=..%2F..%2Fetc", JSON, b"", &[422]),
