@@ -315,7 +315,7 @@ fn memory(phiz: &str, requests: u64) -> Result<()> {
     let served = serve(phiz, home(&service, |gallery| enrol(&service, gallery))?)?;
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let (warm, mut first) = (requests / 12, 0);
-    let mut send = |until: u64| {
+    let send = |until: u64| {
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
                 scope.spawn(|| {
