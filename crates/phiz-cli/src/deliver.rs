@@ -281,27 +281,28 @@ impl<'a> Post<'a> {
             .filter(|(_, standing): &(String, Standing)| standing.run != delivery.run)
             .collect();
         let mut events = Vec::new();
-        let mut tell = |id: String, standing: &Standing, event: Value, states: &[State]| -> Result<(), Failure> {
-            let mut event = event;
-            for (name, value) in [
-                ("track", json!(standing.track)),
-                ("person", json!(standing.person)),
-                ("stranger", json!(standing.stranger)),
-                ("box", json!(standing.bbox)),
-                ("fpir", Value::Null),
-                ("interrupted", json!(true)),
-                ("id", json!(id)),
-                ("at", json!(milli(standing.zero + standing.last))),
-                ("source", json!(self.source)),
-            ] {
-                event[name] = value;
-            }
-            let message = Message { id, at: now(), body: event.to_string() };
-            if delivery.outbox.put(&message, &delivery.targets, states)? {
-                events.push(event);
-            }
-            Ok(())
-        };
+        let mut tell =
+            |id: String, standing: &Standing, event: Value, states: &[State]| -> Result<(), Failure> {
+                let mut event = event;
+                for (name, value) in [
+                    ("track", json!(standing.track)),
+                    ("person", json!(standing.person)),
+                    ("stranger", json!(standing.stranger)),
+                    ("box", json!(standing.bbox)),
+                    ("fpir", Value::Null),
+                    ("interrupted", json!(true)),
+                    ("id", json!(id)),
+                    ("at", json!(milli(standing.zero + standing.last))),
+                    ("source", json!(self.source)),
+                ] {
+                    event[name] = value;
+                }
+                let message = Message { id, at: now(), body: event.to_string() };
+                if delivery.outbox.put(&message, &delivery.targets, states)? {
+                    events.push(event);
+                }
+                Ok(())
+            };
         for (key, standing) in standing.iter().filter(|(_, standing)| standing.here) {
             let gone = Standing { here: false, ..standing.clone() };
             let state = self.state(key.clone(), Some(&gone))?;
@@ -316,7 +317,9 @@ impl<'a> Post<'a> {
             visits.entry((one.1.run.clone(), one.1.person.clone(), number)).or_default().push(one);
         }
         for tracks in visits.values() {
-            let Some((_, last)) = tracks.iter().max_by(|a, b| a.1.last.total_cmp(&b.1.last)) else { continue };
+            let Some((_, last)) = tracks.iter().max_by(|a, b| a.1.last.total_cmp(&b.1.last)) else {
+                continue;
+            };
             let from = tracks.iter().map(|(_, one)| one.from).fold(last.last, f64::min);
             let seen: f64 = tracks.iter().map(|(_, one)| (one.last - one.from).max(0.0)).sum();
             let over: Vec<State> =
@@ -423,7 +426,10 @@ impl<'a> Post<'a> {
             kind.as_str().unwrap_or_default()
         );
         let path = folder.join(name);
-        let bytes = frame.image.encode_jpeg(88).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+        let bytes = frame
+            .image
+            .encode_jpeg(88)
+            .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
         std::fs::write(&path, bytes).map_err(|error| Failure::writing(&path, &error))?;
         Ok(path.display().to_string())
     }

@@ -167,7 +167,11 @@ fn what_is_only_judged_leaves_nothing_behind() {
     let center = stranger(&mut random, DIM);
     let rules = EnrollRules::default();
     let [one, two] = [0, 1].map(|_| face(near(&mut random, &center, 0.2)));
-    let ana = gallery.enroll(&Target::Named("Ana".into()), &[one.clone()], &rules).unwrap().person.unwrap();
+    let ana = gallery
+        .enroll(&Target::Named("Ana".into()), std::slice::from_ref(&one), &rules)
+        .unwrap()
+        .person
+        .unwrap();
     let before = gallery.mark().unwrap();
     let judged = gallery.judge_faces(&Target::Person(ana), &[one, two.clone()], &rules).unwrap();
     assert!(matches!(judged.faces[0], phiz_gallery::Outcome::Known { .. }), "{judged:?}");
@@ -483,10 +487,12 @@ fn what_was_seen_of_a_removed_person_is_destroyed_with_them() {
         let other = truth.iter().position(|person| *person == 1).unwrap();
         let faces = [face(vector(other)), face(vector(other + 1))];
         gallery.enroll(&Target::Named("Ben".into()), &faces, &EnrollRules::default()).unwrap();
-        let shown = |gallery: &Gallery, person: u64| people(gallery).iter().filter(|p| **p == Some(person)).count();
+        let shown =
+            |gallery: &Gallery, person: u64| people(gallery).iter().filter(|p| **p == Some(person)).count();
         let (ana, ben) = (shown(&gallery, 1), shown(&gallery, 2));
         assert!(ana >= 6 && ben >= 4, "{ana} {ben}");
-        let edits = [phiz_gallery::Edit::RemovePerson(PersonId(1)), phiz_gallery::Edit::RemovePerson(PersonId(2))];
+        let edits =
+            [phiz_gallery::Edit::RemovePerson(PersonId(1)), phiz_gallery::Edit::RemovePerson(PersonId(2))];
         let purged = gallery.apply_and_purge(&edits, true).unwrap();
         let proof = purged.proof.unwrap();
         assert!(proof.found.is_empty() && proof.pieces >= ana + ben, "sealed {sealed}: {proof:?}");

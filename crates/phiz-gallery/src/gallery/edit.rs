@@ -339,7 +339,8 @@ impl Gallery {
         if !removed.is_empty() && self.read(|rows, _| rows.count(Kind::Photo))? > 0 {
             let archive = self.archive(&super::Deciding::default())?;
             let decided = archive.sightings.iter().zip(&archive.decided);
-            let theirs = decided.filter(|(_, decided)| decided.person().is_some_and(|p| removed.contains(&p)));
+            let theirs =
+                decided.filter(|(_, decided)| decided.person().is_some_and(|p| removed.contains(&p)));
             seen.extend(theirs.map(|(sighting, _)| sighting.id.0));
         }
         Ok(seen)
