@@ -310,11 +310,14 @@ impl<'a> Post<'a> {
             tell(format!("{}-{}-left", standing.run, standing.track), standing, event, &[state])?;
         }
         // People are on one visit with all of their tracks; of whom nothing is known, each is on a visit of his or her own.
-        let mut visits: BTreeMap<(String, Option<String>, u64), Vec<&(String, Standing)>> = BTreeMap::new();
+        let visitor = |one: &Standing| {
+            let unknown = one.person.is_none() && one.stranger.is_none();
+            let number = if unknown { u64::MAX - one.track } else { one.stranger.unwrap_or(0) };
+            (one.run.clone(), one.person.clone(), number)
+        };
+        let mut visits: BTreeMap<_, Vec<&(String, Standing)>> = BTreeMap::new();
         for one in &standing {
-            let unknown = one.1.person.is_none() && one.1.stranger.is_none();
-            let number = if unknown { u64::MAX - one.1.track } else { one.1.stranger.unwrap_or(0) };
-            visits.entry((one.1.run.clone(), one.1.person.clone(), number)).or_default().push(one);
+            visits.entry(visitor(&one.1)).or_default().push(one);
         }
         for tracks in visits.values() {
             let Some((_, last)) = tracks.iter().max_by(|a, b| a.1.last.total_cmp(&b.1.last)) else {
