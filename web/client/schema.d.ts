@@ -141,6 +141,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what the archive holds, in figures */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ArchiveFigures"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -260,6 +307,11 @@ export interface paths {
                     score?: number;
                     /** @description Whether photos that lie on their side without saying so are turned */
                     rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
                     /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
                     face?: string;
                     /** @description Instead: the face at this point, as `X,Y` in pixels */
@@ -302,6 +354,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/doubts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what may be wrong with the people who are enrolled; `POST /v1/review` answers it */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many items; 100 unless it is set */
+                    limit?: number;
+                    /** @description Where to go on: `next` of the part before */
+                    cursor?: string;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_Asked"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/embed": {
         parameters: {
             query?: never;
@@ -321,6 +424,11 @@ export interface paths {
                     score?: number;
                     /** @description Whether photos that lie on their side without saying so are turned */
                     rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
                     /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
                     face?: string;
                     /** @description Instead: the face at this point, as `X,Y` in pixels */
@@ -344,6 +452,76 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["EmbeddedPhoto"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/enrol/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say what would become of photos of somebody who is new if they were enrolled; nothing is stored */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description Smallest face worth finding, in pixels; 20 unless it is set */
+                    min_face?: number;
+                    /** @description Least score that counts as a face */
+                    score?: number;
+                    /** @description Whether photos that lie on their side without saying so are turned */
+                    rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
+                    /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
+                    face?: string;
+                    /** @description Instead: the face at this point, as `X,Y` in pixels */
+                    at?: string;
+                    /** @description Whether faces that are small, blurred or dark are taken, too */
+                    force?: boolean;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PhotosJson"];
+                    "application/octet-stream": Blob;
+                    "multipart/form-data": components["schemas"]["PhotosForm"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JudgedPhotos"];
                     };
                 };
                 /** @description An error: see the table of codes */
@@ -724,6 +902,88 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/gallery/adopt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring the gallery to the server's model: templates are computed anew from the pictures that are kept */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: {
+                content: {
+                    "application/json": null | components["schemas"]["AdoptWhat"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        /** Go back to the model before the last adoption */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AdoptUndone"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/gallery/backup": {
         parameters: {
             query?: never;
@@ -1097,6 +1357,11 @@ export interface paths {
                     score?: number;
                     /** @description Whether photos that lie on their side without saying so are turned */
                     rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
                     /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
                     face?: string;
                     /** @description Instead: the face at this point, as `X,Y` in pixels */
@@ -1109,6 +1374,13 @@ export interface paths {
                     list?: string;
                     /** @description How many candidates are listed for each face; 5 unless it is set */
                     top?: number;
+                    /** @description Whether one person may be in the photo more than once: in a collage or a mirror, or who has a twin */
+                    twins?: boolean;
+                    /**
+                     * @description Whether what was seen is kept: templates and pictures of the faces, but not the photo. Strangers are found in it and
+                     *     can be named. Needs the scope `enrol`
+                     */
+                    keep?: boolean;
                     /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
                     gallery?: string;
                 };
@@ -1851,6 +2123,11 @@ export interface paths {
                     score?: number;
                     /** @description Whether photos that lie on their side without saying so are turned */
                     rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
                     /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
                     face?: string;
                     /** @description Instead: the face at this point, as `X,Y` in pixels */
@@ -1861,6 +2138,8 @@ export interface paths {
                     force?: boolean;
                     /** @description Whether a picture of the face is kept; true unless it is set */
                     crop?: boolean;
+                    /** @description Whether the photos are only judged: nothing is stored */
+                    dry_run?: boolean;
                     /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
                     gallery?: string;
                 };
@@ -2011,6 +2290,11 @@ export interface paths {
                     score?: number;
                     /** @description Whether photos that lie on their side without saying so are turned */
                     rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
                     /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
                     face?: string;
                     /** @description Instead: the face at this point, as `X,Y` in pixels */
@@ -2212,6 +2496,425 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/photos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the photos that show somebody, by path; all photos if nothing is asked for */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Photos that show one of these people, by id, with commas
+                     * @example p1,p2
+                     */
+                    person?: string;
+                    /** @description Only photos that show all of these people, too */
+                    with?: string;
+                    /** @description Only photos that show none of these people */
+                    without?: string;
+                    /** @description Only photos that show somebody whom nobody has named */
+                    unknown?: boolean;
+                    /** @description Only photos that show this stranger, by number */
+                    stranger?: number;
+                    /** @description Only photos of that time or later, in seconds since 1970 */
+                    since?: number;
+                    /** @description Only photos of before that time, in seconds since 1970 */
+                    before?: number;
+                    /** @description How many items; 100 unless it is set */
+                    limit?: number;
+                    /** @description Where to go on: `next` of the part before */
+                    cursor?: string;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_ArchivePhoto"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/photos/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a photo of the archive and the faces in it */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example i1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ArchivePhoto"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Forget a photo of the archive and what was seen in it; scanning finds it again */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example i1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/photos/{id}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the picture of a photo of the archive, upright */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The longer side in pixels at the most; 1600 unless it is set */
+                    side?: number;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example i1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "image/jpeg": number[];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the questions whose answers help most, the one that decides the most faces first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many questions; 20 unless it is set */
+                    limit?: number;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Questions"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Answer a question */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ReviewAnswer"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Reviewed"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/review/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take an answer back: its question is asked again */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ReviewUndo"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ReviewUndone"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/scan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the folders that the server may scan */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ScanFolders"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Look at the photos of a folder of the server, and keep what is seen; photos that are known are not looked at again */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: {
+                content: {
+                    "application/json": null | components["schemas"]["ScanWhat"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/session": {
         parameters: {
             query?: never;
@@ -2362,6 +3065,334 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sightings/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say where a face was seen before: the sightings that are most like it, whoever they are */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description Smallest face worth finding, in pixels; 20 unless it is set */
+                    min_face?: number;
+                    /** @description Least score that counts as a face */
+                    score?: number;
+                    /** @description Whether photos that lie on their side without saying so are turned */
+                    rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
+                    /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
+                    face?: string;
+                    /** @description Instead: the face at this point, as `X,Y` in pixels */
+                    at?: string;
+                    /** @description How many sightings; 20 unless it is set */
+                    limit?: number;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PhotoJson"];
+                    "application/octet-stream": Blob;
+                    "multipart/form-data": components["schemas"]["PhotoForm"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_LikeSeen"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sightings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a face that was seen */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example s1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Seen"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sightings/{id}/crop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the picture of a face that was seen: aligned, 112×112 pixels */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example s1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "image/jpeg": number[];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sightings/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say why a face that was seen is who it is, or is not */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example s1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Explanation"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sightings/{id}/not": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that a face that was seen is not a person */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example s1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NotWhom"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Done"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sightings/{id}/person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say who a face that was seen is; a face that is good enough is enrolled as well */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example s1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Whom"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SaidWho"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/status": {
         parameters: {
             query?: never;
@@ -2400,6 +3431,425 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the strangers, the one with the most faces first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Those that nobody wants to hear of instead */
+                    ignored?: boolean;
+                    /** @description How many faces are listed of each; 6 unless it is set */
+                    faces?: number;
+                    /** @description How many items; 100 unless it is set */
+                    limit?: number;
+                    /** @description Where to go on: `next` of the part before */
+                    cursor?: string;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_Stranger"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a stranger with all faces */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example 1 */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Stranger"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers/{number}/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the people whom a stranger resembles most, though not enough to be one of them */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many people; 5 unless it is set */
+                    top?: number;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example 1 */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_Candidate"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers/{number}/ignore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Do not list a stranger any more */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example 1 */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Done"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers/{number}/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Join strangers who are one person: the others' numbers stand for this one from then on */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example 1 */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["JoinStrangers"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DoneSeveral"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers/{number}/name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say who a stranger is: the best and most different faces are enrolled */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example 1 */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Whom"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NamedStranger"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers/{number}/notice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** List a stranger again who was ignored */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example 1 */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Done"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/strangers/{number}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Divide a stranger who is two people: some faces become a stranger of their own */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example 1 */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SplitStranger"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NewStranger"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2476,6 +3926,11 @@ export interface paths {
                     score?: number;
                     /** @description Whether photos that lie on their side without saying so are turned */
                     rotate?: boolean;
+                    /**
+                     * @description Whether the photo is looked at only once, as is right for a camera's frames: faces of 40 pixels or more are found in
+                     *     pictures of up to a thousand pixels
+                     */
+                    quick?: boolean;
                     /** @description Which face is meant where one is needed: `dominant`, `largest`, or its number */
                     face?: string;
                     /** @description Instead: the face at this point, as `X,Y` in pixels */
@@ -2530,6 +3985,227 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A gallery that went back to its former model. */
+        AdoptUndone: {
+            /** @description The model before. */
+            from: string;
+            /** @description Faces seen in photos that say nothing until the photos are scanned again. */
+            sightings: number;
+            /** @description The model now. */
+            to: string;
+            /** @description Faces and negatives that wait for a template of it. */
+            waiting: number;
+        };
+        /** @description How a gallery is brought to the server's model. */
+        AdoptWhat: {
+            /** @description Whether nothing is changed: the result says what would be. */
+            dry_run?: boolean;
+            /**
+             * @description Folders of photos, each in one that the server may scan: there the photos of faces are looked for of which no picture
+             *     is kept.
+             */
+            photos?: string[];
+        };
+        /**
+         * @description What is answered.
+         * @enum {string}
+         */
+        AnswerKind: "yes" | "no" | "second" | "name" | "never";
+        /** @description What the archive holds. */
+        ArchiveFigures: {
+            /** @description Faces in them. */
+            faces: number;
+            /** @description Faces of which it is known who they are. */
+            named: number;
+            /** @description Photos that are there and can be used. */
+            photos: number;
+            /** @description Strangers whom nobody has named or ignored. */
+            strangers: number;
+        };
+        /** @description A photo of the archive. */
+        ArchivePhoto: {
+            /** @description Other files with the same content. */
+            copies: string[];
+            /** @description Its faces, or those that were looked for. */
+            faces: components["schemas"]["Seen"][];
+            /**
+             * Format: int32
+             * @description Rows.
+             */
+            height: number;
+            /** @description Its file, or the name that it was sent under. */
+            path: string;
+            /**
+             * @description The photo.
+             * @example i1
+             */
+            photo: string;
+            /** @description Whether it was sent: only pictures of its faces are kept. */
+            sent: boolean;
+            /**
+             * Format: int64
+             * @description When it was taken or, if that is not known, last changed or sent, in seconds since 1970.
+             */
+            taken: number;
+            /**
+             * Format: int32
+             * @description Columns of the upright photo.
+             */
+            width: number;
+        };
+        /** @description A question with its worth. Every one can also be answered by `never`: it is not asked again. */
+        Asked: components["schemas"]["AskedWhat"] & {
+            /** @description Names the question: `POST /v1/review` takes it. */
+            key: string;
+            /**
+             * Format: double
+             * @description How many faces the answer decides, about.
+             */
+            worth: number;
+        };
+        /** @description What is asked, by its `question`. */
+        AskedWhat: {
+            /**
+             * @description The enrolled face that is most like it.
+             * @example f1
+             */
+            beside?: string | null;
+            /** @description The face. */
+            face: components["schemas"]["ShownFace"];
+            /**
+             * Format: double
+             * @description The chance that a stranger resembles anybody as much.
+             */
+            fpir: number;
+            /** @description The person. */
+            person: components["schemas"]["Somebody"];
+            /** @enum {string} */
+            question: "is_person";
+        } | {
+            /** @description The face. */
+            face: components["schemas"]["ShownFace"];
+            /** @description The one. */
+            first: components["schemas"]["Somebody"];
+            /** @enum {string} */
+            question: "which_person";
+            /** @description The other. */
+            second: components["schemas"]["Somebody"];
+        } | {
+            /**
+             * @description The enrolled face that is most like them.
+             * @example f1
+             */
+            beside?: string | null;
+            /** @description Their best faces. */
+            faces: components["schemas"]["ShownFace"][];
+            /**
+             * Format: double
+             * @description The chance that another stranger resembles anybody as much.
+             */
+            fpir: number;
+            /** @description The person. */
+            person: components["schemas"]["Somebody"];
+            /** @enum {string} */
+            question: "stranger_is_person";
+            /**
+             * Format: int64
+             * @description The stranger's number.
+             */
+            stranger: number;
+        } | {
+            /** @description The best faces of the one. */
+            faces: components["schemas"]["ShownFace"][];
+            /**
+             * Format: int64
+             * @description The one.
+             */
+            first: number;
+            /**
+             * Format: double
+             * @description The false match rate of their likeness.
+             */
+            fmr: number;
+            /** @description The best faces of the other. */
+            others: components["schemas"]["ShownFace"][];
+            /** @enum {string} */
+            question: "one_stranger";
+            /**
+             * Format: int64
+             * @description The other.
+             */
+            second: number;
+        } | {
+            /** @description Their best faces. */
+            faces: components["schemas"]["ShownFace"][];
+            /** @description In how many photos they are. */
+            photos: number;
+            /** @enum {string} */
+            question: "who_is";
+            /**
+             * Format: int64
+             * @description The stranger's number.
+             */
+            stranger: number;
+        } | {
+            /**
+             * @description The face.
+             * @example f1
+             */
+            face: string;
+            /**
+             * Format: double
+             * @description The false match rate of its likeness to the person's other faces.
+             */
+            fmr: number;
+            /** @description The person. */
+            person: components["schemas"]["Somebody"];
+            /** @enum {string} */
+            question: "belongs_to";
+        } | {
+            /** @description The one. */
+            first: components["schemas"]["Somebody"];
+            /**
+             * Format: double
+             * @description The false match rate of their likeness.
+             */
+            fmr: number;
+            /** @enum {string} */
+            question: "one_person";
+            /** @description The other. */
+            second: components["schemas"]["Somebody"];
+        } | {
+            /** @description The faces that may be somebody else's. */
+            faces: string[];
+            /**
+             * Format: double
+             * @description The false match rate of the likeness of the two halves.
+             */
+            fmr: number;
+            /** @description The person. */
+            person: components["schemas"]["Somebody"];
+            /** @enum {string} */
+            question: "two_people";
+        } | {
+            /**
+             * @description The face.
+             * @example f1
+             */
+            face: string;
+            /**
+             * Format: double
+             * @description The false match rate of the likeness of the two.
+             */
+            fmr: number;
+            /**
+             * @description What was said not to be the person.
+             * @example n1
+             */
+            negative: string;
+            /** @description The person. */
+            person: components["schemas"]["Somebody"];
+            /** @enum {string} */
+            question: "misleads";
+        };
         /** @description Who did what. */
         AuditEntry: {
             /**
@@ -2580,6 +4256,11 @@ export interface components {
         /** @description A person whom a face resembles. */
         Candidate: {
             /**
+             * @description The enrolled face that carried the comparison: of the person's faces the most similar.
+             * @example f1
+             */
+            face: string;
+            /**
              * Format: double
              * @description False match rate: the share of pairs of different people that are as similar or more.
              */
@@ -2611,7 +4292,7 @@ export interface components {
             operation: string;
         };
         /** @enum {string} */
-        Code: "bad_request" | "bad_id" | "bad_cursor" | "bad_host" | "unauthorised" | "setup_needed" | "wrong_passphrase" | "csrf" | "forbidden" | "not_found" | "no_person" | "no_face_id" | "no_negative" | "no_operation" | "no_gallery" | "no_job" | "no_key" | "no_picture" | "method_not_allowed" | "timeout" | "conflict" | "changed_since" | "said_not_to_be" | "several_people" | "setup_done" | "too_few_people" | "idempotency_running" | "idempotency_lost" | "too_large_body" | "wrong_type" | "idempotency_mismatch" | "bad_name" | "bad_value" | "unknown_format" | "damaged" | "too_large" | "unusable" | "no_face" | "several_faces" | "no_such_face" | "face_too_small" | "face_too_poor" | "refused" | "too_many_requests" | "too_many_attempts" | "header_too_large" | "internal" | "overloaded" | "stopping" | "too_slow" | "busy" | "storage";
+        Code: "bad_request" | "bad_id" | "bad_cursor" | "bad_host" | "unauthorised" | "setup_needed" | "wrong_passphrase" | "folder_not_allowed" | "csrf" | "forbidden" | "not_found" | "no_person" | "no_face_id" | "no_negative" | "no_operation" | "no_gallery" | "no_job" | "no_key" | "no_photo" | "no_sighting" | "no_stranger" | "no_picture" | "method_not_allowed" | "timeout" | "conflict" | "changed_since" | "said_not_to_be" | "several_people" | "stranger_named" | "not_asked" | "setup_done" | "other_model" | "too_few_people" | "idempotency_running" | "idempotency_lost" | "too_large_body" | "wrong_type" | "idempotency_mismatch" | "bad_name" | "bad_value" | "unknown_format" | "damaged" | "too_large" | "unusable" | "no_face" | "several_faces" | "no_such_face" | "face_too_small" | "face_too_poor" | "refused" | "too_many_requests" | "too_many_attempts" | "header_too_large" | "internal" | "overloaded" | "stopping" | "too_slow" | "busy" | "storage";
         /** @description Two templates to be compared. */
         Compare: {
             /** @description Base64 of little-endian f32 values, as `embed` answers it. */
@@ -2648,6 +4329,11 @@ export interface components {
              * @example o1
              */
             operation: string;
+        };
+        /** @description Changes that were made. */
+        DoneSeveral: {
+            /** @description The operations to undo, the last first. */
+            operations: string[];
         };
         /** @description Why somebody should look at a face that was enrolled. */
         DoubtAbout: {
@@ -2691,6 +4377,8 @@ export interface components {
         };
         /** @description What became of one photo: `face` if the person has the face now, `error` if not. */
         EnrolledPhoto: {
+            /** @description Of a photo that was only judged: where the face is, in pixels of the upright photo. */
+            box?: number[] | null;
             doubt?: null | components["schemas"]["DoubtAbout"];
             error?: null | components["schemas"]["ItemError"];
             /**
@@ -2708,6 +4396,11 @@ export interface components {
              * @description How much it resembles the person's other faces, combined; null if it is the first.
              */
             like_own?: number | null;
+            /**
+             * Format: float
+             * @description Of a photo that was only judged: how much the face is worth to recognition, 0 to 1.
+             */
+            quality?: number | null;
             /** @description Other people whom the face resembles more than by chance, the most similar first. */
             similar?: components["schemas"]["Candidate"][] | null;
             /** @description The photo's name, as it was sent. */
@@ -2734,6 +4427,31 @@ export interface components {
         ErrorFields: components["schemas"]["ItemError"] & {
             /** @description The request, as the server's log and the header `X-Request-Id` name it. */
             request_id: string;
+        };
+        /** @description Why a face is who it is, or is not. */
+        Explanation: {
+            /** @description Left, top, width, height in pixels of the upright photo. */
+            box: number[];
+            /** @description The most similar people, and what speaks for and against each. */
+            candidates: components["schemas"]["Reason"][];
+            /** @description How it was decided: `match`, `said`, `ambiguous` or `unknown`. */
+            decision: string;
+            /** @description The face, by its number in the photo, from 1. */
+            face: number;
+            /** @description How many people were searched. */
+            people: number;
+            /** @description The person's name; null if it is nobody known. */
+            person?: string | null;
+            /**
+             * Format: float
+             * @description How much the face is worth to recognition, 0 to 1.
+             */
+            quality: number;
+            /**
+             * Format: double
+             * @description The similarity that a match needs.
+             */
+            threshold: number;
         };
         /** @description A face in a photo, in pixels of the upright photo. A box may reach outside the photo where a face is cut off. */
         Face: {
@@ -2771,6 +4489,8 @@ export interface components {
         };
         /** @description A gallery in figures. */
         GalleryFigures: {
+            /** @description Whether that is another model than the server's: nobody is recognised until it has been adopted. */
+            adopt_needed: boolean;
             /**
              * Format: int64
              * @description When rates were measured on this gallery, in seconds since 1970.
@@ -2849,6 +4569,11 @@ export interface components {
             /** @description The person's name; null unless it is a match. */
             person?: string | null;
             /**
+             * @description The sighting, if the photo was kept.
+             * @example s1
+             */
+            sighting?: string | null;
+            /**
              * Format: double
              * @description The similarity that a match needs.
              */
@@ -2865,6 +4590,11 @@ export interface components {
              * @description Rows.
              */
             height: number;
+            /**
+             * @description The photo, if it was kept.
+             * @example i1
+             */
+            photo?: string | null;
             /**
              * Format: int32
              * @description Columns.
@@ -2925,12 +4655,22 @@ export interface components {
          * @description What a job does.
          * @enum {string}
          */
-        JobKind: "calibrate" | "evaluate" | "purge";
+        JobKind: "calibrate" | "evaluate" | "purge" | "scan" | "adopt";
         /**
          * @description How far a job is.
          * @enum {string}
          */
         JobState: "waiting" | "running" | "done" | "failed" | "cancelled";
+        /** @description Strangers to be joined. */
+        JoinStrangers: {
+            /** @description The strangers who become the other, one or more, by number. */
+            from: number[];
+        };
+        /** @description Photos that were judged. */
+        JudgedPhotos: {
+            /** @description One result for each photo, in their order, as if they were enrolled; nothing is stored. */
+            photos: components["schemas"]["EnrolledPhoto"][];
+        };
         /** @description A key, without what it consists of: that is shown once. */
         KeyInfo: {
             /**
@@ -2951,6 +4691,100 @@ export interface components {
             name: string;
             /** @description What it allows. */
             scope: components["schemas"]["Scope"];
+        };
+        /** @description An enrolled face beside the one in question. */
+        LikeFace: {
+            /**
+             * @description The enrolled face.
+             * @example f1
+             */
+            face: string;
+            /**
+             * Format: float
+             * @description How like it is: cosine, −1 to 1.
+             */
+            similarity: number;
+            /** @description Where it is from. */
+            source?: string | null;
+        };
+        /** @description A negative beside the face in question. */
+        LikeNegative: {
+            /**
+             * @description The negative.
+             * @example n1
+             */
+            negative: string;
+            /**
+             * Format: float
+             * @description How like it is: cosine, −1 to 1.
+             */
+            similarity: number;
+            /** @description Where it is from. */
+            source?: string | null;
+        };
+        /** @description A sighting that resembles a face. */
+        LikeSeen: components["schemas"]["Seen"] & {
+            /**
+             * Format: double
+             * @description False match rate of that similarity.
+             */
+            fmr: number;
+            /**
+             * Format: float
+             * @description Cosine, −1 to 1.
+             */
+            similarity: number;
+        };
+        /** @description A list, or a part of it. */
+        List_ArchivePhoto: {
+            /** @description The items. */
+            items: {
+                /** @description Other files with the same content. */
+                copies: string[];
+                /** @description Its faces, or those that were looked for. */
+                faces: components["schemas"]["Seen"][];
+                /**
+                 * Format: int32
+                 * @description Rows.
+                 */
+                height: number;
+                /** @description Its file, or the name that it was sent under. */
+                path: string;
+                /**
+                 * @description The photo.
+                 * @example i1
+                 */
+                photo: string;
+                /** @description Whether it was sent: only pictures of its faces are kept. */
+                sent: boolean;
+                /**
+                 * Format: int64
+                 * @description When it was taken or, if that is not known, last changed or sent, in seconds since 1970.
+                 */
+                taken: number;
+                /**
+                 * Format: int32
+                 * @description Columns of the upright photo.
+                 */
+                width: number;
+            }[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
+        };
+        /** @description A list, or a part of it. */
+        List_Asked: {
+            /** @description The items. */
+            items: (components["schemas"]["AskedWhat"] & {
+                /** @description Names the question: `POST /v1/review` takes it. */
+                key: string;
+                /**
+                 * Format: double
+                 * @description How many faces the answer decides, about.
+                 */
+                worth: number;
+            })[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
         };
         /** @description A list, or a part of it. */
         List_AuditEntry: {
@@ -2976,6 +4810,41 @@ export interface components {
                 what: string;
                 /** @description A key's id, `session`, `setup` or `nobody`. */
                 who: string;
+            }[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
+        };
+        /** @description A list, or a part of it. */
+        List_Candidate: {
+            /** @description The items. */
+            items: {
+                /**
+                 * @description The enrolled face that carried the comparison: of the person's faces the most similar.
+                 * @example f1
+                 */
+                face: string;
+                /**
+                 * Format: double
+                 * @description False match rate: the share of pairs of different people that are as similar or more.
+                 */
+                fmr: number;
+                /**
+                 * Format: double
+                 * @description False positive identification rate: the chance that a stranger resembles anybody among those searched as much.
+                 */
+                fpir: number;
+                /**
+                 * @description The person.
+                 * @example p1
+                 */
+                id: string;
+                /** @description The person's name. */
+                person: string;
+                /**
+                 * Format: float
+                 * @description Cosine between the face and the person's faces, combined; −1 to 1.
+                 */
+                similarity: number;
             }[];
             /** @description The cursor of what follows; null at the end. */
             next?: string | null;
@@ -3067,6 +4936,24 @@ export interface components {
                 /** @description What it allows. */
                 scope: components["schemas"]["Scope"];
             }[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
+        };
+        /** @description A list, or a part of it. */
+        List_LikeSeen: {
+            /** @description The items. */
+            items: (components["schemas"]["Seen"] & {
+                /**
+                 * Format: double
+                 * @description False match rate of that similarity.
+                 */
+                fmr: number;
+                /**
+                 * Format: float
+                 * @description Cosine, −1 to 1.
+                 */
+                similarity: number;
+            })[];
             /** @description The cursor of what follows; null at the end. */
             next?: string | null;
         };
@@ -3193,6 +5080,37 @@ export interface components {
             next?: string | null;
         };
         /** @description A list, or a part of it. */
+        List_Stranger: {
+            /** @description The items. */
+            items: {
+                /** @description How many faces they have. */
+                count: number;
+                /** @description Their faces, the best first; in lists only the first of them. */
+                faces: components["schemas"]["StrangerFace"][];
+                /**
+                 * Format: int64
+                 * @description When the first of the photos was taken, last changed or sent, in seconds since 1970.
+                 */
+                first: number;
+                /** @description Whether nobody wants to hear of them. */
+                ignored: boolean;
+                /**
+                 * Format: int64
+                 * @description The same of the last.
+                 */
+                last: number;
+                /** @description In how many photos. */
+                photos: number;
+                /**
+                 * Format: int64
+                 * @description The number. It stays the same, and is never another stranger's.
+                 */
+                stranger: number;
+            }[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
+        };
+        /** @description A list, or a part of it. */
         List_WatchList: {
             /** @description The items. */
             items: {
@@ -3246,6 +5164,32 @@ export interface components {
             photo: string;
             /** @description Its name. */
             source?: string | null;
+        };
+        /** @description A stranger who was given a name. */
+        NamedStranger: {
+            /** @description How many faces were enrolled. */
+            enrolled: number;
+            /**
+             * @description The person.
+             * @example p1
+             */
+            id?: string | null;
+            /** @description Whether the person is new in the gallery. */
+            new: boolean;
+            /**
+             * @description The operation to undo.
+             * @example o1
+             */
+            operation: string;
+            /** @description The name. */
+            person: string;
+            /**
+             * Format: int64
+             * @description The stranger.
+             */
+            stranger: number;
+            /** @description Of how many faces no picture could be kept, because their photos cannot be read. */
+            without_picture: number;
         };
         /** @description "This face is not that person." */
         Negative: {
@@ -3314,6 +5258,19 @@ export interface components {
             /** @description The name. */
             name: string;
         };
+        /** @description A stranger who was split off. */
+        NewStranger: {
+            /**
+             * @description The operation to undo.
+             * @example o1
+             */
+            operation: string;
+            /**
+             * Format: int64
+             * @description The new stranger, by number.
+             */
+            stranger: number;
+        };
         /** @description A face that is not the person. */
         NotFace: {
             /**
@@ -3321,6 +5278,14 @@ export interface components {
              * @example f1
              */
             face: string;
+        };
+        /** @description Who a sighting is not. */
+        NotWhom: {
+            /**
+             * @description The person.
+             * @example p1
+             */
+            person: string;
         };
         /** @description Something that was done and can be undone. */
         Operation: {
@@ -3453,6 +5418,13 @@ export interface components {
              */
             days?: number | null;
         };
+        /** @description The next questions. */
+        Questions: {
+            /** @description They, by falling worth. */
+            items: components["schemas"]["Asked"][];
+            /** @description How many there are in all. */
+            left: number;
+        };
         /** @description A similarity and the false match rate that it stands for. */
         RatePoint: {
             /**
@@ -3498,11 +5470,146 @@ export interface components {
              */
             threshold: number;
         };
+        /** @description What speaks for and against a person. */
+        Reason: {
+            /** @description Whether a negative is more like it than any of the person's faces, which rules the person out. */
+            denied: boolean;
+            /** @description The person's faces that are most like it. */
+            faces: components["schemas"]["LikeFace"][];
+            /**
+             * Format: double
+             * @description The false match rate of that.
+             */
+            fmr: number;
+            /**
+             * Format: double
+             * @description The chance that a stranger resembles anybody as much.
+             */
+            fpir: number;
+            /** @description What was said not to be the person, and is like it: the nearest. */
+            negatives: components["schemas"]["LikeNegative"][];
+            /** @description The person. */
+            person: components["schemas"]["Somebody"];
+            /**
+             * Format: float
+             * @description Cosine between the face and the person's faces, combined.
+             */
+            similarity: number;
+            /** @description The face of this photo, by its number from 1, that is the person instead. */
+            taken_by?: number | null;
+        };
+        /** @description An answer to a question. */
+        ReviewAnswer: {
+            /** @description The answer. */
+            answer: components["schemas"]["AnswerKind"];
+            /** @description On what ground faces are kept that are enrolled by it. */
+            consent?: string | null;
+            /** @description The question. */
+            key: string;
+            /** @description With `name`: the name; who has none of that name is made. */
+            name?: string | null;
+            /**
+             * @description With `name`, instead: the person.
+             * @example p1
+             */
+            person?: string | null;
+        };
+        /** @description An answer to be taken back, as `POST /v1/review` told of it. */
+        ReviewUndo: {
+            /** @description The question. */
+            key: string;
+            /** @description The operations, the latest last. */
+            operations?: string[];
+        };
+        /** @description What was taken back. */
+        ReviewUndone: {
+            /** @description In words, the latest first; nothing if only the question was settled. */
+            undone: string[];
+        };
+        /** @description What an answer has done. */
+        Reviewed: {
+            /** @description In words. */
+            done: string;
+            /** @description The question. */
+            key: string;
+            /** @description Operations to undo, the latest last; none if only the question was settled. */
+            operations: string[];
+        };
+        /** @description A sighting of which somebody said who it is. */
+        SaidWho: {
+            /**
+             * @description The person.
+             * @example p1
+             */
+            id: string;
+            /** @description The operations to undo, the last first. */
+            operations: string[];
+            /** @description The name. */
+            person: string;
+        };
+        /** @description Folders of photos. */
+        ScanFolders: {
+            /** @description The folders that the server may scan; none unless the setting `scan_folders` names some. */
+            folders: string[];
+        };
+        /** @description What to scan. */
+        ScanWhat: {
+            /** @description The folder, in one that the server may scan; all of those if it is left out. */
+            folder?: string | null;
+        };
         /**
          * @description What a caller may do; each scope holds those before it.
          * @enum {string}
          */
         Scope: "read" | "enrol" | "admin";
+        /** @description A face that was seen in a photo, and who it is. */
+        Seen: {
+            /** @description Left, top, width, height in pixels of the upright photo. */
+            box: number[];
+            /** @description The same as shares of the photo's width and height. */
+            box_share: number[];
+            /** @description How it was decided: `match`, `said`, `ambiguous` or `unknown`. */
+            decision: string;
+            /**
+             * Format: double
+             * @description The chance that a stranger resembles anybody as much; 0 where somebody has said who it is.
+             */
+            fpir: number;
+            /**
+             * @description The person.
+             * @example p1
+             */
+            id?: string | null;
+            /** @description The photo's file, or the name of one that was sent. */
+            path: string;
+            /** @description The person's name, or the id of one who has none; null if nobody knows who it is. */
+            person?: string | null;
+            /**
+             * @description The photo.
+             * @example i1
+             */
+            photo: string;
+            /**
+             * Format: float
+             * @description How much the face is worth to recognition, 0 to 1.
+             */
+            quality: number;
+            /**
+             * @description The sighting.
+             * @example s1
+             */
+            sighting: string;
+            /**
+             * Format: int64
+             * @description The number of the stranger, if it is one.
+             */
+            stranger?: number | null;
+            /**
+             * Format: int64
+             * @description When the photo was taken or, if that is not known, last changed or sent, in seconds since 1970.
+             */
+            taken: number;
+        };
         /** @description A session. */
         SessionInfo: {
             /** @description What the header `Phiz-Csrf` must hold. */
@@ -3522,12 +5629,44 @@ export interface components {
             /** @description The passphrase, 12 characters or more. */
             passphrase: string;
         };
+        /** @description A face that a question shows. */
+        ShownFace: {
+            /** @description Left, top, width, height in pixels of the upright photo. */
+            box: number[];
+            /** @description The photo's file, or the name of one that was sent. */
+            path: string;
+            /**
+             * @description The photo.
+             * @example i1
+             */
+            photo: string;
+            /**
+             * @description The sighting.
+             * @example s1
+             */
+            sighting: string;
+        };
+        /** @description Somebody, in questions and explanations. */
+        Somebody: {
+            /**
+             * @description The person.
+             * @example p1
+             */
+            id: string;
+            /** @description The name, or the id of one who has none. */
+            name: string;
+        };
         /** @description Faces to be split off. */
         Split: {
             /** @description The faces of the new person, one or more. */
             faces: string[];
             /** @description The new person's name; nobody's if it is left out. */
             name?: string;
+        };
+        /** @description Faces to be split off a stranger. */
+        SplitStranger: {
+            /** @description The faces of the other person, one or more. */
+            faces: string[];
         };
         /** @description Whether somebody has to set the server up, and who asks. */
         Status: {
@@ -3577,6 +5716,54 @@ export interface components {
              */
             taken?: number | null;
         };
+        /** @description A stranger: faces that are one person whom nobody has named. */
+        Stranger: {
+            /** @description How many faces they have. */
+            count: number;
+            /** @description Their faces, the best first; in lists only the first of them. */
+            faces: components["schemas"]["StrangerFace"][];
+            /**
+             * Format: int64
+             * @description When the first of the photos was taken, last changed or sent, in seconds since 1970.
+             */
+            first: number;
+            /** @description Whether nobody wants to hear of them. */
+            ignored: boolean;
+            /**
+             * Format: int64
+             * @description The same of the last.
+             */
+            last: number;
+            /** @description In how many photos. */
+            photos: number;
+            /**
+             * Format: int64
+             * @description The number. It stays the same, and is never another stranger's.
+             */
+            stranger: number;
+        };
+        /** @description A stranger's face. */
+        StrangerFace: {
+            /** @description Left, top, width, height in pixels of the upright photo. */
+            box: number[];
+            /** @description The photo's file, or the name of one that was sent. */
+            path: string;
+            /**
+             * @description The photo.
+             * @example i1
+             */
+            photo: string;
+            /**
+             * Format: float
+             * @description How much the face is worth to recognition, 0 to 1.
+             */
+            quality: number;
+            /**
+             * @description The sighting.
+             * @example s1
+             */
+            sighting: string;
+        };
         /** @description Which operation to take back. */
         Undo: {
             /**
@@ -3622,6 +5809,18 @@ export interface components {
             name: string;
             /** @description How many people are on it. */
             people: number;
+        };
+        /** @description Who a sighting is: `person` or `name`. */
+        Whom: {
+            /** @description On what ground the faces are kept, in the words of whoever says it. */
+            consent?: string | null;
+            /** @description Instead: the name; who has none of that name is made. */
+            name?: string | null;
+            /**
+             * @description The person.
+             * @example p1
+             */
+            person?: string | null;
         };
     };
     responses: never;

@@ -281,27 +281,28 @@ impl<'a> Post<'a> {
             .filter(|(_, standing): &(String, Standing)| standing.run != delivery.run)
             .collect();
         let mut events = Vec::new();
-        let mut tell = |id: String, standing: &Standing, event: Value, states: &[State]| -> Result<(), Failure> {
-            let mut event = event;
-            for (name, value) in [
-                ("track", json!(standing.track)),
-                ("person", json!(standing.person)),
-                ("stranger", json!(standing.stranger)),
-                ("box", json!(standing.bbox)),
-                ("fpir", Value::Null),
-                ("interrupted", json!(true)),
-                ("id", json!(id)),
-                ("at", json!(milli(standing.zero + standing.last))),
-                ("source", json!(self.source)),
-            ] {
-                event[name] = value;
-            }
-            let message = Message { id, at: now(), body: event.to_string() };
-            if delivery.outbox.put(&message, &delivery.targets, states)? {
-                events.push(event);
-            }
-            Ok(())
-        };
+        let mut tell =
+            |id: String, standing: &Standing, event: Value, states: &[State]| -> Result<(), Failure> {
+                let mut event = event;
+                for (name, value) in [
+                    ("track", json!(standing.track)),
+                    ("person", json!(standing.person)),
+                    ("stranger", json!(standing.stranger)),
+                    ("box", json!(standing.bbox)),
+                    ("fpir", Value::Null),
+                    ("interrupted", json!(true)),
+                    ("id", json!(id)),
+                    ("at", json!(milli(standing.zero + standing.last))),
+                    ("source", json!(self.source)),
+                ] {
+                    event[name] = value;
+                }
+                let message = Message { id, at: now(), body: event.to_string() };
+                if delivery.outbox.put(&message, &delivery.targets, states)? {
+                    events.push(event);
+                }
+                Ok(())
+            };
         for (key, standing) in standing.iter().filter(|(_, standing)| standing.here) {
             let gone = Standing { here: false, ..standing.clone() };
             let state = self.state(key.clone(), Some(&gone))?;
@@ -309,14 +310,19 @@ impl<'a> Post<'a> {
             tell(format!("{}-{}-left", standing.run, standing.track), standing, event, &[state])?;
         }
         // People are on one visit with all of their tracks; of whom nothing is known, each is on a visit of his or her own.
-        let mut visits: BTreeMap<(String, Option<String>, u64), Vec<&(String, Standing)>> = BTreeMap::new();
+        let visitor = |one: &Standing| {
+            let unknown = one.person.is_none() && one.stranger.is_none();
+            let number = if unknown { u64::MAX - one.track } else { one.stranger.unwrap_or(0) };
+            (one.run.clone(), one.person.clone(), number)
+        };
+        let mut visits: BTreeMap<_, Vec<&(String, Standing)>> = BTreeMap::new();
         for one in &standing {
-            let unknown = one.1.person.is_none() && one.1.stranger.is_none();
-            let number = if unknown { u64::MAX - one.1.track } else { one.1.stranger.unwrap_or(0) };
-            visits.entry((one.1.run.clone(), one.1.person.clone(), number)).or_default().push(one);
+            visits.entry(visitor(&one.1)).or_default().push(one);
         }
         for tracks in visits.values() {
-            let Some((_, last)) = tracks.iter().max_by(|a, b| a.1.last.total_cmp(&b.1.last)) else { continue };
+            let Some((_, last)) = tracks.iter().max_by(|a, b| a.1.last.total_cmp(&b.1.last)) else {
+                continue;
+            };
             let from = tracks.iter().map(|(_, one)| one.from).fold(last.last, f64::min);
             let seen: f64 = tracks.iter().map(|(_, one)| (one.last - one.from).max(0.0)).sum();
             let over: Vec<State> =
@@ -423,7 +429,10 @@ impl<'a> Post<'a> {
             kind.as_str().unwrap_or_default()
         );
         let path = folder.join(name);
-        let bytes = frame.image.encode_jpeg(88).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+        let bytes = frame
+            .image
+            .encode_jpeg(88)
+            .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
         std::fs::write(&path, bytes).map_err(|error| Failure::writing(&path, &error))?;
         Ok(path.display().to_string())
     }

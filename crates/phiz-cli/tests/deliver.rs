@@ -100,7 +100,8 @@ fn no_event_of_a_camera_is_lost_or_doubled_by_fifty_kills() {
     clip(&folder.path().join("clip.mp4"), 8.0);
     let secret = folder.path().join("home/webhook.secret");
     let (url, got) = receiver(&secret);
-    let options = ["--json", "--paced", "--leave-after", "0.3", "--visit-gap", "0.4", "--webhook", &url, "clip.mp4"];
+    let options =
+        ["--json", "--paced", "--leave-after", "0.3", "--visit-gap", "0.4", "--webhook", &url, "clip.mp4"];
     let mut printed: Vec<Value> = Vec::new();
     for kill in 0..50u64 {
         let mut child = watch(folder.path(), &options).spawn().unwrap();

@@ -371,7 +371,7 @@ fn every_example_of_the_guide_on_evaluation_runs() {
 /// People of the fixtures, who do not look like each other.
 fn pictures() -> TempDir {
     let user = tempfile::tempdir().unwrap();
-    let names = [("ana", &[1][..]), ("ben", &[3]), ("cleo", &[2]), ("x", &[18]), ("y", &[4]), ("z", &[20])];
+    let names = [("ana", &[1][..]), ("ben", &[3]), ("cleo", &[2]), ("x", &[18]), ("y", &[4]), ("z", &[28])];
     let photo = |name: &str, people: &[u64], seed: u64| {
         let options =
             SceneOptions { people: people.to_vec(), face_height: (110.0, 150.0), ..SceneOptions::default() };
@@ -480,10 +480,14 @@ fn every_example_of_the_guide_on_metadata_runs() {
         run_as(user.path(), other.path(), &command, &[0]);
     }
     run_as(user.path(), other.path(), "tag ~/Photos", &[0]);
+    // One photo came later, so that something is left to write.
+    std::fs::remove_file(user.path().join("Photos/ana1.jpg.xmp")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut ran = 0;
     for command in guide.values().flatten() {
-        run_as(user.path(), folder.path(), command, &[0]);
+        // A region whose face is too small or blurred is reported, and the others are enrolled.
+        let codes = if command.starts_with("enroll") { &[0, 1][..] } else { &[0] };
+        run_as(user.path(), folder.path(), command, codes);
         ran += 1;
         if command.starts_with("enroll") {
             let said = run_as(user.path(), folder.path(), "identify ~/party.jpg", &[0]);

@@ -103,7 +103,8 @@ impl Deliverer {
         };
         let turn = File::options().create(true).append(true).open(&path).map_err(fault)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let work = Work { outbox: Arc::clone(&outbox), target, turn, stop: Arc::clone(&stop), tell: Box::new(tell) };
+        let work =
+            Work { outbox: Arc::clone(&outbox), target, turn, stop: Arc::clone(&stop), tell: Box::new(tell) };
         let thread = std::thread::Builder::new()
             .name("phiz-deliver".into())
             .spawn(move || work.run())
@@ -199,7 +200,9 @@ impl Work {
                             if !std::mem::replace(&mut away, true) {
                                 (self.tell)(Told::Away(name.clone(), why));
                             }
-                        } else if matches!(self.outbox.due(&key), Ok(Due::Nothing)) && std::mem::take(&mut away) {
+                        } else if matches!(self.outbox.due(&key), Ok(Due::Nothing))
+                            && std::mem::take(&mut away)
+                        {
                             (self.tell)(Told::Back(name.clone()));
                         }
                     }

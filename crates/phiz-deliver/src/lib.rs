@@ -90,7 +90,8 @@ pub(crate) fn shown(address: &str) -> String {
 /// It has none.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| DeliverError::System(format!("no random numbers ({error})")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| DeliverError::System(format!("no random numbers ({error})")))?;
     Ok(bytes)
 }
 

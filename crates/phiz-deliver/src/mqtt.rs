@@ -378,7 +378,8 @@ impl Connection {
             let config = tls::config().map_err(|error| bad(error.to_string()))?;
             let name = rustls::pki_types::ServerName::try_from(place.host.clone())
                 .map_err(|error| bad(error.to_string()))?;
-            let session = rustls::ClientConnection::new(config, name).map_err(|error| bad(error.to_string()))?;
+            let session =
+                rustls::ClientConnection::new(config, name).map_err(|error| bad(error.to_string()))?;
             Box::new(rustls::StreamOwned::new(session, socket))
         } else {
             Box::new(socket)
@@ -513,8 +514,12 @@ mod tests {
 
     #[test]
     fn lengths_have_seven_bits_a_byte() {
-        for (length, head) in [(0, vec![0x30, 0]), (127, vec![0x30, 127]), (128, vec![0x30, 0x80, 1]), (321, vec![0x30, 0xc1, 2])]
-        {
+        for (length, head) in [
+            (0, vec![0x30, 0]),
+            (127, vec![0x30, 127]),
+            (128, vec![0x30, 0x80, 1]),
+            (321, vec![0x30, 0xc1, 2]),
+        ] {
             let bytes = packet(0x30, &vec![0; length]).unwrap();
             assert_eq!(&bytes[..head.len()], head, "{length}");
             assert_eq!(bytes.len(), head.len() + length);

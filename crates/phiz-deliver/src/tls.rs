@@ -15,7 +15,9 @@ pub(crate) fn config() -> Result<Arc<rustls::ClientConfig>> {
     let mut roots = rustls::RootCertStore::empty();
     let (taken, _) = roots.add_parsable_certificates(certificates().iter().cloned());
     if taken == 0 {
-        return Err(DeliverError::System("the operating system knows no certificate that could be trusted".into()));
+        return Err(DeliverError::System(
+            "the operating system knows no certificate that could be trusted".into(),
+        ));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
@@ -26,10 +28,8 @@ pub(crate) fn config() -> Result<Arc<rustls::ClientConfig>> {
 
 /// The same for `ureq`.
 pub(crate) fn of_ureq() -> ureq::tls::TlsConfig {
-    let roots: Vec<ureq::tls::Certificate<'static>> = certificates()
-        .iter()
-        .map(|der| ureq::tls::Certificate::from_der(der.as_ref()).to_owned())
-        .collect();
+    let roots: Vec<ureq::tls::Certificate<'static>> =
+        certificates().iter().map(|der| ureq::tls::Certificate::from_der(der.as_ref()).to_owned()).collect();
     ureq::tls::TlsConfig::builder()
         .root_certs(ureq::tls::RootCerts::new_with_certs(&roots))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))

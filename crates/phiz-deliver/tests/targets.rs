@@ -45,7 +45,8 @@ fn server(status: impl Fn(usize) -> u16 + Send + 'static) -> (u16, Arc<Mutex<Vec
                     headers.push((name.to_lowercase(), value.to_owned()));
                 }
             }
-            let length = headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
+            let length =
+                headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
             let number = {
@@ -214,7 +215,11 @@ fn home_assistant_is_told_of_streams_and_people_and_a_broker_that_was_away_loses
     };
     event("e1", "appeared", 1, None);
     until("one face", || last("house/front_door/count", &got).as_deref() == Some("1"));
-    assert_eq!(last("house/front_door/people", &got).as_deref(), Some("nobody"), "strangers are only counted");
+    assert_eq!(
+        last("house/front_door/people", &got).as_deref(),
+        Some("nobody"),
+        "strangers are only counted"
+    );
     event("e2", "identified", 1, Some("Ada L."));
     until("Ada", || last("house/front_door/person/ada_l", &got).as_deref() == Some("ON"));
     assert_eq!(last("house/front_door/people", &got).as_deref(), Some("Ada L."));
@@ -227,7 +232,9 @@ fn home_assistant_is_told_of_streams_and_people_and_a_broker_that_was_away_loses
     std::thread::sleep(Duration::from_millis(700));
     let mut broker = mosquitto(folder.path(), port).unwrap();
     let got = subscribe(port);
-    until("the event", || got.lock().unwrap().iter().any(|(t, v)| t == "house/front_door/event" && v.contains("e3")));
+    until("the event", || {
+        got.lock().unwrap().iter().any(|(t, v)| t == "house/front_door/event" && v.contains("e3"))
+    });
     until("nobody", || last("house/front_door/people", &got).as_deref() == Some("nobody"));
     until("OFF", || last("house/front_door/person/ada_l", &got).as_deref() == Some("OFF"));
     assert_eq!(deliverer.finish(Duration::from_secs(20)), 0);

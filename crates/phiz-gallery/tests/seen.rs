@@ -13,7 +13,8 @@ use phiz_gallery::{
 fn view(number: u64, vector: &[f32]) -> NewPhoto {
     let mut hash = [9; 32];
     hash[..8].copy_from_slice(&number.to_le_bytes());
-    let file = PhotoFile { path: format!("rtsp://door at {number}").into(), size: 0, modified: number as i64 };
+    let file =
+        PhotoFile { path: format!("rtsp://door at {number}").into(), size: 0, modified: number as i64 };
     NewPhoto {
         photo: hash,
         file,
@@ -61,7 +62,9 @@ fn a_stranger_keeps_the_number_and_can_be_named_joined_and_forgotten() {
     assert_eq!(gallery.see_stranger(&view(4, &b), Some(second)).unwrap().0, first);
     assert_eq!(gallery.stranger_views().unwrap().len(), 1);
     // Named: nobody any more, and a view that comes late is the person's.
-    gallery.name_group(first, &Target::Named("Post".into()), &[face(a.clone())], &EnrollRules::default()).unwrap();
+    gallery
+        .name_group(first, &Target::Named("Post".into()), &[face(a.clone())], &EnrollRules::default())
+        .unwrap();
     assert!(gallery.stranger_views().unwrap().is_empty());
     assert_eq!(gallery.see_stranger(&view(5, &a), Some(first)).unwrap().0, first);
     // A new number is never an old one, also when everything was forgotten.
@@ -89,7 +92,9 @@ fn what_others_keep_is_sealed_and_comes_along_when_the_key_changes() {
     let beside = gallery.key_beside().unwrap();
     assert_eq!(gallery.key_beside().unwrap(), beside, "it stays the same");
     let holds = |word: &[u8]| {
-        let files = std::fs::read_dir(folder.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        let files = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| std::fs::read(file.unwrap().path()).unwrap());
         files.into_iter().any(|bytes| bytes.windows(word.len()).any(|part| part == word))
     };
     assert!(!holds(b"s3cret-word"));

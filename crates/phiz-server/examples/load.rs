@@ -185,8 +185,9 @@ impl Client {
     }
 }
 
-/// So many clients for so many seconds: times of answers, times of refusals, and what else came.
-fn load(served: &Served, photos: &[Vec<u8>], clients: usize, seconds: u64) -> (Times, Times, u64) {
+/// So many clients for so many seconds: times of answers, times of refusals, what else came, and answers a second.
+fn load(served: &Served, photos: &[Vec<u8>], clients: usize, seconds: u64) -> (Times, Times, u64, f64) {
+    let since = Instant::now();
     let until = Instant::now() + Duration::from_secs(seconds);
     let all = Mutex::new((Times::default(), Times::default(), 0));
     std::thread::scope(|scope| {
@@ -217,7 +218,10 @@ fn load(served: &Served, photos: &[Vec<u8>], clients: usize, seconds: u64) -> (T
             });
         }
     });
-    all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let (answers, refused, other) = all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Until the last answer has come: what was begun is finished.
+    let rate = answers.0.len() as f64 / since.elapsed().as_secs_f64();
+    (answers, refused, other, rate)
 }
 
 /// Photos a second that the service identifies by itself, with as many threads as the server has workers.
@@ -256,8 +260,7 @@ fn rate(phiz: &str, seconds: u64) -> Result<()> {
     load(&served, &photos, CLIENTS, 1);
     for round in 0..ROUNDS {
         let own = alone(&service, &gallery, &photos, seconds);
-        let (answers, refused, other) = load(&served, &photos, CLIENTS, seconds);
-        let rate = answers.0.len() as f64 / seconds as f64;
+        let (answers, refused, other, rate) = load(&served, &photos, CLIENTS, seconds);
         println!(
             "round {}: engine alone {own:.2} photos a second, server {rate:.2}: {:.2}",
             round + 1,
@@ -282,16 +285,11 @@ fn overload(phiz: &str, seconds: u64) -> Result<()> {
     let photos = photos()?;
     let served = serve(phiz, home(&service, |gallery| enrol(&service, gallery))?)?;
     let (quiet, ..) = load(&served, &photos, 1, seconds);
-    let (normal, _, _) = load(&served, &photos, CLIENTS, seconds);
+    let (normal, _, _, normal_rate) = load(&served, &photos, CLIENTS, seconds);
     println!("one client: {}", quiet.said());
-    println!("{CLIENTS} clients: {:.2} a second, {}", normal.0.len() as f64 / seconds as f64, normal.said());
-    let (answers, refused, other) = load(&served, &photos, CLIENTS * 10, seconds);
-    println!(
-        "{} clients: answered {:.2} a second, {}",
-        CLIENTS * 10,
-        answers.0.len() as f64 / seconds as f64,
-        answers.said()
-    );
+    println!("{CLIENTS} clients: {:.2} a second, {}", normal_rate, normal.said());
+    let (answers, refused, other, rate) = load(&served, &photos, CLIENTS * 10, seconds);
+    println!("{} clients: answered {:.2} a second, {}", CLIENTS * 10, rate, answers.said());
     let soon = refused.0.iter().filter(|time| **time <= 10.0).count() as f64 / refused.0.len().max(1) as f64;
     println!("refused with 503: {}; within 10 ms {:.1} %; neither: {other}", refused.said(), soon * 100.0);
     // A bare connection's time tells how long the machine takes for nothing at the same load.
@@ -317,7 +315,7 @@ fn memory(phiz: &str, requests: u64) -> Result<()> {
     let served = serve(phiz, home(&service, |gallery| enrol(&service, gallery))?)?;
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let (warm, mut first) = (requests / 12, 0);
-    let mut send = |until: u64| {
+    let send = |until: u64| {
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
                 scope.spawn(|| {

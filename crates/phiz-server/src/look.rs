@@ -42,7 +42,7 @@ impl<S: Sync + Send, T: DeserializeOwned + Send> FromRequestParts<S> for Id<T> {
             Err(_) => Err(ApiError::new(
                 Code::BadId,
                 "the path holds no id of this kind",
-                "ids read p12 (people), f12 (faces), n12 (negatives), o12 (operations)",
+                "ids read p12 (people), f12 (faces), n12 (negatives), o12 (operations), s12 (sightings), i12 (photos); strangers are numbers",
             )),
         }
     }

@@ -284,7 +284,12 @@ impl Streams {
     pub(crate) fn list(&self, gallery: &Gallery, name: &str) -> Result<Vec<Arc<Camera>>> {
         let all = lock(&self.all);
         let kept = kept_in(gallery)?;
-        Ok(kept.iter().filter_map(|kept| all.get(&kept.id)).filter(|camera| camera.gallery == name).cloned().collect())
+        Ok(kept
+            .iter()
+            .filter_map(|kept| all.get(&kept.id))
+            .filter(|camera| camera.gallery == name)
+            .cloned()
+            .collect())
     }
 
     pub(crate) fn get(&self, id: &str, gallery: &str) -> Result<Arc<Camera>> {
@@ -366,7 +371,8 @@ impl Streams {
             let work = std::panic::AssertUnwindSafe(|| follow(&app, &owned, generation, &stop));
             if std::panic::catch_unwind(work).is_err() {
                 tracing::error!(stream = owned.kept().id, "watching a stream panicked");
-                let why = ("the server failed".into(), "look into its log, and start the stream again".into());
+                let why =
+                    ("the server failed".into(), "look into its log, and start the stream again".into());
                 owned.state(generation, StreamState::Failed, Some(why));
             }
         };
@@ -386,7 +392,13 @@ impl Streams {
 
     // Visits.
 
-    fn keep_visit(&self, key: &[u8; 32], stream: &str, visit: &StreamVisit, picture: Option<&[u8]>) -> Result<()> {
+    fn keep_visit(
+        &self,
+        key: &[u8; 32],
+        stream: &str,
+        visit: &StreamVisit,
+        picture: Option<&[u8]>,
+    ) -> Result<()> {
         let body = serde_json::to_vec(visit).map_err(ApiError::internal)?;
         let body = sealed(key, stream, &body)?;
         let picture = picture.map(|picture| sealed(key, stream, picture)).transpose()?;
@@ -434,9 +446,11 @@ impl Streams {
         use rusqlite::OptionalExtension as _;
         let id: Option<i64> = visit.strip_prefix('v').and_then(|id| id.parse().ok());
         let picture = lock(&self.visits)
-            .query_row("SELECT picture FROM visit WHERE stream = ?1 AND id = ?2", params![stream, id], |row| {
-                row.get::<_, Option<Vec<u8>>>(0)
-            })
+            .query_row(
+                "SELECT picture FROM visit WHERE stream = ?1 AND id = ?2",
+                params![stream, id],
+                |row| row.get::<_, Option<Vec<u8>>>(0),
+            )
             .optional()
             .map_err(ApiError::internal)?;
         picture.flatten().and_then(|sealed| opened(key, stream, &sealed)).ok_or_else(|| {
@@ -609,10 +623,10 @@ fn watch_once(
             if let Err(error) = app.streams.forget_older(&kept.id, days) {
                 tracing::warn!(error = error.message, "old visits cannot be forgotten");
             }
-            if kept.remember {
-                if let Err(error) = StrangersOfGallery::forget_older(&gallery, days) {
-                    tracing::warn!(%error, "old strangers cannot be forgotten");
-                }
+            if kept.remember
+                && let Err(error) = StrangersOfGallery::forget_older(&gallery, days)
+            {
+                tracing::warn!(%error, "old strangers cannot be forgotten");
             }
         }
     };
@@ -625,14 +639,7 @@ fn watch_once(
 }
 
 /// Tells events, and keeps the visits that have ended.
-fn tell(
-    app: &App,
-    camera: &Camera,
-    key: &[u8; 32],
-    watcher: &mut Watcher<'_>,
-    events: &[Event],
-    zero: f64,
-) {
+fn tell(app: &App, camera: &Camera, key: &[u8; 32], watcher: &mut Watcher<'_>, events: &[Event], zero: f64) {
     for visit in watcher.take_visits() {
         let picture = visit.picture.as_ref().and_then(|picture| picture.encode_jpeg(85).ok());
         let told = visit_of(&visit, zero, false, picture.is_some());

@@ -287,7 +287,8 @@ fn cases(key: &str, person: &str) -> Vec<Case> {
         client("picture of a kilometre", "GET", "/v1/photos/i1/picture?side=4000000000", JSON, b"", &[422]),
         client("picture of nothing", "GET", "/v1/photos/i1/picture?side=0", JSON, b"", &[422]),
         client("sighting of another kind", "GET", "/v1/sightings/f1/crop", JSON, b"", &[400]),
-        client("sighting that is none", "GET", "/v1/sightings/s18446744073709551615/crop", JSON, b"", &[404]),
+        client("sighting that is none", "GET", "/v1/sightings/s999999999/crop", JSON, b"", &[404]),
+        client("sighting out of range", "GET", "/v1/sightings/s18446744073709551615/crop", JSON, b"", &[400]),
         client("sql among people", "GET", "/v1/photos?person=p1'%20OR%201=1", JSON, b"", &[422]),
         client(
             "ten thousand people",

@@ -129,7 +129,9 @@ fn a_camera_is_watched_told_of_and_kept_and_its_password_is_nowhere() {
     let camera = Camera::start();
     let server = Running::start();
     let ada = server.person("Ada", &photos());
-    let made = server.post("/v1/streams", &json!({ "name": " Front door ", "url": camera.url(), "preview": true })).expect(201);
+    let made = server
+        .post("/v1/streams", &json!({ "name": " Front door ", "url": camera.url(), "preview": true }))
+        .expect(201);
     let id = made["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/streams/{id}");
     assert_eq!((made["name"].as_str(), made["preview"].as_bool()), (Some("Front door"), Some(true)));
@@ -159,7 +161,10 @@ fn a_camera_is_watched_told_of_and_kept_and_its_password_is_nowhere() {
             && there["box_share"][2].as_f64().is_some_and(|w| (0.05..0.9).contains(&w))
     });
     let current = server.get(&format!("{path}/visits")).expect(200);
-    assert_eq!((current["items"][0]["current"].as_bool(), current["items"][0]["person"].as_str()), (Some(true), Some("Ada")));
+    assert_eq!(
+        (current["items"][0]["current"].as_bool(), current["items"][0]["person"].as_str()),
+        (Some(true), Some("Ada"))
+    );
 
     // Pictures, one after the other.
     let mut preview = open(&server, &format!("{path}/preview"), "Accept-Encoding: gzip\r\n");
@@ -169,7 +174,10 @@ fn a_camera_is_watched_told_of_and_kept_and_its_password_is_nowhere() {
         read += preview.read(&mut bytes[read..]).unwrap();
     }
     let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
-    assert!(text.contains("multipart/x-mixed-replace; boundary=picture") && !text.contains("content-encoding"), "{text}");
+    assert!(
+        text.contains("multipart/x-mixed-replace; boundary=picture") && !text.contains("content-encoding"),
+        "{text}"
+    );
     drop(preview);
 
     // She goes, and comes back. Whoever was cut off goes on after what was heard last.
@@ -191,8 +199,15 @@ fn a_camera_is_watched_told_of_and_kept_and_its_password_is_nowhere() {
     let visit = || server.get(&format!("{path}/visits")).expect(200)["items"][0].clone();
     until("the visit", || visit()["current"] == false);
     let visit = visit();
-    assert_eq!((visit["person"].as_str(), visit["person_id"].as_str()), (Some("Ada"), Some(ada.as_str())), "{visit}");
-    assert!(visit["until"].as_f64() > visit["from"].as_f64() && visit["seen"].as_f64().unwrap() > 0.0, "{visit}");
+    assert_eq!(
+        (visit["person"].as_str(), visit["person_id"].as_str()),
+        (Some("Ada"), Some(ada.as_str())),
+        "{visit}"
+    );
+    assert!(
+        visit["until"].as_f64() > visit["from"].as_f64() && visit["seen"].as_f64().unwrap() > 0.0,
+        "{visit}"
+    );
     let shown = server.get(&format!("{path}/visits/{}/picture", visit["id"].as_str().unwrap()));
     assert_eq!((shown.status, shown.header("content-type")), (200, Some("image/jpeg")));
     phiz_image::Image::decode(&shown.body, &phiz_image::DecodeOptions::default()).unwrap();

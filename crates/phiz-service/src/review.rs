@@ -810,12 +810,18 @@ impl Album<'_> {
     /// stranger's are not somebody whom the stranger is not.
     pub fn correct(&self, places: &[usize], explained: &mut [Explanation]) {
         let groups = self.archive.group_of();
-        for (place, one) in places.iter().zip(explained) {
+        let mut strangers = BTreeSet::new();
+        for (place, one) in places.iter().zip(explained.iter_mut()) {
             if self.archive.decided[*place].by == DecidedBy::Stranger {
                 let group = groups.get(&self.archive.sightings[*place].id);
                 one.stranger = Some(group.map_or(0, |group| group.0));
                 (one.person, one.decision) = (None, "unknown".into());
+                strangers.insert(one.face);
             }
+        }
+        // Nor do they take the person from another face.
+        for reason in explained.iter_mut().flat_map(|one| &mut one.candidates) {
+            reason.taken_by = reason.taken_by.filter(|face| !strangers.contains(face));
         }
     }
 }

@@ -488,6 +488,8 @@ fn count(summary: &mut ScanSummary, photo: &NewPhoto, kept: Kept, changed: bool)
             summary.gone = summary.gone.saturating_sub(1);
         }
         Kept::Copied => summary.copied += 1,
+        // It was only read, because its file has another time or was never asked for its own.
+        Kept::Renewed if photo.faces.is_none() => summary.unchanged += 1,
         Kept::Renewed => summary.renewed += 1,
         _ => {}
     }

@@ -69,7 +69,7 @@ impl Service {
                 modified: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
             },
             size: [width, height],
-            taken: None,
+            taken: phiz_image::taken(&bytes),
             looked: self.looks_by(&options.looking),
             faces: Some(faces.iter().map(scan::sighting).collect()),
             problem: None,

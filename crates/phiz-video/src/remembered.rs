@@ -91,7 +91,11 @@ impl<'a> StrangersOfGallery<'a> {
         let view = NewPhoto {
             photo: content.finalize().into(),
             // No file: a name that says where and when, and that is nobody else's.
-            file: PhotoFile { path: format!("{} at {}.{:03}", self.camera, date(seconds), at % 1000).into(), size: 0, modified },
+            file: PhotoFile {
+                path: format!("{} at {}.{:03}", self.camera, date(seconds), at % 1000).into(),
+                size: 0,
+                modified,
+            },
             size: seen.size.map(|side| side.max(0.0) as u32),
             taken: Some(seconds),
             looked: LOOKED.into(),

@@ -142,17 +142,16 @@ mod tests {
             let seen = Stranger { template, quality: 0.7, bbox: [0.0; 4], size: [1.0; 2] };
             strangers.number(&seen, busy)
         };
-        let strangers = &mut strangers;
         let (a, b) = (template([1.0, 0.0, 0.0, 0.0]), template([0.0, 1.0, 0.0, 0.0]));
-        assert_eq!(number(strangers, &a, &nobody), Some(1));
-        assert_eq!(number(strangers, &b, &nobody), Some(2));
-        assert_eq!(number(strangers, &template([1.0, 0.1, 0.2, 0.0]), &nobody), Some(1));
+        assert_eq!(number(&mut strangers, &a, &nobody), Some(1));
+        assert_eq!(number(&mut strangers, &b, &nobody), Some(2));
+        assert_eq!(number(&mut strangers, &template([1.0, 0.1, 0.2, 0.0]), &nobody), Some(1));
         // Half like the first: neither the old number nor a new one.
         let half = template([1.0, 0.0, 2.0, 0.0]);
-        assert_eq!(number(strangers, &half, &nobody), None);
+        assert_eq!(number(&mut strangers, &half, &nobody), None);
         // The first stands elsewhere, so this is somebody new.
-        assert_eq!(number(strangers, &a, &BTreeSet::from([1])), Some(3));
+        assert_eq!(number(&mut strangers, &a, &BTreeSet::from([1])), Some(3));
         strangers.named(2);
-        assert_eq!(number(strangers, &b, &nobody), Some(4), "numbers are never given twice");
+        assert_eq!(number(&mut strangers, &b, &nobody), Some(4), "numbers are never given twice");
     }
 }

@@ -268,8 +268,12 @@ impl Tracker {
     /// Takes out the tracks that were not seen for so long, confirmed ones and others. Who is expected where somebody else is
     /// seen is hidden, and has not left: such tracks wait longer.
     pub(crate) fn leave(&mut self, time: f64, confirmed: f64, tentative: f64) -> Vec<Track> {
-        let seen: Vec<(u64, [f32; 4])> =
-            self.tracks.iter().filter(|track| track.missed == 0).map(|track| (track.id, track.bbox)).collect();
+        let seen: Vec<(u64, [f32; 4])> = self
+            .tracks
+            .iter()
+            .filter(|track| track.missed == 0)
+            .map(|track| (track.id, track.bbox))
+            .collect();
         let gone = |track: &mut Track| {
             let expected = track.motion.bbox();
             let hidden = seen.iter().any(|(id, bbox)| *id != track.id && meet(bbox, &expected));

@@ -671,7 +671,10 @@ impl<'a> Watcher<'a> {
         let track = &self.tracker.tracks[index];
         let present = self.tracker.tracks.iter().filter(|t| t.id != id && self.is_here(t));
         let busy: BTreeSet<u64> = present.filter_map(|t| self.memory(t.id)?.who.identity.stranger).collect();
-        if let Some(number) = self.strangers.number(&Stranger { template, quality: evidence.best, bbox: track.bbox, size: self.size }, &busy) {
+        if let Some(number) = self
+            .strangers
+            .number(&Stranger { template, quality: evidence.best, bbox: track.bbox, size: self.size }, &busy)
+        {
             let identity = Identity { person: None, stranger: Some(number) };
             self.told_who(index, position, Who { identity, weight: evidence.weight, ..Who::default() });
         }

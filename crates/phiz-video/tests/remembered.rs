@@ -30,9 +30,8 @@ fn a_stranger_has_the_same_number_after_a_restart_and_before_another_camera() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place { home: Some(folder.path().into()), ..Place::default() };
     let (first, _) = place.open_or_create(&SERVICE).unwrap();
-    let somebody = |person: u64, look: u64| {
-        frames(&[actor(person, look, |_| Some([240.0, 135.0, 180.0]))], 2.0)
-    };
+    let somebody =
+        |person: u64, look: u64| frames(&[actor(person, look, |_| Some([240.0, 135.0, 180.0]))], 2.0);
     let two = frames(
         &[actor(5, 1, |_| Some([120.0, 135.0, 170.0])), actor(6, 1, |_| Some([360.0, 135.0, 170.0]))],
         2.0,

@@ -16,7 +16,15 @@ use phiz_face::{DetectOptions, iou};
 use phiz_video::{WatchOptions, Watcher};
 
 /// Walks from edge to edge and back, so many pixels a second, between two times.
-fn walks(person: u64, look: u64, start: f32, speed: f32, y: f32, side: f32, [from, until]: [f64; 2]) -> Actor {
+fn walks(
+    person: u64,
+    look: u64,
+    start: f32,
+    speed: f32,
+    y: f32,
+    side: f32,
+    [from, until]: [f64; 2],
+) -> Actor {
     actor(person, look, move |time| {
         let way = (start + speed * (time - from) as f32).rem_euclid(960.0);
         let x = if way > 480.0 { 960.0 - way } else { way };
@@ -122,7 +130,8 @@ fn tracks_names_and_switches_beside_bytetrack_on_the_same_detections() {
             for face in &present {
                 let track = tracks.entry(face.track).or_default();
                 track.1.clone_from(&face.who.person);
-                let near = shown.iter().max_by(|a, b| iou(&a.1, &face.bbox).total_cmp(&iou(&b.1, &face.bbox)));
+                let near =
+                    shown.iter().max_by(|a, b| iou(&a.1, &face.bbox).total_cmp(&iou(&b.1, &face.bbox)));
                 if let Some((person, _)) = near.filter(|(_, bbox)| iou(bbox, &face.bbox) > 0.3) {
                     *track.0.entry(*person).or_default() += 1;
                 }

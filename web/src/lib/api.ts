@@ -27,7 +27,6 @@ client.use({
   },
 });
 
-const raw = client as any;
 const at = encodeURIComponent;
 const of = (id: string) => ({ path: { id } });
 const no = (number: number) => ({ path: { number } });
@@ -82,24 +81,24 @@ export const api = {
     ok(client.POST('/v1/identify', { params: { query }, ...photo(bytes), signal })) as Promise<PhotoAnswer<IdentifiedFace>>,
   verify: (a: Blob, b: Blob) => ok(client.POST('/v1/verify', form([['a', a], ['b', b]]))),
 
-  review: (limit: number) => ok<{ items: Asked[]; left: number }>(raw.GET('/v1/review', { params: { query: { limit } } })),
-  answer: (body: { key: string; answer: Answer; name?: string; person?: string }) => ok<{ key: string; operations: string[]; done: string }>(raw.POST('/v1/review', { body })),
-  takeBackAnswer: (key: string, operations: string[]) => ok<{ undone: string[] }>(raw.POST('/v1/review/undo', { body: { key, operations } })),
-  strangers: (ignored: boolean, cursor?: string) => ok<Page<Stranger>>(raw.GET('/v1/strangers', { params: { query: { ignored, limit: 60, faces: 4, cursor } } })),
-  stranger: (id: number) => ok<Stranger>(raw.GET('/v1/strangers/{number}', { params: no(id) })),
-  strangerLike: (id: number) => ok<Page<Candidate>>(raw.GET('/v1/strangers/{number}/candidates', { params: { ...no(id), query: { top: 5 } } })),
-  nameStranger: (id: number, body: { name?: string; person?: string }) => ok<{ id: string; person: string; enrolled: number; operation: string }>(raw.POST('/v1/strangers/{number}/name', { params: no(id), body })),
-  ignoreStranger: (id: number) => ok<{ operation: string }>(raw.POST('/v1/strangers/{number}/ignore', { params: no(id) })),
-  noticeStranger: (id: number) => ok<{ operation: string }>(raw.POST('/v1/strangers/{number}/notice', { params: no(id) })),
-  joinStrangers: (id: number, from: number[]) => ok<{ operations: string[] }>(raw.POST('/v1/strangers/{number}/join', { params: no(id), body: { from } })),
-  splitStranger: (id: number, faces: string[]) => ok<{ stranger: number; operation: string }>(raw.POST('/v1/strangers/{number}/split', { params: no(id), body: { faces } })),
-  archive: () => ok<{ photos: number; faces: number; named: number; strangers: number }>(raw.GET('/v1/archive')),
-  photo: (id: string) => ok<Photo>(raw.GET('/v1/photos/{id}', { params: of(id) })),
-  sighting: (id: string) => ok<Seen>(raw.GET('/v1/sightings/{id}', { params: of(id) })),
-  photosOf: (person: string, cursor?: string) => ok<Page<Photo>>(raw.GET('/v1/photos', { params: { query: { person, limit: 24, ...(cursor ? { cursor } : {}) } } })),
-  sightingNot: (id: string, person: string) => ok<{ operation: string }>(raw.POST('/v1/sightings/{id}/not', { params: of(id), body: { person } })),
-  scanFolders: () => ok<{ folders: string[] }>(raw.GET('/v1/scan')),
-  scan: () => ok<Job>(raw.POST('/v1/scan', { body: {} })),
+  review: (limit: number) => ok(client.GET('/v1/review', { params: { query: { limit } } })) as Promise<{ items: Asked[]; left: number }>,
+  answer: (body: { key: string; answer: Answer; name?: string; person?: string }) => ok(client.POST('/v1/review', { body })),
+  takeBackAnswer: (key: string, operations: string[]) => ok(client.POST('/v1/review/undo', { body: { key, operations } })),
+  strangers: (ignored: boolean, cursor?: string) => ok(client.GET('/v1/strangers', { params: { query: { ignored, limit: 60, faces: 4, cursor } } })),
+  stranger: (id: number) => ok(client.GET('/v1/strangers/{number}', { params: no(id) })),
+  strangerLike: (id: number) => ok(client.GET('/v1/strangers/{number}/candidates', { params: { ...no(id), query: { top: 5 } } })),
+  nameStranger: (id: number, body: { name?: string; person?: string }) => ok(client.POST('/v1/strangers/{number}/name', { params: no(id), body })),
+  ignoreStranger: (id: number) => ok(client.POST('/v1/strangers/{number}/ignore', { params: no(id) })),
+  noticeStranger: (id: number) => ok(client.POST('/v1/strangers/{number}/notice', { params: no(id) })),
+  joinStrangers: (id: number, from: number[]) => ok(client.POST('/v1/strangers/{number}/join', { params: no(id), body: { from } })),
+  splitStranger: (id: number, faces: string[]) => ok(client.POST('/v1/strangers/{number}/split', { params: no(id), body: { faces } })),
+  archive: () => ok(client.GET('/v1/archive')),
+  photo: (id: string) => ok(client.GET('/v1/photos/{id}', { params: of(id) })),
+  sighting: (id: string) => ok(client.GET('/v1/sightings/{id}', { params: of(id) })),
+  photosOf: (person: string, cursor?: string) => ok(client.GET('/v1/photos', { params: { query: { person, limit: 24, ...(cursor ? { cursor } : {}) } } })),
+  sightingNot: (id: string, person: string) => ok(client.POST('/v1/sightings/{id}/not', { params: of(id), body: { person } })),
+  scanFolders: () => ok(client.GET('/v1/scan')),
+  scan: () => ok(client.POST('/v1/scan', { body: {} })),
 
   galleries: () => ok(client.GET('/v1/galleries')),
   gallery: () => ok(client.GET('/v1/gallery')),

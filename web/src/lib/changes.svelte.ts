@@ -28,7 +28,7 @@ class Changes {
 
   #show(toast: Omit<Toast, 'id'>): void {
     const id = this.#next++;
-    this.#toasts = [...this.#toasts.slice(-2), { ...toast, id }];
+    this.#toasts = [...this.#toasts.slice(-1), { ...toast, id }];
     // What went wrong stays until it is closed.
     if (!toast.bad) setTimeout(() => this.close(id), 9000);
   }

@@ -62,13 +62,13 @@ export class Queue {
   resume(): void { this.#later = new Set(); void this.load(); }
 
   /** Tells the server and shows the next question at once. Whoever shows the queue loads it again after a change. */
-  async answer(asked: Asked, answer: Answer, who: { name?: string; person?: string } = {}): Promise<void> {
+  async answer(asked: Asked, answer: Answer, who: { name?: string; person?: string } = {}, name = ''): Promise<void> {
     const { key } = asked;
     this.#sent = new Set([...this.#sent, key]);
     this.#again = '';
     try {
-      const { operations, done } = await api.answer({ key, answer, ...who });
-      changes.done(sentence(done) || t.review.settled, [], async () => {
+      const { operations } = await api.answer({ key, answer, ...who });
+      changes.done(told(asked, answer, who.name ?? name), [], async () => {
         await api.takeBackAnswer(key, operations);
         this.#again = key;
         return t.review.again;
@@ -82,7 +82,23 @@ export class Queue {
   }
 }
 
-const sentence = (text: string): string => text && text[0]!.toUpperCase() + text.slice(1);
+/** What an answer has done, in the visitor's language. */
+function told(asked: Asked, answer: Answer, name: string): string {
+  if (answer === 'never') return t.review.neverAgain;
+  const yes = answer === 'yes';
+  switch (asked.question) {
+    case 'is_person': return yes ? t.review.isNow(asked.person.name) : t.review.isNot(asked.person.name);
+    case 'which_person': return yes ? t.review.isNow(asked.first.name) : answer === 'second' ? t.review.isNow(asked.second.name) : t.review.isNeither;
+    case 'stranger_is_person': return yes ? t.review.strangerIs(asked.stranger, asked.person.name) : t.review.isNot(asked.person.name);
+    case 'one_stranger': return yes ? t.review.joined(2) : t.review.areTwo;
+    case 'who_is': return answer === 'name' ? t.review.strangerIs(asked.stranger, name) : t.review.ignoredDone(asked.stranger);
+    case 'belongs_to': return yes ? t.review.kept(asked.person.name) : t.review.removedFace(asked.person.name);
+    case 'one_person': return yes ? t.people.merged(2, asked.first.name) : t.review.areTwo;
+    case 'two_people': return yes ? t.review.wasSplit(asked.faces.length, asked.person.name) : t.review.kept(asked.person.name);
+    case 'misleads': return yes ? t.review.removedFace(asked.person.name) : t.review.kept(asked.person.name);
+    default: return t.review.settled;
+  }
+}
 const crops = (shown: readonly Shown[]): string[] => shown.map((each) => sightingCrop(each.sighting));
 
 /** The pictures that a question shows. */

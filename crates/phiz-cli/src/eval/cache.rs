@@ -11,7 +11,6 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::subject::Face;
 use crate::Failure;
 
 const MAGIC: &[u8; 8] = b"phizevc1";
@@ -19,6 +18,13 @@ const KEY: usize = 32;
 
 /// A photo's hash.
 pub(crate) type Key = [u8; KEY];
+
+/// What was made of a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Face {
+    pub(crate) quality: f32,
+    pub(crate) vector: Vec<f32>,
+}
 
 /// What earlier runs found in photos: a face, or none.
 pub(crate) type Known = HashMap<Key, Option<Face>>;

@@ -13,7 +13,7 @@ use phiz_eval::report::LeftOut;
 use sha2::{Digest, Sha256};
 
 use super::Choice;
-use super::cache::{Cache, Key, Known};
+use super::cache::{Cache, Face, Key, Known};
 pub(super) use crate::faces::{Problem, open};
 use crate::{Analyzer, DecodeOptions, DetectOptions, Detection, Image, Model};
 use crate::{Failure, Shared, photos};
@@ -65,13 +65,6 @@ impl Which {
 
 /// What a reader needs to repeat a run: `(what, value)`.
 pub(crate) type Facts = Vec<(String, String)>;
-
-/// What was made of a photo.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Face {
-    pub(crate) quality: f32,
-    pub(crate) vector: Vec<f32>,
-}
 
 /// The score below which the second search does not go.
 const KEEN: f32 = 0.05;

@@ -174,7 +174,7 @@ fn files_of(format: u32) -> Vec<&'static str> {
     names
 }
 
-fn crop_path(folder: &Path, face: FaceId) -> PathBuf {
+fn crop_path(folder: &Path, face: impl std::fmt::Display) -> PathBuf {
     folder.join(CROPS).join(face.to_string())
 }
 

@@ -4,10 +4,11 @@
 //! at them. Groups keep their numbers where these were never given.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::Path;
 
-use super::files::{Lines, Npy, lines, npy_rows};
-use super::{GROUPS, GroupLine, PHOTOS, PhotoLine, SIGHTING_TEMPLATES, SIGHTINGS, SightingLine};
+use super::files::{Lines, Npy, create, lines, npy_rows, read};
+use super::{GROUPS, GroupLine, PHOTOS, PhotoLine, SIGHTING_TEMPLATES, SIGHTINGS, SightingLine, crop_path};
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::gallery::{Step, forget_decisions, of_content, overlap, own_group};
 use crate::model::{FileBody, GroupBody, GroupId, PersonId, PhotoId, SightingBody, SightingId};
@@ -49,6 +50,14 @@ pub(super) fn export(folder: &Path, rows: &dyn Rows, codec: Codec<'_>) -> Result
                 let (id, photo, quality) = (own.id, own.photo, own.quality);
                 sightings.write(&SightingLine { id, photo, quality, body })?;
                 templates.write(&template)?;
+                // Of photos that were sent there is nothing else.
+                if let Some(row) = rows.get(Kind::SightingCrop, id.0)? {
+                    let path = crop_path(folder, id);
+                    let crops = path.parent().unwrap_or(folder);
+                    std::fs::create_dir_all(crops).map_err(|e| GalleryError::io(crops, &e))?;
+                    let crop = codec.open(Kind::SightingCrop, id.0, &row)?;
+                    create(&path)?.write_all(&crop).map_err(|e| GalleryError::io(&path, &e))?;
+                }
                 written.insert(id);
                 counts.1 += 1;
             }
@@ -103,7 +112,11 @@ pub(super) fn import(
                 for (id, row) in rows.get_many(Kind::Sighting, &rows.owned(Kind::Sighting, own.0)?)? {
                     seen.push((SightingId(id), codec.seen(id, &row)?.sighting.bbox));
                 }
-                if have.gone.is_none() {
+                if have.sent && !body.sent && !free.is_empty() {
+                    (have.files, have.sent) = (Vec::new(), false);
+                }
+                // The name that a photo was sent under leads to no file.
+                if have.gone.is_none() && !body.sent {
                     let paths: BTreeSet<_> = have.files.iter().map(FileBody::path).collect();
                     free.retain(|file| !paths.contains(&file.path()));
                     have.files.extend(free);
@@ -152,6 +165,11 @@ pub(super) fn import(
         }
         let new = SightingId(rows.next_id(Kind::Sighting)?);
         codec.put_seen(rows, new, *own, quality, &vector, &body)?;
+        let crop = crop_path(folder, id);
+        if crop.is_file() {
+            let row = codec.row(Kind::SightingCrop, new.0, own.0, Vec::new(), &read(&crop)?)?;
+            rows.put(Kind::SightingCrop, new.0, &row)?;
+        }
         sightings.insert(id, new);
         done.sightings += 1;
     }

@@ -149,6 +149,7 @@ impl std::fmt::Display for OperationKind {
         let faces = |n: usize| many(n, "face", "faces");
         let people = |n: usize| many(n, "person", "people");
         match self {
+            OperationKind::Enroll { person: Some(person), faces: 0, .. } => write!(f, "add {person}"),
             OperationKind::Enroll { person: Some(person), faces: n, .. } => {
                 write!(f, "enrol {person} with {}", faces(*n))
             }

@@ -135,7 +135,7 @@ impl Gallery {
                         looked: new.looked.clone(),
                         gone: None,
                         problem: None,
-                        dated: false,
+                        dated: true,
                         sent: true,
                     };
                     codec.put_photo(rows, id, &body)?;

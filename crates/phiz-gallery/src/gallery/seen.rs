@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use phiz_template::Template;
 use zeroize::Zeroizing;
 
+use super::Gallery;
 use super::groups::{edit_members, new_group, resolve};
 use super::photos::keep;
 use super::steps::TRASH;
-use super::Gallery;
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::model::{GroupId, NewPhoto, PersonId, PhotoId, SightingId};
 use crate::rows::Codec;
@@ -89,11 +89,7 @@ impl Gallery {
     ///
     /// # Errors
     /// The gallery cannot be written or is damaged.
-    pub fn change_memo<T>(
-        &self,
-        kept: Memo,
-        mut change: impl FnMut(&mut Option<Vec<u8>>) -> T,
-    ) -> Result<T> {
+    pub fn change_memo<T>(&self, kept: Memo, mut change: impl FnMut(&mut Option<Vec<u8>>) -> T) -> Result<T> {
         self.write(|rows, codec| {
             let before = memo(rows, codec, kept)?.map(|value| value.to_vec());
             let mut value = before.clone();

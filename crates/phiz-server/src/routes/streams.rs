@@ -45,7 +45,9 @@ fn checked(kept: Kept) -> Result<Kept> {
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(ApiError::value("name", "is no name", "give 1 to 80 characters on one line"));
     }
-    let wrong = |reason| ApiError::value("url", reason, "give rtsp://NAME:PASSWORD@HOST/PATH, http://…, or /dev/video0");
+    let wrong = |reason| {
+        ApiError::value("url", reason, "give rtsp://NAME:PASSWORD@HOST/PATH, http://…, or /dev/video0")
+    };
     let device = kept.url.strip_prefix("/dev/video").is_some_and(|number| {
         !number.is_empty() && number.len() <= 3 && number.bytes().all(|c| c.is_ascii_digit())
     });
@@ -284,7 +286,8 @@ async fn picture(
         app.streams.get(&id, &access.gallery_name)?;
         let key = access.gallery.key_beside()?;
         let picture = app.streams.picture(&key, &id, &visit)?;
-        let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")];
+        let headers =
+            [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")];
         Ok((headers, picture).into_response())
     })
     .await
@@ -304,24 +307,28 @@ async fn preview(State(app): State<App>, Reader(access): Reader, Id(id): Id<Stri
         ));
     }
     let begin = (camera.pictures.subscribe(), camera.changes.subscribe(), app.stop.clone(), camera);
-    let stream = futures_util::stream::unfold(begin, |(mut pictures, changes, mut stop, camera)| async move {
-        loop {
-            tokio::select! {
-                changed = pictures.changed() => if changed.is_err() { return None },
-                _ = stop.changed() => return None,
-            }
-            let picture = pictures.borrow_and_update().clone();
-            let Some(picture) = picture else {
-                if *changes.borrow() == 0 || !camera.kept().preview {
-                    return None;
+    let stream =
+        futures_util::stream::unfold(begin, |(mut pictures, changes, mut stop, camera)| async move {
+            loop {
+                tokio::select! {
+                    changed = pictures.changed() => if changed.is_err() { return None },
+                    _ = stop.changed() => return None,
                 }
-                continue;
-            };
-            let head = format!("--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", picture.len());
-            let part = [head.as_bytes(), picture.as_slice(), b"\r\n"].concat();
-            return Some((Ok::<_, Infallible>(part), (pictures, changes, stop, camera)));
-        }
-    });
+                let picture = pictures.borrow_and_update().clone();
+                let Some(picture) = picture else {
+                    if *changes.borrow() == 0 || !camera.kept().preview {
+                        return None;
+                    }
+                    continue;
+                };
+                let head = format!(
+                    "--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                    picture.len()
+                );
+                let part = [head.as_bytes(), picture.as_slice(), b"\r\n"].concat();
+                return Some((Ok::<_, Infallible>(part), (pictures, changes, stop, camera)));
+            }
+        });
     let headers = [
         (header::CONTENT_TYPE, "multipart/x-mixed-replace; boundary=picture"),
         (header::CACHE_CONTROL, "no-store"),

@@ -1,1 +1,0 @@
-export{t as default}from"./PhotoDialog-iml1j7w6.js";

@@ -1,1 +1,0 @@
-import{Rt as e}from"./texts-D0-_aHz4.js";e();

@@ -1,0 +1,1 @@
+import{Rt as e}from"./texts-Qy7R_M-y.js";e();
