@@ -496,3 +496,42 @@ fn every_example_of_the_guide_on_metadata_runs() {
     }
     assert!(ran >= 4, "{ran} commands");
 }
+
+#[test]
+fn every_example_of_the_readme_runs() {
+    let readme = commands("../../README.md");
+    let user = pictures();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // The README's own Ada is the archive's Ana.
+    for (name, from) in [
+        ("ada-1.jpg", "ana0"),
+        ("ada-2.jpg", "ana1"),
+        ("passport.jpg", "ana0"),
+        ("selfie.jpg", "ana2"),
+        ("holidays/1.jpg", "both"),
+    ] {
+        std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        std::fs::copy(user.path().join(format!("Pictures/{from}.jpg")), at(name)).unwrap();
+    }
+    std::fs::copy(user.path().join("party.jpg"), at("party.jpg")).unwrap();
+    let mut ran = 0;
+    for command in &readme["Use it with your own photos"] {
+        run_as(user.path(), folder.path(), command, &[0]);
+        ran += 1;
+    }
+    // The last of them took back the enrolment, and the archive's examples take Ada for known.
+    run_as(user.path(), folder.path(), "enroll Ada ada-1.jpg ada-2.jpg", &[0]);
+    for command in &readme["Your photo archive"] {
+        let command = if command.starts_with("strangers name") {
+            let said = run_as(user.path(), folder.path(), "strangers --json", &[0]);
+            let first: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+            command.replace("14", &first["stranger"].to_string())
+        } else {
+            command.clone()
+        };
+        run_as(user.path(), folder.path(), &command, &[0]);
+        ran += 1;
+    }
+    assert!(ran >= 11, "{ran} commands");
+}
