@@ -3856,6 +3856,453 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the cameras that are watched */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_Stream"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Watch a camera */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewStream"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Stream"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/streams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a camera, and who is before it */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Stream"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Forget a camera and its visits */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Change a camera: begin or end watching with `running` */
+        patch: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["StreamEdit"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Stream"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/v1/streams/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Follow a camera: events `state` with a Stream, and `appeared`, `identified`, `changed`, `left`, `visit` with a StreamEvent */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: {
+                    /** @description Go on after this event, while it is among the last 1,000 */
+                    "Last-Event-ID"?: string | null;
+                };
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": string;
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/streams/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look through a camera: JPEG pictures with faces marked, one after the other */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "multipart/x-mixed-replace": number[];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/streams/{id}/visits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who was before a camera, the latest first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only visits that ended then or later, in seconds since 1970 */
+                    from?: number;
+                    /** @description Only visits that began then or before */
+                    until?: number;
+                    /** @description How many; 100 unless it is set */
+                    limit?: number;
+                    /** @description Where to go on: `next` of the part before */
+                    cursor?: string;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_StreamVisit"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Forget who was before a camera */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/streams/{id}/visits/{visit}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the best view of a visit */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                    /** @example v12 */
+                    visit: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "image/jpeg": number[];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/undo": {
         parameters: {
             query?: never;
@@ -4292,7 +4739,7 @@ export interface components {
             operation: string;
         };
         /** @enum {string} */
-        Code: "bad_request" | "bad_id" | "bad_cursor" | "bad_host" | "unauthorised" | "setup_needed" | "wrong_passphrase" | "folder_not_allowed" | "csrf" | "forbidden" | "not_found" | "no_person" | "no_face_id" | "no_negative" | "no_operation" | "no_gallery" | "no_job" | "no_key" | "no_photo" | "no_sighting" | "no_stranger" | "no_picture" | "method_not_allowed" | "timeout" | "conflict" | "changed_since" | "said_not_to_be" | "several_people" | "stranger_named" | "not_asked" | "setup_done" | "other_model" | "too_few_people" | "idempotency_running" | "idempotency_lost" | "too_large_body" | "wrong_type" | "idempotency_mismatch" | "bad_name" | "bad_value" | "unknown_format" | "damaged" | "too_large" | "unusable" | "no_face" | "several_faces" | "no_such_face" | "face_too_small" | "face_too_poor" | "refused" | "too_many_requests" | "too_many_attempts" | "header_too_large" | "internal" | "overloaded" | "stopping" | "too_slow" | "busy" | "storage";
+        Code: "bad_request" | "bad_id" | "bad_cursor" | "bad_host" | "unauthorised" | "setup_needed" | "wrong_passphrase" | "folder_not_allowed" | "csrf" | "forbidden" | "not_found" | "no_person" | "no_face_id" | "no_negative" | "no_operation" | "no_gallery" | "no_job" | "no_key" | "no_stream" | "no_photo" | "no_sighting" | "no_stranger" | "no_picture" | "method_not_allowed" | "timeout" | "conflict" | "changed_since" | "preview_off" | "said_not_to_be" | "several_people" | "stranger_named" | "not_asked" | "setup_done" | "other_model" | "too_few_people" | "idempotency_running" | "idempotency_lost" | "too_large_body" | "wrong_type" | "idempotency_mismatch" | "bad_name" | "bad_value" | "unknown_format" | "damaged" | "too_large" | "unusable" | "no_face" | "several_faces" | "no_such_face" | "face_too_small" | "face_too_poor" | "refused" | "too_many_requests" | "too_many_attempts" | "header_too_large" | "internal" | "overloaded" | "stopping" | "too_slow" | "busy" | "storage";
         /** @description Two templates to be compared. */
         Compare: {
             /** @description Base64 of little-endian f32 values, as `embed` answers it. */
@@ -5111,6 +5558,125 @@ export interface components {
             next?: string | null;
         };
         /** @description A list, or a part of it. */
+        List_Stream: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Frames that were left out because there was no time for them.
+                 */
+                dropped: number;
+                /**
+                 * Format: double
+                 * @description False positive identification rate.
+                 */
+                fpir: number;
+                /**
+                 * Format: int64
+                 * @description Frames that were taken since it was opened.
+                 */
+                frames: number;
+                /**
+                 * Format: int32
+                 * @description Rows of the video.
+                 */
+                height?: number | null;
+                /**
+                 * @description Its id.
+                 * @example c0123abcd
+                 */
+                id: string;
+                /**
+                 * Format: double
+                 * @description For how many days visits are kept.
+                 */
+                keep_days: number;
+                /** @description The watch list that faces are compared with; null for everybody. */
+                list?: string | null;
+                /** @description What people call it. */
+                name: string;
+                /** @description Whether the best view of each visit is kept. */
+                pictures: boolean;
+                /** @description Who is there now. */
+                present: components["schemas"]["Present"][];
+                /** @description Whether there is a preview. */
+                preview: boolean;
+                /** @description Why it is lost or failed. */
+                problem?: string | null;
+                /** @description What can be done about it. */
+                remedy?: string | null;
+                /** @description Whether strangers are kept in the gallery, with their numbers. */
+                remember: boolean;
+                /** @description Whether it should be watched, also after a restart of the server. */
+                running: boolean;
+                /**
+                 * Format: double
+                 * @description Since when it fares so, in seconds since 1970.
+                 */
+                since: number;
+                /** @description Its address without credentials and query. */
+                source: string;
+                /** @description How it fares. */
+                state: components["schemas"]["StreamState"];
+                /**
+                 * Format: int32
+                 * @description Columns of the video, once it was opened.
+                 */
+                width?: number | null;
+            }[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
+        };
+        /** @description A list, or a part of it. */
+        List_StreamVisit: {
+            /** @description The items. */
+            items: {
+                /** @description Whether it goes on. */
+                current: boolean;
+                /**
+                 * Format: double
+                 * @description The chance that a stranger would have been taken for anybody as clearly; null without a name.
+                 */
+                fpir?: number | null;
+                /**
+                 * Format: double
+                 * @description When it began, in seconds since 1970.
+                 */
+                from: number;
+                /**
+                 * @description Its id; of a visit that goes on it changes at its end.
+                 * @example v12
+                 */
+                id: string;
+                /** @description The person's name; null if nobody knows. */
+                person?: string | null;
+                /**
+                 * @description The person.
+                 * @example p1
+                 */
+                person_id?: string | null;
+                /** @description Whether a picture is kept. */
+                picture: boolean;
+                /**
+                 * Format: double
+                 * @description For how many seconds the face was seen.
+                 */
+                seen: number;
+                /**
+                 * Format: int64
+                 * @description The stranger's number, if there is one.
+                 */
+                stranger?: number | null;
+                /**
+                 * Format: double
+                 * @description When the person was last seen.
+                 */
+                until: number;
+            }[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
+        };
+        /** @description A list, or a part of it. */
         List_WatchList: {
             /** @description The items. */
             items: {
@@ -5271,6 +5837,40 @@ export interface components {
              */
             stranger: number;
         };
+        /** @description A camera to be watched. */
+        NewStream: {
+            /**
+             * Format: double
+             * @description False positive identification rate; 0.01 unless it is set.
+             */
+            fpir?: number | null;
+            /**
+             * Format: double
+             * @description For how many days visits are kept; the setting visit_days unless it is set.
+             */
+            keep_days?: number | null;
+            /** @description Only people on this watch list. */
+            list?: string | null;
+            /**
+             * @description What people call it.
+             * @example Front door
+             */
+            name: string;
+            /** @description Whether the best view of each visit is kept; true unless it is set. */
+            pictures?: boolean | null;
+            /** @description Whether there is a preview; false unless it is set. */
+            preview?: boolean | null;
+            /** @description Whether strangers are kept in the gallery, with their numbers; false unless it is set. */
+            remember?: boolean | null;
+            /** @description Whether it is watched at once; true unless it is set. */
+            running?: boolean | null;
+            /**
+             * @description Its address, with name and password if it asks for them: rtsp, rtsps, rtmp, rtmps, http, https, srt, udp, or a camera of
+             *     the server such as /dev/video0. It is never told to anybody.
+             * @example rtsp://name:password@camera/stream
+             */
+            url: string;
+        };
         /** @description A face that is not the person. */
         NotFace: {
             /**
@@ -5409,6 +6009,30 @@ export interface components {
              * @description Positive where the person looks towards the right side of the picture.
              */
             yaw: number;
+        };
+        /** @description A face that is there now. */
+        Present: {
+            /** @description Left, top, width, height in pixels of the video. */
+            box: number[];
+            /** @description The same as shares of the video's width and height. */
+            box_share: number[];
+            /** @description The person's name, if it is known. */
+            person?: string | null;
+            /**
+             * @description The person.
+             * @example p1
+             */
+            person_id?: string | null;
+            /**
+             * Format: int64
+             * @description The stranger's number, if there is one.
+             */
+            stranger?: number | null;
+            /**
+             * Format: int64
+             * @description The track: one face that was followed without a break.
+             */
+            track: number;
         };
         /** @description What to destroy. */
         PurgeWhat: {
@@ -5763,6 +6387,170 @@ export interface components {
              * @example s1
              */
             sighting: string;
+        };
+        /** @description A camera that is watched. */
+        Stream: {
+            /**
+             * Format: int64
+             * @description Frames that were left out because there was no time for them.
+             */
+            dropped: number;
+            /**
+             * Format: double
+             * @description False positive identification rate.
+             */
+            fpir: number;
+            /**
+             * Format: int64
+             * @description Frames that were taken since it was opened.
+             */
+            frames: number;
+            /**
+             * Format: int32
+             * @description Rows of the video.
+             */
+            height?: number | null;
+            /**
+             * @description Its id.
+             * @example c0123abcd
+             */
+            id: string;
+            /**
+             * Format: double
+             * @description For how many days visits are kept.
+             */
+            keep_days: number;
+            /** @description The watch list that faces are compared with; null for everybody. */
+            list?: string | null;
+            /** @description What people call it. */
+            name: string;
+            /** @description Whether the best view of each visit is kept. */
+            pictures: boolean;
+            /** @description Who is there now. */
+            present: components["schemas"]["Present"][];
+            /** @description Whether there is a preview. */
+            preview: boolean;
+            /** @description Why it is lost or failed. */
+            problem?: string | null;
+            /** @description What can be done about it. */
+            remedy?: string | null;
+            /** @description Whether strangers are kept in the gallery, with their numbers. */
+            remember: boolean;
+            /** @description Whether it should be watched, also after a restart of the server. */
+            running: boolean;
+            /**
+             * Format: double
+             * @description Since when it fares so, in seconds since 1970.
+             */
+            since: number;
+            /** @description Its address without credentials and query. */
+            source: string;
+            /** @description How it fares. */
+            state: components["schemas"]["StreamState"];
+            /**
+             * Format: int32
+             * @description Columns of the video, once it was opened.
+             */
+            width?: number | null;
+        };
+        /** @description What of a stream is to be otherwise; what is left out stays. */
+        StreamEdit: {
+            /**
+             * Format: double
+             * @description False positive identification rate.
+             * @default null
+             */
+            fpir: number | null;
+            /**
+             * Format: double
+             * @description For how many days visits are kept.
+             * @default null
+             */
+            keep_days: number | null;
+            /**
+             * @description The watch list; null for everybody.
+             * @default null
+             */
+            list: string | null;
+            /**
+             * @description What people call it.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * @description Whether the best view of each visit is kept.
+             * @default null
+             */
+            pictures: boolean | null;
+            /**
+             * @description Whether there is a preview.
+             * @default null
+             */
+            preview: boolean | null;
+            /**
+             * @description Whether strangers are kept in the gallery.
+             * @default null
+             */
+            remember: boolean | null;
+            /**
+             * @description Whether it is watched.
+             * @default null
+             */
+            running: boolean | null;
+            /**
+             * @description Its address, with name and password.
+             * @default null
+             */
+            url: string | null;
+        };
+        /**
+         * @description How a stream fares.
+         * @enum {string}
+         */
+        StreamState: "opening" | "watching" | "lost" | "failed" | "stopped";
+        /** @description Somebody was before a camera, or is. */
+        StreamVisit: {
+            /** @description Whether it goes on. */
+            current: boolean;
+            /**
+             * Format: double
+             * @description The chance that a stranger would have been taken for anybody as clearly; null without a name.
+             */
+            fpir?: number | null;
+            /**
+             * Format: double
+             * @description When it began, in seconds since 1970.
+             */
+            from: number;
+            /**
+             * @description Its id; of a visit that goes on it changes at its end.
+             * @example v12
+             */
+            id: string;
+            /** @description The person's name; null if nobody knows. */
+            person?: string | null;
+            /**
+             * @description The person.
+             * @example p1
+             */
+            person_id?: string | null;
+            /** @description Whether a picture is kept. */
+            picture: boolean;
+            /**
+             * Format: double
+             * @description For how many seconds the face was seen.
+             */
+            seen: number;
+            /**
+             * Format: int64
+             * @description The stranger's number, if there is one.
+             */
+            stranger?: number | null;
+            /**
+             * Format: double
+             * @description When the person was last seen.
+             */
+            until: number;
         };
         /** @description Which operation to take back. */
         Undo: {
