@@ -20,6 +20,7 @@ mod report;
 mod search;
 mod subject;
 mod verification;
+mod video;
 
 /// Arguments of `phiz eval`.
 #[derive(Args)]
@@ -40,6 +41,8 @@ enum What {
     Detect(boxes::Detect),
     /// Compare the landmarks of the central face with those of another detector
     Landmarks(landmarks::Arguments),
+    /// Measure tracking and naming in a video whose truth is known
+    Video(video::Arguments),
     /// Measure whether the quality score predicts which photos fail
     Quality(verification::Quality),
     /// Look for people in your gallery who look alike and for suspicious photos, and print the threshold for an error rate
@@ -58,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         What::Identify(a) => search::identify(a, shared),
         What::Detect(a) => boxes::detect(a, shared),
         What::Landmarks(a) => landmarks::run(a, shared),
+        What::Video(a) => video::run(a, shared),
         What::Quality(a) => verification::quality(a, shared),
         What::Gallery(a) => gallery::run(a, shared),
         What::Thresholds(a) => verification::thresholds(a, shared),

@@ -25,6 +25,7 @@ mod completions;
 mod config;
 #[cfg(feature = "train")]
 mod data;
+mod deliver;
 mod detect;
 mod embed;
 mod enroll;

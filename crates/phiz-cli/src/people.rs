@@ -413,6 +413,11 @@ fn remove(gallery: &Gallery, whom: &[String], purge: bool, yes: bool, json: bool
         say!("undo with: phiz people undo {operation}");
     }
     note!("note: still on the disk, so that it can be undone; destroy it with: phiz gallery purge --verify");
+    if !people.is_empty() && gallery.statistics()?.photos > 0 {
+        note!(
+            "note: in photos that were scanned they are strangers now; --purge destroys what was seen of them, too"
+        );
+    }
     Ok(Done::Well)
 }
 

@@ -8,6 +8,7 @@ use phiz_gallery::{Filter, Gallery, PersonId, Rate};
 use phiz_service::{IdentifyOptions, Photo, Service};
 use phiz_video::{
     Hiding, Left, RedactOptions, Stage, WRITTEN, Whom, check_photo, check_video, redact_photo, redact_video,
+    write_hidden,
 };
 use serde::Serialize;
 
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     /// How faces are hidden
     #[arg(long, value_enum, default_value = "blur")]
     with: With,
-    /// Look at the result again, and report any face that is left
+    /// Look at the result again, hide what is found there as well, and report any face that is left even then
     #[arg(long)]
     check: bool,
     /// Let --out overwrite a file that exists (but never the one that is being read)
@@ -195,6 +196,9 @@ fn people(gallery: &Gallery, option: &str, names: &[String]) -> Result<BTreeSet<
     Ok(people)
 }
 
+/// A video in which a face is left is written again so often.
+const MENDED: usize = 3;
+
 type Counts = (u64, usize, usize, Option<Vec<Left>>);
 
 fn of_photo(
@@ -242,7 +246,7 @@ fn of_video(
     // Looking takes the most time; writing and checking are weighed as they usually come out.
     let weights = [0.5, 0.3, if arguments.check { 0.5 } else { 0.0 }];
     let bar = shared.progress((seconds * 10.0 * weights.iter().sum::<f64>()) as usize);
-    let progress = |stage: Stage, time: f64| {
+    let mut progress = |stage: Stage, time: f64| {
         let (before, weight) = match stage {
             Stage::Look => (0.0, weights[0]),
             Stage::Write => (weights[0], weights[1]),
@@ -252,9 +256,23 @@ fn of_video(
     };
     let workshop = target.workshop().map_err(|error| Failure::writing(target.path(), &error))?;
     let growing = workshop.path().join("video");
-    let done = redact_video(service, gallery, input, &growing, format, options, &stop, progress)?;
+    let done = redact_video(service, gallery, input, &growing, format, options, &stop, &mut progress)?;
     let left = match arguments.check {
-        true => Some(check_video(service, &growing, &done.hidden, options, &stop, progress)?),
+        true => {
+            let mut left = check_video(service, &growing, &done.hidden, options, &stop, &mut progress)?;
+            // What was found is hidden as well, and looked at once more.
+            let mut more = Vec::new();
+            for _ in 0..MENDED {
+                if left.is_empty() {
+                    break;
+                }
+                more.append(&mut left);
+                let hidden = &done.hidden;
+                write_hidden(service, input, &growing, format, options, hidden, &more, &stop, &mut progress)?;
+                left = check_video(service, &growing, hidden, options, &stop, &mut progress)?;
+            }
+            Some(left)
+        }
         false => None,
     };
     bar.finish_and_clear();

@@ -1,5 +1,6 @@
 //! `phiz watch`: who is in a video or before a camera, and when.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +10,12 @@ use clap::Args;
 use phiz_gallery::{Filter, Gallery, Rate};
 use phiz_service::{IdentifyOptions, Service};
 use phiz_video::{
-    Event, EventKind, Frames, Notice, ReadOptions, Source, VideoError, Visit, WRITTEN, WatchOptions, Watcher,
-    Work, is_picture, marked, rewrite, timeline,
+    Cooldown, Event, EventKind, Frames, Notice, ReadOptions, Source, StrangersOfGallery, VideoError, Visit,
+    WRITTEN, WatchOptions, Watcher, Work, is_picture, marked, rewrite, timeline,
 };
 use serde::Serialize;
 
+use super::deliver::{self, Delivery, Post, Sent};
 use super::out::{self, note, say};
 use super::output::Target;
 use super::verify::{check_rate, one_in};
@@ -81,6 +83,17 @@ pub(crate) struct Arguments {
     /// Seconds without a picture after which a source counts as stalled: a camera is opened again, a file is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = positive, help_heading = "Reading the source")]
     stall: f64,
+    #[command(flatten)]
+    deliver: deliver::Arguments,
+    /// After an event, hold back those of the same kind and person for so many seconds; visits are always told
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = not_negative, help_heading = "Telling others")]
+    cooldown: f64,
+    /// Keep strangers in the gallery, so that they keep their numbers and `phiz strangers` lists them
+    #[arg(long, help_heading = "Who is it?")]
+    remember: bool,
+    /// Forget strangers' faces that --remember has kept for so many days
+    #[arg(long, value_name = "DAYS", requires = "remember", value_parser = not_negative, help_heading = "Who is it?")]
+    keep_days: Option<f64>,
     /// Give up a camera that was away for so many seconds [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = positive, help_heading = "Reading the source")]
     give_up: Option<f64>,
@@ -120,7 +133,8 @@ impl Arguments {
             interval: self.interval,
             leave_after: self.leave_after,
             visit_gap: self.visit_gap,
-            in_order: file,
+            // A picture shows the moment at which an event is told.
+            in_order: file && self.deliver.snapshots().is_none(),
             keep_paths: self.annotate.is_some(),
             keep_pictures: self.html.is_some(),
             ..WatchOptions::default()
@@ -170,7 +184,10 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     let sources = sources(&arguments.sources)?;
     let outputs = Outputs::plan(arguments, &sources)?;
     let service = shared.service()?;
-    let gallery = shared.open_gallery_if_any(&service)?;
+    let gallery = match arguments.remember {
+        true => Some(shared.open_or_create_gallery(&service)?.0),
+        false => shared.open_gallery_if_any(&service)?,
+    };
     if gallery.is_none() && !shared.quiet {
         note!(
             "note: there is no gallery yet, so everybody is a stranger; learn people with: phiz enroll NAME PHOTO…"
@@ -179,6 +196,17 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     if let (Some(gallery), Some(list)) = (&gallery, &arguments.list) {
         super::identify::check_list(gallery, list)?;
     }
+    let strangers = match &gallery {
+        Some(gallery) if arguments.remember => {
+            if let Some(days) = arguments.keep_days {
+                StrangersOfGallery::forget_older(gallery, days)?;
+            }
+            let tell = |error: &phiz_gallery::GalleryError| note!("a stranger cannot be kept: {error}");
+            Some(StrangersOfGallery::new(gallery, tell)?)
+        }
+        _ => None,
+    };
+    let delivery = Delivery::open(&arguments.deliver, shared, gallery.as_ref(), &sources)?;
     let stop = stop_flag()?;
     let several = sources.len() > 1;
     let results: Vec<Result<Done, Failure>> = std::thread::scope(|scope| {
@@ -190,6 +218,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
                 gallery: gallery.as_ref(),
                 several,
                 outputs: &outputs,
+                strangers: strangers.as_ref(),
+                delivery: delivery.as_ref(),
             };
             let stop = Arc::clone(&stop);
             scope.spawn(move || camera.watch(source, stop))
@@ -205,7 +235,7 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         let first = results.into_iter().find_map(Result::err);
         return Err(first.unwrap_or_else(|| Failure::new("no source was named")));
     }
-    let mut done = Done::Well;
+    let mut done = delivery.as_ref().map_or(Done::Well, Delivery::finish);
     for result in results {
         match result {
             Ok(Done::Well) => {}
@@ -228,6 +258,8 @@ struct Camera<'a> {
     gallery: Option<&'a Gallery>,
     several: bool,
     outputs: &'a Outputs,
+    strangers: Option<&'a StrangersOfGallery<'a>>,
+    delivery: Option<&'a Delivery>,
 }
 
 /// Files that are written beside the answer.
@@ -273,6 +305,8 @@ impl Outputs {
 struct At<'a> {
     #[serde(flatten)]
     event: &'a Event,
+    #[serde(flatten)]
+    sent: Sent,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
 }
@@ -281,12 +315,22 @@ impl Camera<'_> {
     fn watch(&self, source: Source, stop: Arc<AtomicBool>) -> Result<Done, Failure> {
         let name = source.name();
         let file = source.path().map(Path::to_path_buf);
+        let kept = source.clone();
         let mut frames = Frames::open(source, self.arguments.read(), Arc::clone(&stop))?;
+        let mut post = Post::new(self.delivery, &self.arguments.deliver, &kept, frames.is_live());
+        self.recover(&post)?;
+        let mut cooldown = Cooldown::new(self.arguments.cooldown);
+        let mut tally = Tally::default();
         let (named, shown) = (name.clone(), bar_of(self.shared, &frames));
         let bar = shown.clone();
         frames.on_notice(move |known| shown.suspend(|| notice(&named, known)));
         let options = self.arguments.watch(!frames.is_live());
         let mut watcher = Watcher::new(self.service, self.gallery, options)?;
+        if let Some(strangers) = self.strangers {
+            watcher = watcher.with_strangers(Box::new(strangers.before(&name)));
+        }
+        // What is shown at the end is kept until then; a camera may go on for months.
+        let keeps = self.arguments.summary || self.outputs.html.is_some();
         let mut done = Done::Well;
         let ended = loop {
             let frame = match frames.next_frame() {
@@ -298,8 +342,12 @@ impl Camera<'_> {
                 break Ok(());
             }
             bar.set_position((frame.time * 10.0) as u64);
+            post.frame(&frame);
             let events = watcher.frame(&frame)?;
-            bar.suspend(|| events.iter().for_each(|event| self.tell(&name, event)));
+            bar.suspend(|| self.tell_all(&name, &events, &mut post, &mut cooldown, Some(&frame)))?;
+            if !keeps {
+                watcher.take_visits().iter().for_each(|visit| tally.add(visit));
+            }
             if out::nobody_reads() {
                 return Ok(Done::Well);
             }
@@ -308,12 +356,13 @@ impl Camera<'_> {
         if frames.notices().iter().any(|notice| matches!(notice, Notice::Damaged(_))) {
             done = Done::Partly;
         }
-        watcher.finish().iter().for_each(|event| self.tell(&name, event));
+        self.tell_all(&name, &watcher.finish(), &mut post, &mut cooldown, None)?;
+        watcher.visits().iter().for_each(|visit| tally.add(visit));
         if self.arguments.summary {
             self.summarise(&name, &watcher.visits());
         }
         if !self.arguments.json && !self.shared.quiet {
-            summed_up(&name, &watcher.visits(), watcher.work(), frames.dropped());
+            summed_up(&name, &tally, watcher.work(), frames.dropped());
         }
         if let Some(html) = &self.outputs.html {
             let page = timeline(&name, watcher.now(), &watcher.visits());
@@ -348,13 +397,43 @@ impl Camera<'_> {
         target.take(&growing).map_err(unwritten)
     }
 
-    fn tell(&self, name: &str, event: &Event) {
-        if self.arguments.summary {
+    /// Ends what an earlier run was in the middle of.
+    fn recover(&self, post: &Post<'_>) -> Result<(), Failure> {
+        let events = post.recover()?;
+        if self.arguments.json && !self.arguments.summary {
+            events.iter().for_each(out::json);
+        } else if !events.is_empty() && !self.shared.quiet {
+            let what = table::count(events.len(), "event", "events");
+            note!("note: the last run was interrupted: {what} of its end told now");
+        }
+        Ok(())
+    }
+
+    fn tell_all(
+        &self,
+        name: &str,
+        events: &[Event],
+        post: &mut Post<'_>,
+        cooldown: &mut Cooldown,
+        frame: Option<&phiz_video::Frame>,
+    ) -> Result<(), Failure> {
+        for event in events {
+            if cooldown.passes(event) {
+                let sent = post.send(event, frame)?;
+                self.tell(name, event, sent);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, name: &str, event: &Event, sent: Sent) {
+        // What an earlier run has told of the same file is told once.
+        if self.arguments.summary || sent.known {
             return;
         }
         let source = self.several.then_some(name);
         if self.arguments.json {
-            out::json(&At { event, source });
+            out::json(&At { event, sent, source });
             return;
         }
         let who = event.who.label();
@@ -451,12 +530,24 @@ fn notice(name: &str, notice: &Notice) {
     }
 }
 
+/// Visits that were counted.
+#[derive(Default)]
+struct Tally {
+    visits: usize,
+    named: BTreeSet<String>,
+    strangers: BTreeSet<u64>,
+}
+
+impl Tally {
+    fn add(&mut self, visit: &Visit) {
+        self.visits += 1;
+        self.named.extend(visit.who.person.clone());
+        self.strangers.extend(visit.who.stranger);
+    }
+}
+
 /// What a source came to, for people.
-fn summed_up(name: &str, visits: &[Visit], work: Work, dropped: u64) {
-    let named: std::collections::BTreeSet<&str> =
-        visits.iter().filter_map(|visit| visit.who.person.as_deref()).collect();
-    let strangers: std::collections::BTreeSet<u64> =
-        visits.iter().filter_map(|visit| visit.who.stranger).collect();
+fn summed_up(name: &str, tally: &Tally, work: Work, dropped: u64) {
     let left_out = match dropped {
         0 => String::new(),
         dropped => format!(" ({dropped} left out)"),
@@ -464,9 +555,9 @@ fn summed_up(name: &str, visits: &[Visit], work: Work, dropped: u64) {
     note!(
         "{name}: {}{left_out}, {}: {} known, {}",
         table::count(work.frames as usize, "frame", "frames"),
-        table::count(visits.len(), "visit", "visits"),
-        named.len(),
-        table::count(strangers.len(), "stranger", "strangers")
+        table::count(tally.visits, "visit", "visits"),
+        tally.named.len(),
+        table::count(tally.strangers.len(), "stranger", "strangers")
     );
 }
 

@@ -87,6 +87,8 @@ const COMMANDS: &[Row] = &[
     row("eval identify", &["list.csv", "--embeddings", "vectors.csv", "--html", "search.html"], 0),
     row("eval detect", &["boxes.csv"], 0),
     row("eval landmarks", &["list.csv", "--reference", "detector.toml"], 0),
+    // One picture is a video of one frame.
+    row("eval video", &["a.jpg", "--truth", "truth.csv"], 0),
     row("eval quality", &["list.csv", "--embeddings", "vectors.csv", "--column", "quality"], 0),
     row("eval gallery", &[], 0),
     // Too few people for a table, which is an error and no table.
@@ -177,6 +179,7 @@ static READY: LazyLock<Desk> = LazyLock::new(|| {
     desk.file("scores.csv", scores);
     desk.file("list.csv", list);
     desk.file("vectors.csv", vectors);
+    desk.file("truth.csv", "time,person,left,top,width,height\n0,Ada,100,80,180,240\n");
     desk.file("boxes.csv", "path,boxes\na.jpg,100 80 180 240\n");
     for report in ["one.json", "two.json"] {
         desk.run(0, &["eval", "pairs", "scores.csv", "--json", report]);

@@ -151,7 +151,8 @@ fn pairs_of_convolutions_in_one_pass_compute_what_rten_does() {
     for (batch, height, width) in [(1, 4, 6), (2, 61, 45), (5, 120, 83)] {
         let input = input(batch, height, width);
         let want = rten.run(&input).unwrap();
-        for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Bf16, 3e-2)] {
+        let precisions = [(Precision::F32, 1e-5), (Precision::Bf16, 3e-2), (Precision::Int8, 6e-2)];
+        for (precision, tolerance) in precisions {
             let mut first: Option<Vec<Tensor>> = None;
             for threads in [1, 2, 3] {
                 let options = LoadOptions::default().runtime(Runtime::Native).precision(precision);

@@ -423,7 +423,7 @@ fn parse_key(text: &str) -> Option<Secret> {
     bytes.as_slice().try_into().ok().map(Zeroizing::new)
 }
 
-fn random_key() -> Result<Secret> {
+pub(crate) fn random_key() -> Result<Secret> {
     let mut key = Zeroizing::new([0; 32]);
     random(key.as_mut_slice())?;
     Ok(key)

@@ -167,7 +167,11 @@ fn what_is_only_judged_leaves_nothing_behind() {
     let center = stranger(&mut random, DIM);
     let rules = EnrollRules::default();
     let [one, two] = [0, 1].map(|_| face(near(&mut random, &center, 0.2)));
-    let ana = gallery.enroll(&Target::Named("Ana".into()), &[one.clone()], &rules).unwrap().person.unwrap();
+    let ana = gallery
+        .enroll(&Target::Named("Ana".into()), std::slice::from_ref(&one), &rules)
+        .unwrap()
+        .person
+        .unwrap();
     let before = gallery.mark().unwrap();
     let judged = gallery.judge_faces(&Target::Person(ana), &[one, two.clone()], &rules).unwrap();
     assert!(matches!(judged.faces[0], phiz_gallery::Outcome::Known { .. }), "{judged:?}");
@@ -465,6 +469,42 @@ fn what_was_seen_in_photos_that_are_gone_is_destroyed_and_proved_so() {
     }
 }
 
+/// Who is removed for good is not in the archive any more either: neither what was said to be them nor what resembled them.
+#[test]
+fn what_was_seen_of_a_removed_person_is_destroyed_with_them() {
+    for sealed in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let gallery = create(folder.path(), sealed);
+        let (photos, truth) = crowd(&mut Random::new(15));
+        gallery.keep_photos(&photos).unwrap();
+        group(&gallery);
+        let all = archive(&gallery);
+        let number = all.group_of()[&all.sightings[0].id];
+        let vector = |place: usize| all.templates[place].vector().to_vec();
+        let faces = [face(vector(0)), face(vector(1))];
+        gallery.name_group(number, &Target::Named("Ana".into()), &faces, &EnrollRules::default()).unwrap();
+        // Another, of whom nothing was said.
+        let other = truth.iter().position(|person| *person == 1).unwrap();
+        let faces = [face(vector(other)), face(vector(other + 1))];
+        gallery.enroll(&Target::Named("Ben".into()), &faces, &EnrollRules::default()).unwrap();
+        let shown =
+            |gallery: &Gallery, person: u64| people(gallery).iter().filter(|p| **p == Some(person)).count();
+        let (ana, ben) = (shown(&gallery, 1), shown(&gallery, 2));
+        assert!(ana >= 6 && ben >= 4, "{ana} {ben}");
+        let edits =
+            [phiz_gallery::Edit::RemovePerson(PersonId(1)), phiz_gallery::Edit::RemovePerson(PersonId(2))];
+        let purged = gallery.apply_and_purge(&edits, true).unwrap();
+        let proof = purged.proof.unwrap();
+        assert!(proof.found.is_empty() && proof.pieces >= ana + ben, "sealed {sealed}: {proof:?}");
+        assert_eq!((purged.sightings, purged.photos), (ana + ben, 0));
+        let left = archive(&gallery);
+        assert_eq!(left.sightings.len(), photos.len() - ana - ben);
+        assert_eq!(left.photos.len(), photos.len(), "the photos are known, and not looked at again");
+        assert_eq!(left.group(number).unwrap().sightings.len(), 0);
+        sound(&gallery);
+    }
+}
+
 const FOLDER: &str = "PHIZ_SCAN_FOLDER";
 /// Photos of the child's archive.
 const MANY: u64 = 4000;
@@ -588,7 +628,7 @@ fn what_was_scanned_moves_to_another_machine() {
     gallery.join_groups(numbers[2], numbers[3]).unwrap();
     let first = all.group(numbers[4]).unwrap().sightings[..2].to_vec();
     let (new, _) = gallery.split_group(numbers[4], &first).unwrap();
-    gallery.lose_files(&[photos[35].file.path.clone()]).unwrap();
+    gallery.lose_files(&[photos[55].file.path.clone()]).unwrap();
     let head = gallery.export(&at("archive")).unwrap();
     assert_eq!((head.format, head.people, head.groups), (2, 1, 7));
     assert_eq!((head.photos, head.sightings), (photos.len() - 1, photos.len() - 1));
@@ -600,7 +640,7 @@ fn what_was_scanned_moves_to_another_machine() {
     assert_eq!(done.renumbered, []);
     let (is, was) = (told(&moved), told(&gallery));
     let gone =
-        |paths: &Vec<PathBuf>| paths.iter().filter(|path| **path != photos[35].file.path).cloned().collect();
+        |paths: &Vec<PathBuf>| paths.iter().filter(|path| **path != photos[55].file.path).cloned().collect();
     let was: Vec<_> =
         was.iter().map(|(id, ignored, name, paths)| (*id, *ignored, name.clone(), gone(paths))).collect();
     assert_eq!(is, was);

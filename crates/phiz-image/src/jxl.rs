@@ -17,8 +17,8 @@ use crate::error::{Limit, zeros};
 use crate::orientation::turn;
 use crate::{ErrorKind, ImageError, Limits};
 
-/// Channels are computed as f32, several times over where filters and blending need it.
-const BYTES_PER_PIXEL: u64 = 64;
+/// Channels are computed as f32, several times over where filters and blending need it; layers are held until the end.
+const BYTES_PER_PIXEL: u64 = 128;
 /// Bytes that are handed to the decoder at once: it puts layers together as they come.
 const CHUNK: usize = 1 << 12;
 /// The largest block of EXIF, unpacked.
@@ -75,7 +75,7 @@ fn codestream(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// A picture as far as it is read.
 enum Reading {
-    Header(jxl_oxide::UninitializedJxlImage),
+    Header(Box<jxl_oxide::UninitializedJxlImage>),
     Picture(Box<JxlImage>),
 }
 
@@ -83,7 +83,7 @@ enum Reading {
 fn open(bytes: &[u8], limits: Option<&Limits>) -> Result<JxlImage, ImageError> {
     let memory = AllocTracker::with_limit(LEAST_MEMORY);
     let builder = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(memory.clone());
-    let mut reading = Reading::Header(builder.build_uninit());
+    let mut reading = Reading::Header(Box::new(builder.build_uninit()));
     let stream = codestream(bytes);
     let (mut at, mut chunk, mut pixels, mut effort, mut frames) = (0, CHUNK.min(512), 0, 0u64, 0);
     loop {
@@ -100,7 +100,7 @@ fn open(bytes: &[u8], limits: Option<&Limits>) -> Result<JxlImage, ImageError> {
         reading = match reading {
             Reading::Header(header) => match header.try_init().map_err(|error| described(&*error))? {
                 InitializeResult::NeedMoreData(_) if ended => return Err(damaged("it is cut off")),
-                InitializeResult::NeedMoreData(header) => Reading::Header(header),
+                InitializeResult::NeedMoreData(header) => Reading::Header(Box::new(header)),
                 InitializeResult::Initialized(picture) => {
                     let Some(limits) = limits else { return Ok(picture) };
                     pixels = check_pixels(picture.width(), picture.height(), limits)?;

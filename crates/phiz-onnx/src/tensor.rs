@@ -50,15 +50,34 @@ impl Packed<'_> {
 
     /// Puts the values, row-major, in place of what `to` holds.
     pub fn unpack(&self, to: &mut Vec<f32>) {
+        self.unpack_part(0, self.bytes.len() / self.size(), to);
+    }
+
+    /// Puts `count` values from the one at `first` on, row-major, in place of what `to` holds; fewer where there are no
+    /// more.
+    pub fn unpack_part(&self, first: usize, count: usize, to: &mut Vec<f32>) {
         to.clear();
+        let size = self.size();
+        let all = self.bytes.len();
+        let (begin, end) = (first.saturating_mul(size), first.saturating_add(count).saturating_mul(size));
+        let bytes = &self.bytes[begin.min(all)..end.min(all)];
         // A loop for each type, which becomes vectors. No remainder: the lengths agree.
-        let pairs = || self.bytes.as_chunks::<2>().0.iter();
+        let pairs = || bytes.as_chunks::<2>().0.iter();
         match self.element {
-            element::F32 => to.extend(self.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
+            element::F32 => to.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
             element::F16 => to.extend(pairs().map(|b| f16::from_le_bytes(*b).to_f32())),
             element::BF16 => to.extend(pairs().map(|b| bf16::from_le_bytes(*b).to_f32())),
-            element::I8 => to.extend(self.bytes.iter().map(|b| f32::from(b.cast_signed()))),
-            _ => to.extend(self.bytes.iter().map(|b| f32::from(*b))),
+            element::I8 => to.extend(bytes.iter().map(|b| f32::from(b.cast_signed()))),
+            _ => to.extend(bytes.iter().map(|b| f32::from(*b))),
+        }
+    }
+
+    /// Bytes of an element.
+    fn size(&self) -> usize {
+        match self.element {
+            element::F32 => 4,
+            element::F16 | element::BF16 => 2,
+            _ => 1,
         }
     }
 

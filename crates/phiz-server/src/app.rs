@@ -22,6 +22,7 @@ use crate::limits::Buckets;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::streams::Streams;
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) book: Book,
     pub(crate) pool: Pool,
     pub(crate) jobs: Jobs,
+    pub(crate) streams: Streams,
     pub(crate) metrics: Metrics,
     /// Requests by key or address.
     pub(crate) rates: Buckets<String>,

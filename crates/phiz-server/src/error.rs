@@ -65,6 +65,7 @@ codes! {
     NoGallery "no_gallery" 404 "there is no such gallery";
     NoJob "no_job" 404 "there is no such job";
     NoKey "no_key" 404 "there is no such key";
+    NoStream "no_stream" 404 "there is no such stream";
     NoPhoto "no_photo" 404 "there is no such photo in the archive";
     NoSighting "no_sighting" 404 "there is no such sighting";
     NoStranger "no_stranger" 404 "there is no stranger of that number";
@@ -73,6 +74,7 @@ codes! {
     Timeout "timeout" 408 "the body came too slowly";
     Conflict "conflict" 409 "the request contradicts what the gallery holds";
     ChangedSince "changed_since" 409 "a later operation must be undone first";
+    PreviewOff "preview_off" 409 "the stream has no preview";
     SaidNotToBe "said_not_to_be" 409 "somebody said that the face is not the person";
     SeveralPeople "several_people" 409 "several people have the name";
     StrangerNamed "stranger_named" 409 "the stranger has a name by now; `details` says whose";

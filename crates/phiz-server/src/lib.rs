@@ -37,6 +37,8 @@ mod secret;
 mod seen;
 mod server;
 pub mod settings;
+mod stream_wire;
+mod streams;
 mod tls;
 mod wire;
 

@@ -242,21 +242,25 @@ impl PageQuery {
 
     /// The number after which to go on in the list that `of` names.
     pub(crate) fn after(&self, of: &str) -> Result<Option<u64>> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        let wrong = || {
-            ApiError::new(
-                Code::BadCursor,
-                "the cursor is not of this list",
-                "begin without a cursor, and keep list and filters the same while going on",
-            )
-        };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-        let (number, print) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-        if print != cursor_print(of) {
-            return Err(wrong());
-        }
-        Ok(Some(u64::from_le_bytes(*number)))
+        self.cursor.as_deref().map(|cursor| number_of(cursor, of)).transpose()
     }
+}
+
+/// The number after which a cursor goes on in the list that `of` names.
+pub(crate) fn number_of(cursor: &str, of: &str) -> Result<u64> {
+    let wrong = || {
+        ApiError::new(
+            Code::BadCursor,
+            "the cursor is not of this list",
+            "begin without a cursor, and keep list and filters the same while going on",
+        )
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
+    let (number, print) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
+    if print != cursor_print(of) {
+        return Err(wrong());
+    }
+    Ok(u64::from_le_bytes(*number))
 }
 
 /// What binds a cursor to its list and filters.

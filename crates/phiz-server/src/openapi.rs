@@ -63,6 +63,7 @@ pub(crate) fn document() -> OpenApi {
             "/v1/history",
             "/v1/undo",
             "/v1/gallery",
+            "/v1/streams",
             "/v1/photos",
             "/v1/sightings",
             "/v1/strangers",

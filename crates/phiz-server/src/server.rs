@@ -33,6 +33,7 @@ use crate::limits::{Buckets, network};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::streams::Streams;
 use crate::{guard, openapi, page, routes, secret, tls};
 
 /// Most bytes of a request's headers, and most of them.
@@ -136,6 +137,7 @@ impl Server {
         // Galleries first: they make the home folder, readable by its owner alone.
         let galleries = Galleries::open(home.to_owned(), place, &service)?;
         let book = Book::open(home).map_err(at(home))?;
+        let streams = Streams::open(home).map_err(at(home))?;
         let (acceptor, fingerprint) = tls::acceptor(&settings, home)?;
         let is_set_up = book.is_set_up().map_err(at(home))?;
         let wanted = settings.listen;
@@ -165,6 +167,7 @@ impl Server {
             book,
             pool,
             jobs: Jobs::default(),
+            streams,
             metrics: Metrics::default(),
             setup_code,
             set_up: Notify::new(),
@@ -218,6 +221,8 @@ impl Server {
     async fn serve(self, until: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
         let Server { app, tls, stop, listener, wanted, .. } = self;
         let router = router(&app);
+        // Before the first request, which may ask for them; cameras are opened on threads of their own.
+        app.streams.begin(&app);
         tokio::spawn(keep_house(app.clone()));
         let graceful = GracefulShutdown::new();
         let connections = Arc::new(Connections::new(&app.settings));
@@ -289,6 +294,7 @@ impl Server {
         if tokio::time::timeout(time, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests took too long and were given up");
         }
+        app.streams.end(Duration::from_secs(5));
         tracing::info!("stopped");
         Ok(())
     }
@@ -347,6 +353,7 @@ fn router(app: &App) -> Router {
         .and(NotForContentType::new("application/json"))
         .and(NotForContentType::new("text/event-stream"))
         .and(NotForContentType::new("application/octet-stream"))
+        .and(NotForContentType::new("multipart/x-mixed-replace"))
         .and(NotForContentType::IMAGES);
     router = router.layer(CompressionLayer::new().compress_when(compressible));
     if !settings.cors_origins.is_empty() {

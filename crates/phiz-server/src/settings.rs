@@ -125,6 +125,10 @@ pub struct Settings {
     pub attempts_per_minute: f64,
     /// Days for which the audit is kept.
     pub audit_days: u32,
+    /// Cameras that are watched at most.
+    pub streams: usize,
+    /// Days for which visits to cameras are kept.
+    pub visit_days: f64,
     /// Folders of photos that may be scanned over HTTP.
     pub scan_folders: Vec<PathBuf>,
     /// Days for which photos that were sent to be kept stay.
@@ -222,6 +226,10 @@ table! {
         |s, text| number(text, 0.1, 1e6)?;
     audit_days = "365", "Days for which it is kept who did what.",
         |s, text| number(text, 1, 36_500)?;
+    streams = "16", "Most cameras. Each takes a thread, and most of a core while faces are there.",
+        |s, text| number(text, 0, 1000)?;
+    visit_days = "30", "Days for which it is kept who was before a camera, unless the camera is set otherwise.",
+        |s, text| number(text, 0.0, 36_500.0)?;
     scan_folders = "", "Folders of photos that may be scanned over HTTP with a key of scope admin, with commas. Empty: none.",
         |s, text| {
             let folders = text.split(',').map(str::trim).filter(|folder| !folder.is_empty()).map(PathBuf::from);
@@ -268,6 +276,8 @@ impl Default for Settings {
             requests_per_second: 0.0,
             attempts_per_minute: 0.0,
             audit_days: 0,
+            streams: 0,
+            visit_days: 0.0,
             scan_folders: Vec::new(),
             keep_days: 0,
             log: String::new(),

@@ -15,5 +15,5 @@ address=$(sed 's/.*"address":"\([^"]*\)".*/\1/' "$home/started")
 "${SCHEMATHESIS:-schemathesis}" run "http://$address/v1/openapi.json" \
     --header "Authorization: Bearer $key" \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
-    --max-examples "${EXAMPLES:-30}" --exclude-path-regex '/v1/(jobs/.*/events|keys.*)' "$@"
+    --request-timeout 60 --max-examples "${EXAMPLES:-30}" --exclude-path-regex '/v1/(jobs/.*/events|keys.*)' "$@"
 if grep -q "panicked" "$home/log"; then echo "the server panicked:"; grep panicked "$home/log"; exit 1; fi

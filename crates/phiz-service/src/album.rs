@@ -448,8 +448,7 @@ fn decoded(photo: &SeenPhoto, options: &DecodeOptions) -> Option<Image> {
         return None;
     }
     let image = |file: &phiz_gallery::PhotoFile| {
-        let options =
-            DecodeOptions { min_long_side: Some(options.min_long_side.unwrap_or(1)), ..options.clone() };
+        let options = DecodeOptions { min_long_side: Some(options.min_long_side.unwrap_or(1)), ..*options };
         let image = Photo::File(file.path.clone()).decode(&options).ok()?;
         (image.original_size() == (photo.size[0], photo.size[1])).then_some(image)
     };

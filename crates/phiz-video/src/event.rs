@@ -1,5 +1,8 @@
 //! What happens in front of a camera, as scripts read it. Field names are stable.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use serde::Serialize;
 
 /// Kind of an event.
@@ -73,6 +76,41 @@ pub struct Event {
     /// Of a visit: for how many seconds the face was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen: Option<f64>,
+    /// Of a visit: all of its tracks. For programs in this process.
+    #[serde(skip)]
+    pub tracks: Vec<u64>,
+}
+
+/// Holds back what was told a moment ago: of each kind of event, one for each person or stranger in so many seconds, and one
+/// for faces of whom nothing is known. Visits are never held back.
+#[derive(Clone, Debug, Default)]
+pub struct Cooldown {
+    seconds: f64,
+    told: BTreeMap<(u8, Identity), f64>,
+}
+
+impl Cooldown {
+    /// For so many seconds; 0 holds nothing back.
+    #[must_use]
+    pub fn new(seconds: f64) -> Cooldown {
+        Cooldown { seconds, told: BTreeMap::new() }
+    }
+
+    /// Whether an event is to be told.
+    pub fn passes(&mut self, event: &Event) -> bool {
+        if self.seconds <= 0.0 || event.event == EventKind::Visit {
+            return true;
+        }
+        let since = event.time - self.seconds;
+        self.told.retain(|_, told| *told > since);
+        match self.told.entry((event.event as u8, event.who.clone())) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(event.time);
+                true
+            }
+        }
+    }
 }
 
 /// Seconds with three decimals.
@@ -101,6 +139,7 @@ mod tests {
             previous: None,
             from: None,
             seen: None,
+            tracks: Vec::new(),
         };
         assert_eq!(
             serde_json::to_string(&event).unwrap(),
@@ -114,5 +153,37 @@ mod tests {
             "{\"event\":\"changed\",\"time\":1.25,\"track\":3,\"person\":\"Ada\",\"stranger\":null,\
              \"box\":[1.0,2.5,30.0,40.0],\"fpir\":0.001,\"previous\":{\"person\":null,\"stranger\":2}}"
         );
+    }
+
+    #[test]
+    fn the_same_of_the_same_person_is_held_back_for_a_while() {
+        let mut cooldown = Cooldown::new(10.0);
+        let event = |kind, time, person: Option<&str>| Event {
+            event: kind,
+            time,
+            track: 1,
+            who: Identity { person: person.map(str::to_owned), stranger: None },
+            bbox: [0.0; 4],
+            fpir: None,
+            previous: None,
+            from: None,
+            seen: None,
+            tracks: Vec::new(),
+        };
+        for (kind, time, person, passes) in [
+            (EventKind::Identified, 0.0, Some("Ada"), true),
+            (EventKind::Identified, 4.0, Some("Ada"), false),
+            (EventKind::Identified, 5.0, Some("Ben"), true),
+            (EventKind::Left, 6.0, Some("Ada"), true),
+            (EventKind::Appeared, 7.0, None, true),
+            (EventKind::Appeared, 8.0, None, false),
+            (EventKind::Visit, 8.5, Some("Ada"), true),
+            (EventKind::Visit, 8.6, Some("Ada"), true),
+            (EventKind::Identified, 10.5, Some("Ada"), true),
+        ] {
+            assert_eq!(cooldown.passes(&event(kind, time, person)), passes, "{kind:?} {time}");
+        }
+        let mut none = Cooldown::default();
+        assert!((0..3).all(|_| none.passes(&event(EventKind::Appeared, 1.0, None))));
     }
 }

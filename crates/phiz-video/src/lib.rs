@@ -38,6 +38,7 @@ mod kalman;
 mod path;
 mod probe;
 mod redact;
+mod remembered;
 mod render;
 mod source;
 mod strangers;
@@ -48,18 +49,19 @@ mod watch;
 
 pub use encode::{WRITTEN, Writer};
 pub use error::{Result, VideoError};
-pub use event::{Event, EventKind, Identity};
+pub use event::{Cooldown, Event, EventKind, Identity};
 pub use frames::{Frame, Frames, Notice, ReadOptions};
 pub use hide::{AROUND, Hiding, hide};
 pub use path::{Path, Point};
 pub use probe::{Probe, probe};
 pub use redact::{
     Left, RedactOptions, RedactedPhoto, RedactedVideo, Stage, Whom, check_photo, check_video, redact_photo,
-    redact_video,
+    redact_video, write_hidden,
 };
-pub use render::{marked, rewrite};
+pub use remembered::StrangersOfGallery;
+pub use render::{marked, preview, rewrite};
 pub use source::{Source, is_picture};
-pub use strangers::{Strangers, StrangersOfRun};
+pub use strangers::{Stranger, Strangers, StrangersOfRun};
 pub use timeline::timeline;
 pub use visit::Visit;
 pub use watch::{Present, WatchOptions, Watcher, Work};

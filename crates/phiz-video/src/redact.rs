@@ -75,10 +75,23 @@ impl Default for RedactOptions {
 }
 
 impl RedactOptions {
+    /// What is found by this is a face that was left.
     fn detect(&self) -> DetectOptions {
         DetectOptions::default().score(self.score).min_face(self.min_face)
     }
+
+    /// The score from which on something is hidden: what is encoded differs a little from what was looked at, so that a face
+    /// just below the score may be just above it in the result.
+    fn faint(&self) -> f32 {
+        self.score * FAINT
+    }
 }
+
+/// The share of the score from which on something is hidden.
+const FAINT: f32 = 0.75;
+/// A picture is looked at so often, until nothing is found in it, and what is covered grows by so much each time.
+const LOOKS: usize = 6;
+const GROWTH: f32 = 0.2;
 
 /// A face that the detector still finds where one should have been hidden.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,7 +128,8 @@ pub fn redact_photo(
     options: &RedactOptions,
 ) -> Result<RedactedPhoto> {
     let analyzer = service.analyzer();
-    let found = analyzer.detector().detect(photo, &options.detect()).map_err(VideoError::photo)?;
+    let faint = options.detect().score(options.faint());
+    let found = analyzer.detector().detect(photo, &faint).map_err(VideoError::photo)?;
     let people: Vec<Option<PersonId>> = match (gallery, &options.whom) {
         (_, Whom::Everyone) | (None, _) => vec![None; found.len()],
         (Some(gallery), _) => {
@@ -128,12 +142,15 @@ pub fn redact_photo(
             answers.iter().map(person).collect()
         }
     };
-    let meant = |(detection, person): (&Detection, &Option<PersonId>)| {
-        options.whom.meets(*person).then_some(detection.bbox)
-    };
-    let hidden: Vec<[f32; 4]> = found.iter().zip(&people).filter_map(meant).collect();
-    let shown = found.len() - hidden.len();
-    let image = hidden_in(service, photo.clone(), &hidden, options)?;
+    let meant = |face: &(&Detection, &Option<PersonId>)| options.whom.meets(*face.1);
+    let boxes: Vec<[f32; 4]> =
+        found.iter().zip(&people).filter(meant).map(|(detection, _)| detection.bbox).collect();
+    let sure = |detection: &Detection| detection.score >= options.score;
+    let sure_ones = found.iter().zip(&people).filter(|(detection, _)| sure(detection));
+    let (hidden, shown): (Vec<_>, Vec<_>) = sure_ones.partition(meant);
+    let hidden: Vec<[f32; 4]> = hidden.into_iter().map(|(detection, _)| detection.bbox).collect();
+    let shown = shown.len();
+    let image = hidden_in(service, photo.clone(), &boxes, options, true)?;
     Ok(RedactedPhoto { image, hidden, shown })
 }
 
@@ -156,26 +173,42 @@ fn meets(hidden: &[[f32; 4]], bbox: &[f32; 4]) -> bool {
     hidden.iter().any(|hidden| iou(hidden, bbox) > 0.2)
 }
 
-/// Hides these faces; what can still be found after that is covered.
+/// A box with the same centre and sides longer by this factor.
+fn grown([x, y, w, h]: [f32; 4], by: f32) -> [f32; 4] {
+    [x - w * (by - 1.0) / 2.0, y - h * (by - 1.0) / 2.0, w * by, h * by]
+}
+
+/// Hides these faces; what can still be found after that, near them or in the `whole` picture, is covered, and looked at again:
+/// what is hidden may look like a face itself, of another size or beside it, so that more is covered each time.
 fn hidden_in(
     service: &Service,
     mut image: Image,
     boxes: &[[f32; 4]],
     options: &RedactOptions,
+    whole: bool,
 ) -> Result<Image> {
     boxes.iter().for_each(|bbox| hide(&mut image, *bbox, options.how));
-    if boxes.is_empty() || options.how == Hiding::Cover {
-        return Ok(image);
-    }
-    let looked: Vec<[f32; 4]> = boxes.iter().copied().filter(|b| b[2] >= 1.0 && b[3] >= 1.0).collect();
-    let plan = Plan::Region { boxes: looked, reach: 0.75 };
-    let options = options.detect().plan(plan);
-    let found = service.analyzer().detector().detect(&image, &options).map_err(VideoError::photo)?;
-    for face in found.iter().filter(|face| meets(boxes, &face.bbox)) {
-        hide(&mut image, face.bbox, Hiding::Cover);
-        for bbox in boxes.iter().filter(|bbox| iou(bbox, &face.bbox) > 0.2) {
-            hide(&mut image, *bbox, Hiding::Cover);
+    let mut near: Vec<[f32; 4]> = boxes.iter().copied().filter(|b| b[2] >= 1.0 && b[3] >= 1.0).collect();
+    let all = options.whom == Whom::Everyone;
+    for round in 0..LOOKS {
+        if near.is_empty() && !whole {
+            break;
         }
+        let look = options.detect().score(options.faint());
+        let look = if whole { look } else { look.plan(Plan::Region { boxes: near.clone(), reach: 0.75 }) };
+        let found = service.analyzer().detector().detect(&image, &look).map_err(VideoError::photo)?;
+        let found: Vec<[f32; 4]> =
+            found.iter().map(|face| face.bbox).filter(|bbox| all || meets(boxes, bbox)).collect();
+        if found.is_empty() {
+            break;
+        }
+        for face in &found {
+            hide(&mut image, grown(*face, 1.0 + GROWTH * round as f32), Hiding::Cover);
+            for bbox in boxes.iter().filter(|bbox| iou(bbox, face) > 0.2) {
+                hide(&mut image, *bbox, Hiding::Cover);
+            }
+        }
+        near.extend(found);
     }
     Ok(image)
 }
@@ -232,7 +265,7 @@ pub fn redact_video(
     let watch = WatchOptions {
         identify: options.identify.clone(),
         interval: 0.0,
-        score: Some(options.score),
+        score: Some(options.faint()),
         min_face: Some(options.min_face),
         keep_paths: true,
         recognise: options.whom != Whom::Everyone,
@@ -248,13 +281,41 @@ pub fn redact_video(
     watcher.finish();
     let (hidden, shown): (Vec<Path>, Vec<Path>) =
         watcher.paths().into_iter().partition(|path| options.whom.meets(path.id));
-    let each = |frame: Frame| {
-        let boxes = at(&hidden, frame.time, frame.scale);
-        hidden_in(service, frame.image, &boxes, options)
-    };
-    let frames = rewrite(path, out, format, stop, each, |time| progress(Stage::Write, time))?;
+    let frames = write_hidden(service, path, out, format, options, &hidden, &[], stop, &mut progress)?;
     let shown = shown.iter().filter(|path| path.confirmed).count();
     Ok(RedactedVideo { frames, hidden, shown })
+}
+
+/// Writes the video with its faces hidden; `more` are faces that a check has found left, which are covered for a moment
+/// before and after, too. Returns the number of frames.
+///
+/// # Errors
+/// A file that cannot be read or written, or a network that fails.
+#[allow(clippy::too_many_arguments, reason = "from where, to where, what, and who is told")]
+pub fn write_hidden(
+    service: &Service,
+    path: &FilePath,
+    out: &FilePath,
+    format: &str,
+    options: &RedactOptions,
+    hidden: &[Path],
+    more: &[Left],
+    stop: &Arc<AtomicBool>,
+    progress: &mut impl FnMut(Stage, f64),
+) -> Result<u64> {
+    let each = |frame: Frame| {
+        let boxes = at(hidden, frame.time, frame.scale);
+        let mut image = hidden_in(service, frame.image, &boxes, options, false)?;
+        let now: Vec<&Left> = more.iter().filter(|left| (left.time - frame.time).abs() <= REACH).collect();
+        for (i, left) in now.iter().enumerate() {
+            // What was found again in the same place was not covered enough.
+            let before = now[..i].iter().filter(|other| iou(&other.bbox, &left.bbox) > 0.2).count();
+            let bbox = left.bbox.map(|v| v * frame.scale);
+            hide(&mut image, grown(bbox, 1.0 + (GROWTH * before as f32).min(1.0)), Hiding::Cover);
+        }
+        Ok(image)
+    };
+    rewrite(path, out, format, stop, each, |time| progress(Stage::Write, time))
 }
 
 /// The faces that the detector still finds in a video, where they should have been hidden.

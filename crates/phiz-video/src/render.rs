@@ -7,9 +7,11 @@ use std::sync::atomic::AtomicBool;
 use phiz_image::{Image, draw};
 
 use crate::encode::Writer;
+use crate::event::Identity;
 use crate::frames::{Frame, Frames, ReadOptions};
 use crate::path::Path;
 use crate::source::Source;
+use crate::watch::Present;
 use crate::{Result, VideoError};
 
 /// Reads a video file, and writes another with the same times and sound, in which each picture is what `each` made of it.
@@ -67,35 +69,69 @@ const REACH: f64 = 0.06;
 #[must_use]
 pub fn marked(frame: Frame, paths: &[Path]) -> Image {
     let Frame { time, mut image, scale, .. } = frame;
-    let faces: Vec<(&Path, [f32; 4])> = paths
+    let faces: Vec<Face> = paths
         .iter()
         .filter(|path| path.confirmed)
-        .filter_map(|path| Some((path, path.at(time, GAP, REACH)?.map(|v| v * scale))))
+        .filter_map(|path| {
+            let bbox = path.at(time, GAP, REACH)?.map(|v| v * scale);
+            Some(Face { track: path.track, who: path.who.clone(), bbox })
+        })
         .collect();
-    let colour = |path: &Path| match path.who.person {
+    mark(&mut image, &faces);
+    image
+}
+
+/// The frame as JPEG, no longer than `longest` on a side, with the faces marked that are there now; for people who look on.
+///
+/// # Errors
+/// The picture cannot be encoded.
+pub fn preview(frame: &Frame, present: &[Present], longest: u32) -> Result<Vec<u8>> {
+    let long = frame.image.width().max(frame.image.height()).max(1);
+    let shrink = (longest as f32 / long as f32).min(1.0);
+    let side = |side: u32| ((side as f32 * shrink).round() as u32).max(1);
+    let mut image = frame.image.resize(side(frame.image.width()), side(frame.image.height()));
+    let scale = frame.scale * shrink;
+    let face = |there: &Present| Face {
+        track: there.track,
+        who: there.who.clone(),
+        bbox: there.bbox.map(|v| v * scale),
+    };
+    let faces: Vec<Face> = present.iter().map(face).collect();
+    mark(&mut image, &faces);
+    image.encode_jpeg(75).map_err(VideoError::photo)
+}
+
+/// A face that is marked, in pixels of the picture.
+struct Face {
+    track: u64,
+    who: Identity,
+    bbox: [f32; 4],
+}
+
+fn mark(image: &mut Image, faces: &[Face]) {
+    let colour = |face: &Face| match face.who.person {
         Some(_) => phiz_service::KNOWN,
         None => phiz_service::NOT_KNOWN,
     };
     let long = image.width().max(image.height()) as f32;
-    for (path, bbox) in &faces {
-        let line = (long / 500.0).min(bbox[2].min(bbox[3]) / 12.0).max(1.0);
-        draw::rectangle(&mut image, *bbox, line.round() as u32, colour(path));
+    for face in faces {
+        let line = (long / 500.0).min(face.bbox[2].min(face.bbox[3]) / 12.0).max(1.0);
+        draw::rectangle(image, face.bbox, line.round() as u32, colour(face));
     }
     let fonts = draw::Fonts::system();
     let size = (long / 45.0).clamp(10.0, 60.0);
     let labels: Vec<String> = faces
         .iter()
-        .map(|(path, _)| if path.who.is_unknown() { format!("#{}", path.track) } else { path.who.label() })
+        .map(|face| if face.who.is_unknown() { format!("#{}", face.track) } else { face.who.label() })
         .collect();
     let measured: Vec<[f32; 2]> = labels
         .iter()
         .map(|label| draw::measure(fonts, label, size))
         .map(|drawn| [drawn.width, drawn.height])
         .collect();
-    let boxes: Vec<[f32; 4]> = faces.iter().map(|(_, bbox)| *bbox).collect();
+    let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
     let places = draw::place_labels([image.width(), image.height()], &boxes, &measured);
-    for (((path, _), label), place) in faces.iter().zip(&labels).zip(places) {
-        draw::text(&mut image, fonts, label, place, size, INK, colour(path));
+    for ((face, label), place) in faces.iter().zip(&labels).zip(places) {
+        draw::text(image, fonts, label, place, size, INK, colour(face));
     }
-    image
 }

@@ -111,6 +111,7 @@ mod tests {
     fn names_are_text_and_pictures_are_inside() {
         let visit = |name: &str, from: f64| Visit {
             who: Identity { person: Some(name.into()), stranger: None },
+            id: None,
             from,
             until: from + 2.0,
             seen: 2.0,

@@ -114,6 +114,18 @@ const DEVIATIONS: f64 = 3.5;
 /// … and its size has changed by no more than this factor.
 const GROWTH: f32 = 2.0;
 
+/// Who is hidden behind somebody else is waited for so many times longer.
+const HIDDEN: f64 = 3.0;
+/// A face hides another at this distance of their centres, as a share of their sides: it stands before a head, not only a face.
+const BEFORE: f32 = 1.0;
+
+/// Whether a face is so near that it may hide the other.
+fn meet(a: &[f32; 4], b: &[f32; 4]) -> bool {
+    let apart = |i: usize| ((a[i] + a[i + 2] / 2.0) - (b[i] + b[i + 2] / 2.0)).abs();
+    let sides = |i: usize| (a[i + 2] + b[i + 2]) / 2.0;
+    apart(0) < BEFORE * sides(0) && apart(1) < BEFORE * sides(1)
+}
+
 /// The tracks of one camera.
 pub(crate) struct Tracker {
     pub(crate) tracks: Vec<Track>,
@@ -253,10 +265,24 @@ impl Tracker {
         found.into_iter().filter(near).map(|found| Found { sure: false, ..found }).collect()
     }
 
-    /// Takes out the tracks that were not seen for so long, confirmed ones and others.
+    /// Takes out the tracks that were not seen for so long, confirmed ones and others. Who is expected where somebody else is
+    /// seen is hidden, and has not left: such tracks wait longer.
     pub(crate) fn leave(&mut self, time: f64, confirmed: f64, tentative: f64) -> Vec<Track> {
+        let seen: Vec<(u64, [f32; 4])> = self
+            .tracks
+            .iter()
+            .filter(|track| track.missed == 0)
+            .map(|track| (track.id, track.bbox))
+            .collect();
         let gone = |track: &mut Track| {
-            time - track.last > if track.confirmed { confirmed } else { tentative } && track.missed >= 2
+            let expected = track.motion.bbox();
+            let hidden = seen.iter().any(|(id, bbox)| *id != track.id && meet(bbox, &expected));
+            let patience = match (track.confirmed, hidden) {
+                (true, true) => confirmed * HIDDEN,
+                (true, false) => confirmed,
+                (false, _) => tentative,
+            };
+            time - track.last > patience && track.missed >= 2
         };
         self.tracks.extract_if(.., gone).collect()
     }
@@ -384,5 +410,19 @@ mod tests {
         let ids = |tracks: Vec<Track>| tracks.iter().map(|t| t.id).collect::<Vec<_>>();
         assert_eq!(ids(tracker.leave(0.8, 1.0, 0.5)), [2]);
         assert_eq!(ids(tracker.leave(1.2, 1.0, 0.5)), [1]);
+    }
+
+    #[test]
+    fn who_is_hidden_behind_another_has_not_left() {
+        for (x, left) in [(110.0, vec![]), (400.0, vec![1])] {
+            let mut tracker = Tracker::new(ALIKE);
+            step(&mut tracker, 0.0, &[found(at(100.0), 0), found(at(x), 1)]);
+            tracker.tracks.iter_mut().for_each(|track| track.confirmed = true);
+            for i in 1..=8 {
+                step(&mut tracker, f64::from(i) / 5.0, &[found(at(x), 1)]);
+            }
+            let ids: Vec<u64> = tracker.leave(1.6, 1.0, 0.5).iter().map(|track| track.id).collect();
+            assert_eq!(ids, left, "{x}");
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::frames::Frame;
 pub struct Visit {
     /// Who.
     pub who: Identity,
+    /// The person in the gallery.
+    pub id: Option<PersonId>,
     /// When the person appeared, in seconds from the beginning.
     pub from: f64,
     /// When the person was last seen.
@@ -68,6 +70,7 @@ impl Visits {
         let who = Identity::default();
         let visit = Visit {
             who,
+            id: None,
             from,
             until,
             seen: until - from,
@@ -93,6 +96,7 @@ impl Visits {
     pub(crate) fn is(&mut self, track: u64, who: &Identity, id: Option<PersonId>, fpir: Option<f64>) {
         if let Some(part) = self.part(track) {
             part.visit.who = who.clone();
+            part.visit.id = id;
             part.visit.fpir = fpir;
             part.id = id;
         }
@@ -194,6 +198,7 @@ impl Visits {
                     previous: None,
                     from: Some(rounded(visit.from)),
                     seen: Some(rounded(visit.seen)),
+                    tracks: visit.tracks.clone(),
                 });
                 self.closed.push(visit);
             }
@@ -203,6 +208,11 @@ impl Visits {
         for index in gone.into_iter().rev() {
             self.parts.remove(index);
         }
+    }
+
+    /// The visits that have ended since the last call.
+    pub(crate) fn take_closed(&mut self) -> Vec<Visit> {
+        std::mem::take(&mut self.closed)
     }
 
     /// All visits, by their beginnings.

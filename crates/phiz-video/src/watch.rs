@@ -21,7 +21,7 @@ use crate::event::{Event, EventKind, Identity, rounded, rounded_box};
 use crate::evidence::Evidence;
 use crate::frames::Frame;
 use crate::path::{Path, Paths};
-use crate::strangers::{Strangers, StrangersOfRun};
+use crate::strangers::{Stranger, Strangers, StrangersOfRun};
 use crate::tracker::{Alike, Found, Track, Tracker};
 use crate::visit::{Visit, Visits};
 use crate::{Result, VideoError};
@@ -77,6 +77,8 @@ pub struct Present {
     pub track: u64,
     /// Who it is.
     pub who: Identity,
+    /// The person in the gallery.
+    pub id: Option<PersonId>,
     /// Where it is expected to be, in pixels of the video.
     pub bbox: [f32; 4],
 }
@@ -230,6 +232,12 @@ impl<'a> Watcher<'a> {
         self.visits.all()
     }
 
+    /// The visits that have ended since the last call, which [`Watcher::visits`] then no longer tells. Who watches a camera for
+    /// months calls this, or the memory fills with visits.
+    pub fn take_visits(&mut self) -> Vec<Visit> {
+        self.visits.take_closed()
+    }
+
     /// Each face's way through the frames, if it was kept, with who it turned out to be.
     #[must_use]
     pub fn paths(&self) -> Vec<Path> {
@@ -243,6 +251,7 @@ impl<'a> Watcher<'a> {
         here.map(|track| Present {
             track: track.id,
             who: self.memory(track.id).map(|m| m.who.identity.clone()).unwrap_or_default(),
+            id: self.memory(track.id).and_then(|m| m.who.id),
             bbox: track.motion.bbox(),
         })
         .collect()
@@ -659,9 +668,13 @@ impl<'a> Watcher<'a> {
             return;
         }
         let id = self.tracker.tracks[index].id;
+        let track = &self.tracker.tracks[index];
         let present = self.tracker.tracks.iter().filter(|t| t.id != id && self.is_here(t));
         let busy: BTreeSet<u64> = present.filter_map(|t| self.memory(t.id)?.who.identity.stranger).collect();
-        if let Some(number) = self.strangers.number(template, evidence.best, &busy) {
+        if let Some(number) = self
+            .strangers
+            .number(&Stranger { template, quality: evidence.best, bbox: track.bbox, size: self.size }, &busy)
+        {
             let identity = Identity { person: None, stranger: Some(number) };
             self.told_who(index, position, Who { identity, weight: evidence.weight, ..Who::default() });
         }
@@ -731,6 +744,7 @@ fn event(
         previous,
         from: None,
         seen: None,
+        tracks: Vec::new(),
     }
 }
 

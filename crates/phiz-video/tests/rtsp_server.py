@@ -1,4 +1,4 @@
-"""An RTSP server for tests: plays a file of H.264 in MP4 once for each client, behind a name and a password.
+"""An RTSP server for tests: plays a file of H.264, in MP4 or an MPEG transport stream (.ts), once for each client, behind a name and a password.
 
     python3 rtsp_server.py PORT FILE
 
@@ -20,7 +20,8 @@ server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service(port)
 factory = GstRtspServer.RTSPMediaFactory()
-factory.set_launch(f'( filesrc location="{path}" ! qtdemux ! h264parse ! rtph264pay name=pay0 config-interval=1 )')
+demuxer = "tsdemux" if path.endswith(".ts") else "qtdemux"
+factory.set_launch(f'( filesrc location="{path}" ! {demuxer} ! h264parse ! rtph264pay name=pay0 config-interval=1 )')
 auth = GstRtspServer.RTSPAuth()
 token = GstRtspServer.RTSPToken()
 token.set_string("media.factory.role", "user")

@@ -106,21 +106,40 @@ impl Conv {
     ///
     /// # Panics
     /// When the weights are not as many as the shape says.
+    #[cfg(test)]
     pub(crate) fn new(shape: ConvShape, weights: &[f32], bias: &[f32], isa: Isa) -> Conv {
-        let taps = shape.kernel[0] * shape.kernel[1];
-        assert_eq!(weights.len(), shape.outputs * shape.inputs * taps, "as many weights as the shape says");
+        let each = shape.inputs * shape.kernel[0] * shape.kernel[1];
+        assert_eq!(weights.len(), shape.outputs * each, "as many weights as the shape says");
+        Conv::of_outputs(shape, bias, isa, |output, to| {
+            to.clear();
+            to.extend_from_slice(&weights[output * each..][..each]);
+        })
+    }
+
+    /// Packs weights that are made output by output: the function puts those of one, `[inputs, rows,
+    /// columns]`, in place of what it is given.
+    ///
+    /// # Panics
+    /// When the weights are not as many as the shape says.
+    pub(crate) fn of_outputs(
+        shape: ConvShape,
+        bias: &[f32],
+        isa: Isa,
+        filter: impl Fn(usize, &mut Vec<f32>),
+    ) -> Conv {
         let mut conv = Conv::open(shape, bias, isa);
-        vectorised!(isa, || conv.pack(weights));
+        vectorised!(isa, || conv.pack(&filter));
         conv
     }
 
     /// Packs weights, a block of outputs at a time.
     #[inline(always)]
-    fn pack(&mut self, weights: &[f32]) {
+    fn pack(&mut self, filter_of: &impl Fn(usize, &mut Vec<f32>)) {
         let Conv { shape, weights: packed, groups, steps, .. } = self;
         let (inputs, taps) = (shape.inputs, shape.kernel[0] * shape.kernel[1]);
         // For each input and tap, the weights of the block's outputs side by side. Behind the last input zeros.
         let mut lines = vec![[0f32; LANES]; inputs.next_multiple_of(LANES) * taps];
+        let mut filter = Vec::new();
         for (&[first, count, offset], block) in groups.iter().flat_map(|g| (0..g[1]).map(move |b| (g, b))) {
             let mut step = [1f32; LANES];
             for lane in 0..LANES {
@@ -129,11 +148,12 @@ impl Conv {
                     lines.iter_mut().for_each(|line| line[lane] = 0.0);
                     continue;
                 }
-                let filter = &weights[output * inputs * taps..][..inputs * taps];
+                filter_of(output, &mut filter);
+                assert_eq!(filter.len(), inputs * taps, "as many weights as the shape says");
                 if shape.lanes == BYTES {
-                    step[lane] = step_of(filter);
+                    step[lane] = step_of(&filter);
                 }
-                lines.iter_mut().zip(filter).for_each(|(line, w)| line[lane] = *w);
+                lines.iter_mut().zip(&filter).for_each(|(line, w)| line[lane] = *w);
             }
             let mut rows =
                 packed[offset + block * LANES..].as_chunks_mut::<LANES>().0.iter_mut().step_by(count);
@@ -354,6 +374,11 @@ impl Conv {
             steps.quantise(&x[begin..][..x_map.lanes / BYTES * row.len()], short, row, self.isa);
         });
         self.run_scaled((&map, bytes), add, (out_map, out), pictures, scales, crew);
+    }
+
+    /// Elements of its weights.
+    pub(crate) fn weights(&self) -> usize {
+        self.weights.len()
     }
 
     /// Whether it reads one map and computes the other.

@@ -70,6 +70,11 @@ impl Winograd {
         height > 0 && width > 0 && height.is_multiple_of(2) && width.is_multiple_of(2)
     }
 
+    /// Elements of its transformed weights.
+    pub(crate) fn weights(&self) -> usize {
+        self.places.iter().map(Conv::weights).sum()
+    }
+
     /// The convolution's properties.
     pub(crate) fn shape(&self) -> &ConvShape {
         &self.shape

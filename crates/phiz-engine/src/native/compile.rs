@@ -18,7 +18,7 @@ const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 const MOST_EXPANDED: usize = 1 << 24;
 /// Products for each input from which eight bits gain more than rounding to them costs: where the alternative is bf16, and
 /// where it is single precision.
-const WORTH_ROUNDING: [usize; 2] = [96, 32];
+const WORTH_ROUNDING: [usize; 2] = [220, 32];
 /// Convolutions with fewer outputs are the last of a detector: what they compute is looked at itself, and costs little.
 const FEWEST: usize = 16;
 
@@ -74,6 +74,15 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Elements of weights that its convolution holds.
+    pub(super) fn weights(&self) -> usize {
+        match self {
+            Kind::Conv(conv, _) | Kind::Whole(conv) => conv.weights(),
+            Kind::Winograd(winograd) => winograd.weights(),
+            _ => 0,
+        }
+    }
+
     /// What it is called, and its multiplications for each pixel that it computes.
     pub(super) fn describe(&self) -> (String, usize) {
         match self {
@@ -759,7 +768,7 @@ impl<'g> Compiler<'g> {
         }
         let sides = self.sides();
         let mut steps = Vec::new();
-        // Where weights are unpacked, one layer after the other.
+        // Where weights are unpacked that are needed as a whole, one layer after the other.
         let mut scratch = Vec::new();
         for Drafted { draft, input, other, output } in self.steps {
             let kind = match draft {
@@ -771,7 +780,7 @@ impl<'g> Compiler<'g> {
                         shape.outputs * shape.kernel[0] * shape.kernel[1] / (shape.stride * shape.stride);
                     let [least, least_long] = WORTH_ROUNDING;
                     let worth = match shape.lanes {
-                        SHORT => each >= std::env::var("WR").map_or(least, |v| v.parse().unwrap_or(least)),
+                        SHORT => each >= least,
                         LANES => !mixed || each >= least_long,
                         _ => false,
                     };
@@ -783,15 +792,17 @@ impl<'g> Compiler<'g> {
                     // Weights are packed for what runs: for both methods only where sizes may be of either kind.
                     let suits = !whole && !short && Winograd::suits(&shape);
                     let known = sides[output].map(|[height, width]| Winograd::fits(height, width));
-                    let weight = weight.unpacked(&mut scratch);
                     let winograd = match suits && known != Some(false) {
-                        true => Winograd::new(shape, weight, &bias, isa),
+                        true => Winograd::new(shape, weight.unpacked(&mut scratch), &bias, isa),
                         false => None,
                     };
                     match (winograd, known) {
                         (Some(winograd), Some(true)) => Kind::Winograd(winograd),
                         (winograd, _) => {
-                            let conv = Conv::new(shape, weight, &bias, isa);
+                            let each = shape.inputs * shape.kernel[0] * shape.kernel[1];
+                            let filter =
+                                |output: usize, to: &mut Vec<f32>| weight.of_output(output, each, to);
+                            let conv = Conv::of_outputs(shape, &bias, isa, filter);
                             if whole { Kind::Whole(conv) } else { Kind::Conv(conv, winograd) }
                         }
                     }

@@ -13,9 +13,11 @@ use crate::{
 use super::compile::{Kind, Last, Outcome, Program, compile};
 use super::plan::{Memory, Plan, links};
 
-/// Pictures of a batch that are computed together: enough that weights are read once for several, few enough that
-/// activations stay in the cache.
+/// Pictures of a batch that are computed together where weights are more than a core's cache holds: enough that they are
+/// read once for several, few enough that activations stay there.
 const TOGETHER: usize = 4;
+/// Elements of weights that a core's cache holds beside activations.
+const FEW_WEIGHTS: usize = 192 * 1024;
 
 /// A network that our own engine runs.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct NativeNetwork {
     normalisation: Normalisation,
     precision: Precision,
     threads: usize,
+    /// Pictures of a batch that are computed together.
+    together: usize,
     isa: Isa,
 }
 
@@ -51,7 +55,9 @@ impl NativeNetwork {
             name: value.name.clone(),
             shape: value.shape.clone().unwrap_or_default(),
         };
+        let weights: usize = program.steps.iter().map(|step| step.kind.weights()).sum();
         Ok(NativeNetwork {
+            together: if weights > FEW_WEIGHTS { TOGETHER } else { 1 },
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             program,
             input: port(&graph.inputs[0]),
@@ -306,7 +312,7 @@ impl Network for NativeNetwork {
         workspace.scratch.crew.resize(self.threads);
         let mut first = 0;
         loop {
-            let pictures = (batch - first).min(TOGETHER);
+            let pictures = (batch - first).min(self.together);
             // An empty batch has the shapes of one picture.
             let planned = pictures.max(1);
             let (plan, mut memory, crew) =

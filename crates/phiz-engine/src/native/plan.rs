@@ -248,8 +248,8 @@ fn chains(program: &Program, maps: &[Map], isa: Isa) -> Vec<[usize; 2]> {
         {
             last += 1;
         }
-        for index in first..=last {
-            chains[index] = [last - index, index - first];
+        for (before, chain) in chains[first..=last].iter_mut().enumerate() {
+            *chain = [last - first - before, before];
         }
         first = last + 1;
     }

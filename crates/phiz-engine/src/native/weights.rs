@@ -52,6 +52,23 @@ impl Weights<'_> {
         }
     }
 
+    /// The `each` numbers of an output, in place of what `to` holds.
+    pub(super) fn of_output(&self, output: usize, each: usize, to: &mut Vec<f32>) {
+        match self {
+            Weights::Values(values) => {
+                to.clear();
+                to.extend_from_slice(&values[output * each..][..each]);
+            }
+            Weights::Packed(packed, scales) => {
+                packed.unpack_part(output * each, each, to);
+                if let Some(Scales { scales, zeros }) = scales {
+                    let (scale, zero) = (scales[output % scales.len()], zeros[output % zeros.len()]);
+                    to.iter_mut().for_each(|v| *v = (*v - zero) * scale);
+                }
+            }
+        }
+    }
+
     /// The numbers, to be kept.
     pub(super) fn into_values(self) -> Vec<f32> {
         if let Weights::Values(values) = self {

@@ -305,13 +305,45 @@ impl Gallery {
     }
 
     /// Makes several changes and destroys at once all that was ever removed, as [`Gallery::purge`] does: in one
-    /// transaction, so that nothing is removed that is not destroyed too.
+    /// transaction, so that nothing is removed that is not destroyed too. Of people who are removed, what was seen of them in
+    /// an archive's photos is destroyed as well: all that was said to be them, or was decided to be them at the usual rate.
+    /// (Removed without this, they are strangers in the archive.)
     ///
     /// # Errors
     /// See [`Gallery::apply`] and [`Gallery::purge`].
     pub fn apply_and_purge(&self, edits: &[Edit], verify: bool) -> Result<Purged> {
         check(edits)?;
-        self.purge_with(Purge::All, verify, |rows, codec| apply(rows, codec, edits).map(|_| ()))
+        let seen = self.seen_of(edits)?;
+        self.purge_with(Purge::All, verify, &seen, |rows, codec| apply(rows, codec, edits).map(|_| ()))
+    }
+
+    /// The sightings of those who would be removed.
+    fn seen_of(&self, edits: &[Edit]) -> Result<BTreeSet<u64>> {
+        let removed = edits.iter().filter_map(|edit| match edit {
+            Edit::RemovePerson(person) => Some(*person),
+            _ => None,
+        });
+        let removed: BTreeSet<PersonId> = removed.collect();
+        // Those that wait to be looked at anew are decided by nothing but what was said.
+        let mut seen: BTreeSet<u64> = self.read(|rows, codec| {
+            let mut said = BTreeSet::new();
+            for person in &removed {
+                for id in rows.owned(Kind::Group, person.0)? {
+                    if let Some(row) = rows.get(Kind::Group, id)? {
+                        said.extend(codec.group_body(id, &row)?.sightings);
+                    }
+                }
+            }
+            Ok(said)
+        })?;
+        if !removed.is_empty() && self.read(|rows, _| rows.count(Kind::Photo))? > 0 {
+            let archive = self.archive(&super::Deciding::default())?;
+            let decided = archive.sightings.iter().zip(&archive.decided);
+            let theirs =
+                decided.filter(|(_, decided)| decided.person().is_some_and(|p| removed.contains(&p)));
+            seen.extend(theirs.map(|(sighting, _)| sighting.id.0));
+        }
+        Ok(seen)
     }
 
     /// Makes a person who has no face yet, whoever else has the name.

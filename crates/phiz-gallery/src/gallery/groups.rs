@@ -147,7 +147,11 @@ fn body_of(rows: &dyn Rows, codec: Codec<'_>, id: GroupId) -> Result<(PersonId, 
 }
 
 /// The group that a number stands for now.
-fn resolve(rows: &dyn Rows, codec: Codec<'_>, mut id: GroupId) -> Result<(GroupId, PersonId, GroupBody)> {
+pub(super) fn resolve(
+    rows: &dyn Rows,
+    codec: Codec<'_>,
+    mut id: GroupId,
+) -> Result<(GroupId, PersonId, GroupBody)> {
     let mut seen = BTreeSet::new();
     loop {
         let (person, body) = body_of(rows, codec, id)?;
@@ -159,7 +163,7 @@ fn resolve(rows: &dyn Rows, codec: Codec<'_>, mut id: GroupId) -> Result<(GroupI
 }
 
 /// Changes one group's members.
-fn edit_members(
+pub(super) fn edit_members(
     rows: &mut dyn RowsMut,
     codec: Codec<'_>,
     id: GroupId,
@@ -192,7 +196,11 @@ fn put_head(rows: &mut dyn RowsMut, codec: Codec<'_>, id: GroupId, after: &Group
     Ok(Step::Group { id: id.0, before: Some(before), after: Some(after.clone()) })
 }
 
-fn new_group(rows: &mut dyn RowsMut, codec: Codec<'_>, person: PersonId) -> Result<(GroupId, Step)> {
+pub(super) fn new_group(
+    rows: &mut dyn RowsMut,
+    codec: Codec<'_>,
+    person: PersonId,
+) -> Result<(GroupId, Step)> {
     let id = GroupId(rows.next_id(Kind::Group)?);
     let head = GroupHead { created: now(), ..GroupHead::default() };
     codec.put_group(rows, id, person, &GroupBody { head: head.clone(), sightings: Vec::new() })?;

@@ -4,7 +4,7 @@
 //! step; [`search`] decides; [`look`] lists; [`operation`] names what was done, [`steps`] how it is taken back, [`trash`]
 //! destroys it, [`journal`] keeps it; [`edit`] changes people, [`enroll`] takes faces in; [`photos`] keeps an archive's
 //! photos and sightings, [`together`] decides the faces of one photo, [`decisions`] those of the archive, [`cluster`] finds
-//! which strangers are one person, [`groups`] keeps and changes that; [`upkeep`] counts and gives space back, [`check`] reads everything, [`keys`] changes the key.
+//! which strangers are one person, [`groups`] keeps and changes that, [`seen`] adds those whom a camera sees; [`upkeep`] counts and gives space back, [`check`] reads everything, [`keys`] changes the key.
 
 mod adopt;
 mod check;
@@ -20,6 +20,7 @@ mod look;
 mod operation;
 mod photos;
 mod search;
+mod seen;
 mod steps;
 mod together;
 mod trash;
@@ -49,6 +50,7 @@ pub use photos::Kept;
 pub(crate) use photos::{of_content, overlap};
 pub(crate) use search::{Against, compare};
 pub use search::{Filter, Identified, Search, Verified};
+pub use seen::{Memo, StrangerViews};
 pub(crate) use steps::{Ranges, Step};
 pub use together::once_a_photo;
 pub use trash::{Purge, Purged};

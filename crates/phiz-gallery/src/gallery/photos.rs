@@ -274,7 +274,7 @@ pub(crate) fn of_content(
     Ok(None)
 }
 
-fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(PhotoId, Kept)> {
+pub(super) fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(PhotoId, Kept)> {
     let photo = crate::seal::hex(&new.photo);
     let file = FileBody::new(&new.file);
     // The file may have held another photo before.

@@ -36,7 +36,7 @@ pub struct Purged {
     pub negatives: usize,
     /// Photos of an archive whose files are gone.
     pub photos: usize,
-    /// Faces that were seen in those photos.
+    /// Faces that were seen in those photos, or were people's who were removed by the same step.
     pub sightings: usize,
     /// What a search of all files found; none if not asked for.
     pub proof: Option<Proof>,
@@ -198,14 +198,15 @@ impl Gallery {
     /// The gallery cannot be written, or somebody reads from it for too long: then rows are gone, but may have left bytes
     /// until the next purge.
     pub fn purge(&self, what: Purge, verify: bool) -> Result<Purged> {
-        self.purge_with(what, verify, |_, _| Ok(()))
+        self.purge_with(what, verify, &BTreeSet::new(), |_, _| Ok(()))
     }
 
-    /// The same after `first`, in one transaction with it.
+    /// The same after `first`, and with some sightings, in one transaction.
     pub(super) fn purge_with(
         &self,
         what: Purge,
         verify: bool,
+        sightings: &BTreeSet<u64>,
         mut first: impl FnMut(&mut dyn RowsMut, Codec<'_>) -> Result<()>,
     ) -> Result<Purged> {
         let keep: Box<dyn Fn(i64) -> bool> = match what {
@@ -218,7 +219,18 @@ impl Gallery {
             let mut seen = |rows: &dyn Rows, kind: Kind, id: u64, row: &Row| {
                 if verify { pieces_of(rows, codec, kind, id, row, &mut pieces) } else { Ok(()) }
             };
-            let purged = destroy(rows, codec, &keep, &mut seen)?;
+            let mut gone = BTreeSet::new();
+            for (id, row) in rows.get_many(Kind::Sighting, &sightings.iter().copied().collect::<Vec<_>>())? {
+                seen(rows, Kind::Sighting, id, &row)?;
+                rows.delete(Kind::Sighting, id)?;
+                gone.insert(id);
+            }
+            if !gone.is_empty() {
+                super::groups::forget(rows, codec, &gone)?;
+                super::decisions::forget(rows)?;
+            }
+            let mut purged = destroy(rows, codec, &keep, &mut seen)?;
+            purged.sightings += gone.len();
             let due = |at: i64| match what {
                 Purge::All => true,
                 Purge::OlderThan { days } => at <= now() - i64::from(days) * 86_400,

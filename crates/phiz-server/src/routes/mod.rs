@@ -14,6 +14,7 @@ mod people;
 mod photos;
 mod review;
 mod strangers;
+mod streams;
 
 /// All of them, with their description.
 pub(crate) fn all() -> OpenApiRouter<App> {
@@ -26,6 +27,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(review::routes())
         .merge(gallery::routes())
         .merge(jobs::routes())
+        .merge(streams::routes())
         .merge(access::routes())
         .merge(operation::routes())
 }

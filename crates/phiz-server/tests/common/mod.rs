@@ -154,6 +154,16 @@ impl Running {
         Running { home, address, url: listening.url, admin, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// The same server, stopped and started again.
+    pub(crate) fn again(mut self) -> Running {
+        self.stop();
+        let home = std::mem::replace(&mut self.home, tempfile::tempdir().unwrap());
+        let admin = std::mem::take(&mut self.admin);
+        let mut running = Running::at(home, |_| {}, false);
+        running.admin = admin;
+        running
+    }
+
     pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             _ = stop.send(());

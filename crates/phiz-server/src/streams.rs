@@ -1,0 +1,696 @@
+//! Cameras that the server watches: a thread each, who is there now, what has happened, and the visits, which are kept.
+//!
+//! What a stream is, its address with the password included, lies sealed in its gallery. Visits lie in `streams.db` in the
+//! home folder, each sealed by a key that the gallery keeps; they are deleted after the stream's `keep_days`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
+use phiz_gallery::{Filter, Gallery, Memo, PersonId, Rate};
+use phiz_service::IdentifyOptions;
+use phiz_video::{
+    Event, Frame, Frames, Notice, ReadOptions, Source, StrangersOfGallery, VideoError, Visit, WatchOptions,
+    Watcher, preview,
+};
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::error::{ApiError, Code, Result};
+use crate::secret;
+use crate::stream_wire::{Present, Stream, StreamEvent, StreamState, StreamVisit};
+
+/// The file's name in the home folder.
+const FILE: &str = "streams.db";
+/// Events that a listener may have missed and still gets.
+const REMEMBERED: usize = 1000;
+/// Pictures of a preview come no faster, and are no larger.
+const PREVIEW_PACE: Duration = Duration::from_millis(250);
+const PREVIEW_SIDE: u32 = 960;
+/// Pauses before a camera that could not be opened is tried again grow from this to that.
+const FIRST_PAUSE: f64 = 2.0;
+const LONGEST_PAUSE: f64 = 60.0;
+const NONCE: usize = 24;
+
+/// Seconds since 1970.
+pub(crate) fn seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn milli(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// What a stream is, as its gallery keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// With its credentials: never told.
+    pub(crate) url: String,
+    pub(crate) running: bool,
+    pub(crate) preview: bool,
+    pub(crate) remember: bool,
+    pub(crate) pictures: bool,
+    pub(crate) keep_days: f64,
+    pub(crate) list: Option<String>,
+    pub(crate) fpir: f64,
+}
+
+impl Kept {
+    /// Whether watching must begin anew if it was like the other before.
+    fn watches_otherwise(&self, other: &Kept) -> bool {
+        (&self.url, self.remember, self.pictures, &self.list, self.fpir, self.running)
+            != (&other.url, other.remember, other.pictures, &other.list, other.fpir, other.running)
+    }
+}
+
+/// How a stream fares.
+#[derive(Clone, Debug)]
+struct Now {
+    state: StreamState,
+    problem: Option<String>,
+    remedy: Option<String>,
+    since: f64,
+    size: Option<[u32; 2]>,
+    frames: u64,
+    dropped: u64,
+    present: Vec<Present>,
+    visits: Vec<StreamVisit>,
+}
+
+impl Now {
+    fn new(state: StreamState) -> Now {
+        Now {
+            state,
+            problem: None,
+            remedy: None,
+            since: milli(seconds()),
+            size: None,
+            frames: 0,
+            dropped: 0,
+            present: Vec::new(),
+            visits: Vec::new(),
+        }
+    }
+}
+
+/// A stream of this server.
+pub(crate) struct Camera {
+    pub(crate) gallery: String,
+    kept: Mutex<Kept>,
+    now: Mutex<Now>,
+    /// Counts starts: a thread that is not of the last one has nothing to say any more.
+    generation: AtomicU64,
+    stop: Mutex<Arc<AtomicBool>>,
+    gone: AtomicBool,
+    events: Mutex<VecDeque<(u64, &'static str, String)>>,
+    /// The number of the latest event.
+    pub(crate) latest: watch::Sender<u64>,
+    /// Grows when the state or who is there changes; 0 when the stream is no more.
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) pictures: watch::Sender<Option<Arc<Vec<u8>>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Camera {
+    fn new(gallery: &str, kept: Kept) -> Arc<Camera> {
+        // Numbers go on over restarts of the server, so that none is met twice.
+        let first = (seconds() * 1000.0) as u64 * 1000;
+        Arc::new(Camera {
+            gallery: gallery.into(),
+            kept: Mutex::new(kept),
+            now: Mutex::new(Now::new(StreamState::Stopped)),
+            generation: AtomicU64::new(0),
+            stop: Mutex::default(),
+            gone: AtomicBool::new(false),
+            events: Mutex::default(),
+            latest: watch::channel(first).0,
+            changes: watch::channel(1).0,
+            pictures: watch::channel(None).0,
+        })
+    }
+
+    pub(crate) fn kept(&self) -> Kept {
+        lock(&self.kept).clone()
+    }
+
+    /// The stream as it is told.
+    pub(crate) fn told(&self) -> Stream {
+        let (kept, now) = (self.kept(), lock(&self.now).clone());
+        Stream {
+            id: kept.id,
+            name: kept.name,
+            source: Source::Address(kept.url).name(),
+            running: kept.running,
+            state: now.state,
+            problem: now.problem,
+            remedy: now.remedy,
+            since: now.since,
+            width: now.size.map(|size| size[0]),
+            height: now.size.map(|size| size[1]),
+            frames: now.frames,
+            dropped: now.dropped,
+            present: now.present,
+            preview: kept.preview,
+            remember: kept.remember,
+            pictures: kept.pictures,
+            keep_days: kept.keep_days,
+            list: kept.list,
+            fpir: kept.fpir,
+        }
+    }
+
+    /// The visits of those who are there now, the latest first.
+    pub(crate) fn current(&self) -> Vec<StreamVisit> {
+        lock(&self.now).visits.clone()
+    }
+
+    /// Events after one of this number: number, kind, data.
+    pub(crate) fn events_after(&self, number: u64) -> Vec<(u64, &'static str, String)> {
+        lock(&self.events).iter().filter(|(seq, ..)| *seq > number).cloned().collect()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn is(&self, generation: u64) -> bool {
+        self.generation.load(Ordering::Relaxed) == generation && !self.gone.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, generation: u64, change: impl FnOnce(&mut Now)) {
+        if self.is(generation) {
+            change(&mut lock(&self.now));
+            self.changed();
+        }
+    }
+
+    fn state(&self, generation: u64, state: StreamState, why: Option<(String, String)>) {
+        self.set(generation, |now| {
+            if now.state != state {
+                now.since = milli(seconds());
+            }
+            now.state = state;
+            (now.problem, now.remedy) = why.unzip();
+        });
+    }
+
+    fn publish(&self, event: &Event, zero: f64) {
+        let told = StreamEvent::new(event, milli(zero + event.time));
+        let kind = told.event.as_str();
+        let data = serde_json::to_string(&told).unwrap_or_default();
+        let mut events = lock(&self.events);
+        let number = *self.latest.borrow() + 1;
+        events.push_back((number, kind, data));
+        if events.len() > REMEMBERED {
+            events.pop_front();
+        }
+        drop(events);
+        self.latest.send_replace(number);
+    }
+
+    fn halt(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        lock(&self.stop).store(true, Ordering::Relaxed);
+    }
+}
+
+fn no_stream() -> ApiError {
+    ApiError::new(Code::NoStream, "there is no such stream", "GET /v1/streams lists those of the gallery")
+}
+
+/// All streams.
+pub(crate) struct Streams {
+    all: Mutex<BTreeMap<String, Arc<Camera>>>,
+    visits: Mutex<Connection>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+impl Streams {
+    /// Opens the file of visits.
+    pub(crate) fn open(home: &Path) -> std::io::Result<Streams> {
+        let path = home.join(FILE);
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&path)?;
+        let open = || {
+            let connection = Connection::open(&path)?;
+            connection.busy_timeout(Duration::from_secs(20))?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "secure_delete", true)?;
+            connection.execute_batch(
+                "CREATE TABLE IF NOT EXISTS visit(id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL,
+                     since REAL NOT NULL, until REAL NOT NULL, body BLOB NOT NULL, picture BLOB);
+                 CREATE INDEX IF NOT EXISTS visit_of ON visit(stream, since);",
+            )?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error: rusqlite::Error| std::io::Error::other(error.to_string()))?;
+        Ok(Streams { all: Mutex::default(), visits: Mutex::new(connection), threads: Mutex::default() })
+    }
+
+    /// Reads the streams of all galleries, and begins to watch those that should run.
+    pub(crate) fn begin(&self, app: &App) {
+        for (name, gallery) in app.galleries.all() {
+            match kept_in(&gallery) {
+                Ok(all) => {
+                    for kept in all {
+                        let camera = Camera::new(&name, kept.clone());
+                        lock(&self.all).insert(kept.id, Arc::clone(&camera));
+                        self.start(app, &camera);
+                    }
+                }
+                Err(error) => {
+                    let why = error.message;
+                    tracing::error!(gallery = name, why, "the streams of a gallery cannot be read");
+                }
+            }
+        }
+    }
+
+    /// The streams of a gallery, in the order in which they were made.
+    pub(crate) fn list(&self, gallery: &Gallery, name: &str) -> Result<Vec<Arc<Camera>>> {
+        let all = lock(&self.all);
+        let kept = kept_in(gallery)?;
+        Ok(kept
+            .iter()
+            .filter_map(|kept| all.get(&kept.id))
+            .filter(|camera| camera.gallery == name)
+            .cloned()
+            .collect())
+    }
+
+    pub(crate) fn get(&self, id: &str, gallery: &str) -> Result<Arc<Camera>> {
+        let all = lock(&self.all);
+        all.get(id).filter(|camera| camera.gallery == gallery).cloned().ok_or_else(no_stream)
+    }
+
+    /// Makes a stream and begins to watch.
+    pub(crate) fn create(&self, app: &App, gallery: &Gallery, name: &str, kept: Kept) -> Result<Arc<Camera>> {
+        let mut all = lock(&self.all);
+        if all.len() >= app.settings.streams {
+            return Err(ApiError::new(
+                Code::Conflict,
+                format!("there are {} streams already", all.len()),
+                "delete one, or raise the setting streams",
+            ));
+        }
+        change_kept(gallery, |kept_all| kept_all.push(kept.clone()))?;
+        let camera = Camera::new(name, kept.clone());
+        all.insert(kept.id, Arc::clone(&camera));
+        drop(all);
+        self.start(app, &camera);
+        Ok(camera)
+    }
+
+    /// Changes a stream; if it watches otherwise from then on, it begins anew.
+    pub(crate) fn edit(&self, app: &App, gallery: &Gallery, camera: &Arc<Camera>, kept: Kept) -> Result<()> {
+        change_kept(gallery, |all| {
+            all.iter_mut().filter(|other| other.id == kept.id).for_each(|other| *other = kept.clone());
+        })?;
+        let before = std::mem::replace(&mut *lock(&camera.kept), kept.clone());
+        if kept.watches_otherwise(&before) {
+            camera.halt();
+            self.start(app, camera);
+        }
+        if !kept.preview {
+            camera.pictures.send_replace(None);
+        }
+        camera.changed();
+        Ok(())
+    }
+
+    /// Forgets a stream and its visits.
+    pub(crate) fn delete(&self, gallery: &Gallery, camera: &Camera) -> Result<()> {
+        let id = camera.kept().id;
+        change_kept(gallery, |all| all.retain(|other| other.id != id))?;
+        camera.gone.store(true, Ordering::Relaxed);
+        camera.halt();
+        lock(&self.all).remove(&id);
+        camera.changes.send_replace(0);
+        camera.pictures.send_replace(None);
+        self.forget_visits(&id)
+    }
+
+    /// Ends all threads, and waits for them for a while, so that the last visits are kept.
+    pub(crate) fn end(&self, most: Duration) {
+        for camera in lock(&self.all).values() {
+            lock(&camera.stop).store(true, Ordering::Relaxed);
+        }
+        let begun = Instant::now();
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        while begun.elapsed() < most && threads.iter().any(|thread| !thread.is_finished()) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn start(&self, app: &App, camera: &Arc<Camera>) {
+        let kept = camera.kept();
+        let generation = camera.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        if !kept.running {
+            camera.set(generation, |now| *now = Now::new(StreamState::Stopped));
+            return;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        *lock(&camera.stop) = Arc::clone(&stop);
+        camera.set(generation, |now| *now = Now::new(StreamState::Opening));
+        let (app, owned) = (app.clone(), Arc::clone(camera));
+        let run = move || {
+            let work = std::panic::AssertUnwindSafe(|| follow(&app, &owned, generation, &stop));
+            if std::panic::catch_unwind(work).is_err() {
+                tracing::error!(stream = owned.kept().id, "watching a stream panicked");
+                let why =
+                    ("the server failed".into(), "look into its log, and start the stream again".into());
+                owned.state(generation, StreamState::Failed, Some(why));
+            }
+        };
+        let started = std::thread::Builder::new().name("phiz-camera".into()).spawn(run);
+        match started {
+            Ok(thread) => {
+                let mut threads = lock(&self.threads);
+                threads.retain(|thread| !thread.is_finished());
+                threads.push(thread);
+            }
+            Err(error) => {
+                let why = (error.to_string(), "raise the limit of threads".into());
+                camera.state(generation, StreamState::Failed, Some(why));
+            }
+        }
+    }
+
+    // Visits.
+
+    fn keep_visit(
+        &self,
+        key: &[u8; 32],
+        stream: &str,
+        visit: &StreamVisit,
+        picture: Option<&[u8]>,
+    ) -> Result<()> {
+        let body = serde_json::to_vec(visit).map_err(ApiError::internal)?;
+        let body = sealed(key, stream, &body)?;
+        let picture = picture.map(|picture| sealed(key, stream, picture)).transpose()?;
+        let put = "INSERT INTO visit(stream, since, until, body, picture) VALUES(?1, ?2, ?3, ?4, ?5)";
+        let done = lock(&self.visits).execute(put, params![stream, visit.from, visit.until, body, picture]);
+        done.map(|_| ()).map_err(ApiError::internal)
+    }
+
+    /// Visits of a stream that overlap a time, the latest first, with rows before one; and the last row if there are more.
+    pub(crate) fn visits(
+        &self,
+        key: &[u8; 32],
+        stream: &str,
+        [from, until]: [f64; 2],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<StreamVisit>, Option<u64>)> {
+        let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+        let connection = lock(&self.visits);
+        let read = || {
+            let mut rows = connection.prepare(
+                "SELECT id, body FROM visit WHERE stream = ?1 AND until >= ?2 AND since <= ?3 AND id < ?4
+                 ORDER BY id DESC LIMIT ?5",
+            )?;
+            let limit = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+            let rows = rows.query_map(params![stream, from, until, before, limit], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let mut rows = read().map_err(ApiError::internal)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().map(|(id, _)| u64::try_from(*id).unwrap_or(0)).filter(|_| more);
+        let open = |(id, body): (i64, Vec<u8>)| {
+            // What was sealed for a gallery of another key is nobody's to read.
+            let body = opened(key, stream, &body)?;
+            let visit: StreamVisit = serde_json::from_slice(&body).ok()?;
+            Some(StreamVisit { id: format!("v{id}"), ..visit })
+        };
+        Ok((rows.into_iter().filter_map(open).collect(), last))
+    }
+
+    pub(crate) fn picture(&self, key: &[u8; 32], stream: &str, visit: &str) -> Result<Vec<u8>> {
+        use rusqlite::OptionalExtension as _;
+        let id: Option<i64> = visit.strip_prefix('v').and_then(|id| id.parse().ok());
+        let picture = lock(&self.visits)
+            .query_row(
+                "SELECT picture FROM visit WHERE stream = ?1 AND id = ?2",
+                params![stream, id],
+                |row| row.get::<_, Option<Vec<u8>>>(0),
+            )
+            .optional()
+            .map_err(ApiError::internal)?;
+        picture.flatten().and_then(|sealed| opened(key, stream, &sealed)).ok_or_else(|| {
+            ApiError::new(
+                Code::NoPicture,
+                "no picture of this visit is kept",
+                "visits that go on have none yet; later ones have one if the stream's `pictures` is true",
+            )
+        })
+    }
+
+    /// Forgets all visits of a stream.
+    pub(crate) fn forget_visits(&self, stream: &str) -> Result<()> {
+        let done = lock(&self.visits).execute("DELETE FROM visit WHERE stream = ?1", [stream]);
+        done.map(|_| ()).map_err(ApiError::internal)
+    }
+
+    /// Forgets visits that ended so many days ago.
+    fn forget_older(&self, stream: &str, days: f64) -> Result<usize> {
+        let before = seconds() - days * 24.0 * 3600.0;
+        let old = "DELETE FROM visit WHERE stream = ?1 AND until < ?2";
+        lock(&self.visits).execute(old, params![stream, before]).map_err(ApiError::internal)
+    }
+}
+
+fn sealed(key: &[u8; 32], stream: &str, value: &[u8]) -> Result<Vec<u8>> {
+    let nonce = secret::random::<NONCE>().map_err(ApiError::internal)?;
+    let payload = Payload { msg: value, aad: stream.as_bytes() };
+    let sealed = XChaCha20Poly1305::new(key.into()).encrypt(XNonce::from_slice(&nonce), payload);
+    Ok([&nonce[..], &sealed.map_err(ApiError::internal)?].concat())
+}
+
+fn opened(key: &[u8; 32], stream: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, sealed) = sealed.split_at_checked(NONCE)?;
+    let payload = Payload { msg: sealed, aad: stream.as_bytes() };
+    XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), payload).ok()
+}
+
+/// The streams that a gallery keeps.
+fn kept_in(gallery: &Gallery) -> Result<Vec<Kept>> {
+    let bytes = gallery.memo(Memo::Streams)?;
+    bytes.map_or(Ok(Vec::new()), |bytes| serde_json::from_slice(&bytes).map_err(ApiError::internal))
+}
+
+fn change_kept(gallery: &Gallery, mut change: impl FnMut(&mut Vec<Kept>)) -> Result<()> {
+    gallery.change_memo(Memo::Streams, |bytes| {
+        let known = bytes.as_deref().map_or(Ok(Vec::new()), serde_json::from_slice);
+        let mut all: Vec<Kept> = known.map_err(ApiError::internal)?;
+        change(&mut all);
+        *bytes = Some(serde_json::to_vec(&all).map_err(ApiError::internal)?);
+        Ok(())
+    })?
+}
+
+/// Watches a stream until somebody ends it: opens the camera again and again, whatever happens.
+fn follow(app: &App, camera: &Arc<Camera>, generation: u64, stop: &Arc<AtomicBool>) {
+    let mut pause = FIRST_PAUSE;
+    while !stop.load(Ordering::Relaxed) && camera.is(generation) {
+        let begun = Instant::now();
+        let error = match watch_once(app, camera, generation, stop) {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        let kept = camera.kept();
+        tracing::warn!(stream = kept.id, error = error.0, "a stream ended");
+        let (reason, remedy, again) = error;
+        let state = if again { StreamState::Lost } else { StreamState::Failed };
+        camera.state(generation, state, Some((reason, remedy)));
+        if !again {
+            return;
+        }
+        if begun.elapsed() > Duration::from_secs(120) {
+            pause = FIRST_PAUSE;
+        }
+        let until = Instant::now() + Duration::from_secs_f64(pause);
+        while Instant::now() < until && !stop.load(Ordering::Relaxed) && camera.is(generation) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        pause = (pause * 2.0).min(LONGEST_PAUSE);
+    }
+}
+
+/// Why watching ended: the reason, a remedy, and whether it may be otherwise later.
+type Ended = (String, String, bool);
+
+fn ended(error: &VideoError) -> Ended {
+    let again = !matches!(error, VideoError::NoFfmpeg { .. } | VideoError::NoSource { .. });
+    (error.to_string(), error.hint().into(), again)
+}
+
+fn failed(error: &ApiError) -> Ended {
+    (error.message.clone(), error.remedy.clone(), true)
+}
+
+fn watch_once(
+    app: &App,
+    camera: &Arc<Camera>,
+    generation: u64,
+    stop: &Arc<AtomicBool>,
+) -> std::result::Result<(), Ended> {
+    let kept = camera.kept();
+    let gallery = app.galleries.get(&camera.gallery).map_err(|error| failed(&error))?;
+    let key = gallery.key_beside().map_err(|error| failed(&error.into()))?;
+    let source = Source::parse(kept.url.as_ref()).map_err(|error| ended(&error))?;
+    let read = ReadOptions { live: Some(true), longest_side: 1920, ..ReadOptions::default() };
+    let mut frames = Frames::open(source, read, Arc::clone(stop)).map_err(|error| ended(&error))?;
+    let told = Arc::clone(camera);
+    frames.on_notice(move |notice| match notice {
+        Notice::Lost(why) => {
+            let why = (why.clone(), "check the camera and the network; it is opened again and again".into());
+            told.state(generation, StreamState::Lost, Some(why));
+        }
+        Notice::Back(_) => told.state(generation, StreamState::Watching, None),
+        _ => {}
+    });
+    let options = WatchOptions {
+        identify: IdentifyOptions {
+            rate: Rate::Fpir(kept.fpir),
+            among: kept.list.as_ref().map_or_else(Filter::default, Filter::list),
+            ..IdentifyOptions::default()
+        },
+        keep_pictures: kept.pictures,
+        ..WatchOptions::default()
+    };
+    let mut watcher =
+        Watcher::new(&app.service, Some(gallery.as_ref()), options).map_err(|error| ended(&error))?;
+    if kept.remember {
+        let tell = |error: &phiz_gallery::GalleryError| tracing::warn!(%error, "a stranger cannot be kept");
+        let strangers = StrangersOfGallery::new(&gallery, tell).map_err(|error| ended(&error))?;
+        watcher = watcher.with_strangers(Box::new(strangers.before(&kept.name)));
+    }
+    let (mut zero, mut shown, mut swept) = (None, Instant::now(), None::<Instant>);
+    let mut looked = Instant::now();
+    let error = loop {
+        let frame = match frames.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break None,
+            Err(error) => break Some(ended(&error)),
+        };
+        let zero = *zero.get_or_insert_with(|| {
+            camera.state(generation, StreamState::Watching, None);
+            seconds() - frame.time
+        });
+        let events = match watcher.frame(&frame) {
+            Ok(events) => events,
+            Err(error) => break Some(ended(&error)),
+        };
+        if !camera.is(generation) && camera.gone.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        tell(app, camera, &key, &mut watcher, &events, zero);
+        if !events.is_empty() || looked.elapsed() >= Duration::from_millis(200) {
+            looked = Instant::now();
+            let now = state_of(&watcher, &frame, frames.dropped(), zero);
+            camera.set(generation, |state| {
+                (state.size, state.frames, state.dropped) = (now.size, now.frames, now.dropped);
+                (state.present, state.visits) = (now.present, now.visits);
+            });
+        }
+        let wanted = camera.pictures.receiver_count() > 0 && shown.elapsed() >= PREVIEW_PACE;
+        if wanted && camera.kept().preview {
+            shown = Instant::now();
+            if let Ok(picture) = preview(&frame, &watcher.present(), PREVIEW_SIDE) {
+                camera.pictures.send_replace(Some(Arc::new(picture)));
+            }
+        }
+        if swept.is_none_or(|swept| swept.elapsed() > Duration::from_secs(3600)) {
+            swept = Some(Instant::now());
+            let days = camera.kept().keep_days;
+            if let Err(error) = app.streams.forget_older(&kept.id, days) {
+                tracing::warn!(error = error.message, "old visits cannot be forgotten");
+            }
+            if kept.remember
+                && let Err(error) = StrangersOfGallery::forget_older(&gallery, days)
+            {
+                tracing::warn!(%error, "old strangers cannot be forgotten");
+            }
+        }
+    };
+    let events = watcher.finish();
+    if !camera.gone.load(Ordering::Relaxed) {
+        tell(app, camera, &key, &mut watcher, &events, zero.unwrap_or_else(seconds));
+    }
+    camera.set(generation, |now| (now.present, now.visits) = (Vec::new(), Vec::new()));
+    error.map_or(Ok(()), Err)
+}
+
+/// Tells events, and keeps the visits that have ended.
+fn tell(app: &App, camera: &Camera, key: &[u8; 32], watcher: &mut Watcher<'_>, events: &[Event], zero: f64) {
+    for visit in watcher.take_visits() {
+        let picture = visit.picture.as_ref().and_then(|picture| picture.encode_jpeg(85).ok());
+        let told = visit_of(&visit, zero, false, picture.is_some());
+        if let Err(error) = app.streams.keep_visit(key, &camera.kept().id, &told, picture.as_deref()) {
+            tracing::error!(error = error.message, "a visit cannot be kept");
+        }
+    }
+    events.iter().for_each(|event| camera.publish(event, zero));
+}
+
+fn visit_of(visit: &Visit, zero: f64, current: bool, picture: bool) -> StreamVisit {
+    StreamVisit {
+        id: format!("v0{}", visit.tracks.first().copied().unwrap_or(0)),
+        person: visit.who.person.clone(),
+        person_id: visit.id.map(|id: PersonId| id.to_string()),
+        stranger: visit.who.stranger,
+        from: milli(zero + visit.from),
+        until: milli(zero + visit.until),
+        seen: milli(visit.seen),
+        fpir: visit.fpir,
+        current,
+        picture,
+    }
+}
+
+/// How a stream fares now.
+fn state_of(watcher: &Watcher<'_>, frame: &Frame, dropped: u64, zero: f64) -> Now {
+    let size = [frame.image.width(), frame.image.height()].map(|side| (side as f32 / frame.scale).round());
+    let present = watcher.present();
+    let mut visits: Vec<StreamVisit> =
+        watcher.visits().iter().map(|visit| visit_of(visit, zero, true, false)).collect();
+    visits.sort_by(|a, b| b.from.total_cmp(&a.from));
+    Now {
+        size: Some(size.map(|side| side as u32)),
+        frames: watcher.work().frames,
+        dropped,
+        present: present
+            .into_iter()
+            .map(|there| {
+                let [x, y, w, h] = there.bbox.map(|v| (v * 10.0).round() / 10.0);
+                Present {
+                    track: there.track,
+                    person: there.who.person,
+                    person_id: there.id.map(|id| id.to_string()),
+                    stranger: there.who.stranger,
+                    bbox: [x, y, w, h],
+                    box_share: [x / size[0], y / size[1], w / size[0], h / size[1]],
+                }
+            })
+            .collect(),
+        visits,
+        ..Now::new(StreamState::Watching)
+    }
+}

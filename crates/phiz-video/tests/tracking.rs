@@ -1,0 +1,203 @@
+//! Our tracks beside those of ByteTrack, on the same detections of people whose truth is known: walks, crossings, people who
+//! hide each other, leave and come back.
+//!
+//! `cargo nextest run -p phiz-video --test tracking --no-capture` prints the figures.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod bytetrack;
+mod clips;
+
+use std::collections::BTreeMap;
+
+use bytetrack::ByteTrack;
+use clips::{Actor, RATE, SERVICE, actor, frames, gallery, name, picture};
+use phiz_eval::tracking::{self, Box, Tracking};
+use phiz_face::{DetectOptions, iou};
+use phiz_video::{WatchOptions, Watcher};
+
+/// Walks from edge to edge and back, so many pixels a second, between two times.
+fn walks(
+    person: u64,
+    look: u64,
+    start: f32,
+    speed: f32,
+    y: f32,
+    side: f32,
+    [from, until]: [f64; 2],
+) -> Actor {
+    actor(person, look, move |time| {
+        let way = (start + speed * (time - from) as f32).rem_euclid(960.0);
+        let x = if way > 480.0 { 960.0 - way } else { way };
+        (from..until).contains(&time).then_some([x, y, side])
+    })
+}
+
+/// A clip: what it shows, how long it is, whether it is two people who cross and nothing else.
+struct Clip {
+    what: &'static str,
+    actors: Vec<Actor>,
+    seconds: f64,
+    crossing: bool,
+}
+
+fn all_clips() -> Vec<Clip> {
+    let whole = [0.0, 100.0];
+    let cross = |what, first: [u64; 2], second: [u64; 2], speeds: [f32; 2], sides: [f32; 2]| Clip {
+        what,
+        actors: vec![
+            walks(first[0], first[1], 60.0, speeds[0], 120.0, sides[0], whole),
+            walks(second[0], second[1], 420.0, speeds[1], 150.0, sides[1], whole),
+        ],
+        seconds: 15.0,
+        crossing: true,
+    };
+    vec![
+        cross("two cross, one is nearer", [1, 1], [2, 1], [90.0, 70.0], [130.0, 150.0]),
+        cross("two cross, both fast", [3, 1], [1, 2], [150.0, 130.0], [140.0, 140.0]),
+        cross("two cross, both slow", [2, 2], [3, 2], [40.0, 50.0], [120.0, 150.0]),
+        cross("two strangers cross", [11, 1], [12, 1], [80.0, 60.0], [140.0, 150.0]),
+        Clip {
+            what: "three: late, back again, in the way",
+            actors: vec![
+                walks(3, 1, 100.0, 80.0, 110.0, 120.0, [1.0, 100.0]),
+                actor(1, 2, |time| (!(4.0..7.5).contains(&time)).then_some([400.0, 160.0, 140.0])),
+                actor(2, 2, |_| Some([240.0, 140.0, 160.0])),
+            ],
+            seconds: 10.0,
+            crossing: false,
+        },
+        Clip {
+            what: "one behind another",
+            actors: vec![
+                walks(1, 3, 40.0, 60.0, 135.0, 110.0, whole),
+                actor(2, 3, |_| Some([250.0, 135.0, 190.0])),
+            ],
+            seconds: 10.0,
+            crossing: false,
+        },
+        Clip {
+            what: "comes and goes, one after the other",
+            actors: (0..6)
+                .map(|i| {
+                    let from = 2.0 * i as f64;
+                    actor(1 + i % 3, 4 + i, move |time| {
+                        (from..from + 1.6).contains(&time).then_some([240.0, 135.0, 170.0])
+                    })
+                })
+                .collect(),
+            seconds: 12.0,
+            crossing: false,
+        },
+        Clip {
+            what: "comes nearer and goes away",
+            actors: vec![actor(2, 5, |time| {
+                let side = 60.0 + 150.0 * (1.0 - (time / 5.0 - 1.0).abs());
+                Some([240.0, 135.0, side as f32])
+            })],
+            seconds: 10.0,
+            crossing: false,
+        },
+    ]
+}
+
+/// Tracks that were named rightly and wrongly, and those of people who are enrolled that have no name.
+#[derive(Clone, Copy, Debug, Default)]
+struct Names {
+    right: usize,
+    wrong: usize,
+    nameless: usize,
+}
+
+#[test]
+fn tracks_names_and_switches_beside_bytetrack_on_the_same_detections() {
+    let enrolled = [1, 2, 3];
+    let gallery = gallery(&enrolled);
+    let (mut ours, mut theirs) = (Tracking::default(), Tracking::default());
+    let (mut names, mut crossing) = (Names::default(), (0, 0, 0.0));
+    for clip in all_clips() {
+        let options = WatchOptions { interval: 0.0, ..WatchOptions::default() };
+        let mut watcher = Watcher::new(&SERVICE, Some(&gallery), options).unwrap();
+        let mut byte = ByteTrack::new(RATE);
+        let (mut our_frames, mut their_frames) = (Vec::new(), Vec::new());
+        // By track: how often it covered whom, and who it was said to be in the end.
+        let mut tracks: BTreeMap<u64, (BTreeMap<u64, usize>, Option<String>)> = BTreeMap::new();
+        for frame in frames(&clip.actors, clip.seconds) {
+            watcher.frame(&frame).unwrap();
+            let wide = |bbox: [f32; 4]| bbox.map(f64::from);
+            let shown = picture(&clip.actors, frame.time).1;
+            let truth: Vec<Box> = shown.iter().map(|(id, bbox)| Box { id: *id, bbox: wide(*bbox) }).collect();
+            let present = watcher.present();
+            for face in &present {
+                let track = tracks.entry(face.track).or_default();
+                track.1.clone_from(&face.who.person);
+                let near =
+                    shown.iter().max_by(|a, b| iou(&a.1, &face.bbox).total_cmp(&iou(&b.1, &face.bbox)));
+                if let Some((person, _)) = near.filter(|(_, bbox)| iou(bbox, &face.bbox) > 0.3) {
+                    *track.0.entry(*person).or_default() += 1;
+                }
+            }
+            let found = present.iter().map(|face| Box { id: face.track, bbox: wide(face.bbox) }).collect();
+            our_frames.push(tracking::Frame { truth: truth.clone(), found });
+            let detect = DetectOptions::default().score(0.1).min_face(20.0);
+            let faces = SERVICE.analyzer().detector().detect(&frame.image, &detect).unwrap();
+            let faces: Vec<_> = faces.iter().map(|f| (wide(f.bbox), f64::from(f.score))).collect();
+            let found = byte.step(&faces).into_iter().map(|(id, bbox)| Box { id, bbox }).collect();
+            their_frames.push(tracking::Frame { truth, found });
+        }
+        let ours_here = tracking::tracking(&our_frames, 0.3).unwrap();
+        let theirs_here = tracking::tracking(&their_frames, 0.3).unwrap();
+        let mut here = Names::default();
+        for (covered, said) in tracks.values() {
+            let Some((person, count)) = covered.iter().max_by_key(|(_, count)| **count) else { continue };
+            // Half a second says who it is, or nothing can.
+            if *count < 5 {
+                continue;
+            }
+            let true_name = enrolled.contains(person).then(|| name(*person));
+            match (said, true_name) {
+                (said, true_name) if *said == true_name => here.right += 1,
+                (None, Some(_)) => here.nameless += 1,
+                _ => here.wrong += 1,
+            }
+        }
+        for (who, quality) in [("ours", &ours_here), ("ByteTrack", &theirs_here)] {
+            eprintln!(
+                "{:<40} {who:<9} IDF1 {:.3}, MOTA {:.3}, switches {}",
+                clip.what,
+                quality.idf1(),
+                quality.mota(),
+                quality.switches
+            );
+        }
+        eprintln!("{:<40} tracks   {here:?}", clip.what);
+        if clip.crossing {
+            crossing.0 += ours_here.switches;
+            crossing.1 += theirs_here.switches;
+            crossing.2 += clip.seconds / 60.0;
+        }
+        (ours, theirs) = (ours.and(&ours_here), theirs.and(&theirs_here));
+        names.right += here.right;
+        names.wrong += here.wrong;
+        names.nameless += here.nameless;
+    }
+    for (who, quality) in [("ours", &ours), ("ByteTrack", &theirs)] {
+        eprintln!(
+            "all: {who:<9} IDF1 {:.3}, MOTA {:.3}, switches {}, missed {} of {}",
+            quality.idf1(),
+            quality.mota(),
+            quality.switches,
+            quality.missed,
+            quality.truth
+        );
+    }
+    let tracks = names.right + names.wrong + names.nameless;
+    eprintln!("tracks: {names:?}, right {:.1} %", 100.0 * names.right as f64 / tracks as f64);
+    eprintln!(
+        "switches a minute of two who cross: ours {:.2}, ByteTrack {:.2}",
+        crossing.0 as f64 / crossing.2,
+        crossing.1 as f64 / crossing.2
+    );
+    assert!(names.wrong == 0 && names.right * 100 >= tracks * 90, "{names:?}");
+    assert!(ours.idf1() >= theirs.idf1(), "ByteTrack follows better: {ours:?} {theirs:?}");
+    assert!(crossing.0 as f64 / crossing.2 <= 4.0, "{} switches", crossing.0);
+}
