@@ -4,6 +4,7 @@
 // `cargo xtask portraits --people 0 --out web/tests`). Screenshots of every screen go to tests/out.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -444,6 +445,7 @@ export async function browser(report, { phiz, chromium, web }) {
       }
       await narrow.context().close();
     }
+    await streams({ report, server, open, look, step, fixtures });
     await review({ own, open, look, step, toast, phiz, folder, fixtures });
 
     await step('a program with a key that may enrol learns people and recognises them by the client', async () => {
@@ -469,6 +471,58 @@ export async function browser(report, { phiz, chromium, web }) {
     await launched.close();
     server.child.kill('SIGTERM');
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A camera that shows Ada, as motion JPEG over HTTP. ffmpeg opens it. */
+async function streams({ report, server, open, look, step, fixtures }) {
+  const window = await open(1440, 'light');
+  await window.goto(`${server.origin}/#/streams`);
+  await window.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE);
+  await window.keyboard.press('Enter');
+  await window.getByRole('heading').first().waitFor();
+  const there = await window.evaluate(async () => (await fetch('./v1/streams')).status);
+  if (there === 404) { report.note('NOT TESTED: streams, which this program does not have'); return window.context().close(); }
+  if (spawnSync('ffmpeg', ['-version']).status !== 0) { report.note('NOT TESTED: streams, because there is no ffmpeg'); return window.context().close(); }
+  const frame = readFileSync(path.join(fixtures, 'people/Ada/1.jpg'));
+  const camera = createServer((request, answer) => {
+    answer.writeHead(200, { 'Content-Type': 'multipart/x-mixed-replace; boundary=frame' });
+    const timer = setInterval(() => { answer.write(`--frame\r\nContent-Type: image/jpeg\r\nContent-Length: ${frame.length}\r\n\r\n`); answer.write(frame); answer.write('\r\n'); }, 200);
+    request.on('close', () => clearInterval(timer));
+  });
+  await new Promise((resolve) => camera.listen(0, '127.0.0.1', resolve));
+  try {
+    await step('streams: a camera is added, shows who is there, is stopped and removed', async () => {
+      await window.getByRole('heading', { name: 'No camera yet' }).waitFor();
+      await look(window, 'streams-none');
+      await window.getByRole('button', { name: 'Add a camera' }).click();
+      await window.getByLabel('Name', { exact: true }).fill('Front door');
+      await window.getByLabel('Address').fill('this is no address');
+      await window.getByRole('button', { name: 'Watch it' }).click();
+      await window.getByRole('dialog').getByRole('alert').waitFor();
+      await look(window, 'streams-add');
+      await window.getByLabel('Address').fill(`http://user:secret@127.0.0.1:${camera.address().port}/video.mjpg`);
+      await window.getByLabel(/Show the picture here/).check();
+      await window.getByRole('button', { name: 'Watch it' }).click();
+      await window.getByText('watching', { exact: true }).waitFor({ timeout: 60_000 });
+      await window.locator('.present strong', { hasText: 'Ada' }).waitFor({ timeout: 60_000 });
+      await window.getByText('here now').waitFor();
+      if ((await window.locator('main').innerText()).includes('secret')) throw new Error('the password of the camera is shown');
+      await window.waitForTimeout(1500);
+      await look(window, 'streams');
+      await window.getByRole('button', { name: 'More for Front door' }).click();
+      await window.getByRole('menuitem', { name: 'Stop watching' }).click();
+      await window.getByText('stopped', { exact: true }).waitFor();
+      await window.locator('.visits img[src*="/visits/"]').waitFor({ timeout: 30_000 });
+      await window.getByRole('button', { name: 'More for Front door' }).click();
+      await window.getByRole('menuitem', { name: 'Remove camera…' }).click();
+      await window.getByRole('button', { name: 'Remove', exact: true }).click();
+      await window.getByRole('heading', { name: 'No camera yet' }).waitFor();
+    });
+  } finally {
+    camera.closeAllConnections();
+    camera.close();
+    await window.context().close();
   }
 }
 

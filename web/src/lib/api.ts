@@ -2,7 +2,7 @@
 
 import { form, ok, once, phiz, photo, PhizError as ApiError } from '../../client';
 import type { paths } from '../../client';
-import type { Answer, Asked, Candidate, Face, IdentifiedFace, Job, Page, Photo, PhotoAnswer, Scope, Seen, Stranger } from './types';
+import type { Answer, Asked, Candidate, Face, IdentifiedFace, Job, Page, Photo, PhotoAnswer, Scope, Seen, Stream, StreamVisit, Stranger } from './types';
 
 export { PhizError as ApiError } from '../../client';
 
@@ -27,6 +27,8 @@ client.use({
   },
 });
 
+/** For routes that the document does not have yet. */
+const raw = client as any;
 const at = encodeURIComponent;
 const of = (id: string) => ({ path: { id } });
 const no = (number: number) => ({ path: { number } });
@@ -100,6 +102,12 @@ export const api = {
   scanFolders: () => ok(client.GET('/v1/scan')),
   scan: () => ok(client.POST('/v1/scan', { body: {} })),
 
+  streams: () => ok<Page<Stream>>(raw.GET('/v1/streams')),
+  addStream: (body: { name: string; url: string; preview: boolean; remember: boolean }) => ok<Stream>(raw.POST('/v1/streams', { body })),
+  editStream: (id: string, body: { running?: boolean; preview?: boolean; remember?: boolean }) => ok<Stream>(raw.PATCH('/v1/streams/{id}', { params: of(id), body })),
+  removeStream: (id: string) => ok<void>(raw.DELETE('/v1/streams/{id}', { params: of(id) })),
+  visits: (id: string) => ok<Page<StreamVisit>>(raw.GET('/v1/streams/{id}/visits', { params: { ...of(id), query: { limit: 60 } } })),
+
   galleries: () => ok(client.GET('/v1/galleries')),
   gallery: () => ok(client.GET('/v1/gallery')),
   rates: (fpir: number) => ok(client.GET('/v1/gallery/rates', { params: { query: { fpir } } })),
@@ -122,6 +130,10 @@ const about = (more: Record<string, string> = {}): string => {
 export const personPicture = (id: string, version = 0): string => `./v1/people/${at(id)}/picture${about(version ? { v: String(version) } : {})}`;
 export const sightingCrop = (id: string): string => `./v1/sightings/${at(id)}/crop${about()}`;
 export const photoPicture = (id: string): string => `./v1/photos/${at(id)}/picture${about({ side: '1600' })}`;
+export const streamPreview = (id: string): string => `./v1/streams/${at(id)}/preview${about()}`;
+export const visitPicture = (stream: string, visit: string): string => `./v1/streams/${at(stream)}/visits/${at(visit)}/picture${about()}`;
+/** What a camera tells while it is watched. */
+export const streamEvents = (id: string): EventSource => new EventSource(`./v1/streams/${at(id)}/events${about()}`);
 export const faceCrop = (id: string): string => `./v1/faces/${at(id)}/crop${about()}`;
 
 /** Waits for a job, telling its progress, and gives what it found. */

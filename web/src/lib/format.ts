@@ -30,6 +30,13 @@ export function ago(seconds: number, now = Date.now() / 1000): string {
 /** Of so many, how many; never a false nought. */
 export const of = (rate: number, total: number): number => Math.round(rate * total * 10) / 10;
 
+const clocks = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' });
+export const clock = (seconds: number): string => clocks.format(seconds * 1000);
+const unit = (name: string) => new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: 0 });
+/** How long something lasted: "12 sec", "4 min", "2 hr". */
+export const lasting = (seconds: number): string =>
+  seconds < 90 ? unit('second').format(seconds) : seconds < 5400 ? unit('minute').format(seconds / 60) : unit('hour').format(seconds / 3600);
+
 /** The last part of a path, whichever system wrote it. */
 export const fileName = (path: string): string => path.split(/[/\\]/).at(-1) || path;
 

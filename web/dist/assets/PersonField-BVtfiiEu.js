@@ -1,0 +1,1 @@
+export{t as default}from"./PersonField-BA-r4lVe.js";

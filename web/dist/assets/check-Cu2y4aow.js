@@ -1,1 +1,0 @@
-import{S as e,_ as t,x as n}from"./texts-Qy7R_M-y.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`check`,size:24,node:[[`path`,{d:`M20 6 9 17l-5-5`}]]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};

@@ -1,0 +1,1 @@
+import{Vt as e}from"./texts-CouuNX4f.js";e();

@@ -1,1 +1,0 @@
-import{Rt as e}from"./texts-Qy7R_M-y.js";e();

@@ -1,1 +1,0 @@
-import{S as e,_ as t,x as n}from"./texts-Qy7R_M-y.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`x`,size:24,node:[[`path`,{d:`M18 6 6 18`}],[`path`,{d:`m6 6 12 12`}]]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};
