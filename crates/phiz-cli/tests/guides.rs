@@ -173,7 +173,7 @@ fn every_example_of_the_guide_on_video_runs() {
     let path = |name: &str| base.path().join(name);
     let actors = [
         clips::actor(1, 1, |time| (0.2..2.5).contains(&time).then_some([120.0, 135.0, 170.0])),
-        clips::actor(7, 1, |time| (0.5..3.0).contains(&time).then_some([360.0, 135.0, 170.0])),
+        clips::actor(28, 1, |time| (0.5..3.0).contains(&time).then_some([360.0, 135.0, 170.0])),
     ];
     let film = clips::frames(&actors, 3.0);
     for name in ["party.mp4", "door.mp4", "crossing.mp4"] {
