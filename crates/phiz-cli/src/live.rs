@@ -451,9 +451,13 @@ mod tests {
 
     #[test]
     fn colours_of_the_palette_are_the_nearest() {
-        for (colour, number) in
-            [([0, 0, 0], 16), ([255, 255, 255], 231), ([255, 0, 0], 196), ([128, 128, 128], 244), ([8, 8, 8], 232)]
-        {
+        for (colour, number) in [
+            ([0, 0, 0], 16),
+            ([255, 255, 255], 231),
+            ([255, 0, 0], 196),
+            ([128, 128, 128], 244),
+            ([8, 8, 8], 232),
+        ] {
             assert_eq!(nearest(colour), number, "{colour:?}");
         }
     }

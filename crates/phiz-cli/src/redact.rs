@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use phiz_gallery::{Filter, Gallery, PersonId, Rate};
 use phiz_service::{IdentifyOptions, Photo, Service};
 use phiz_video::{
-    Hiding, Left, RedactOptions, Rewriting, Stage, WRITTEN, Whom, check_photo, check_video, redact_photo, redact_video,
-    write_hidden,
+    Hiding, Left, RedactOptions, Rewriting, Stage, WRITTEN, Whom, check_photo, check_video, redact_photo,
+    redact_video, write_hidden,
 };
 use serde::Serialize;
 

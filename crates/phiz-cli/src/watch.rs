@@ -176,7 +176,9 @@ pub(crate) fn stop_flag(twice: bool) -> Result<Arc<AtomicBool>, Failure> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // Whoever asks twice means it: the first of the two handlers finds the flag set.
         let shutdown = match twice {
-            true => signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop)).map(|_| ()),
+            true => {
+                signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop)).map(|_| ())
+            }
             false => Ok(()),
         };
         shutdown
@@ -338,7 +340,8 @@ impl Camera<'_> {
         let mut cooldown = Cooldown::new(self.arguments.cooldown);
         let mut tally = Tally::default();
         let mut live = self.arguments.live.then(|| Live::begin(&name, &stop)).transpose()?;
-        let bar = if live.is_some() { indicatif::ProgressBar::hidden() } else { bar_of(self.shared, &frames) };
+        let bar =
+            if live.is_some() { indicatif::ProgressBar::hidden() } else { bar_of(self.shared, &frames) };
         let (named, shown) = (name.clone(), bar);
         let bar = shown.clone();
         frames.on_notice(move |known| shown.suspend(|| notice(&named, known)));

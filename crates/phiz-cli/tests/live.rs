@@ -123,7 +123,8 @@ fn the_picture_the_people_and_the_events_are_shown_and_the_terminal_is_given_bac
     let (shown, after) = text.split_once(LEAVE).unwrap();
     // Half blocks in 24-bit colours, the name of the source, who is there, and what has happened.
     assert!(shown.matches('▀').count() > 5 * 80 && shown.contains("\x1b[38;2;"), "{:?}", tail(shown));
-    for part in ["clip.mp4", "Here now: ", "stranger 1", "a face appears", "is stranger 1", "frames a second"] {
+    for part in ["clip.mp4", "Here now: ", "stranger 1", "a face appears", "is stranger 1", "frames a second"]
+    {
         assert!(shown.contains(part), "{part}: {:?}", tail(shown));
     }
     // What people read at the end, after the screen that was there before has come back.
@@ -213,9 +214,11 @@ fn pictures_are_sent_by_the_protocol_of_the_terminal() {
     }
     let folder = tempfile::tempdir().unwrap();
     clip(folder.path(), 2.0);
-    for (protocol, begins) in
-        [("kitty", "\x1b_Ga=T,f=100,i=7449,p=1,q=2,C=1,c="), ("iterm", "\x1b]1337;File=inline=1;width="), ("sixel", "\x1bPq")]
-    {
+    for (protocol, begins) in [
+        ("kitty", "\x1b_Ga=T,f=100,i=7449,p=1,q=2,C=1,c="),
+        ("iterm", "\x1b]1337;File=inline=1;width="),
+        ("sixel", "\x1bPq"),
+    ] {
         let lines = "$PHIZ watch --live --paced clip.mp4";
         let text = Terminal::run(folder.path(), &[("PHIZ_PICTURES", protocol)], lines).end();
         given_back(&text);
@@ -231,7 +234,8 @@ fn where_standard_output_is_no_terminal_the_view_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.mp4"), b"x").unwrap();
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_phiz")).args(arguments).current_dir(folder.path()).output();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_phiz")).args(arguments).current_dir(folder.path()).output();
         let output = output.unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };

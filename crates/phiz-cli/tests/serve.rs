@@ -355,7 +355,11 @@ fn events_outlive(kills: u64) {
     }
     let interrupted = events().values().filter(|event| event["interrupted"] == true).count();
     assert!(all.len() as u64 > kills / 2 && interrupted > 0, "{} tracks, {interrupted}", all.len());
-    eprintln!("{kills} kills: {} events of {} tracks, {interrupted} told after a kill", events().len(), all.len());
+    eprintln!(
+        "{kills} kills: {} events of {} tracks, {interrupted} told after a kill",
+        events().len(),
+        all.len()
+    );
 }
 
 /// `PHIZ_KILLS=50 cargo nextest run -p phiz-cli --test serve deliver` kills as often as one likes.

@@ -133,8 +133,7 @@ impl Outbox {
         let work = || {
             let given_up = "DELETE FROM due WHERE seq IN (SELECT seq FROM event WHERE at < ?1)";
             connection.execute(given_up, params![old])?;
-            let over =
-                "DELETE FROM event WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM due WHERE due.seq = event.seq)";
+            let over = "DELETE FROM event WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM due WHERE due.seq = event.seq)";
             connection.execute(over, params![older])
         };
         work().map(|_| ()).map_err(|error| self.fault(error))

@@ -121,7 +121,9 @@ impl Target for Webhook {
         let status = match sent {
             Ok(answer) => answer.status().as_u16(),
             // It may name the address, and with it a secret.
-            Err(error) => return Err(Failed::Later(error.to_string().replace(&self.url, &origin(&self.url)))),
+            Err(error) => {
+                return Err(Failed::Later(error.to_string().replace(&self.url, &origin(&self.url))));
+            }
         };
         match status {
             200..=299 => Ok(()),

@@ -40,10 +40,7 @@ impl Recipients {
         let one = |own: &Option<String>, all: &Option<String>| {
             own.clone().or_else(|| all.clone()).filter(|address| !address.is_empty())
         };
-        Recipients {
-            webhook: one(&kept.webhook, &settings.webhook),
-            mqtt: one(&kept.mqtt, &settings.mqtt),
-        }
+        Recipients { webhook: one(&kept.webhook, &settings.webhook), mqtt: one(&kept.mqtt, &settings.mqtt) }
     }
 
     /// As it is told: without credentials, and a webhook without its path, which often is one.
@@ -82,7 +79,11 @@ pub(crate) fn check(kept: &Kept) -> Result<()> {
     if let Some(url) = kept.webhook.as_deref().filter(|url| !url.is_empty()) {
         Webhook::new(url, Vec::new()).map_err(|error| wrong("webhook", error))?;
         if long(url) {
-            return Err(ApiError::value("webhook", "is too long, or holds a line break", error_hint("webhook")));
+            return Err(ApiError::value(
+                "webhook",
+                "is too long, or holds a line break",
+                error_hint("webhook"),
+            ));
         }
     }
     if let Some(url) = kept.mqtt.as_deref().filter(|url| !url.is_empty()) {

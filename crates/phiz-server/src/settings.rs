@@ -175,10 +175,7 @@ fn path(text: &str) -> Option<PathBuf> {
 }
 
 /// An address that may hold secrets: what is wrong with it is told without them.
-fn address(
-    text: &str,
-    check: impl Fn(&str) -> phiz_deliver::Result<()>,
-) -> Result<Option<String>, String> {
+fn address(text: &str, check: impl Fn(&str) -> phiz_deliver::Result<()>) -> Result<Option<String>, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);

@@ -15,8 +15,8 @@ use phiz_deliver::Deliverer;
 use phiz_gallery::{Filter, Gallery, Memo, PersonId, Rate};
 use phiz_service::IdentifyOptions;
 use phiz_video::{
-    Event, Frame, Frames, Notice, Post, ReadOptions, Source, StrangersOfGallery, VideoError, Visit, WatchOptions,
-    Watcher, preview,
+    Event, Frame, Frames, Notice, Post, ReadOptions, Source, StrangersOfGallery, VideoError, Visit,
+    WatchOptions, Watcher, preview,
 };
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,15 @@ impl Kept {
             (hears, (hears != (None, None)).then(|| kept.name.clone()))
         };
         (&self.url, self.remember, self.pictures, &self.list, self.fpir, self.running, told(self))
-            != (&other.url, other.remember, other.pictures, &other.list, other.fpir, other.running, told(other))
+            != (
+                &other.url,
+                other.remember,
+                other.pictures,
+                &other.list,
+                other.fpir,
+                other.running,
+                told(other),
+            )
     }
 }
 

@@ -19,8 +19,8 @@ mod clips;
 mod common;
 #[path = "../../phiz-deliver/tests/receivers/mod.rs"]
 mod receivers;
-use clips::ffmpeg;
 use camera::Camera;
+use clips::ffmpeg;
 use common::Running;
 
 /// The photos by which person 1 is known.
@@ -343,7 +343,11 @@ fn events_of_a_stream_reach_its_webhook_and_what_waits_follows_to_a_new_address(
         let path = file.unwrap().path();
         let bytes = std::fs::read(&path).unwrap_or_default();
         let holds = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
-        assert!(!holds(b"s3cret") && !(path.ends_with("outbox.main.db") && holds(b"Ada")), "{}", path.display());
+        assert!(
+            !holds(b"s3cret") && !(path.ends_with("outbox.main.db") && holds(b"Ada")),
+            "{}",
+            path.display()
+        );
     }
     assert_eq!(server.delete(&path).status, 204);
 }
@@ -370,9 +374,8 @@ fn streams_without_an_address_of_their_own_are_published_to_the_broker_of_the_se
     let last = |topic: &str| {
         heard.lock().unwrap().iter().rev().find(|(t, _)| t == topic).map(|(_, value)| value.clone())
     };
-    let add = |name: &str| {
-        server.post("/v1/streams", &json!({ "name": name, "url": camera.url() })).expect(201)
-    };
+    let add =
+        |name: &str| server.post("/v1/streams", &json!({ "name": name, "url": camera.url() })).expect(201);
     let made = add("Front door");
     assert_eq!(made["mqtt"], format!("mqtt://127.0.0.1:{port}/house"), "{made}");
     until("Home Assistant", || {

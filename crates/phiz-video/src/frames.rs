@@ -244,11 +244,14 @@ impl Frames {
 
     /// Opens a file whose child has failed again, after the last picture that came; whether that was tried.
     fn resume(&mut self, said: &[String]) -> Result<bool> {
-        let (Source::File(_), Some(end), Some(last)) = (&self.source, self.probe.duration, self.last_time) else {
+        let (Source::File(_), Some(end), Some(last)) = (&self.source, self.probe.duration, self.last_time)
+        else {
             return Ok(false);
         };
         let Some(skipped) = SKIPPED.get(self.fruitless as usize) else { return Ok(false) };
-        let from = last + skipped;
+        // Containers count in milliseconds; between two pictures lies more.
+        let apart = 0.25 / self.probe.rate.unwrap_or(25.0).max(1.0);
+        let from = last + skipped.max(AFTER.min(apart));
         if self.failed >= MOST_FAILURES || from >= end {
             return Ok(false);
         }
@@ -434,7 +437,9 @@ impl Queue {
 /// The first frame of a source may take so many seconds, however soon the source counts as stalled later.
 const OPENING: f64 = 20.0;
 /// Where a file whose child has failed is opened again: so many seconds after its last picture, at the first try and the next.
-const SKIPPED: [f64; 4] = [0.0005, 0.0005, 1.0, 10.0];
+const SKIPPED: [f64; 4] = [0.0, 0.0, 1.0, 10.0];
+/// What is later than the last picture by so many seconds is another one.
+const AFTER: f64 = 0.002;
 /// A file whose child fails more often than this is given up.
 const MOST_FAILURES: u32 = 100;
 /// Lines of `ffmpeg` that are kept for messages.
@@ -598,7 +603,8 @@ fn listen(
 
 /// `… config in time_base: 1/90000, …`: how long one unit of time is, in seconds.
 fn time_base(line: &str) -> Option<f64> {
-    let (over, under) = line.split_once("config in time_base:")?.1.split(',').next()?.trim().split_once('/')?;
+    let (over, under) =
+        line.split_once("config in time_base:")?.1.split(',').next()?.trim().split_once('/')?;
     let (over, under): (f64, f64) = (over.parse().ok()?, under.parse().ok()?);
     (over > 0.0 && under > 0.0).then_some(over / under)
 }

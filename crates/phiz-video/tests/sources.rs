@@ -236,7 +236,8 @@ fn child_that_reads(path: &Path) -> Option<u32> {
         let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
         let line = std::fs::read(entry.path().join("cmdline")).ok()?;
         let name = path.file_name()?.to_str()?;
-        let reads = parent == own && String::from_utf8_lossy(&line).contains(name) && stat.contains("(ffmpeg)");
+        let reads =
+            parent == own && String::from_utf8_lossy(&line).contains(name) && stat.contains("(ffmpeg)");
         if reads { entry.file_name().to_str()?.parse().ok() } else { None }
     })
 }
@@ -258,11 +259,14 @@ fn a_file_whose_ffmpeg_is_killed_goes_on_after_its_last_picture() {
         write(&path, &clip(4.0), arguments);
         let collect = |kills: &[usize]| {
             let mut frames = Frames::open(at(&path), ReadOptions::default(), Arc::default()).unwrap();
-            let mut all = Vec::new();
+            let (mut all, mut kills) = (Vec::new(), kills.iter().peekable());
             while let Some(frame) = frames.next_frame().unwrap() {
                 all.push((frame.index, frame.time, frame.image.pixels().to_vec()));
-                if kills.contains(&all.len()) {
-                    let child = child_that_reads(&path).expect("ffmpeg waits for its reader");
+                // After a kill some pictures come that were waiting, and no child is there.
+                if kills.peek().is_some_and(|kill| all.len() >= **kill)
+                    && let Some(child) = child_that_reads(&path)
+                {
+                    kills.next();
                     let kill = std::process::Command::new("kill").args(["-9", &child.to_string()]).status();
                     assert!(kill.unwrap().success());
                 }
@@ -275,7 +279,7 @@ fn a_file_whose_ffmpeg_is_killed_goes_on_after_its_last_picture() {
         assert_eq!((resumed, notices.len()), (3, 3), "{name}: {notices:?}");
         assert_eq!(killed.len(), whole.len(), "{name}");
         for (a, b) in killed.iter().zip(&whole) {
-            assert!(a.0 == b.0 && (a.1 - b.1).abs() < 2e-3, "{name}: {} {} {} {}", a.0, a.1, b.0, b.1);
+            assert!(a.0 == b.0 && (a.1 - b.1).abs() < 3e-3, "{name}: {} {} {} {}", a.0, a.1, b.0, b.1);
             assert!(a.2 == b.2, "{name}: the picture at {} is another", a.1);
         }
     }

@@ -113,6 +113,16 @@ fn tuning_clips() -> Vec<Clip> {
         seconds: 15.0,
         crossing: true,
     };
+    // Somebody walks behind another who stands before the camera, and is hidden for seconds.
+    let behind = |what, person: u64, before: u64, speed: f32, side: f32| Clip {
+        what,
+        actors: vec![
+            walks(person, 61, 60.0, speed, 130.0, 105.0, whole),
+            actor(before, 62, move |_| Some([235.0, 135.0, side])),
+        ],
+        seconds: 12.0,
+        crossing: false,
+    };
     vec![
         cross(0, [80.0, 75.0], [135.0, 145.0]),
         cross(1, [140.0, 120.0], [135.0, 150.0]),
@@ -122,6 +132,9 @@ fn tuning_clips() -> Vec<Clip> {
         cross(5, [55.0, 50.0], [145.0, 145.0]),
         cross(6, [45.0, 70.0], [125.0, 155.0]),
         cross(7, [110.0, 40.0], [140.0, 150.0]),
+        behind("tune 8", 21, 24, 40.0, 200.0),
+        behind("tune 9", 22, 25, 75.0, 180.0),
+        behind("tune 10", 24, 26, 55.0, 210.0),
     ]
 }
 

@@ -202,7 +202,12 @@ async fn events(
             }
             if change != told && change != 0 {
                 told = change;
-                waiting.push(SseEvent::default().event("state").json_data(camera.told(&app.settings)).unwrap_or_default());
+                waiting.push(
+                    SseEvent::default()
+                        .event("state")
+                        .json_data(camera.told(&app.settings))
+                        .unwrap_or_default(),
+                );
             }
             waiting.reverse();
             if waiting.is_empty() {

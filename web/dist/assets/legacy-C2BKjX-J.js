@@ -1,0 +1,1 @@
+import{Vt as e}from"./texts-DKystm3e.js";e();
