@@ -5622,10 +5622,7 @@ export interface components {
                 state: components["schemas"]["StreamState"];
                 /** @description Why events wait to be delivered; null if they do not. */
                 undelivered?: string | null;
-                /**
-                 * @description Where its events are sent, without path and credentials; null for nowhere.
-                 * @example https://house.example
-                 */
+                /** @description Where its events are sent, without path and credentials; null for nowhere. */
                 webhook?: string | null;
                 /**
                  * Format: int32
@@ -5888,7 +5885,6 @@ export interface components {
             /**
              * @description Where its events are sent by HTTP POST; the setting webhook unless it is set, and nowhere if it is empty. Only host and
              *     port of it are ever told.
-             * @example https://house.example/api/webhook/phiz
              */
             webhook?: string | null;
             /** @description The secret that signs them, of 16 characters or more; the server's unless it is set. It is never told to anybody. */
@@ -6474,10 +6470,7 @@ export interface components {
             state: components["schemas"]["StreamState"];
             /** @description Why events wait to be delivered; null if they do not. */
             undelivered?: string | null;
-            /**
-             * @description Where its events are sent, without path and credentials; null for nowhere.
-             * @example https://house.example
-             */
+            /** @description Where its events are sent, without path and credentials; null for nowhere. */
             webhook?: string | null;
             /**
              * Format: int32

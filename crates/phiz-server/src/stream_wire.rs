@@ -82,7 +82,6 @@ pub(crate) struct Stream {
     /// False positive identification rate.
     pub(crate) fpir: f64,
     /// Where its events are sent, without path and credentials; null for nowhere.
-    #[schema(example = "https://house.example")]
     pub(crate) webhook: Option<String>,
     /// The MQTT broker to which its events are published, without credentials; null for none.
     pub(crate) mqtt: Option<String>,
@@ -117,7 +116,6 @@ pub(crate) struct NewStream {
     pub(crate) running: Option<bool>,
     /// Where its events are sent by HTTP POST; the setting webhook unless it is set, and nowhere if it is empty. Only host and
     /// port of it are ever told.
-    #[schema(example = "https://house.example/api/webhook/phiz")]
     pub(crate) webhook: Option<String>,
     /// The secret that signs them, of 16 characters or more; the server's unless it is set. It is never told to anybody.
     pub(crate) webhook_secret: Option<String>,

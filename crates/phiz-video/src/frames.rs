@@ -96,6 +96,8 @@ pub struct Frames {
     /// How often the child of a file has failed, and how often in a row without a picture between.
     failed: u32,
     fruitless: u32,
+    /// Pictures of a file that was opened again are known up to this time.
+    known_until: f64,
     dropped: u64,
     notices: Vec<Notice>,
     tell: Option<Teller>,
@@ -137,6 +139,7 @@ impl Frames {
             last_time: None,
             failed: 0,
             fruitless: 0,
+            known_until: f64::NEG_INFINITY,
             dropped: 0,
             notices: Vec::new(),
             tell: None,
@@ -200,6 +203,9 @@ impl Frames {
             match running.queue.take(patience, &self.stop) {
                 Taken::Frame(raw) => {
                     running.seen = true;
+                    if raw.time + self.offset < self.known_until {
+                        continue;
+                    }
                     self.fruitless = 0;
                     self.dropped += raw.dropped;
                     self.next_index += raw.dropped;
@@ -257,12 +263,14 @@ impl Frames {
         }
         self.failed += 1;
         self.fruitless += 1;
-        if *skipped >= 1.0 {
+        // Some containers find a place only roughly, so that decoding begins a little before; not where it fails, though.
+        let begin = if *skipped > 0.0 { from } else { (last - BEFORE).max(0.0) };
+        if *skipped > 0.0 {
             // What lies between cannot be read.
             self.note(Notice::Damaged(said.to_vec()));
         }
-        let running = Running::start(&self.source, &self.probe, &self.options, self.live, Some(from))?;
-        (self.running, self.offset) = (Some(running), from);
+        let running = Running::start(&self.source, &self.probe, &self.options, self.live, Some(begin))?;
+        (self.running, self.offset, self.known_until) = (Some(running), begin, from);
         self.note(Notice::Resumed(from));
         Ok(true)
     }
@@ -438,6 +446,8 @@ impl Queue {
 const OPENING: f64 = 20.0;
 /// Where a file whose child has failed is opened again: so many seconds after its last picture, at the first try and the next.
 const SKIPPED: [f64; 4] = [0.0, 0.0, 1.0, 10.0];
+/// Decoding begins so many seconds before the last picture.
+const BEFORE: f64 = 3.0;
 /// What is later than the last picture by so many seconds is another one.
 const AFTER: f64 = 0.002;
 /// A file whose child fails more often than this is given up.
@@ -464,7 +474,7 @@ impl Running {
         if options.paced && !live {
             command.arg("-re");
         }
-        if let Some(from) = from {
+        if let Some(from) = from.filter(|from| *from > 0.0) {
             // Times are counted from there on.
             command.args(["-ss", &format!("{from:.6}")]);
         }

@@ -137,6 +137,8 @@ const GROWTH: f32 = 2.0;
 
 /// A new track may turn out to be somebody who is missing for so many seconds.
 const DOUBTFUL: f64 = 1.0;
+/// Who was hidden comes out no further from where he or she is expected than so many sides of the face.
+const COMES_OUT: f32 = 3.0;
 /// Who is hidden behind somebody else is waited for so many times longer.
 const HIDDEN: f64 = 3.0;
 /// A face hides another at this distance of their centres, as a share of their sides: it stands before a head, not only a face.
@@ -170,7 +172,12 @@ impl Tracker {
 
     /// Moves all tracks to a time.
     pub(crate) fn predict(&mut self, time: f64) {
-        self.tracks.iter_mut().for_each(|track| track.motion.predict(time));
+        for track in &mut self.tracks {
+            if track.missed > 0 {
+                track.motion.hold_size();
+            }
+            track.motion.predict(time);
+        }
     }
 
     /// Whether a face may be a track's by its place.
@@ -267,19 +274,33 @@ impl Tracker {
         matched
     }
 
-    /// Remembers of those who were missed whether somebody else is seen where they are expected.
+    /// Remembers of those who were missed whether somebody is seen where they are expected who was there already when they
+    /// were seen last. Whoever comes later took their place, and hides nobody.
     fn hide(&mut self) {
-        let seen: Vec<[f32; 4]> = self.tracks.iter().filter(|t| t.missed == 0).map(|t| t.bbox).collect();
+        let seen: Vec<(f64, [f32; 4])> = self
+            .tracks
+            .iter()
+            .filter(|track| track.missed == 0)
+            .map(|track| (track.first, track.bbox))
+            .collect();
         for track in self.tracks.iter_mut().filter(|track| track.missed > 0 && !track.hidden) {
             let expected = track.motion.bbox();
-            track.hidden = seen.iter().any(|bbox| meet(bbox, &expected));
+            track.hidden = seen.iter().any(|(first, bbox)| *first <= track.last && meet(bbox, &expected));
         }
     }
 
     /// Whether somebody who was hidden by another, and whose face is known, may have come out here. Where nobody hides anybody,
     /// the next one is told of at once.
     fn hidden_near(&self, found: &Found) -> bool {
-        self.tracks.iter().any(|track| track.hidden && track.is_missing() && Tracker::near(track, found))
+        let seen = found.detection.bbox;
+        let side = |b: &[f32; 4]| (b[2] * b[3]).max(1.0).sqrt();
+        let comes_out = |track: &Track| {
+            let expected = track.motion.bbox();
+            let across = (expected[0] + expected[2] / 2.0 - seen[0] - seen[2] / 2.0)
+                .hypot(expected[1] + expected[3] / 2.0 - seen[1] - seen[3] / 2.0);
+            across <= COMES_OUT * side(&track.bbox).max(side(&seen))
+        };
+        self.tracks.iter().any(|track| track.hidden && track.is_missing() && comes_out(track))
     }
 
     /// Which missing track a new one turns out to be, by their views: their indices. The new one is still in doubt.
