@@ -7,7 +7,7 @@
 //!
 //! Who is hidden by somebody else is waited for. The face that then comes out is at first half of a face, of which a template
 //! tells little: so a new track that begins where somebody was hidden is not told of until a good view has said whether it is
-//! the missing one ([`Tracker::returned`]), or a second has passed.
+//! the missing one ([`Tracker::returned`], [`Tracker::settle`]), or two seconds have passed.
 //!
 //! A face below the detector's usual score continues a track where it is expected and begins none (as in ByteTrack, Zhang
 //! et al. 2022).
@@ -135,8 +135,10 @@ const DEVIATIONS: f64 = 3.5;
 /// … and its size has changed by no more than this factor.
 const GROWTH: f32 = 2.0;
 
-/// A new track may turn out to be somebody who is missing for so many seconds.
-const DOUBTFUL: f64 = 1.0;
+/// A new track may turn out to be somebody who is missing for so many seconds: whoever walks slowly takes as long to come out.
+const DOUBTFUL: f64 = 2.0;
+/// A view of this quality shows a whole face, and settles who it is not.
+const WHOLE: f32 = 0.6;
 /// Who was hidden comes out no further from where he or she is expected than so many sides of the face.
 const COMES_OUT: f32 = 3.0;
 /// Who is hidden behind somebody else is waited for so many times longer.
@@ -322,6 +324,21 @@ impl Tracker {
         (best >= self.alike.again).then_some((new, old))
     }
 
+    /// Ends the doubt about a new track that clearly is none of those who are missing.
+    pub(crate) fn settle(&mut self, id: u64) {
+        let Some(new) = self.tracks.iter().position(|track| track.id == id) else { return };
+        let evidence = &self.tracks[new].evidence;
+        let Some(template) = evidence.template().filter(|_| evidence.best >= WHOLE && evidence.views >= 2)
+        else {
+            return;
+        };
+        let alike = |old: &Track| old.evidence.similarity(&template).unwrap_or(f32::MIN);
+        if self.tracks.iter().filter(|track| track.is_missing()).all(|old| alike(old) < self.alike.different)
+        {
+            self.tracks[new].doubtful_until = None;
+        }
+    }
+
     /// Makes one track of a new one and the missing one that it turned out to be, which keeps its number.
     pub(crate) fn rejoin(&mut self, new: usize, old: usize) {
         let Some(track) = self.tracks.get(new).cloned().filter(|_| new != old) else { return };
@@ -363,8 +380,16 @@ impl Tracker {
     /// Takes out the tracks that were not seen for so long, confirmed ones and others. Who is expected where somebody else is
     /// seen is hidden, and has not left: such tracks wait longer.
     pub(crate) fn leave(&mut self, time: f64, confirmed: f64, tentative: f64) -> Vec<Track> {
+        let seen: Vec<(u64, [f32; 4])> = self
+            .tracks
+            .iter()
+            .filter(|track| track.missed == 0)
+            .map(|track| (track.id, track.bbox))
+            .collect();
         let gone = |track: &mut Track| {
-            let patience = match (track.confirmed, track.hidden) {
+            let expected = track.motion.bbox();
+            let taken = seen.iter().any(|(id, bbox)| *id != track.id && meet(bbox, &expected));
+            let patience = match (track.confirmed, track.hidden || taken) {
                 (true, true) => confirmed * HIDDEN,
                 (true, false) => confirmed,
                 (false, _) => tentative,
@@ -529,7 +554,8 @@ mod tests {
                 );
                 assert_eq!(tracker.tracks[0].bbox, at(96.0));
             } else {
-                assert!(!tracker.tracks[2].is_doubtful(2.3), "a second later it is somebody new");
+                tracker.settle(3);
+                assert!(!tracker.tracks[2].is_doubtful(1.3), "a whole face says that it is somebody new");
             }
         }
     }

@@ -512,7 +512,10 @@ impl<'a> Watcher<'a> {
         let doubtful = |track: &&Track| !track.confirmed && track.is_doubtful(time);
         let ids: Vec<u64> = self.tracker.tracks.iter().filter(doubtful).map(|track| track.id).collect();
         for new in ids {
-            let Some((from, to)) = self.tracker.returned(new) else { continue };
+            let Some((from, to)) = self.tracker.returned(new) else {
+                self.tracker.settle(new);
+                continue;
+            };
             let old = self.tracker.tracks[to].id;
             self.tracker.rejoin(from, to);
             let described = self.memory(new).map(|memory| memory.described);
