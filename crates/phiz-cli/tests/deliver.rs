@@ -238,7 +238,7 @@ fn addresses_that_are_none_are_said_without_their_secrets() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("short"), "abc").unwrap();
     for (arguments, part) in [
-        (&["--webhook", "ftp://u:s3cret@x/y"][..], "ftp://x/y"),
+        (&["--webhook", "ftp://u:s3cret@x/y"][..], "ftp://x: is no http"),
         (&["--mqtt", "http://u:s3cret@broker"], "http://broker"),
         (&["--webhook", "http://x/", "--webhook-secret", "short"], "shorter than 16"),
         (&["--webhook", "http://x/", "--webhook-secret", "missing"], "missing: cannot be read"),
