@@ -57,8 +57,8 @@ pub(crate) struct Track {
     /// Looks in a row that did not find it.
     pub(crate) missed: u32,
     pub(crate) confirmed: bool,
-    /// The track of whoever was seen before it since it was seen last.
-    pub(crate) hidden: Option<u64>,
+    /// Whether somebody else was seen where it was expected, since it was seen last.
+    pub(crate) hidden: bool,
     /// Until when it may turn out to be somebody who is missing.
     pub(crate) doubtful_until: Option<f64>,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Track {
 impl Track {
     /// Whether it is not seen now, and would be known again by its views.
     fn is_missing(&self) -> bool {
-        self.missed > 0 && self.confirmed && self.evidence.weight >= TELLS
+        self.missed > 0 && self.confirmed && self.evidence.views > 0 && self.evidence.best >= GOOD
     }
 
     /// Whether it may still turn out to be somebody who is missing.
@@ -89,7 +89,7 @@ impl Track {
             score: found.detection.score,
             missed: 0,
             confirmed: false,
-            hidden: None,
+            hidden: false,
             doubtful_until: None,
         }
     }
@@ -101,7 +101,7 @@ impl Track {
         self.hits += 1;
         self.score += found.detection.score;
         self.missed = 0;
-        self.hidden = None;
+        self.hidden = false;
     }
 }
 
@@ -128,8 +128,6 @@ impl Alike {
 
 /// Only views of this quality prove that somebody else is seen.
 const GOOD: f32 = 0.4;
-/// Views tell two people apart if together they weigh as much as one good view: small faces are never good ones.
-const TELLS: f64 = 0.16;
 /// A box continues a track if it overlaps the expected one by so much, …
 const OVERLAP: f32 = 0.15;
 /// … or if its centre is within so many standard deviations of the expected one, …
@@ -141,8 +139,6 @@ const GROWTH: f32 = 2.0;
 const DOUBTFUL: f64 = 2.0;
 /// A view of this quality shows a whole face, and settles who it is not.
 const WHOLE: f32 = 0.6;
-/// Whoever goes behind somebody, or comes out, is beside that face at this distance: heads and shoulders are wider than faces.
-const BESIDE: f32 = 1.5;
 /// Who was hidden comes out no further from where he or she is expected than so many sides of the face.
 const COMES_OUT: f32 = 3.0;
 /// Who is hidden behind somebody else is waited for so many times longer.
@@ -152,14 +148,9 @@ const BEFORE: f32 = 1.0;
 
 /// Whether a face is so near that it may hide the other.
 fn meet(a: &[f32; 4], b: &[f32; 4]) -> bool {
-    within(a, b, BEFORE)
-}
-
-/// Whether the centres of two boxes are no further from each other than so many of their mean sides.
-fn within(a: &[f32; 4], b: &[f32; 4], times: f32) -> bool {
     let apart = |i: usize| ((a[i] + a[i + 2] / 2.0) - (b[i] + b[i + 2] / 2.0)).abs();
     let sides = |i: usize| (a[i + 2] + b[i + 2]) / 2.0;
-    apart(0) < times * sides(0) && apart(1) < times * sides(1)
+    apart(0) < BEFORE * sides(0) && apart(1) < BEFORE * sides(1)
 }
 
 /// The tracks of one camera.
@@ -288,18 +279,15 @@ impl Tracker {
     /// Remembers of those who were missed whether somebody is seen where they are expected who was there already when they
     /// were seen last. Whoever comes later took their place, and hides nobody.
     fn hide(&mut self) {
-        let seen: Vec<(u64, f64, [f32; 4])> = self
+        let seen: Vec<(f64, [f32; 4])> = self
             .tracks
             .iter()
             .filter(|track| track.missed == 0)
-            .map(|track| (track.id, track.first, track.bbox))
+            .map(|track| (track.first, track.bbox))
             .collect();
-        for track in self.tracks.iter_mut().filter(|track| track.missed > 0 && track.hidden.is_none()) {
-            // Whoever goes behind somebody seems to slow down first, so that the last place counts like the expected one.
-            let (expected, last) = (track.motion.bbox(), track.bbox);
-            let hides = |bbox: &[f32; 4]| meet(bbox, &expected) || within(bbox, &last, BESIDE);
-            let hider = seen.iter().find(|(_, first, bbox)| *first <= track.last && hides(bbox));
-            track.hidden = hider.map(|(id, ..)| *id);
+        for track in self.tracks.iter_mut().filter(|track| track.missed > 0 && !track.hidden) {
+            let expected = track.motion.bbox();
+            track.hidden = seen.iter().any(|(first, bbox)| *first <= track.last && meet(bbox, &expected));
         }
     }
 
@@ -312,18 +300,16 @@ impl Tracker {
             let expected = track.motion.bbox();
             let across = (expected[0] + expected[2] / 2.0 - seen[0] - seen[2] / 2.0)
                 .hypot(expected[1] + expected[3] / 2.0 - seen[1] - seen[3] / 2.0);
-            let hider = track.hidden.and_then(|id| self.tracks.iter().find(|hider| hider.id == id));
             across <= COMES_OUT * side(&track.bbox).max(side(&seen))
-                || hider.is_some_and(|hider| within(&hider.bbox, &seen, BESIDE))
         };
-        self.tracks.iter().any(|track| track.hidden.is_some() && track.is_missing() && comes_out(track))
+        self.tracks.iter().any(|track| track.hidden && track.is_missing() && comes_out(track))
     }
 
     /// Which missing track a new one turns out to be, by their views: their indices. The new one is still in doubt.
     pub(crate) fn returned(&self, id: u64) -> Option<(usize, usize)> {
         let new = self.tracks.iter().position(|track| track.id == id && track.doubtful_until.is_some())?;
         let track = &self.tracks[new];
-        if track.evidence.weight < TELLS {
+        if track.evidence.best < GOOD {
             return None;
         }
         let template = track.evidence.template()?;
@@ -361,7 +347,7 @@ impl Tracker {
         (kept.motion, kept.bbox, kept.last) = (track.motion, track.bbox, track.last);
         kept.hits += track.hits;
         kept.score += track.score;
-        (kept.missed, kept.hidden) = (track.missed, None);
+        (kept.missed, kept.hidden) = (track.missed, false);
         self.tracks.remove(new);
     }
 
@@ -403,7 +389,7 @@ impl Tracker {
         let gone = |track: &mut Track| {
             let expected = track.motion.bbox();
             let taken = seen.iter().any(|(id, bbox)| *id != track.id && meet(bbox, &expected));
-            let patience = match (track.confirmed, track.hidden.is_some() || taken) {
+            let patience = match (track.confirmed, track.hidden || taken) {
                 (true, true) => confirmed * HIDDEN,
                 (true, false) => confirmed,
                 (false, _) => tentative,
@@ -549,7 +535,7 @@ mod tests {
             for i in 5..12 {
                 step(&mut tracker, f64::from(i) / 10.0, &[found(at(130.0), 1)]);
             }
-            assert!(tracker.tracks[0].hidden == Some(2) && tracker.tracks[0].missed > 0);
+            assert!(tracker.tracks[0].hidden && tracker.tracks[0].missed > 0);
             // Half of a face looks like nobody: it cannot continue the track.
             let half = Found { view: Some((found(at(0.0), 6).view.unwrap().0, 0.5)), ..found(at(96.0), 6) };
             let ids = step(&mut tracker, 1.2, &[half, found(at(130.0), 1)]);
