@@ -282,5 +282,5 @@ fn tracks_names_and_switches_beside_bytetrack_on_the_same_detections() {
     );
     assert!(names.wrong == 0 && names.right * 100 >= tracks * 90, "{names:?}");
     assert!(ours.idf1() >= theirs.idf1(), "ByteTrack follows better: {ours:?} {theirs:?}");
-    assert!(crossing.0 as f64 / crossing.2 <= 4.0, "{} switches", crossing.0);
+    assert!(crossing.0 as f64 / crossing.2 <= 1.0, "{} switches", crossing.0);
 }
