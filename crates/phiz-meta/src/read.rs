@@ -2,6 +2,7 @@
 
 use crate::area::{Area, Orientation};
 use crate::error::{MetaError, Result};
+use crate::jpeg::{packets, position};
 use crate::space::{
     AREA, DC, DIMENSIONS, MICROSOFT, MICROSOFT_INFO, MICROSOFT_REGION, MWG, NOTE, PHIZ, RDF, Space,
 };
@@ -271,7 +272,7 @@ fn microsoft(item: &Node) -> Option<Region> {
 #[must_use]
 pub fn embedded(bytes: &[u8]) -> Vec<Vec<u8>> {
     if bytes.starts_with(b"\xff\xd8\xff") {
-        return crate::jpeg::packets(bytes);
+        return packets(bytes);
     }
     let mut found = Vec::new();
     let mut from = 0;
@@ -285,8 +286,4 @@ pub fn embedded(bytes: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     found
-}
-
-pub(crate) fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
