@@ -1,11 +1,15 @@
 //! AVIF against another decoder's pixels. `golden/modern/make_avif.py` made the files and says how.
+//!
+//! Needs ffmpeg. Where it is missing, each test that needs it says so and ends, unless `PHIZ_NEED_FFMPEG` is set.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 #[path = "common/variants.rs"]
 mod variants;
 
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use heifer::heifer_isobmff::HeifFile;
 use phiz_image::{DecodeOptions, ErrorKind, Image, Limit, Limits, stored_orientation};
@@ -23,8 +27,22 @@ fn read(name: &str) -> Vec<u8> {
     std::fs::read(folder().join(name)).unwrap()
 }
 
+fn no_ffmpeg() -> bool {
+    let found = Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) {
+        return false;
+    }
+    assert!(std::env::var_os("PHIZ_NEED_FFMPEG").is_none(), "ffmpeg is missing");
+    // Not by `eprintln!`, which a test that passes keeps to itself.
+    writeln!(std::io::stderr(), "skipped: there is no ffmpeg").unwrap();
+    true
+}
+
 #[test]
 fn files_decode_as_another_decoder_shows_them() {
+    if no_ffmpeg() {
+        return;
+    }
     let mut bad = Vec::new();
     let rows = rows();
     assert!(rows.len() > 30);
@@ -57,6 +75,9 @@ fn files_decode_as_another_decoder_shows_them() {
 
 #[test]
 fn the_way_that_a_picture_lies_is_told_and_can_be_left() {
+    if no_ffmpeg() {
+        return;
+    }
     for (name, number) in [
         ("444_8", 1),
         ("exif", 1),
@@ -76,6 +97,9 @@ fn the_way_that_a_picture_lies_is_told_and_can_be_left() {
 
 #[test]
 fn limits_hold_before_anything_is_decoded() {
+    if no_ffmpeg() {
+        return;
+    }
     for (name, pixels) in [("444_8", 49 * 33), ("grid", 128 * 128), ("alpha", 49 * 33)] {
         let bytes = read(&format!("avif_{name}.avif"));
         let decode = |max_pixels| {
@@ -91,6 +115,9 @@ fn limits_hold_before_anything_is_decoded() {
 
 #[test]
 fn cut_files_are_refused() {
+    if no_ffmpeg() {
+        return;
+    }
     for name in ["444_8", "grid_alpha"] {
         let bytes = read(&format!("avif_{name}.avif"));
         for length in 0..bytes.len() {
@@ -112,6 +139,9 @@ fn cut_files_are_refused() {
 
 #[test]
 fn changed_files_are_refused_or_shown() {
+    if no_ffmpeg() {
+        return;
+    }
     let mut seed = 7u32;
     let mut shown = 0;
     for name in ["420_8", "444_12", "lossless", "grid_alpha", "person"] {
@@ -189,6 +219,9 @@ fn grid(rows: u16, columns: u16, w: u16, h: u16) -> Vec<u8> {
 
 #[test]
 fn a_small_file_cannot_keep_the_decoder_busy() {
+    if no_ffmpeg() {
+        return;
+    }
     let decode = |items: &[Item]| Image::decode(&avif(items), &DecodeOptions::default());
     let tile = || (*b"av01", (49, 33), coded(), Vec::new());
     let fine = decode(&[tile()]).unwrap();
@@ -238,6 +271,9 @@ fn a_small_file_cannot_keep_the_decoder_busy() {
 
 #[test]
 fn a_grid_of_subsampled_tiles_may_end_at_an_odd_place() {
+    if no_ffmpeg() {
+        return;
+    }
     let bytes = read("avif_420_even.avif");
     let file = HeifFile::parse(&bytes).unwrap();
     let data = file.item_data(file.primary_id).unwrap().into_owned();

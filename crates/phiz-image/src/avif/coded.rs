@@ -338,4 +338,21 @@ mod tests {
         assert_eq!(Coded::read(&[unit(&still), unit(&full)].concat()), None);
         assert_eq!(Coded::read(b""), None);
     }
+
+    #[test]
+    fn no_bytes_are_too_strange() {
+        let mut seed = 1u32;
+        let mut byte = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 24) as u8
+        };
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut data = vec![SEQUENCE << 3 | 2, byte() % 40];
+            let length = byte() % 64;
+            data.extend((0..length).map(|_| byte()));
+            read += usize::from(Coded::read(&data).is_some());
+        }
+        assert!(read > 100, "{read} of them were headers");
+    }
 }
