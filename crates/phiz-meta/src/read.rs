@@ -2,6 +2,7 @@
 
 use crate::area::{Area, Orientation};
 use crate::error::{MetaError, Result};
+use crate::jpeg::{packets, position};
 use crate::space::{
     AREA, DC, DIMENSIONS, IPTC, MICROSOFT, MICROSOFT_INFO, MICROSOFT_REGION, MWG, NOTE, PHIZ, RDF, Space, XMP,
 };
@@ -358,7 +359,7 @@ fn is_human(item: &Node) -> bool {
 #[must_use]
 pub fn embedded(bytes: &[u8]) -> Vec<Vec<u8>> {
     if bytes.starts_with(b"\xff\xd8\xff") {
-        return crate::jpeg::packets(bytes);
+        return packets(bytes);
     }
     let mut found = Vec::new();
     let mut from = 0;
@@ -372,8 +373,4 @@ pub fn embedded(bytes: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     found
-}
-
-pub(crate) fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
 }

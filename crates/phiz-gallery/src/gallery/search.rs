@@ -6,12 +6,11 @@ use phiz_template::{Template, Thresholds};
 use serde::Serialize;
 
 use super::Gallery;
-use crate::calibrate::Calibration;
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::index::{Choice, Hit, Index, Probe};
 use crate::model::{FaceId, Person, PersonId};
 use crate::names;
-use crate::rates::{self, Candidate, Decision, Rate, decide};
+use crate::rates::{self, Calibration, Candidate, Decision, Rate, decide};
 use crate::rows::{Codec, Faces, Negatives, combine, similarity};
 use crate::store::{Kind, Rows, Tag};
 
@@ -290,7 +289,7 @@ impl Gallery {
                 if wanted >> lane & 1 == 0 || *id == own.person.0 {
                     continue;
                 }
-                let bin = crate::calibrate::bin(*similarity);
+                let bin = rates::bin(*similarity);
                 histogram[bin] += 1;
                 own.highest = own.highest.max(bin);
                 if own.nearest.is_none_or(|(s, _)| *similarity > s) {

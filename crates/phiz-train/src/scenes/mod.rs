@@ -15,7 +15,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::detect::iou;
 use crate::error::TrainError;
 
 /// Coordinates beyond this many pixels are of no picture.
@@ -209,4 +208,11 @@ pub(crate) mod tests {
             assert!(reason.contains("line 1"), "{reason}");
         }
     }
+}
+
+/// Intersection over union of `[x, y, w, h]`.
+pub(crate) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
+    let overlap = along(0) * along(1);
+    overlap / (a[2] * a[3] + b[2] * b[3] - overlap).max(1e-6)
 }
