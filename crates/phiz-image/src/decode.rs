@@ -165,6 +165,12 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
             let (w, h, samples, orientation) = heif::decode(bytes, &options.limits)?;
             turned((w, h), samples, 4, orientation, options)
         }
+        "AVIF" => {
+            let (w, h, rgba, orientation) = crate::avif::decode(bytes, &options.limits)?;
+            let picture = image::RgbaImage::from_raw(w, h, rgba).unwrap_or_default();
+            let rgb = opaque(DynamicImage::ImageRgba8(picture)).into_raw();
+            upright((w, h), rgb, orientation, (w, h), options)
+        }
         "JPEG XL" => {
             let (w, h, samples, channels, orientation) = jxl::decode(bytes, &options.limits)?;
             turned((w, h), samples, channels, orientation, options)

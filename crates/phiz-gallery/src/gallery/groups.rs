@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::cluster::{self, Anchor, Clusters, Item, Rules};
 use super::decisions::Archive;
@@ -46,12 +46,26 @@ const LEAST_SIGHTINGS: usize = 1000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Grouped {
     /// New groups.
+    #[serde(serialize_with = "numbers")]
     pub born: Vec<GroupId>,
     /// How many sightings came to groups that there were.
     pub joined: usize,
     /// Groups that turned out to be an older one: `(younger, older)`. The younger one's number stands for the older from
     /// now on.
+    #[serde(serialize_with = "pairs_of_numbers")]
     pub merged: Vec<(GroupId, GroupId)>,
+}
+
+/// Strangers are told by their numbers, as everywhere else.
+fn numbers<S: Serializer>(groups: &[GroupId], s: S) -> std::result::Result<S::Ok, S::Error> {
+    s.collect_seq(groups.iter().map(|group| group.0))
+}
+
+fn pairs_of_numbers<S: Serializer>(
+    groups: &[(GroupId, GroupId)],
+    s: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    s.collect_seq(groups.iter().map(|(younger, older)| (younger.0, older.0)))
 }
 
 /// What became of naming a group.

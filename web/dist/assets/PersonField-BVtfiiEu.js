@@ -1,1 +1,0 @@
-export{t as default}from"./PersonField-BA-r4lVe.js";

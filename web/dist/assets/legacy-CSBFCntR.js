@@ -1,1 +1,0 @@
-import{Vt as e}from"./texts-CouuNX4f.js";e();

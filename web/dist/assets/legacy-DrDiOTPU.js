@@ -1,0 +1,1 @@
+import{Vt as e}from"./texts-Biu6E3GD.js";e();
