@@ -5598,6 +5598,8 @@ export interface components {
                 keep_days: number;
                 /** @description The watch list that faces are compared with; null for everybody. */
                 list?: string | null;
+                /** @description The MQTT broker to which its events are published, without credentials; null for none. */
+                mqtt?: string | null;
                 /** @description What people call it. */
                 name: string;
                 /** @description Whether the best view of each visit is kept. */
@@ -5623,6 +5625,10 @@ export interface components {
                 source: string;
                 /** @description How it fares. */
                 state: components["schemas"]["StreamState"];
+                /** @description Why events wait to be delivered; null if they do not. */
+                undelivered?: string | null;
+                /** @description Where its events are sent, without path and credentials; null for nowhere. */
+                webhook?: string | null;
                 /**
                  * Format: int32
                  * @description Columns of the video, once it was opened.
@@ -5857,6 +5863,12 @@ export interface components {
             /** @description Only people on this watch list. */
             list?: string | null;
             /**
+             * @description The MQTT broker to which its events are published; the setting mqtt unless it is set, and none if it is empty. Its
+             *     credentials are never told.
+             * @example mqtt://name:password@broker/prefix
+             */
+            mqtt?: string | null;
+            /**
              * @description What people call it.
              * @example Front door
              */
@@ -5875,6 +5887,13 @@ export interface components {
              * @example rtsp://name:password@camera/stream
              */
             url: string;
+            /**
+             * @description Where its events are sent by HTTP POST; the setting webhook unless it is set, and nowhere if it is empty. Only host and
+             *     port of it are ever told.
+             */
+            webhook?: string | null;
+            /** @description The secret that signs them, of 16 characters or more; the server's unless it is set. It is never told to anybody. */
+            webhook_secret?: string | null;
         };
         /** @description A face that is not the person. */
         NotFace: {
@@ -6427,6 +6446,8 @@ export interface components {
             keep_days: number;
             /** @description The watch list that faces are compared with; null for everybody. */
             list?: string | null;
+            /** @description The MQTT broker to which its events are published, without credentials; null for none. */
+            mqtt?: string | null;
             /** @description What people call it. */
             name: string;
             /** @description Whether the best view of each visit is kept. */
@@ -6452,6 +6473,10 @@ export interface components {
             source: string;
             /** @description How it fares. */
             state: components["schemas"]["StreamState"];
+            /** @description Why events wait to be delivered; null if they do not. */
+            undelivered?: string | null;
+            /** @description Where its events are sent, without path and credentials; null for nowhere. */
+            webhook?: string | null;
             /**
              * Format: int32
              * @description Columns of the video, once it was opened.
@@ -6477,6 +6502,11 @@ export interface components {
              * @default null
              */
             list: string | null;
+            /**
+             * @description The MQTT broker; null for the one of the setting mqtt, empty for none.
+             * @default null
+             */
+            mqtt: string | null;
             /**
              * @description What people call it.
              * @default null
@@ -6507,6 +6537,16 @@ export interface components {
              * @default null
              */
             url: string | null;
+            /**
+             * @description Where its events are sent; null for where the setting webhook says, empty for nowhere.
+             * @default null
+             */
+            webhook: string | null;
+            /**
+             * @description The secret that signs them; null for the server's.
+             * @default null
+             */
+            webhook_secret: string | null;
         };
         /**
          * @description How a stream fares.

@@ -36,6 +36,7 @@ mod find;
 mod gallery;
 mod identify;
 mod key;
+mod live;
 mod model;
 mod npy;
 mod out;

@@ -37,8 +37,44 @@ pub(crate) fn line(text: &str) {
     write(&clean(text));
 }
 
+/// Lines for standard error that wait while something else has the terminal, and how many of them were asked for.
+static HELD: Mutex<Option<(Vec<String>, usize)>> = Mutex::new(None);
+
+fn held() -> std::sync::MutexGuard<'static, Option<(Vec<String>, usize)>> {
+    HELD.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// From now on lines for standard error wait: something else has the terminal.
+pub(crate) fn hold() {
+    held().get_or_insert_default();
+}
+
+/// The lines that wait and have not been asked for before. They are still printed by [`release`].
+pub(crate) fn held_since_asked() -> Vec<String> {
+    let mut held = held();
+    let Some((lines, asked)) = &mut *held else { return Vec::new() };
+    let new = lines[*asked..].to_vec();
+    *asked = lines.len();
+    new
+}
+
+/// Prints what waits, and from now on at once again.
+pub(crate) fn release() {
+    let lines = held().take().map_or(Vec::new(), |(lines, _)| lines);
+    lines.iter().for_each(|line| error_line(line));
+}
+
 /// Prints a line for people on standard error.
 pub(crate) fn error_line(text: &str) {
+    if let Some((lines, asked)) = &mut *held() {
+        lines.push(clean(text).into_owned());
+        // A camera that comes and goes for months must not fill the memory.
+        if lines.len() > 200 {
+            lines.remove(0);
+            *asked = asked.saturating_sub(1);
+        }
+        return;
+    }
     let mut line = clean(text).into_owned();
     line.push('\n');
     // There is nobody left to tell.

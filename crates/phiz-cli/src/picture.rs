@@ -47,29 +47,45 @@ impl Protocol {
     /// The characters that show a picture; none if it cannot be encoded.
     pub(crate) fn show(self, image: &Image) -> Option<String> {
         match self {
-            Protocol::Kitty => Some(kitty(&image.encode_png().ok()?)),
+            Protocol::Kitty => Some(kitty(&image.encode_png().ok()?, "a=T,f=100,") + "\n"),
             Protocol::Iterm => {
                 let png = image.encode_png().ok()?;
                 Some(format!("\x1b]1337;File=inline=1;size={}:{}\x07\n", png.len(), STANDARD.encode(&png)))
+            }
+            Protocol::Sixel => Some(sixel(image) + "\n"),
+        }
+    }
+
+    /// The characters that show a picture where the cursor is, in so many columns and rows, in place of the one before.
+    pub(crate) fn show_at(self, image: &Image, columns: usize, rows: usize) -> Option<String> {
+        match self {
+            Protocol::Kitty => {
+                // One picture of one number, of which the terminal tells nothing back.
+                let how = format!("a=T,f=100,i=7449,p=1,q=2,C=1,c={columns},r={rows},");
+                Some(kitty(&image.encode_png().ok()?, &how))
+            }
+            Protocol::Iterm => {
+                let png = image.encode_png().ok()?;
+                let how = format!("width={columns};height={rows};doNotMoveCursor=1;size={}", png.len());
+                Some(format!("\x1b]1337;File=inline=1;{how}:{}\x07", STANDARD.encode(&png)))
             }
             Protocol::Sixel => Some(sixel(image)),
         }
     }
 }
 
-/// At most 4096 characters of base64 a piece.
-fn kitty(png: &[u8]) -> String {
+/// At most 4096 characters of base64 a piece; the first says how the picture is shown.
+fn kitty(png: &[u8], how: &str) -> String {
     let text = STANDARD.encode(png);
     let pieces: Vec<&[u8]> = text.as_bytes().chunks(4096).collect();
     let mut out = String::with_capacity(text.len() + pieces.len() * 16);
     for (number, piece) in pieces.iter().enumerate() {
-        let first = if number == 0 { "a=T,f=100," } else { "" };
+        let first = if number == 0 { how } else { "" };
         let more = u8::from(number + 1 < pieces.len());
         let piece: String = piece.iter().map(|byte| char::from(*byte)).collect();
         // Writing to a string cannot fail.
         _ = write!(out, "\x1b_G{first}m={more};{piece}\x1b\\");
     }
-    out.push('\n');
     out
 }
 
@@ -115,7 +131,7 @@ fn sixel(image: &Image) -> String {
         }
         out.push('-');
     }
-    out + "\x1b\\\n"
+    out + "\x1b\\"
 }
 
 #[cfg(test)]
@@ -148,14 +164,14 @@ mod tests {
         let text = sixel(&red);
         // Six rows of four red pixels, then one row of them.
         assert!(
-            text.starts_with("\x1bPq\"1;1;4;7") && text.ends_with("#180!4~$-#180!4@$-\x1b\\\n"),
+            text.starts_with("\x1bPq\"1;1;4;7") && text.ends_with("#180!4~$-#180!4@$-\x1b\\"),
             "{text:?}"
         );
     }
 
     #[test]
     fn long_pictures_come_in_pieces() {
-        let text = kitty(&[7; 10_000]);
+        let text = kitty(&[7; 10_000], "a=T,f=100,");
         assert_eq!(text.matches("\x1b_G").count(), 4);
         assert!(text.starts_with("\x1b_Ga=T,f=100,m=1;") && text.contains("\x1b_Gm=0;"));
     }

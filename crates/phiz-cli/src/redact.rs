@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use phiz_gallery::{Filter, Gallery, PersonId, Rate};
 use phiz_service::{IdentifyOptions, Photo, Service};
 use phiz_video::{
-    Hiding, Left, RedactOptions, Stage, WRITTEN, Whom, check_photo, check_video, redact_photo, redact_video,
-    write_hidden,
+    Hiding, Left, RedactOptions, Rewriting, Stage, WRITTEN, Whom, check_photo, check_video, redact_photo,
+    redact_video, write_hidden,
 };
 use serde::Serialize;
 
@@ -241,7 +241,7 @@ fn of_video(
         return Err(Failure::new(format!("{}: is no video file", input.display()))
             .hint("a video is gone through twice, so that it must be a file"));
     }
-    let stop = stop_flag()?;
+    let stop = stop_flag(true)?;
     let seconds = phiz_video::probe(&source, 25.0)?.duration.unwrap_or(0.0);
     // Looking takes the most time; writing and checking are weighed as they usually come out.
     let weights = [0.5, 0.3, if arguments.check { 0.5 } else { 0.0 }];
@@ -256,7 +256,8 @@ fn of_video(
     };
     let workshop = target.workshop().map_err(|error| Failure::writing(target.path(), &error))?;
     let growing = workshop.path().join("video");
-    let done = redact_video(service, gallery, input, &growing, format, options, &stop, &mut progress)?;
+    let video = Rewriting { path: input, out: &growing, format, stop: &stop };
+    let done = redact_video(service, gallery, video, options, &mut progress)?;
     let left = match arguments.check {
         true => {
             let mut left = check_video(service, &growing, &done.hidden, options, &stop, &mut progress)?;
@@ -268,7 +269,7 @@ fn of_video(
                 }
                 more.append(&mut left);
                 let hidden = &done.hidden;
-                write_hidden(service, input, &growing, format, options, hidden, &more, &stop, &mut progress)?;
+                write_hidden(service, video, options, hidden, &more, &mut progress)?;
                 left = check_video(service, &growing, hidden, options, &stop, &mut progress)?;
             }
             Some(left)

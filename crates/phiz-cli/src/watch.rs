@@ -16,6 +16,7 @@ use phiz_video::{
 use serde::Serialize;
 
 use super::deliver::{self, Delivery, Post, Sent};
+use super::live::{self, Live};
 use super::out::{self, note, say};
 use super::output::Target;
 use super::verify::{check_rate, one_in};
@@ -26,7 +27,8 @@ use super::{Done, Failure, Shared, table};
 #[command(after_help = "Examples:
   phiz watch party.mp4                              tell who comes and goes
   phiz watch --json rtsp://ana:word@camera/stream   print one JSON object per event, one per line
-  phiz watch party.mp4 --summary                    print a table of who was there, and for how long")]
+  phiz watch party.mp4 --summary                    print a table of who was there, and for how long
+  phiz watch --live /dev/video0                     show the picture and the names in this terminal")]
 pub(crate) struct Arguments {
     /// Video files, animated GIFs, folders or numbered patterns of pictures, cameras such as /dev/video0, rtsp:// or http://
     /// addresses, or `-` for standard input. Several pictures are frames of one sequence
@@ -38,6 +40,9 @@ pub(crate) struct Arguments {
     /// Print who was there, when and for how long at the end, instead of each event
     #[arg(long)]
     summary: bool,
+    /// Show the picture with its faces in the terminal, who is there now, and what happened last
+    #[arg(long, conflicts_with_all = ["json", "annotate"])]
+    live: bool,
     /// Also write who was there as a page with a timeline and the best picture of each visit
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -165,14 +170,19 @@ pub(crate) fn sources(texts: &[OsString]) -> Result<Vec<Source>, Failure> {
     Ok(sources)
 }
 
-/// A flag that Ctrl-C and a polite request to end set.
-pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+/// A flag that Ctrl-C and a polite request to end set. With `twice`, the second request ends the program at once.
+pub(crate) fn stop_flag(twice: bool) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // Whoever asks twice means it: the first of the two handlers finds the flag set.
-        let twice = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
-        twice
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+        let shutdown = match twice {
+            true => {
+                signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop)).map(|_| ())
+            }
+            false => Ok(()),
+        };
+        shutdown
+            .and_then(|()| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .map_err(|error| Failure::new(format!("signals cannot be handled ({error})")))?;
     }
     Ok(stop)
@@ -182,6 +192,13 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     check_rate("--fpir", arguments.fpir)?;
     arguments.fmr.map_or(Ok(()), |fmr| check_rate("--fmr", fmr))?;
     let sources = sources(&arguments.sources)?;
+    if arguments.live {
+        live::check()?;
+        if sources.len() > 1 {
+            return Err(Failure::new("--live: shows one source, and there are several")
+                .hint("watch each source in a terminal of its own"));
+        }
+    }
     let outputs = Outputs::plan(arguments, &sources)?;
     let service = shared.service()?;
     let gallery = match arguments.remember {
@@ -207,7 +224,8 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
         _ => None,
     };
     let delivery = Delivery::open(&arguments.deliver, shared, gallery.as_ref(), &sources)?;
-    let stop = stop_flag()?;
+    // The live view gives the terminal back before it ends.
+    let stop = stop_flag(!arguments.live)?;
     let several = sources.len() > 1;
     let results: Vec<Result<Done, Failure>> = std::thread::scope(|scope| {
         let watch = |source: Source| {
@@ -317,11 +335,14 @@ impl Camera<'_> {
         let file = source.path().map(Path::to_path_buf);
         let kept = source.clone();
         let mut frames = Frames::open(source, self.arguments.read(), Arc::clone(&stop))?;
-        let mut post = Post::new(self.delivery, &self.arguments.deliver, &kept, frames.is_live());
+        let mut post = Post::new(self.delivery, &self.arguments.deliver, &kept, frames.is_live())?;
         self.recover(&post)?;
         let mut cooldown = Cooldown::new(self.arguments.cooldown);
         let mut tally = Tally::default();
-        let (named, shown) = (name.clone(), bar_of(self.shared, &frames));
+        let mut live = self.arguments.live.then(|| Live::begin(&name, &stop)).transpose()?;
+        let bar =
+            if live.is_some() { indicatif::ProgressBar::hidden() } else { bar_of(self.shared, &frames) };
+        let (named, shown) = (name.clone(), bar);
         let bar = shown.clone();
         frames.on_notice(move |known| shown.suspend(|| notice(&named, known)));
         let options = self.arguments.watch(!frames.is_live());
@@ -344,7 +365,12 @@ impl Camera<'_> {
             bar.set_position((frame.time * 10.0) as u64);
             post.frame(&frame);
             let events = watcher.frame(&frame)?;
-            bar.suspend(|| self.tell_all(&name, &events, &mut post, &mut cooldown, Some(&frame)))?;
+            bar.suspend(|| {
+                self.tell_all(&name, &events, &mut post, &mut cooldown, Some(&frame), live.as_ref())
+            })?;
+            if let Some(live) = &mut live {
+                live.frame(&frame, watcher.present(), watcher.work().frames, frames.dropped());
+            }
             if !keeps {
                 watcher.take_visits().iter().for_each(|visit| tally.add(visit));
             }
@@ -352,11 +378,12 @@ impl Camera<'_> {
                 return Ok(Done::Well);
             }
         };
+        drop(live);
         bar.finish_and_clear();
         if frames.notices().iter().any(|notice| matches!(notice, Notice::Damaged(_))) {
             done = Done::Partly;
         }
-        self.tell_all(&name, &watcher.finish(), &mut post, &mut cooldown, None)?;
+        self.tell_all(&name, &watcher.finish(), &mut post, &mut cooldown, None, None)?;
         watcher.visits().iter().for_each(|visit| tally.add(visit));
         if self.arguments.summary {
             self.summarise(&name, &watcher.visits());
@@ -398,7 +425,7 @@ impl Camera<'_> {
     }
 
     /// Ends what an earlier run was in the middle of.
-    fn recover(&self, post: &Post<'_>) -> Result<(), Failure> {
+    fn recover(&self, post: &Post) -> Result<(), Failure> {
         let events = post.recover()?;
         if self.arguments.json && !self.arguments.summary {
             events.iter().for_each(out::json);
@@ -413,22 +440,23 @@ impl Camera<'_> {
         &self,
         name: &str,
         events: &[Event],
-        post: &mut Post<'_>,
+        post: &mut Post,
         cooldown: &mut Cooldown,
         frame: Option<&phiz_video::Frame>,
+        live: Option<&Live>,
     ) -> Result<(), Failure> {
         for event in events {
             if cooldown.passes(event) {
                 let sent = post.send(event, frame)?;
-                self.tell(name, event, sent);
+                self.tell(name, event, sent, live);
             }
         }
         Ok(())
     }
 
-    fn tell(&self, name: &str, event: &Event, sent: Sent) {
-        // What an earlier run has told of the same file is told once.
-        if self.arguments.summary || sent.known {
+    fn tell(&self, name: &str, event: &Event, sent: Sent, live: Option<&Live>) {
+        // What an earlier run has told of the same file is told once; the view shows what it showed then.
+        if (self.arguments.summary || sent.known) && live.is_none() {
             return;
         }
         let source = self.several.then_some(name);
@@ -455,7 +483,13 @@ impl Camera<'_> {
             _ => return,
         };
         let before = source.map(|name| format!("{name}: ")).unwrap_or_default();
-        say!("{before}{:>9}  track {:<3} {what}", clock(event.time), event.track);
+        let text = format!("{before}{:>9}  track {:<3} {what}", clock(event.time), event.track);
+        match live {
+            Some(live) => live.event(&text),
+            // After the view only what it does not tell is printed.
+            None if self.arguments.live => {}
+            None => say!("{text}"),
+        }
     }
 
     fn summarise(&self, name: &str, visits: &[Visit]) {
@@ -520,6 +554,9 @@ fn notice(name: &str, notice: &Notice) {
     match notice {
         Notice::Lost(why) => note!("{name}: the stream is gone ({why}); trying again"),
         Notice::Back(seconds) => note!("{name}: the stream is back after {seconds:.0} s"),
+        Notice::Resumed(time) => {
+            note!("{name}: ffmpeg failed in the middle of the file; going on from {}", clock(*time));
+        }
         Notice::Damaged(said) if said.is_empty() => {
             note!("{name}: ffmpeg ended before the video did; what came before was looked at");
         }
@@ -562,7 +599,7 @@ fn summed_up(name: &str, tally: &Tally, work: Work, dropped: u64) {
 }
 
 /// Seconds as `1:02:03.4` or `2:03.4`.
-fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     let tenths = (seconds.max(0.0) * 10.0).round() as u64;
     let (hours, minutes, rest) = (tenths / 36_000, tenths / 600 % 60, tenths % 600);
     let rest = format!("{:02}.{}", rest / 10, rest % 10);

@@ -12,6 +12,13 @@ use phiz_synth::{FaceModel, Scene, SceneOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "../../phiz-video/tests/camera/mod.rs"]
+mod camera;
+#[path = "../../phiz-video/tests/clips/mod.rs"]
+mod clips;
+#[path = "../../phiz-deliver/tests/receivers/mod.rs"]
+mod receivers;
+
 const PHIZ: &str = env!("CARGO_BIN_EXE_phiz");
 
 /// A home folder, and the server that runs in it.
@@ -266,6 +273,99 @@ fn killed(times: usize) {
 #[test]
 fn what_was_acknowledged_outlives_a_kill() {
     killed(std::env::var("PHIZ_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(4));
+}
+
+/// A camera before which somebody comes and goes, watched by a server that is killed so many times while a receiver is busy at
+/// every fifth event: each event comes, once by its id, and each track appears once and leaves once.
+fn events_outlive(kills: u64) {
+    if !clips::ffmpeg() {
+        return;
+    }
+    let camera = camera::Camera::start();
+    let shows = std::sync::Arc::clone(&camera.shows);
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(2500));
+            shows.fetch_xor(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let (port, got) = receivers::server(|number| if number % 5 == 4 { 503 } else { 200 });
+    let desk = Desk::new();
+    let key = desk.key("admin");
+    let secret = "the secret of both sides";
+    let body = serde_json::json!({ "name": "Door", "url": camera.url(), "webhook_secret": secret,
+        "webhook": format!("http://127.0.0.1:{port}/") });
+    let ask = |serving: &Serving, method: &str, path: &str, body: &Value| {
+        let url = format!("{}{path}", serving.url);
+        send(method, &url, &key, "application/json", body.to_string().as_bytes()).unwrap()
+    };
+    let mut serving = desk.serve(&[]);
+    let (status, made) = ask(&serving, "POST", "/v1/streams", &body);
+    assert_eq!(status, 201, "{made}");
+    for kill in 0..kills {
+        std::thread::sleep(Duration::from_millis(1500 + (kill * 977) % 5000));
+        serving.child.kill().unwrap();
+        serving.child.wait().unwrap();
+        serving = desk.serve(&[]);
+    }
+    // Whoever is still there leaves when the watching ends, which also ends what the last kill has left.
+    let path = format!("/v1/streams/{}", made["id"].as_str().unwrap());
+    let begun = Instant::now();
+    while ask(&serving, "GET", &path, &Value::Null).1["state"] != "watching" {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the camera is not watched");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(ask(&serving, "PATCH", &path, &serde_json::json!({ "running": false })).0, 200);
+    let events = || {
+        let mut all: std::collections::BTreeMap<String, Value> = std::collections::BTreeMap::new();
+        for request in got.lock().unwrap().iter() {
+            let time = request.header("phiz-timestamp").parse().unwrap();
+            let signed = phiz_deliver::signature(secret.as_bytes(), time, request.body.as_bytes());
+            assert_eq!(request.header("phiz-signature"), signed);
+            let event: Value = serde_json::from_str(&request.body).unwrap();
+            if let Some(before) = all.insert(request.header("phiz-event-id").to_owned(), event.clone()) {
+                assert_eq!(before, event, "an event that is sent again is the same");
+            }
+        }
+        all
+    };
+    // By run and track: how often it appeared, left, and was told as a visit.
+    let tracks = || {
+        let mut tracks: std::collections::BTreeMap<(String, u64), [usize; 3]> = Default::default();
+        for (id, event) in events() {
+            let run = id.split('-').next().unwrap().to_owned();
+            let counts = tracks.entry((run, event["track"].as_u64().unwrap())).or_default();
+            match event["event"].as_str().unwrap() {
+                "appeared" => counts[0] += 1,
+                "left" => counts[1] += 1,
+                "visit" => counts[2] += 1,
+                _ => {}
+            }
+        }
+        tracks
+    };
+    let begun = Instant::now();
+    let complete = || tracks().values().all(|[appeared, left, _]| *appeared > 0 && *left > 0);
+    while begun.elapsed() < Duration::from_secs(60) && !complete() {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let all = tracks();
+    for (track, [appeared, left, visits]) in &all {
+        assert!((*appeared, *left) == (1, 1) && *visits <= 1, "{track:?}: {appeared} {left} {visits}");
+    }
+    let interrupted = events().values().filter(|event| event["interrupted"] == true).count();
+    assert!(all.len() as u64 > kills / 2 && interrupted > 0, "{} tracks, {interrupted}", all.len());
+    eprintln!(
+        "{kills} kills: {} events of {} tracks, {interrupted} told after a kill",
+        events().len(),
+        all.len()
+    );
+}
+
+/// `PHIZ_KILLS=50 cargo nextest run -p phiz-cli --test serve deliver` kills as often as one likes.
+#[test]
+fn events_that_a_server_delivers_outlive_kills() {
+    events_outlive(std::env::var("PHIZ_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5));
 }
 
 #[test]

@@ -235,3 +235,65 @@ fn faces_in_a_photo_are_hidden() {
     let (_, err) = desk.run(2, &["redact", party.to_str().unwrap(), "--out", "x.gif"]);
     assert!(err.contains("x.gif"), "{err}");
 }
+
+/// A program that is ffmpeg until it has written so many pictures, and then crashes.
+#[cfg(unix)]
+fn crashes_after(desk: &Desk, pictures: usize) -> PathBuf {
+    let path = desk.path(&format!("crashes-after-{pictures}"));
+    let bytes = pictures * (clips::SIZE.0 * clips::SIZE.1 * 3) as usize;
+    std::fs::write(&path, format!("#!/bin/sh\nffmpeg \"$@\" | head -c {bytes}\nkill -9 $$\n")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn a_crash_of_ffmpeg_in_the_middle_of_a_file_changes_no_event() {
+    if !ffmpeg() {
+        return;
+    }
+    let desk = Desk::new();
+    let whole = desk.events(&["watch", "--json", "silent.mp4"]);
+    let output = desk
+        .command(&["watch", "--json", "silent.mp4"])
+        .env("PHIZ_FFMPEG", crashes_after(&desk, 34))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("ffmpeg failed in the middle of the file; going on from 0:03."), "{told}");
+    let out = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events, whole);
+    // The last child has written all that was asked of it, and crashed only then.
+    assert!(output.status.code().is_some_and(|code| code <= 1), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_at_which_ffmpeg_crashes_again_and_again_ends_and_says_what_was_left_out() {
+    if !ffmpeg() {
+        return;
+    }
+    let desk = Desk::new();
+    let begun = std::time::Instant::now();
+    let output = desk
+        .command(&["watch", "--json", "silent.mp4"])
+        .env("PHIZ_FFMPEG", crashes_after(&desk, 5))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("ffmpeg ended before the video did"), "{told}");
+    assert!(begun.elapsed().as_secs() < 120);
+    let out = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut appeared: Vec<u64> = Vec::new();
+    for event in events.iter().filter(|event| event["event"] == "appeared") {
+        appeared.push(event["track"].as_u64().unwrap());
+    }
+    let left = events.iter().filter(|event| event["event"] == "left").count();
+    assert!(!appeared.is_empty() && appeared.len() == left, "{out}");
+    appeared.dedup();
+    assert_eq!(appeared.len(), left, "a face appears twice: {out}");
+}

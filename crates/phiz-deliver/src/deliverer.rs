@@ -44,6 +44,48 @@ pub trait Target: Send {
     fn close(&mut self) {}
 }
 
+/// A target that the outbox knows by a key of its own, whatever its address is: what waits for it goes to its new address.
+pub struct Keyed {
+    key: String,
+    target: Box<dyn Target>,
+}
+
+impl Keyed {
+    /// A target under a key.
+    #[must_use]
+    pub fn new(key: String, target: Box<dyn Target>) -> Keyed {
+        Keyed { key, target }
+    }
+}
+
+impl std::fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keyed").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Target for Keyed {
+    fn key(&self) -> String {
+        self.key.clone()
+    }
+
+    fn name(&self) -> String {
+        self.target.name()
+    }
+
+    fn deliver(&mut self, id: &str, at: f64, body: &str) -> std::result::Result<(), Failed> {
+        self.target.deliver(id, at, body)
+    }
+
+    fn idle(&mut self) -> std::result::Result<(), Failed> {
+        self.target.idle()
+    }
+
+    fn close(&mut self) {
+        self.target.close();
+    }
+}
+
 /// What becomes known while events are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,6 +152,19 @@ impl Deliverer {
             .spawn(move || work.run())
             .map_err(|error| DeliverError::System(format!("a thread cannot be started ({error})")))?;
         Ok(Deliverer { outbox, target: key, stop, thread })
+    }
+
+    /// By what the outbox knows the target.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Ends without waiting: the thread ends after the delivery that it is in, and only then another one may begin.
+    pub fn end(self) -> JoinHandle<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.outbox.wake();
+        self.thread
     }
 
     /// Waits until everything is delivered, but not longer than this; says how many events still wait.

@@ -25,10 +25,10 @@ mod outbox;
 mod tls;
 mod webhook;
 
-pub use deliverer::{Deliverer, Failed, Target, Told};
+pub use deliverer::{Deliverer, Failed, Keyed, Target, Told};
 pub use mqtt::{Mqtt, Stream, slug};
 pub use outbox::{Message, Outbox, State};
-pub use webhook::{Webhook, signature};
+pub use webhook::{Webhook, secret_of, signature};
 
 /// Why events cannot be kept or a target cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,14 @@ pub enum DeliverError {
         /// What is wrong.
         reason: String,
     },
+    /// The secret that signs webhooks cannot be used.
+    #[error("{file}: {reason}")]
+    Secret {
+        /// Its file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The operating system refuses a thread, random numbers or certificates.
     #[error("{0}")]
     System(String),
@@ -68,6 +76,9 @@ impl DeliverError {
                 "a webhook is an http:// or https:// address, a broker mqtt://HOST or mqtts://HOST, with USER:PASSWORD@ before \
                  the host if it asks for them"
             }
+            DeliverError::Secret { .. } => {
+                "name a file that holds the secret of both sides, of 16 characters or more; openssl rand -hex 32 makes one"
+            }
             DeliverError::System(_) => "check the operating system's limits and its certificates",
         }
     }
@@ -77,11 +88,20 @@ impl DeliverError {
 pub type Result<T> = std::result::Result<T, DeliverError>;
 
 /// An address without credentials and without what follows `?`, for messages.
-pub(crate) fn shown(address: &str) -> String {
+#[must_use]
+pub fn shown(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return address.into() };
     let place = rest.split(['?', '#']).next().unwrap_or(rest);
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
     format!("{scheme}://{place}")
+}
+
+/// Scheme, host and port of an address: the path of a webhook often holds its secret.
+#[must_use]
+pub fn origin(address: &str) -> String {
+    let shown = shown(address);
+    let Some((scheme, rest)) = shown.split_once("://") else { return shown };
+    format!("{scheme}://{}", rest.split('/').next().unwrap_or(rest))
 }
 
 /// Random bytes of the operating system.

@@ -110,22 +110,59 @@ impl Outbox {
                  COMMIT;",
             )
             .map_err(sql)?;
-        let old = now() - GIVEN_UP.as_secs_f64();
-        let older = now() - REMEMBERED.as_secs_f64();
-        connection
-            .execute("DELETE FROM due WHERE seq IN (SELECT seq FROM event WHERE at < ?1)", params![old])
-            .and_then(|_| {
-                let over = "DELETE FROM event WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM due WHERE due.seq = event.seq)";
-                connection.execute(over, params![older])
-            })
-            .map_err(sql)?;
-        Ok(Arc::new(Outbox {
+        let outbox = Arc::new(Outbox {
             path: path.into(),
             connection: Mutex::new(connection),
             cipher: key.map(|key| XChaCha20Poly1305::new(key.into())),
             changes: Mutex::new(0),
             changed: Condvar::new(),
-        }))
+        });
+        outbox.sweep()?;
+        Ok(outbox)
+    }
+
+    /// Gives up what nobody took for a week, and forgets the ids of what was delivered a month ago. Opening does this, too;
+    /// whoever keeps an outbox open for months calls it from time to time.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn sweep(&self) -> Result<()> {
+        let old = now() - GIVEN_UP.as_secs_f64();
+        let older = now() - REMEMBERED.as_secs_f64();
+        let connection = self.lock();
+        let work = || {
+            let given_up = "DELETE FROM due WHERE seq IN (SELECT seq FROM event WHERE at < ?1)";
+            connection.execute(given_up, params![old])?;
+            let over = "DELETE FROM event WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM due WHERE due.seq = event.seq)";
+            connection.execute(over, params![older])
+        };
+        work().map(|_| ()).map_err(|error| self.fault(error))
+    }
+
+    /// Forgets what waits for a target that is no more.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget(&self, target: &str) -> Result<()> {
+        let connection = self.lock();
+        let work = || {
+            connection.execute("DELETE FROM due WHERE target = ?1", [target])?;
+            // What it said is nobody's business any more; its id may be asked for.
+            connection.execute(
+                "UPDATE event SET body = x'' WHERE body <> x'' AND NOT EXISTS (SELECT 1 FROM due WHERE due.seq = event.seq)",
+                [],
+            )
+        };
+        work().map(|_| ()).map_err(|error| self.fault(error))
+    }
+
+    /// Forgets what a source that is no more was in the middle of.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget_states(&self, source: &str) -> Result<()> {
+        let done = self.lock().execute("DELETE FROM state WHERE source = ?1", [source]);
+        done.map(|_| ()).map_err(|error| self.fault(error))
     }
 
     /// The file.
@@ -279,11 +316,19 @@ impl Outbox {
         }
     }
 
-    /// The target has it, or will never take it.
+    /// The target has it, or will never take it. Of an event that everybody has, only the id is kept.
     pub(crate) fn done(&self, target: &str, seq: i64) -> Result<()> {
-        let done =
-            self.lock().execute("DELETE FROM due WHERE target = ?1 AND seq = ?2", params![target, seq]);
-        done.map(|_| ()).map_err(|error| self.fault(error))
+        let mut connection = self.lock();
+        let done = (|| {
+            let work = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            work.execute("DELETE FROM due WHERE target = ?1 AND seq = ?2", params![target, seq])?;
+            work.execute(
+                "UPDATE event SET body = x'' WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM due WHERE due.seq = ?1)",
+                [seq],
+            )?;
+            work.commit()
+        })();
+        done.map_err(|error: rusqlite::Error| self.fault(error))
     }
 
     /// It is tried again after a while.
@@ -364,6 +409,34 @@ mod tests {
         let over = State { body: None, ..state };
         other.put(&message("2"), &[], &[over]).unwrap();
         assert!(Outbox::open(&path, Some(&[7; 32])).unwrap().states("cam").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_delivered_or_is_nobody_s_any_more_is_emptied_and_its_id_stays_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(&folder.path().join("outbox.db"), None).unwrap();
+        let both = ["a".to_owned(), "b".to_owned()];
+        for id in ["1", "2"] {
+            outbox.put(&message(id), &both, &[]).unwrap();
+        }
+        let full = || {
+            let count = "SELECT COUNT(*) FROM event WHERE body <> x''";
+            outbox.lock().query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        let Due::Now { seq, .. } = outbox.due("a").unwrap() else { panic!("one is due") };
+        outbox.done("a", seq).unwrap();
+        assert_eq!(full(), 2, "the other target has not got it");
+        outbox.done("b", seq).unwrap();
+        assert_eq!(full(), 1);
+        outbox.forget("a").unwrap();
+        assert_eq!((full(), first(&outbox, "b").as_deref()), (1, Some("2")));
+        outbox.forget("b").unwrap();
+        assert_eq!((full(), outbox.waiting(&both).unwrap()), (0, 0));
+        assert!(!outbox.put(&message("2"), &both, &[]).unwrap());
+        let state = State { source: "cam".into(), key: "1".into(), body: Some("here".into()) };
+        outbox.put(&message("3"), &[], &[state]).unwrap();
+        outbox.forget_states("cam").unwrap();
+        assert!(outbox.states("cam").unwrap().is_empty());
     }
 
     #[test]

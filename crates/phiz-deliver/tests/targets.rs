@@ -3,66 +3,14 @@
 //! Needs mosquitto (Debian: mosquitto). Where it is missing, its test says so and ends, unless `PHIZ_NEED_MOSQUITTO` is set.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use phiz_deliver::{Deliverer, Message, Mqtt, Outbox, Stream, Target, Told, Webhook, signature};
+use phiz_deliver::{Deliverer, Keyed, Message, Mqtt, Outbox, Stream, Target, Told, Webhook, signature};
 
-/// A request as it came: headers in lower case, and the body.
-#[derive(Clone, Debug)]
-struct Request {
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Request {
-    fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
-    }
-}
-
-/// A server that answers the n-th request by what `status` says; 0 closes the connection without an answer.
-fn server(status: impl Fn(usize) -> u16 + Send + 'static) -> (u16, Arc<Mutex<Vec<Request>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let all: Arc<Mutex<Vec<Request>>> = Arc::default();
-    let kept = Arc::clone(&all);
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection: TcpStream = connection.unwrap();
-            let mut reader = BufReader::new(connection.try_clone().unwrap());
-            let (mut headers, mut line) = (Vec::new(), String::new());
-            loop {
-                line.clear();
-                if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
-                    break;
-                }
-                if let Some((name, value)) = line.trim().split_once(": ") {
-                    headers.push((name.to_lowercase(), value.to_owned()));
-                }
-            }
-            let length =
-                headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let number = {
-                let mut all = kept.lock().unwrap();
-                all.push(Request { headers, body: String::from_utf8(body).unwrap() });
-                all.len() - 1
-            };
-            let status = status(number);
-            if status != 0 {
-                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                _ = connection.write_all(answer.as_bytes());
-            }
-        }
-    });
-    (port, all)
-}
+mod receivers;
+use receivers::{mosquitto, server, subscribe, until};
 
 fn put(outbox: &Outbox, target: &str, id: &str, body: &str) {
     let message = Message { id: id.into(), at: 1_700_000_000.0, body: body.into() };
@@ -123,69 +71,6 @@ fn what_nobody_takes_waits_for_the_next_run() {
     assert_eq!(Outbox::open(&path, None).unwrap().waiting(&[hook().key()]).unwrap(), 1);
 }
 
-/// A broker on a port; none, which is said, where it is not installed.
-fn mosquitto(folder: &Path, port: u16) -> Option<Child> {
-    let config = folder.join("mosquitto.conf");
-    std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n")).unwrap();
-    let program = ["mosquitto", "/usr/sbin/mosquitto"].into_iter().find(|program| {
-        Command::new(program).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-    });
-    let Some(program) = program else {
-        assert!(std::env::var_os("PHIZ_NEED_MOSQUITTO").is_none(), "mosquitto is missing");
-        eprintln!("skipped: mosquitto is missing");
-        return None;
-    };
-    let child = Command::new(program).arg("-c").arg(&config).stderr(Stdio::null()).spawn().unwrap();
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "mosquitto does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Some(child)
-}
-
-/// Reads what is published to all topics, retained and new, for a while: a subscriber of its own, byte by byte.
-fn subscribe(port: u16) -> Arc<Mutex<Vec<(String, String)>>> {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    socket.write_all(&[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 1, b's']).unwrap();
-    let mut answer = [0; 4];
-    socket.read_exact(&mut answer).unwrap();
-    socket.write_all(&[0x82, 6, 0, 1, 0, 1, b'#', 0]).unwrap();
-    let all: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-    let kept = Arc::clone(&all);
-    std::thread::spawn(move || {
-        let mut byte = [0];
-        while socket.read_exact(&mut byte).is_ok() {
-            let kind = byte[0];
-            let (mut length, mut shift) = (0usize, 0);
-            loop {
-                socket.read_exact(&mut byte).unwrap();
-                length |= usize::from(byte[0] & 0x7f) << shift;
-                shift += 7;
-                if byte[0] & 0x80 == 0 {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            socket.read_exact(&mut body).unwrap();
-            if kind >> 4 == 3 {
-                let end = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                kept.lock().unwrap().push((text(&body[2..end]), text(&body[end..])));
-            }
-        }
-    });
-    all
-}
-
-fn until(what: &str, found: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !found() {
-        assert!(begun.elapsed() < Duration::from_secs(40), "{what} does not come");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn home_assistant_is_told_of_streams_and_people_and_a_broker_that_was_away_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -241,4 +126,28 @@ fn home_assistant_is_told_of_streams_and_people_and_a_broker_that_was_away_loses
     until("the end", || last("house/available/phiz-front_door", &got).as_deref() == Some("offline"));
     broker.kill().unwrap();
     broker.wait().unwrap();
+}
+
+#[test]
+fn what_waits_for_an_address_that_was_wrong_goes_to_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(&folder.path().join("outbox.db"), None).unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (port, got) = server(|_| 200);
+    let begin = |port: u16| {
+        let hook = Webhook::new(&format!("http://127.0.0.1:{port}/"), Vec::new()).unwrap();
+        let target = Box::new(Keyed::new("webhook:door".into(), Box::new(hook)));
+        Deliverer::start(Arc::clone(&outbox), target, |_| ()).unwrap()
+    };
+    let wrong = begin(closed);
+    put(&outbox, wrong.target(), "e1", "{}");
+    std::thread::sleep(Duration::from_millis(300));
+    // The next one begins at once, and works as soon as this one has ended.
+    let thread = wrong.end();
+    let right = begin(port);
+    assert_eq!(right.finish(Duration::from_secs(30)), 0);
+    thread.join().unwrap();
+    let ids: Vec<String> =
+        got.lock().unwrap().iter().map(|request| request.header("phiz-event-id").to_owned()).collect();
+    assert_eq!(ids, ["e1"]);
 }

@@ -22,6 +22,7 @@ mod app;
 mod archives;
 mod body;
 mod book;
+mod deliveries;
 mod error;
 mod galleries;
 mod guard;

@@ -129,6 +129,12 @@ pub struct Settings {
     pub streams: usize,
     /// Days for which visits to cameras are kept.
     pub visit_days: f64,
+    /// Where events of streams are sent.
+    pub webhook: Option<String>,
+    /// The file with the secret that signs them.
+    pub webhook_secret: Option<PathBuf>,
+    /// The MQTT broker to which events of streams are published.
+    pub mqtt: Option<String>,
     /// Folders of photos that may be scanned over HTTP.
     pub scan_folders: Vec<PathBuf>,
     /// Days for which photos that were sent to be kept stay.
@@ -166,6 +172,19 @@ fn names(text: &str) -> Vec<String> {
 
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// An address that may hold secrets: what is wrong with it is told without them.
+fn address(text: &str, check: impl Fn(&str) -> phiz_deliver::Result<()>) -> Result<Option<String>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match check(text) {
+        Ok(()) => Ok(Some(text.into())),
+        Err(phiz_deliver::DeliverError::Address { reason, .. }) => Err(reason),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 macro_rules! table {
@@ -230,6 +249,13 @@ table! {
         |s, text| number(text, 0, 1000)?;
     visit_days = "30", "Days for which it is kept who was before a camera, unless the camera is set otherwise.",
         |s, text| number(text, 0.0, 36_500.0)?;
+    webhook = "", "Address to which the events of all cameras are sent by HTTP POST, signed, unless a camera has its own. Empty: none.",
+        |s, text| address(text, |text| phiz_deliver::Webhook::new(text, Vec::new()).map(|_| ()))?;
+    webhook_secret = "", "File with the secret that signs webhooks. Empty: webhook.secret in the home folder, made if there is none.",
+        |s, text| path(text);
+    mqtt = "", "MQTT broker to which the events of all cameras are published, for Home Assistant to discover, unless a camera has \
+        its own: mqtt://USER:PASSWORD@HOST/PREFIX. Empty: none.",
+        |s, text| address(text, |text| phiz_deliver::Mqtt::new(text, Vec::new()).map(|_| ()))?;
     scan_folders = "", "Folders of photos that may be scanned over HTTP with a key of scope admin, with commas. Empty: none.",
         |s, text| {
             let folders = text.split(',').map(str::trim).filter(|folder| !folder.is_empty()).map(PathBuf::from);
@@ -278,6 +304,9 @@ impl Default for Settings {
             audit_days: 0,
             streams: 0,
             visit_days: 0.0,
+            webhook: None,
+            webhook_secret: None,
+            mqtt: None,
             scan_folders: Vec::new(),
             keep_days: 0,
             log: String::new(),
@@ -358,7 +387,13 @@ impl Settings {
             reason,
             hint: setting.help.into(),
         })?;
-        self.sources.insert(setting.name, (value.into(), source));
+        // Whoever looks at the settings need not see what an address holds beside its host.
+        let told = match setting.name {
+            "webhook" => phiz_deliver::origin(value.trim()),
+            "mqtt" => phiz_deliver::shown(value.trim()),
+            _ => value.into(),
+        };
+        self.sources.insert(setting.name, (told, source));
         Ok(())
     }
 
@@ -473,10 +508,22 @@ mod tests {
             ("", vec![("listen", "everywhere")], "listen"),
             ("", vec![("tls_key", "a.pem")], "tls_certificate"),
             ("", vec![("log_format", "xml")], "log_format"),
+            ("mqtt = \"http://ana:pw@x\"", vec![], "mqtt"),
         ] {
             let error = read(file, &[], &arguments).unwrap_err();
             assert!(error.to_string().contains(part) && !error.hint.is_empty(), "{error}");
         }
+    }
+
+    #[test]
+    fn addresses_are_used_as_they_are_and_shown_without_their_secrets() {
+        let variables = [("PHIZ_WEBHOOK", "https://u:s3cret@ha:8123/api/webhook/s3cret?x=s3cret")];
+        let settings = read("mqtt = \"mqtt://ana:s3cret@broker/house\"\n", &variables, &[]).unwrap();
+        assert_eq!(settings.webhook.as_deref(), Some(variables[0].1));
+        let shown = |name| settings.value(SETTINGS.iter().find(|s| s.name == name).unwrap()).0;
+        assert_eq!((shown("webhook"), shown("mqtt")), ("https://ha:8123", "mqtt://broker/house"));
+        let error = read("", &[("PHIZ_MQTT", "http://ana:s3cret@x")], &[]).unwrap_err();
+        assert!(!error.to_string().contains("s3cret") && error.to_string().contains("PHIZ_MQTT"), "{error}");
     }
 
     #[test]

@@ -81,10 +81,16 @@ pub(crate) struct Stream {
     pub(crate) list: Option<String>,
     /// False positive identification rate.
     pub(crate) fpir: f64,
+    /// Where its events are sent, without path and credentials; null for nowhere.
+    pub(crate) webhook: Option<String>,
+    /// The MQTT broker to which its events are published, without credentials; null for none.
+    pub(crate) mqtt: Option<String>,
+    /// Why events wait to be delivered; null if they do not.
+    pub(crate) undelivered: Option<String>,
 }
 
 /// A camera to be watched.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewStream {
     /// What people call it.
@@ -108,10 +114,19 @@ pub(crate) struct NewStream {
     pub(crate) keep_days: Option<f64>,
     /// Whether it is watched at once; true unless it is set.
     pub(crate) running: Option<bool>,
+    /// Where its events are sent by HTTP POST; the setting webhook unless it is set, and nowhere if it is empty. Only host and
+    /// port of it are ever told.
+    pub(crate) webhook: Option<String>,
+    /// The secret that signs them, of 16 characters or more; the server's unless it is set. It is never told to anybody.
+    pub(crate) webhook_secret: Option<String>,
+    /// The MQTT broker to which its events are published; the setting mqtt unless it is set, and none if it is empty. Its
+    /// credentials are never told.
+    #[schema(example = "mqtt://name:password@broker/prefix")]
+    pub(crate) mqtt: Option<String>,
 }
 
 /// What of a stream is to be otherwise; what is left out stays.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StreamEdit {
     /// What people call it.
@@ -134,6 +149,18 @@ pub(crate) struct StreamEdit {
     pub(crate) keep_days: Option<f64>,
     /// Whether it is watched.
     pub(crate) running: Option<bool>,
+    /// Where its events are sent; null for where the setting webhook says, empty for nowhere.
+    #[serde(deserialize_with = "some")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) webhook: Option<Option<String>>,
+    /// The secret that signs them; null for the server's.
+    #[serde(deserialize_with = "some")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) webhook_secret: Option<Option<String>>,
+    /// The MQTT broker; null for the one of the setting mqtt, empty for none.
+    #[serde(deserialize_with = "some")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) mqtt: Option<Option<String>>,
 }
 
 /// A field that is there, be it null.

@@ -11,19 +11,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
+use phiz_deliver::Deliverer;
 use phiz_gallery::{Filter, Gallery, Memo, PersonId, Rate};
 use phiz_service::IdentifyOptions;
 use phiz_video::{
-    Event, Frame, Frames, Notice, ReadOptions, Source, StrangersOfGallery, VideoError, Visit, WatchOptions,
-    Watcher, preview,
+    Event, Frame, Frames, Notice, Post, ReadOptions, Source, StrangersOfGallery, VideoError, Visit,
+    WatchOptions, Watcher, preview,
 };
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::deliveries::{Deliveries, Recipients};
 use crate::error::{ApiError, Code, Result};
 use crate::secret;
+use crate::settings::Settings;
 use crate::stream_wire::{Present, Stream, StreamEvent, StreamState, StreamVisit};
 
 /// The file's name in the home folder.
@@ -48,7 +51,7 @@ fn milli(seconds: f64) -> f64 {
 }
 
 /// What a stream is, as its gallery keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -61,13 +64,41 @@ pub(crate) struct Kept {
     pub(crate) keep_days: f64,
     pub(crate) list: Option<String>,
     pub(crate) fpir: f64,
+    /// Where events go, with credentials: never told. None: where the settings say. Empty: nowhere.
+    #[serde(default)]
+    pub(crate) webhook: Option<String>,
+    /// What signs them, if it is not what signs those of all streams: never told.
+    #[serde(default)]
+    pub(crate) webhook_secret: Option<String>,
+    #[serde(default)]
+    pub(crate) mqtt: Option<String>,
 }
 
 impl Kept {
+    /// Whether the other's events go elsewhere, or by another name.
+    fn delivers_otherwise(&self, other: &Kept) -> bool {
+        (&self.webhook, &self.webhook_secret, &self.mqtt, &self.name, &self.url)
+            != (&other.webhook, &other.webhook_secret, &other.mqtt, &other.name, &other.url)
+    }
+
     /// Whether watching must begin anew if it was like the other before.
     fn watches_otherwise(&self, other: &Kept) -> bool {
-        (&self.url, self.remember, self.pictures, &self.list, self.fpir, self.running)
-            != (&other.url, other.remember, other.pictures, &other.list, other.fpir, other.running)
+        // Events carry the name, and go to the outbox for whoever is to hear of them.
+        let told = |kept: &Kept| {
+            let is_there = |address: &Option<String>| address.as_ref().map(|address| !address.is_empty());
+            let hears = (is_there(&kept.webhook), is_there(&kept.mqtt));
+            (hears, (hears != (None, None)).then(|| kept.name.clone()))
+        };
+        (&self.url, self.remember, self.pictures, &self.list, self.fpir, self.running, told(self))
+            != (
+                &other.url,
+                other.remember,
+                other.pictures,
+                &other.list,
+                other.fpir,
+                other.running,
+                told(other),
+            )
     }
 }
 
@@ -110,6 +141,11 @@ pub(crate) struct Camera {
     generation: AtomicU64,
     stop: Mutex<Arc<AtomicBool>>,
     gone: AtomicBool,
+    /// Held while the camera is watched: a new thread waits until the one before has told its last events.
+    turn: Mutex<()>,
+    pub(crate) deliverers: Mutex<Vec<Deliverer>>,
+    /// Why events wait, by the outbox's key of their target.
+    pub(crate) undelivered: Mutex<BTreeMap<String, String>>,
     events: Mutex<VecDeque<(u64, &'static str, String)>>,
     /// The number of the latest event.
     pub(crate) latest: watch::Sender<u64>,
@@ -118,7 +154,7 @@ pub(crate) struct Camera {
     pub(crate) pictures: watch::Sender<Option<Arc<Vec<u8>>>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -133,6 +169,9 @@ impl Camera {
             generation: AtomicU64::new(0),
             stop: Mutex::default(),
             gone: AtomicBool::new(false),
+            turn: Mutex::default(),
+            deliverers: Mutex::default(),
+            undelivered: Mutex::default(),
             events: Mutex::default(),
             latest: watch::channel(first).0,
             changes: watch::channel(1).0,
@@ -145,8 +184,10 @@ impl Camera {
     }
 
     /// The stream as it is told.
-    pub(crate) fn told(&self) -> Stream {
+    pub(crate) fn told(&self, settings: &Settings) -> Stream {
         let (kept, now) = (self.kept(), lock(&self.now).clone());
+        let [webhook, mqtt] = Recipients::of(&kept, settings).told();
+        let undelivered: Vec<String> = lock(&self.undelivered).values().cloned().collect();
         Stream {
             id: kept.id,
             name: kept.name,
@@ -167,6 +208,9 @@ impl Camera {
             keep_days: kept.keep_days,
             list: kept.list,
             fpir: kept.fpir,
+            webhook,
+            mqtt,
+            undelivered: (!undelivered.is_empty()).then(|| undelivered.join("; ")),
         }
     }
 
@@ -180,7 +224,7 @@ impl Camera {
         lock(&self.events).iter().filter(|(seq, ..)| *seq > number).cloned().collect()
     }
 
-    fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
@@ -234,6 +278,7 @@ pub(crate) struct Streams {
     all: Mutex<BTreeMap<String, Arc<Camera>>>,
     visits: Mutex<Connection>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    deliveries: Deliveries,
 }
 
 impl Streams {
@@ -258,7 +303,12 @@ impl Streams {
             Ok(connection)
         };
         let connection = open().map_err(|error: rusqlite::Error| std::io::Error::other(error.to_string()))?;
-        Ok(Streams { all: Mutex::default(), visits: Mutex::new(connection), threads: Mutex::default() })
+        Ok(Streams {
+            all: Mutex::default(),
+            visits: Mutex::new(connection),
+            threads: Mutex::default(),
+            deliveries: Deliveries::new(home.to_owned()),
+        })
     }
 
     /// Reads the streams of all galleries, and begins to watch those that should run.
@@ -269,6 +319,7 @@ impl Streams {
                     for kept in all {
                         let camera = Camera::new(&name, kept.clone());
                         lock(&self.all).insert(kept.id, Arc::clone(&camera));
+                        self.deliveries.begin(app, &camera, &gallery);
                         self.start(app, &camera);
                     }
                 }
@@ -311,6 +362,7 @@ impl Streams {
         let camera = Camera::new(name, kept.clone());
         all.insert(kept.id, Arc::clone(&camera));
         drop(all);
+        self.deliveries.begin(app, &camera, gallery);
         self.start(app, &camera);
         Ok(camera)
     }
@@ -321,6 +373,10 @@ impl Streams {
             all.iter_mut().filter(|other| other.id == kept.id).for_each(|other| *other = kept.clone());
         })?;
         let before = std::mem::replace(&mut *lock(&camera.kept), kept.clone());
+        if kept.delivers_otherwise(&before) {
+            self.deliveries.begin(app, camera, gallery);
+            self.deliveries.forget(app, camera, gallery, false)?;
+        }
         if kept.watches_otherwise(&before) {
             camera.halt();
             self.start(app, camera);
@@ -332,8 +388,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Forgets a stream and its visits.
-    pub(crate) fn delete(&self, gallery: &Gallery, camera: &Camera) -> Result<()> {
+    /// Forgets a stream, its visits, and its events that wait.
+    pub(crate) fn delete(&self, app: &App, gallery: &Gallery, camera: &Camera) -> Result<()> {
         let id = camera.kept().id;
         change_kept(gallery, |all| all.retain(|other| other.id != id))?;
         camera.gone.store(true, Ordering::Relaxed);
@@ -341,6 +397,8 @@ impl Streams {
         lock(&self.all).remove(&id);
         camera.changes.send_replace(0);
         camera.pictures.send_replace(None);
+        lock(&camera.deliverers).drain(..).for_each(|deliverer| _ = deliverer.end());
+        self.deliveries.forget(app, camera, gallery, true)?;
         self.forget_visits(&id)
     }
 
@@ -354,6 +412,8 @@ impl Streams {
         while begun.elapsed() < most && threads.iter().any(|thread| !thread.is_finished()) {
             std::thread::sleep(Duration::from_millis(20));
         }
+        let all: Vec<Arc<Camera>> = lock(&self.all).values().cloned().collect();
+        self.deliveries.end(&all, Duration::from_secs(2));
     }
 
     fn start(&self, app: &App, camera: &Arc<Camera>) {
@@ -551,9 +611,15 @@ fn watch_once(
     generation: u64,
     stop: &Arc<AtomicBool>,
 ) -> std::result::Result<(), Ended> {
+    let _turn = lock(&camera.turn);
+    if stop.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let kept = camera.kept();
     let gallery = app.galleries.get(&camera.gallery).map_err(|error| failed(&error))?;
     let key = gallery.key_beside().map_err(|error| failed(&error.into()))?;
+    let mut post = app.streams.deliveries.post(app, camera, &gallery).map_err(|error| failed(&error))?;
+    recover(app, camera, &key, post.as_ref()).map_err(|error| failed(&error))?;
     let source = Source::parse(kept.url.as_ref()).map_err(|error| ended(&error))?;
     let read = ReadOptions { live: Some(true), longest_side: 1920, ..ReadOptions::default() };
     let mut frames = Frames::open(source, read, Arc::clone(stop)).map_err(|error| ended(&error))?;
@@ -594,6 +660,7 @@ fn watch_once(
             camera.state(generation, StreamState::Watching, None);
             seconds() - frame.time
         });
+        post.iter_mut().for_each(|post| post.frame(frame.time));
         let events = match watcher.frame(&frame) {
             Ok(events) => events,
             Err(error) => break Some(ended(&error)),
@@ -601,7 +668,7 @@ fn watch_once(
         if !camera.is(generation) && camera.gone.load(Ordering::Relaxed) {
             return Ok(());
         }
-        tell(app, camera, &key, &mut watcher, &events, zero);
+        tell(app, camera, &key, &mut watcher, &events, zero, post.as_mut());
         if !events.is_empty() || looked.elapsed() >= Duration::from_millis(200) {
             looked = Instant::now();
             let now = state_of(&watcher, &frame, frames.dropped(), zero);
@@ -619,6 +686,7 @@ fn watch_once(
         }
         if swept.is_none_or(|swept| swept.elapsed() > Duration::from_secs(3600)) {
             swept = Some(Instant::now());
+            app.streams.deliveries.sweep();
             let days = camera.kept().keep_days;
             if let Err(error) = app.streams.forget_older(&kept.id, days) {
                 tracing::warn!(error = error.message, "old visits cannot be forgotten");
@@ -632,14 +700,22 @@ fn watch_once(
     };
     let events = watcher.finish();
     if !camera.gone.load(Ordering::Relaxed) {
-        tell(app, camera, &key, &mut watcher, &events, zero.unwrap_or_else(seconds));
+        tell(app, camera, &key, &mut watcher, &events, zero.unwrap_or_else(seconds), post.as_mut());
     }
     camera.set(generation, |now| (now.present, now.visits) = (Vec::new(), Vec::new()));
     error.map_or(Ok(()), Err)
 }
 
 /// Tells events, and keeps the visits that have ended.
-fn tell(app: &App, camera: &Camera, key: &[u8; 32], watcher: &mut Watcher<'_>, events: &[Event], zero: f64) {
+fn tell(
+    app: &App,
+    camera: &Camera,
+    key: &[u8; 32],
+    watcher: &mut Watcher<'_>,
+    events: &[Event],
+    zero: f64,
+    mut post: Option<&mut Post>,
+) {
     for visit in watcher.take_visits() {
         let picture = visit.picture.as_ref().and_then(|picture| picture.encode_jpeg(85).ok());
         let told = visit_of(&visit, zero, false, picture.is_some());
@@ -647,7 +723,40 @@ fn tell(app: &App, camera: &Camera, key: &[u8; 32], watcher: &mut Watcher<'_>, e
             tracing::error!(error = error.message, "a visit cannot be kept");
         }
     }
-    events.iter().for_each(|event| camera.publish(event, zero));
+    for event in events {
+        if let Some(post) = &mut post
+            && let Err(error) = post.send(event, post.at(event), &serde_json::Map::new())
+        {
+            // Whoever watches here should go on even if the disk is full.
+            tracing::error!(%error, "an event cannot be delivered");
+            lock(&camera.undelivered).insert("outbox".into(), error.to_string());
+        }
+        camera.publish(event, zero);
+    }
+}
+
+/// Ends what the server was in the middle of when it was killed: events for others, and visits that are kept.
+fn recover(app: &App, camera: &Camera, key: &[u8; 32], post: Option<&Post>) -> Result<()> {
+    let Some(post) = post else { return Ok(()) };
+    let events = post.recover().map_err(ApiError::internal)?;
+    for event in events.iter().filter(|event| event["event"] == "visit") {
+        let number = |name: &str| event[name].as_f64().unwrap_or(0.0);
+        let until = number("at");
+        let visit = StreamVisit {
+            id: String::new(),
+            person: event["person"].as_str().map(str::to_owned),
+            person_id: None,
+            stranger: event["stranger"].as_u64(),
+            from: milli(until - (number("time") - number("from")).max(0.0)),
+            until,
+            seen: number("seen"),
+            fpir: None,
+            current: false,
+            picture: false,
+        };
+        app.streams.keep_visit(key, &camera.kept().id, &visit, None)?;
+    }
+    Ok(())
 }
 
 fn visit_of(visit: &Visit, zero: f64, current: bool, picture: bool) -> StreamVisit {

@@ -5,73 +5,23 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use phiz_server::Scope;
 use phiz_synth::{FaceModel, Scene};
 use serde_json::{Value, json};
 
+#[path = "../../phiz-video/tests/camera/mod.rs"]
+mod camera;
 #[path = "../../phiz-video/tests/clips/mod.rs"]
 mod clips;
 mod common;
-use clips::{actor, ffmpeg, picture};
+#[path = "../../phiz-deliver/tests/receivers/mod.rs"]
+mod receivers;
+use camera::Camera;
+use clips::ffmpeg;
 use common::Running;
-
-/// A camera that shows person 1 while somebody is wanted, and nobody else.
-struct Camera {
-    port: u16,
-    shows: Arc<AtomicBool>,
-    served: Arc<AtomicU64>,
-}
-
-impl Camera {
-    fn start() -> Camera {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (shows, served) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
-        let (shown, counted) = (Arc::clone(&shows), Arc::clone(&served));
-        let somebody = [actor(1, 1, |_| Some([200.0, 135.0, 190.0]))];
-        let jpeg = |actors: &[clips::Actor]| picture(actors, 0.0).0.encode_jpeg(92).unwrap();
-        let pictures = Arc::new([jpeg(&[]), jpeg(&somebody)]);
-        std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                let (shown, counted, pictures) = (shown.clone(), counted.clone(), pictures.clone());
-                std::thread::spawn(move || serve(connection.unwrap(), &shown, &counted, &pictures));
-            }
-        });
-        Camera { port, shows, served }
-    }
-
-    fn url(&self) -> String {
-        format!("http://ana:s3cret-word@127.0.0.1:{}/video.mjpg?token=t0ken-text", self.port)
-    }
-}
-
-fn serve(mut socket: TcpStream, shows: &AtomicBool, served: &AtomicU64, pictures: &[Vec<u8>; 2]) {
-    let mut reader = BufReader::new(socket.try_clone().unwrap());
-    let (mut line, mut allowed) = (String::new(), false);
-    while reader.read_line(&mut line).is_ok_and(|read| read > 0) && !line.trim().is_empty() {
-        // ana:s3cret-word
-        allowed |= line.trim() == "Authorization: Basic YW5hOnMzY3JldC13b3Jk";
-        line.clear();
-    }
-    if !allowed {
-        let no = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"camera\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        _ = socket.write_all(no.as_bytes());
-        return;
-    }
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\nConnection: close\r\n\r\n";
-    let mut sent = socket.write_all(head.as_bytes());
-    while sent.is_ok() {
-        let jpeg = &pictures[usize::from(shows.load(Ordering::Relaxed))];
-        let head = format!("--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
-        sent = socket.write_all(&[head.as_bytes(), jpeg, b"\r\n"].concat());
-        served.fetch_add(1, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
 
 /// The photos by which person 1 is known.
 fn photos() -> Vec<Vec<u8>> {
@@ -313,4 +263,160 @@ fn what_is_no_camera_is_refused_and_readers_change_nothing() {
     server.post("/v1/galleries", &json!({ "name": "other" })).expect(201);
     server.get(&format!("{path}?gallery=other")).error("no_stream");
     assert_eq!(server.get("/v1/streams?gallery=other").expect(200)["items"], json!([]));
+}
+
+/// What a receiver got: each event once by its id, in order, after their signatures were checked.
+fn received(got: &std::sync::Mutex<Vec<receivers::Request>>, secret: &[u8]) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for request in got.lock().unwrap().iter() {
+        let time = request.header("phiz-timestamp").parse().unwrap();
+        let signed = phiz_deliver::signature(secret, time, request.body.as_bytes());
+        assert_eq!(request.header("phiz-signature"), signed);
+        let event: Value = serde_json::from_str(&request.body).unwrap();
+        assert_eq!(event["id"], request.header("phiz-event-id"));
+        if all.iter().all(|known| known["id"] != event["id"]) {
+            all.push(event);
+        }
+    }
+    all
+}
+
+#[test]
+fn events_of_a_stream_reach_its_webhook_and_what_waits_follows_to_a_new_address() {
+    if !ffmpeg() {
+        return;
+    }
+    let camera = Camera::start();
+    let server = Running::start();
+    server.person("Ada", &photos());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let secret = "s3cret-of-both-sides";
+    let made = server
+        .post(
+            "/v1/streams",
+            &json!({ "name": "Front door", "url": camera.url(), "webhook_secret": secret,
+                "webhook": format!("http://u:s3cret@127.0.0.1:{closed}/api/webhook/s3cret?x=s3cret") }),
+        )
+        .expect(201);
+    let path = format!("/v1/streams/{}", made["id"].as_str().unwrap());
+    assert_eq!(made["webhook"], format!("http://127.0.0.1:{closed}"), "{made}");
+    assert_eq!((&made["mqtt"], made.get("webhook_secret")), (&Value::Null, None));
+    until("the reason", || server.get(&path).expect(200)["undelivered"].is_string());
+    let told = server.get(&path).text();
+    assert!(!told.contains("s3cret"), "{told}");
+    until("Ada", || server.get(&path).expect(200)["present"][0]["person"] == "Ada");
+
+    // The address is mended: what has waited comes, in order.
+    let (port, got) = receivers::server(|number| if number == 1 { 503 } else { 200 });
+    let right = json!({ "webhook": format!("http://127.0.0.1:{port}/s3cret") });
+    server.json("PATCH", &path, &right).expect(200);
+    let kinds = || -> Vec<String> {
+        let events = received(&got, secret.as_bytes());
+        events.iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+    };
+    until("Ada's name", || kinds().iter().any(|kind| kind == "identified"));
+    let first = received(&got, secret.as_bytes())[0].clone();
+    assert_eq!((&first["event"], &first["name"]), (&json!("appeared"), &json!("Front door")));
+    assert_eq!((&first["stream"], &first["source"]), (&made["id"], &made["source"]), "{first}");
+    assert!((first["at"].as_f64().unwrap() - now()).abs() < 90.0 && first["box"].is_array(), "{first}");
+    until("the relief", || server.get(&path).expect(200)["undelivered"].is_null());
+
+    // A restart ends what was going on, and each event has come once.
+    let server = server.again();
+    until("the visit", || kinds().iter().any(|kind| kind == "visit"));
+    until("her again", || kinds().iter().filter(|kind| *kind == "identified").count() >= 2);
+    let events = received(&got, secret.as_bytes());
+    let count = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((count("appeared"), count("left"), count("visit")), (2, 1, 1), "{:?}", kinds());
+
+    // Nobody is told any more; and a camera that is gone leaves nothing that waits.
+    let edited = server.json("PATCH", &path, &json!({ "webhook": "" })).expect(200);
+    assert_eq!((&edited["webhook"], &edited["undelivered"]), (&Value::Null, &Value::Null));
+    let before = got.lock().unwrap().len();
+    camera.shows.store(false, Ordering::Relaxed);
+    until("nobody", || server.get(&path).expect(200)["present"] == json!([]));
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(got.lock().unwrap().len(), before);
+    let told = [path.as_str(), "/v1/streams", "/v1/audit", "/metrics"].map(|path| server.get(path).text());
+    assert!(told.iter().all(|text| !text.contains("s3cret")), "{told:?}");
+    for file in std::fs::read_dir(server.home.path()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let holds = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
+        let names = path.ends_with("outbox.main.db") && holds(b"Ada");
+        assert!(!holds(b"s3cret") && !names, "{}", path.display());
+    }
+    assert_eq!(server.delete(&path).status, 204);
+}
+
+#[test]
+fn streams_without_an_address_of_their_own_are_published_to_the_broker_of_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    if !ffmpeg() {
+        return;
+    }
+    let Some(mut broker) = receivers::mosquitto(folder.path(), port) else { return };
+    let camera = Camera::start();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "the secret of a file\n").unwrap();
+    let (hook, got) = receivers::server(|_| 200);
+    let server = Running::with(|settings| {
+        settings.mqtt = Some(format!("mqtt://127.0.0.1:{port}/house"));
+        settings.webhook = Some(format!("http://127.0.0.1:{hook}/"));
+        settings.webhook_secret = Some(secret.clone());
+    });
+    server.person("Ada", &photos());
+    let heard = receivers::subscribe(port);
+    let last = |topic: &str| {
+        heard.lock().unwrap().iter().rev().find(|(t, _)| t == topic).map(|(_, value)| value.clone())
+    };
+    let add =
+        |name: &str| server.post("/v1/streams", &json!({ "name": name, "url": camera.url() })).expect(201);
+    let made = add("Front door");
+    assert_eq!(made["mqtt"], format!("mqtt://127.0.0.1:{port}/house"), "{made}");
+    until("Home Assistant", || {
+        last("homeassistant/sensor/phiz-front_door_front_door/people/config").is_some()
+    });
+    until("Ada", || last("house/front_door/person/ada").as_deref() == Some("ON"));
+    until("the webhook", || !received(&got, b"the secret of a file").is_empty());
+    // A second camera of that name has topics of its own, and neither takes the other's connection.
+    let second = add("Front door");
+    let topic = format!("house/front_door_{}/people", second["id"].as_str().unwrap());
+    until("Ada twice", || last(&topic).as_deref() == Some("Ada"));
+    assert_eq!(last("house/available/phiz-front_door").as_deref(), Some("online"));
+    // Whoever wants no broker for a camera says so, and the others go on.
+    let path = format!("/v1/streams/{}", second["id"].as_str().unwrap());
+    let edited = server.json("PATCH", &path, &json!({ "mqtt": "" })).expect(200);
+    assert_eq!((&edited["mqtt"], edited["webhook"].is_string()), (&Value::Null, true), "{edited}");
+    let edited = server.json("PATCH", &path, &json!({ "mqtt": null })).expect(200);
+    assert!(edited["mqtt"].is_string(), "{edited}");
+    camera.shows.store(false, Ordering::Relaxed);
+    until("nobody", || last("house/front_door/people").as_deref() == Some("nobody"));
+    until("OFF", || last("house/front_door/person/ada").as_deref() == Some("OFF"));
+    drop(server);
+    until("the end", || last("house/available/phiz-front_door").as_deref() == Some("offline"));
+    broker.kill().unwrap();
+    broker.wait().unwrap();
+}
+
+#[test]
+fn addresses_and_secrets_of_events_are_checked() {
+    let server = Running::start();
+    let url = "rtsp://127.0.0.1:1/x";
+    for (field, value) in [
+        ("webhook", "ftp://u:s3cret@x/y"),
+        ("webhook", "s3cret"),
+        ("webhook", "http:///s3cret"),
+        ("mqtt", "http://u:s3cret@broker"),
+        ("mqtt", "mqtt://u:s3cret@"),
+        ("webhook_secret", "s3cret"),
+    ] {
+        let mut body = json!({ "name": "x", "url": url, "running": false });
+        body[field] = json!(value);
+        let told = server.post("/v1/streams", &body).error("bad_value");
+        assert!(told["error"]["message"].as_str().unwrap().starts_with(field), "{told}");
+        assert!(!told.to_string().contains("s3cret"), "{told}");
+    }
+    assert_eq!(server.get("/v1/streams").expect(200)["items"], json!([]));
 }

@@ -36,6 +36,18 @@ impl Evidence {
         self.best = self.best.max(quality);
     }
 
+    /// Takes all views of another track of the same person into account.
+    pub(crate) fn join(&mut self, other: &Evidence) {
+        if self.sum.is_empty() {
+            *self = other.clone();
+        } else if self.model == other.model && self.sum.len() == other.sum.len() {
+            self.sum.iter_mut().zip(&other.sum).for_each(|(sum, v)| *sum += v);
+            self.weight += other.weight;
+            self.views += other.views;
+            self.best = self.best.max(other.best);
+        }
+    }
+
     /// All views as one template; none before the first.
     pub(crate) fn template(&self) -> Option<Template> {
         let vector = self.sum.iter().map(|v| *v as f32).collect();

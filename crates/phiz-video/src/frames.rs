@@ -5,8 +5,10 @@
 //! n-th picture. So variable frame rates keep their times, and a camera that changes its resolution is followed.
 //!
 //! The child may hang, crash or end. A watchdog ends a child that delivers nothing. What is live is then opened again,
-//! after a pause that doubles up to half a minute; a file ends with what `ffmpeg` said. Where a live source is faster than
-//! whoever looks, the oldest waiting frames are dropped. A file waits.
+//! after a pause that doubles up to half a minute. A file whose child fails is opened again at the time of its last picture,
+//! and a little later where that does not help, so that no picture comes twice and one that cannot be decoded costs seconds
+//! and not the rest; after some tries it ends with what `ffmpeg` said. Where a live source is faster than whoever looks, the
+//! oldest waiting frames are dropped. A file waits.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -73,6 +75,8 @@ pub enum Notice {
     Lost(String),
     /// It is back after so many seconds.
     Back(f64),
+    /// `ffmpeg` failed in the middle of a file; reading goes on at this time.
+    Resumed(f64),
     /// It ended before its time, or parts of it could not be decoded: what `ffmpeg` said.
     Damaged(Vec<String>),
 }
@@ -89,6 +93,11 @@ pub struct Frames {
     begun: Instant,
     next_index: u64,
     last_time: Option<f64>,
+    /// How often the child of a file has failed, and how often in a row without a picture between.
+    failed: u32,
+    fruitless: u32,
+    /// Pictures of a file that was opened again are known up to this time.
+    known_until: f64,
     dropped: u64,
     notices: Vec<Notice>,
     tell: Option<Teller>,
@@ -117,7 +126,7 @@ impl Frames {
         let probe = probe(&source, options.picture_rate)?;
         let endless = matches!(source, Source::Address(_)) && probe.duration.is_none();
         let live = options.live.unwrap_or(source.is_live() || endless);
-        let running = Some(Running::start(&source, &probe, &options, live)?);
+        let running = Some(Running::start(&source, &probe, &options, live, None)?);
         Ok(Frames {
             source,
             options,
@@ -128,6 +137,9 @@ impl Frames {
             begun: Instant::now(),
             next_index: 0,
             last_time: None,
+            failed: 0,
+            fruitless: 0,
+            known_until: f64::NEG_INFINITY,
             dropped: 0,
             notices: Vec::new(),
             tell: None,
@@ -191,6 +203,10 @@ impl Frames {
             match running.queue.take(patience, &self.stop) {
                 Taken::Frame(raw) => {
                     running.seen = true;
+                    if raw.time + self.offset < self.known_until {
+                        continue;
+                    }
+                    self.fruitless = 0;
                     self.dropped += raw.dropped;
                     self.next_index += raw.dropped;
                     if let Some(frame) = self.frame(raw) {
@@ -204,6 +220,8 @@ impl Frames {
                     if self.live {
                         let why = said.last().cloned().unwrap_or_else(|| "the stream ended".into());
                         self.again(why, said)?;
+                    } else if !good && self.resume(&said)? {
+                        // The next picture comes from another child.
                     } else if self.next_index == 0 {
                         return Err(VideoError::Unreadable {
                             source_name: self.source.name(),
@@ -228,6 +246,33 @@ impl Frames {
                 }
             }
         }
+    }
+
+    /// Opens a file whose child has failed again, after the last picture that came; whether that was tried.
+    fn resume(&mut self, said: &[String]) -> Result<bool> {
+        let (Source::File(_), Some(end), Some(last)) = (&self.source, self.probe.duration, self.last_time)
+        else {
+            return Ok(false);
+        };
+        let Some(skipped) = SKIPPED.get(self.fruitless as usize) else { return Ok(false) };
+        // Containers count in milliseconds; between two pictures lies more.
+        let apart = 0.25 / self.probe.rate.unwrap_or(25.0).max(1.0);
+        let from = last + skipped.max(AFTER.min(apart));
+        if self.failed >= MOST_FAILURES || from >= end {
+            return Ok(false);
+        }
+        self.failed += 1;
+        self.fruitless += 1;
+        // Some containers find a place only roughly, so that decoding begins a little before; not where it fails, though.
+        let begin = if *skipped > 0.0 { from } else { (last - BEFORE).max(0.0) };
+        if *skipped > 0.0 {
+            // What lies between cannot be read.
+            self.note(Notice::Damaged(said.to_vec()));
+        }
+        let running = Running::start(&self.source, &self.probe, &self.options, self.live, Some(begin))?;
+        (self.running, self.offset, self.known_until) = (Some(running), begin, from);
+        self.note(Notice::Resumed(from));
+        Ok(true)
     }
 
     fn frame(&mut self, raw: Raw) -> Option<Frame> {
@@ -272,7 +317,7 @@ impl Frames {
             }
             pause = (pause * 2.0).min(30.0);
             let opened = probe(&self.source, self.options.picture_rate).and_then(|probe| {
-                let running = Running::start(&self.source, &probe, &self.options, self.live)?;
+                let running = Running::start(&self.source, &probe, &self.options, self.live, None)?;
                 Ok((probe, running))
             });
             match opened {
@@ -399,6 +444,14 @@ impl Queue {
 
 /// The first frame of a source may take so many seconds, however soon the source counts as stalled later.
 const OPENING: f64 = 20.0;
+/// Where a file whose child has failed is opened again: so many seconds after its last picture, at the first try and the next.
+const SKIPPED: [f64; 4] = [0.0, 0.0, 1.0, 10.0];
+/// Decoding begins so many seconds before the last picture.
+const BEFORE: f64 = 3.0;
+/// What is later than the last picture by so many seconds is another one.
+const AFTER: f64 = 0.002;
+/// A file whose child fails more often than this is given up.
+const MOST_FAILURES: u32 = 100;
 /// Lines of `ffmpeg` that are kept for messages.
 const SAID: usize = 4;
 /// Frames that wait between the child and whoever looks.
@@ -407,12 +460,23 @@ const ROOM: usize = 3;
 const MOST_PIXELS: u64 = 1 << 28;
 
 impl Running {
-    fn start(source: &Source, probe: &Probe, options: &ReadOptions, live: bool) -> Result<Running> {
+    /// Begins to read; a file after a time.
+    fn start(
+        source: &Source,
+        probe: &Probe,
+        options: &ReadOptions,
+        live: bool,
+        from: Option<f64>,
+    ) -> Result<Running> {
         let input = source.input(options.picture_rate)?;
         let mut command = Command::new(program("ffmpeg"));
         command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"]);
         if options.paced && !live {
             command.arg("-re");
+        }
+        if let Some(from) = from.filter(|from| *from > 0.0) {
+            // Times are counted from there on.
+            command.args(["-ss", &format!("{from:.6}")]);
         }
         command.args(&input.args);
         // Sound, subtitles and data are not asked for; of several pictures the first that is no cover.
@@ -516,7 +580,7 @@ fn listen(
     stamps: &mpsc::Sender<Stamp>,
 ) {
     let mut reader = BufReader::new(err);
-    let mut line = Vec::new();
+    let (mut line, mut unit) = (Vec::new(), f64::NAN);
     loop {
         line.clear();
         match reader.by_ref().take(1 << 16).read_until(b'\n', &mut line) {
@@ -525,13 +589,16 @@ fn listen(
         }
         let text = String::from_utf8_lossy(&line);
         if text.contains("showinfo") {
-            if let Some(stamp) = stamp(&text) {
+            if let Some(now) = time_base(&text) {
+                unit = now;
+            } else if let Some(stamp) = stamp(&text, unit) {
                 _ = stamps.send(stamp);
             }
             continue;
         }
         let complaint = ["[error] ", "[fatal] ", "[panic] "].iter().find_map(|level| text.split_once(level));
-        if let Some((_, complaint)) = complaint {
+        // The writer of raw pictures complains of times that it does not write: each picture came all the same.
+        if let Some((_, complaint)) = complaint.filter(|(_, told)| !told.contains("to muxer in stream")) {
             let complaint = cleaned(complaint, secrets);
             let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
             if !complaint.is_empty() && !said.contains(&complaint) {
@@ -544,14 +611,24 @@ fn listen(
     }
 }
 
-/// `… n:   2 pts:  40000 pts_time:0.2     pos: … s:768x432 …`
-fn stamp(line: &str) -> Option<Stamp> {
+/// `… config in time_base: 1/90000, …`: how long one unit of time is, in seconds.
+fn time_base(line: &str) -> Option<f64> {
+    let (over, under) =
+        line.split_once("config in time_base:")?.1.split(',').next()?.trim().split_once('/')?;
+    let (over, under): (f64, f64) = (over.parse().ok()?, under.parse().ok()?);
+    (over > 0.0 && under > 0.0).then_some(over / under)
+}
+
+/// `… n:   2 pts:  40000 pts_time:0.2     pos: … s:768x432 …`. The time is taken from the units: `pts_time` has six digits,
+/// which after three hours before a camera are tenths of a second.
+fn stamp(line: &str, unit: f64) -> Option<Stamp> {
     let after = |key: &str| {
         let rest = line.split_once(key)?.1.trim_start();
         Some(rest.split_ascii_whitespace().next().unwrap_or(""))
     };
     let (width, height) = after(" s:")?.split_once('x')?;
-    let time = after("pts_time:")?.parse().unwrap_or(f64::NAN);
+    let time = after("pts:")?.parse().map_or(f64::NAN, |units: i64| units as f64 * unit);
+    let time = if time.is_nan() { after("pts_time:")?.parse().unwrap_or(f64::NAN) } else { time };
     Some(Stamp { time, width: width.parse().ok()?, height: height.parse().ok()? })
 }
 
@@ -578,11 +655,17 @@ mod tests {
     fn lines_of_showinfo_are_read() {
         let line = "[Parsed_showinfo_1 @ 0x55] [info] n:   1 pts:  20000 pts_time:0.1     pos:    40503 fmt:rgb24 sar:0/1 \
                     s:768x432 i:P iskey:0 type:B \n";
-        let stamp = stamp(line).unwrap();
+        let config = "[Parsed_showinfo_1 @ 0x55] [info] config in time_base: 1/200000, frame_rate: 10/1";
+        let unit = time_base(config).unwrap();
+        let stamp = stamp(line, unit).unwrap();
         assert_eq!((stamp.time, stamp.width, stamp.height), (0.1, 768, 432));
-        assert!(super::stamp("[Parsed_showinfo_1 @ 0x55] [info] config in time_base: 1/200000").is_none());
-        let none = super::stamp(&line.replace("pts_time:0.1", "pts_time:NOPTS")).unwrap();
-        assert!(none.time.is_nan());
+        assert!(super::stamp(config, unit).is_none());
+        assert!(time_base("[Parsed_showinfo_1 @ 0x55] [info] config out time_base: 0/0").is_none());
+        let none = line.replace("pts:  20000 pts_time:0.1", "pts:NOPTS pts_time:NOPTS");
+        assert!(super::stamp(&none, unit).unwrap().time.is_nan());
+        // Three hours before a camera.
+        let late = line.replace("pts:  20000 pts_time:0.1", "pts:2160008000 pts_time:10800");
+        assert!((super::stamp(&late, unit).unwrap().time - 10_800.04).abs() < 1e-9);
     }
 
     #[test]

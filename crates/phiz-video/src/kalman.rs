@@ -92,6 +92,12 @@ impl Motion {
         }
     }
 
+    /// Nobody sees it: its sides stay as they are. Whoever goes behind somebody seems to shrink just before, and would go on to
+    /// shrink out of sight.
+    pub(crate) fn hold_size(&mut self) {
+        self.axes[2..].iter_mut().for_each(|axis| axis.velocity = 0.0);
+    }
+
     /// The box, `[x, y, w, h]`.
     pub(crate) fn bbox(&self) -> [f32; 4] {
         let [x, y, w, h] = self.axes.map(|axis| axis.value);
@@ -122,6 +128,27 @@ fn centred([x, y, w, h]: [f32; 4]) -> [f64; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_shrank_while_going_behind_somebody_does_not_shrink_out_of_sight() {
+        let mut motion = Motion::new([100.0, 100.0, 60.0, 60.0], 0.0);
+        for i in 1..=6 {
+            motion.predict(f64::from(i) / 10.0);
+            let hidden = 6.0 * i as f32;
+            motion.update([100.0 + 6.0 * i as f32, 100.0, 60.0 - hidden, 60.0]);
+        }
+        let before = motion.bbox();
+        for i in 7..=40 {
+            motion.hold_size();
+            motion.predict(f64::from(i) / 10.0);
+        }
+        let after = motion.bbox();
+        assert!(
+            (after[2] - before[2]).abs() < 8.0 && (after[3] - before[3]).abs() < 8.0,
+            "{before:?} {after:?}"
+        );
+        assert!(after[0] > before[0] + 50.0, "it walks on: {before:?} {after:?}");
+    }
 
     #[test]
     fn a_steady_walk_is_foreseen() {

@@ -23,6 +23,7 @@
 //!
 //! - [`Frames`] reads a [`Source`] by an `ffmpeg` child, each [`Frame`] with its time;
 //! - [`redact_video`] and [`redact_photo`] hide faces, [`marked`] marks them, [`rewrite`] writes a video anew;
+//! - a [`Post`] brings events to an outbox, from which they are delivered, whatever is killed;
 //! - a [`Watcher`] finds and follows faces, decides who they are by all views of a track, and tells [`Event`]s and [`Visit`]s.
 //!
 //! Boxes are in pixels of the upright video. Times are seconds from its beginning.
@@ -36,6 +37,7 @@ mod frames;
 mod hide;
 mod kalman;
 mod path;
+mod post;
 mod probe;
 mod redact;
 mod remembered;
@@ -53,13 +55,14 @@ pub use event::{Cooldown, Event, EventKind, Identity};
 pub use frames::{Frame, Frames, Notice, ReadOptions};
 pub use hide::{AROUND, Hiding, hide};
 pub use path::{Path, Point};
+pub use post::{Post, Posted};
 pub use probe::{Probe, probe};
 pub use redact::{
-    Left, RedactOptions, RedactedPhoto, RedactedVideo, Stage, Whom, check_photo, check_video, redact_photo,
-    redact_video, write_hidden,
+    Left, RedactOptions, RedactedPhoto, RedactedVideo, Rewriting, Stage, Whom, check_photo, check_video,
+    redact_photo, redact_video, write_hidden,
 };
 pub use remembered::StrangersOfGallery;
-pub use render::{marked, preview, rewrite};
+pub use render::{looked_at, marked, preview, rewrite};
 pub use source::{Source, is_picture};
 pub use strangers::{Stranger, Strangers, StrangersOfRun};
 pub use timeline::timeline;

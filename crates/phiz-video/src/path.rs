@@ -89,6 +89,13 @@ impl Paths {
         }
     }
 
+    /// The way of a track that turned out to be an older one goes on with that one's.
+    pub(crate) fn rejoin(&mut self, new: u64, old: u64) {
+        let Some(position) = self.all.iter().rposition(|path| path.track == new && new > 0) else { return };
+        let points = self.all.remove(position).points;
+        self.of(old).points.extend(points);
+    }
+
     pub(crate) fn confirmed(&mut self, track: u64) {
         if let Some(path) = self.all.iter_mut().rfind(|path| path.track == track) {
             path.confirmed = true;

@@ -225,6 +225,19 @@ pub enum Stage {
     Check,
 }
 
+/// Which video is written anew, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewriting<'a> {
+    /// The video.
+    pub path: &'a FilePath,
+    /// The new one.
+    pub out: &'a FilePath,
+    /// Its format, one of [`crate::WRITTEN`].
+    pub format: &'a str,
+    /// Ends the work from another thread.
+    pub stop: &'a Arc<AtomicBool>,
+}
+
 /// A video with hidden faces.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -247,19 +260,15 @@ fn at(paths: &[Path], time: f64, scale: f32) -> Vec<[f32; 4]> {
     paths.iter().filter_map(|path| path.at(time, GAP, REACH)).map(|bbox| bbox.map(|v| v * scale)).collect()
 }
 
-/// Hides faces in a video file, and writes a new one of this format, one of [`crate::WRITTEN`].
+/// Hides faces in a video file, and writes a new one.
 ///
 /// # Errors
 /// A file that cannot be read or written, a network that fails, or a gallery that cannot be read.
-#[allow(clippy::too_many_arguments, reason = "from where, to where, what, and who is told")]
 pub fn redact_video(
     service: &Service,
     gallery: Option<&Gallery>,
-    path: &FilePath,
-    out: &FilePath,
-    format: &str,
+    video: Rewriting<'_>,
     options: &RedactOptions,
-    stop: &Arc<AtomicBool>,
     mut progress: impl FnMut(Stage, f64),
 ) -> Result<RedactedVideo> {
     let watch = WatchOptions {
@@ -272,7 +281,7 @@ pub fn redact_video(
         ..WatchOptions::default()
     };
     let read = ReadOptions { stall: 60.0, ..ReadOptions::default() };
-    let mut frames = Frames::open(Source::File(path.into()), read, Arc::clone(stop))?;
+    let mut frames = Frames::open(Source::File(video.path.into()), read, Arc::clone(video.stop))?;
     let mut watcher = Watcher::new(service, gallery, watch)?;
     while let Some(frame) = frames.next_frame()? {
         progress(Stage::Look, frame.time);
@@ -281,7 +290,7 @@ pub fn redact_video(
     watcher.finish();
     let (hidden, shown): (Vec<Path>, Vec<Path>) =
         watcher.paths().into_iter().partition(|path| options.whom.meets(path.id));
-    let frames = write_hidden(service, path, out, format, options, &hidden, &[], stop, &mut progress)?;
+    let frames = write_hidden(service, video, options, &hidden, &[], &mut progress)?;
     let shown = shown.iter().filter(|path| path.confirmed).count();
     Ok(RedactedVideo { frames, hidden, shown })
 }
@@ -291,16 +300,12 @@ pub fn redact_video(
 ///
 /// # Errors
 /// A file that cannot be read or written, or a network that fails.
-#[allow(clippy::too_many_arguments, reason = "from where, to where, what, and who is told")]
 pub fn write_hidden(
     service: &Service,
-    path: &FilePath,
-    out: &FilePath,
-    format: &str,
+    video: Rewriting<'_>,
     options: &RedactOptions,
     hidden: &[Path],
     more: &[Left],
-    stop: &Arc<AtomicBool>,
     progress: &mut impl FnMut(Stage, f64),
 ) -> Result<u64> {
     let each = |frame: Frame| {
@@ -315,6 +320,7 @@ pub fn write_hidden(
         }
         Ok(image)
     };
+    let Rewriting { path, out, format, stop } = video;
     rewrite(path, out, format, stop, each, |time| progress(Stage::Write, time))
 }
 

@@ -86,6 +86,12 @@ pub fn marked(frame: Frame, paths: &[Path]) -> Image {
 /// # Errors
 /// The picture cannot be encoded.
 pub fn preview(frame: &Frame, present: &[Present], longest: u32) -> Result<Vec<u8>> {
+    looked_at(frame, present, longest).encode_jpeg(75).map_err(VideoError::photo)
+}
+
+/// The frame, no longer than `longest` on a side, with the faces marked that are there now.
+#[must_use]
+pub fn looked_at(frame: &Frame, present: &[Present], longest: u32) -> Image {
     let long = frame.image.width().max(frame.image.height()).max(1);
     let shrink = (longest as f32 / long as f32).min(1.0);
     let side = |side: u32| ((side as f32 * shrink).round() as u32).max(1);
@@ -98,7 +104,7 @@ pub fn preview(frame: &Frame, present: &[Present], longest: u32) -> Result<Vec<u
     };
     let faces: Vec<Face> = present.iter().map(face).collect();
     mark(&mut image, &faces);
-    image.encode_jpeg(75).map_err(VideoError::photo)
+    image
 }
 
 /// A face that is marked, in pixels of the picture.

@@ -5,6 +5,10 @@
 //! are never made, however well they fit otherwise: a face that the gallery knows as Ben and a track that is Ada, and a
 //! good view that clearly shows somebody else than the good views of the track.
 //!
+//! Who is hidden by somebody else is waited for. The face that then comes out is at first half of a face, of which a template
+//! tells little: so a new track that begins where somebody was hidden is not told of until a good view has said whether it is
+//! the missing one ([`Tracker::returned`], [`Tracker::settle`]), or two seconds have passed.
+//!
 //! A face below the detector's usual score continues a track where it is expected and begins none (as in ByteTrack, Zhang
 //! et al. 2022).
 
@@ -53,9 +57,23 @@ pub(crate) struct Track {
     /// Looks in a row that did not find it.
     pub(crate) missed: u32,
     pub(crate) confirmed: bool,
+    /// Whether somebody else was seen where it was expected, since it was seen last.
+    pub(crate) hidden: bool,
+    /// Until when it may turn out to be somebody who is missing.
+    pub(crate) doubtful_until: Option<f64>,
 }
 
 impl Track {
+    /// Whether it is not seen now, and would be known again by its views.
+    fn is_missing(&self) -> bool {
+        self.missed > 0 && self.confirmed && self.evidence.views > 0 && self.evidence.best >= GOOD
+    }
+
+    /// Whether it may still turn out to be somebody who is missing.
+    pub(crate) fn is_doubtful(&self, time: f64) -> bool {
+        self.doubtful_until.is_some_and(|until| time < until)
+    }
+
     fn new(id: u64, found: &Found, time: f64) -> Track {
         let bbox = found.detection.bbox;
         Track {
@@ -71,6 +89,8 @@ impl Track {
             score: found.detection.score,
             missed: 0,
             confirmed: false,
+            hidden: false,
+            doubtful_until: None,
         }
     }
 
@@ -81,6 +101,7 @@ impl Track {
         self.hits += 1;
         self.score += found.detection.score;
         self.missed = 0;
+        self.hidden = false;
     }
 }
 
@@ -114,6 +135,12 @@ const DEVIATIONS: f64 = 3.5;
 /// … and its size has changed by no more than this factor.
 const GROWTH: f32 = 2.0;
 
+/// A new track may turn out to be somebody who is missing for so many seconds: whoever walks slowly takes as long to come out.
+const DOUBTFUL: f64 = 2.0;
+/// A view of this quality shows a whole face, and settles who it is not.
+const WHOLE: f32 = 0.6;
+/// Who was hidden comes out no further from where he or she is expected than so many sides of the face.
+const COMES_OUT: f32 = 3.0;
 /// Who is hidden behind somebody else is waited for so many times longer.
 const HIDDEN: f64 = 3.0;
 /// A face hides another at this distance of their centres, as a share of their sides: it stands before a head, not only a face.
@@ -147,7 +174,12 @@ impl Tracker {
 
     /// Moves all tracks to a time.
     pub(crate) fn predict(&mut self, time: f64) {
-        self.tracks.iter_mut().for_each(|track| track.motion.predict(time));
+        for track in &mut self.tracks {
+            if track.missed > 0 {
+                track.motion.hold_size();
+            }
+            track.motion.predict(time);
+        }
     }
 
     /// Whether a face may be a track's by its place.
@@ -233,12 +265,90 @@ impl Tracker {
                 self.tracks[index].take(&found[i], time);
                 matched.track[i] = Some(index);
             } else if found[i].sure {
-                self.tracks.push(Track::new(self.next, &found[i], time));
+                let mut track = Track::new(self.next, &found[i], time);
+                track.doubtful_until = self.hidden_near(&found[i]).then_some(time + DOUBTFUL);
+                self.tracks.push(track);
                 self.next += 1;
                 matched.track[i] = Some(self.tracks.len() - 1);
             }
         }
+        self.hide();
         matched
+    }
+
+    /// Remembers of those who were missed whether somebody is seen where they are expected who was there already when they
+    /// were seen last. Whoever comes later took their place, and hides nobody.
+    fn hide(&mut self) {
+        let seen: Vec<(f64, [f32; 4])> = self
+            .tracks
+            .iter()
+            .filter(|track| track.missed == 0)
+            .map(|track| (track.first, track.bbox))
+            .collect();
+        for track in self.tracks.iter_mut().filter(|track| track.missed > 0 && !track.hidden) {
+            let expected = track.motion.bbox();
+            track.hidden = seen.iter().any(|(first, bbox)| *first <= track.last && meet(bbox, &expected));
+        }
+    }
+
+    /// Whether somebody who was hidden by another, and whose face is known, may have come out here. Where nobody hides anybody,
+    /// the next one is told of at once.
+    fn hidden_near(&self, found: &Found) -> bool {
+        let seen = found.detection.bbox;
+        let side = |b: &[f32; 4]| (b[2] * b[3]).max(1.0).sqrt();
+        let comes_out = |track: &Track| {
+            let expected = track.motion.bbox();
+            let across = (expected[0] + expected[2] / 2.0 - seen[0] - seen[2] / 2.0)
+                .hypot(expected[1] + expected[3] / 2.0 - seen[1] - seen[3] / 2.0);
+            across <= COMES_OUT * side(&track.bbox).max(side(&seen))
+        };
+        self.tracks.iter().any(|track| track.hidden && track.is_missing() && comes_out(track))
+    }
+
+    /// Which missing track a new one turns out to be, by their views: their indices. The new one is still in doubt.
+    pub(crate) fn returned(&self, id: u64) -> Option<(usize, usize)> {
+        let new = self.tracks.iter().position(|track| track.id == id && track.doubtful_until.is_some())?;
+        let track = &self.tracks[new];
+        if track.evidence.best < GOOD {
+            return None;
+        }
+        let template = track.evidence.template()?;
+        let alike = |old: &Track| old.evidence.similarity(&template).unwrap_or(f32::MIN);
+        let other = |old: &&(usize, &Track)| {
+            let differs = old.1.person.is_some_and(|one| track.person.is_some_and(|other| one != other));
+            old.1.is_missing() && !differs
+        };
+        let olds: Vec<(usize, &Track)> = self.tracks.iter().enumerate().collect();
+        let (old, best) =
+            olds.iter().filter(other).map(|(i, old)| (*i, alike(old))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (best >= self.alike.again).then_some((new, old))
+    }
+
+    /// Ends the doubt about a new track that clearly is none of those who are missing.
+    pub(crate) fn settle(&mut self, id: u64) {
+        let Some(new) = self.tracks.iter().position(|track| track.id == id) else { return };
+        let evidence = &self.tracks[new].evidence;
+        let Some(template) = evidence.template().filter(|_| evidence.best >= WHOLE && evidence.views >= 2)
+        else {
+            return;
+        };
+        let alike = |old: &Track| old.evidence.similarity(&template).unwrap_or(f32::MIN);
+        if self.tracks.iter().filter(|track| track.is_missing()).all(|old| alike(old) < self.alike.different)
+        {
+            self.tracks[new].doubtful_until = None;
+        }
+    }
+
+    /// Makes one track of a new one and the missing one that it turned out to be, which keeps its number.
+    pub(crate) fn rejoin(&mut self, new: usize, old: usize) {
+        let Some(track) = self.tracks.get(new).cloned().filter(|_| new != old) else { return };
+        let Some(kept) = self.tracks.get_mut(old) else { return };
+        kept.evidence.join(&track.evidence);
+        (kept.motion, kept.bbox, kept.last) = (track.motion, track.bbox, track.last);
+        kept.hits += track.hits;
+        kept.score += track.score;
+        (kept.missed, kept.hidden) = (track.missed, false);
+        self.tracks.remove(new);
     }
 
     /// Whether a face that continues a track by its place shows somebody else than the track did so far.
@@ -253,7 +363,9 @@ impl Tracker {
     /// Gives a face a track of its own, and says which. The track that it was taken for counts as missed.
     pub(crate) fn split(&mut self, index: usize, found: &Found, time: f64) -> usize {
         self.tracks[index].missed = 1;
-        self.tracks.push(Track::new(self.next, found, time));
+        let mut track = Track::new(self.next, found, time);
+        track.doubtful_until = self.hidden_near(found).then_some(time + DOUBTFUL);
+        self.tracks.push(track);
         self.next += 1;
         self.tracks.len() - 1
     }
@@ -276,8 +388,8 @@ impl Tracker {
             .collect();
         let gone = |track: &mut Track| {
             let expected = track.motion.bbox();
-            let hidden = seen.iter().any(|(id, bbox)| *id != track.id && meet(bbox, &expected));
-            let patience = match (track.confirmed, hidden) {
+            let taken = seen.iter().any(|(id, bbox)| *id != track.id && meet(bbox, &expected));
+            let patience = match (track.confirmed, track.hidden || taken) {
                 (true, true) => confirmed * HIDDEN,
                 (true, false) => confirmed,
                 (false, _) => tentative,
@@ -410,6 +522,42 @@ mod tests {
         let ids = |tracks: Vec<Track>| tracks.iter().map(|t| t.id).collect::<Vec<_>>();
         assert_eq!(ids(tracker.leave(0.8, 1.0, 0.5)), [2]);
         assert_eq!(ids(tracker.leave(1.2, 1.0, 0.5)), [1]);
+    }
+
+    #[test]
+    fn who_comes_out_half_hidden_is_told_of_once_a_good_view_says_who_it_is() {
+        for (who, same) in [(0, true), (4, false)] {
+            let mut tracker = Tracker::new(ALIKE);
+            for i in 0..5 {
+                step(&mut tracker, f64::from(i) / 10.0, &[found(at(100.0), 0), found(at(130.0), 1)]);
+            }
+            tracker.tracks.iter_mut().for_each(|track| track.confirmed = true);
+            for i in 5..12 {
+                step(&mut tracker, f64::from(i) / 10.0, &[found(at(130.0), 1)]);
+            }
+            assert!(tracker.tracks[0].hidden && tracker.tracks[0].missed > 0);
+            // Half of a face looks like nobody: it cannot continue the track.
+            let half = Found { view: Some((found(at(0.0), 6).view.unwrap().0, 0.5)), ..found(at(96.0), 6) };
+            let ids = step(&mut tracker, 1.2, &[half, found(at(130.0), 1)]);
+            assert_eq!(ids, [3, 2]);
+            assert!(tracker.tracks[2].is_doubtful(1.2) && tracker.returned(3).is_none());
+            for _ in 0..6 {
+                let (template, quality) = found(at(0.0), who).view.unwrap();
+                tracker.tracks[2].evidence.add(&template, quality);
+            }
+            assert_eq!(tracker.returned(3), same.then_some((2, 0)), "{who}");
+            if same {
+                tracker.rejoin(2, 0);
+                assert_eq!(
+                    tracker.tracks.iter().map(|t| (t.id, t.missed)).collect::<Vec<_>>(),
+                    [(1, 0), (2, 0)]
+                );
+                assert_eq!(tracker.tracks[0].bbox, at(96.0));
+            } else {
+                tracker.settle(3);
+                assert!(!tracker.tracks[2].is_doubtful(1.3), "a whole face says that it is somebody new");
+            }
+        }
     }
 
     #[test]

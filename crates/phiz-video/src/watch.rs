@@ -482,14 +482,18 @@ impl<'a> Watcher<'a> {
                     self.visits.picture(track.id, *quality, frame, face.detection.bbox);
                 }
             }
-            if !track.confirmed && track.hits >= 2 && track.score >= CONFIRMED {
+            let enough = track.hits >= 2 && track.score >= CONFIRMED && !track.is_doubtful(frame.time);
+            if !track.confirmed && enough {
                 let mut track = track.clone();
                 self.confirm(&mut track);
                 self.tracker.tracks[index] = track;
             }
         }
         for index in asked {
-            self.decide(index)?;
+            // Whoever may be somebody who is missing is asked about as that one, or a little later.
+            if !self.tracker.tracks[index].is_doubtful(frame.time) {
+                self.decide(index)?;
+            }
         }
         let seen: Vec<(u64, f64)> = matched
             .track
@@ -499,6 +503,33 @@ impl<'a> Watcher<'a> {
             .collect();
         for (id, time) in seen {
             self.visits.seen(id, time);
+        }
+        self.welcome_back(frame.time)
+    }
+
+    /// Gives those who were missing and are seen again by new tracks their old ones back.
+    fn welcome_back(&mut self, time: f64) -> Result<()> {
+        let doubtful = |track: &&Track| !track.confirmed && track.is_doubtful(time);
+        let ids: Vec<u64> = self.tracker.tracks.iter().filter(doubtful).map(|track| track.id).collect();
+        for new in ids {
+            let Some((from, to)) = self.tracker.returned(new) else {
+                self.tracker.settle(new);
+                continue;
+            };
+            let old = self.tracker.tracks[to].id;
+            self.tracker.rejoin(from, to);
+            let described = self.memory(new).map(|memory| memory.described);
+            self.memories.retain(|memory| memory.id != new);
+            if let (Some(memory), Some(at)) =
+                (self.memories.iter_mut().find(|memory| memory.id == old), described)
+            {
+                memory.described = at;
+            }
+            self.paths.rejoin(new, old);
+            self.visits.seen(old, time);
+            if let Some(index) = self.tracker.tracks.iter().position(|track| track.id == old) {
+                self.decide(index)?;
+            }
         }
         Ok(())
     }
@@ -512,6 +543,7 @@ impl<'a> Watcher<'a> {
         let decided = memory.is_some_and(|memory| !memory.who.identity.is_unknown());
         // Longer and longer pauses, never without end.
         let pause = match decided {
+            false if track.is_doubtful(time) => 0.0,
             false => 0.1 * 1.15f64.powi(evidence.views.min(30) as i32),
             true => (0.5 * 1.3f64.powi(evidence.views.min(12) as i32)).min(5.0),
         };

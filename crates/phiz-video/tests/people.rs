@@ -1,5 +1,5 @@
-//! Who is there: tracks and identities of synthetic people whose truth is known. Each failure that users of other programs
-//! report is a test of its own.
+//! Who is there: tracks and identities of synthetic people whose truth is known. Failures that users of other programs report
+//! are tests of their own, in failures.rs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod clips;
@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use clips::{SERVICE, actor, frames, gallery, name, of, picture, watched};
 use phiz_eval::tracking::{self, Tracking};
 use phiz_face::iou;
-use phiz_image::Image;
 use phiz_video::{EventKind, WatchOptions, Watcher};
 
 /// Stands still in the middle of the picture between two times.
@@ -34,72 +33,6 @@ fn somebody_known_comes_is_named_and_leaves() {
     assert!((left.time - 3.9).abs() < 0.3, "{left:?}");
     assert!(visit.from == Some(appeared.time) && visit.seen.is_some_and(|seen| (2.5..3.2).contains(&seen)));
     assert!(events.iter().all(|event| event.track == appeared.track));
-}
-
-/// Frigate's users wait for it; a household measured 8 seconds in the median.
-#[test]
-fn a_name_comes_within_a_second_of_the_first_usable_frame() {
-    let gallery = gallery(&[1, 2]);
-    for person in [1, 2] {
-        let events =
-            watched(&frames(&[stands(person, 0.5, 3.0)], 3.0), Some(&gallery), WatchOptions::default());
-        let identified = of(&events, EventKind::Identified)[0];
-        assert!(identified.who.person == Some(name(person)) && identified.time <= 1.5, "{identified:?}");
-    }
-}
-
-/// Frigate looks twelve times, drops what it calls unknown, and never looks again: who comes nearer later stays nameless.
-#[test]
-fn somebody_who_was_too_far_away_fifty_times_is_named_when_he_comes_nearer() {
-    let gallery = gallery(&[1]);
-    // A face of some 22 pixels for six seconds, then a step towards the camera within two.
-    let walker = actor(1, 1, |time| {
-        let side = 46.0 + 140.0 * ((time - 6.0) / 2.0).clamp(0.0, 1.0);
-        Some([240.0, 135.0, side as f32])
-    });
-    let blurred: Vec<_> = frames(&[walker], 10.0)
-        .into_iter()
-        .map(|mut frame| {
-            if frame.time < 6.0 {
-                frame.image = frame.image.resize(240, 135).resize(480, 270);
-            }
-            frame
-        })
-        .collect();
-    let options = WatchOptions { min_face: Some(14.0), interval: 0.0, ..WatchOptions::default() };
-    let events = watched(&blurred, Some(&gallery), options);
-    let named: Vec<_> = events.iter().filter(|event| event.who.person == Some(name(1))).collect();
-    assert!(!named.is_empty(), "{events:#?}");
-    let first = of(&events, EventKind::Appeared)[0];
-    assert!(first.time < 2.0, "it was followed from the beginning: {first:?}");
-}
-
-/// InsightFace's monitors take the newest frame's answer: one unknown frame ends the person.
-#[test]
-fn a_single_unknown_frame_does_not_end_a_person() {
-    let gallery = gallery(&[1]);
-    let mut clip = frames(&[stands(1, 0.0, 5.0)], 5.0);
-    for index in [20, 21, 30, 35] {
-        // Nobody could recognise this, but it is still a face.
-        clip[index].image = clip[index].image.resize(60, 34).resize(480, 270);
-    }
-    // And one without any face.
-    clip[40].image = Image::from_rgb(480, 270, vec![0; 480 * 270 * 3]).unwrap();
-    let events = watched(&clip, Some(&gallery), WatchOptions { interval: 0.0, ..WatchOptions::default() });
-    assert_eq!(of(&events, EventKind::Identified).len(), 1, "{events:#?}");
-    assert!(of(&events, EventKind::Changed).is_empty() && of(&events, EventKind::Left).len() == 1);
-    assert_eq!(of(&events, EventKind::Left)[0].who.person, Some(name(1)));
-}
-
-/// Viseron takes the first of an empty list.
-#[test]
-fn an_empty_gallery_no_face_and_no_frame_are_no_trouble() {
-    let empty = SERVICE.gallery_in_memory().unwrap();
-    let events = watched(&frames(&[stands(1, 0.0, 2.0)], 2.0), Some(&empty), WatchOptions::default());
-    assert!(events.iter().all(|event| event.who.person.is_none() && event.fpir.is_none()));
-    assert_eq!(of(&events, EventKind::Left).len(), 1);
-    assert!(watched(&frames(&[], 2.0), Some(&empty), WatchOptions::default()).is_empty());
-    assert!(watched(&[], None, WatchOptions::default()).is_empty());
 }
 
 #[test]

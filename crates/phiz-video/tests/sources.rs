@@ -225,3 +225,85 @@ fn tiny_and_huge_pictures_are_read_within_limits() {
         assert!((frame.scale - frame.image.width() as f32 / width as f32).abs() < 1e-3);
     }
 }
+
+/// The `ffmpeg` of this process that reads a file.
+#[cfg(target_os = "linux")]
+fn child_that_reads(path: &Path) -> Option<u32> {
+    let own = std::process::id().to_string();
+    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // `pid (name) state parent …`
+        let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let name = path.file_name()?.to_str()?;
+        let reads =
+            parent == own && String::from_utf8_lossy(&line).contains(name) && stat.contains("(ffmpeg)");
+        if reads { entry.file_name().to_str()?.parse().ok() } else { None }
+    })
+}
+
+/// A crash in the middle must cost nothing: each picture comes once, with its own time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_whose_ffmpeg_is_killed_goes_on_after_its_last_picture() {
+    if !ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, arguments) in [
+        ("killed.mp4", &["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "7", "-bf", "2"][..]),
+        ("killed.mkv", &["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "100"]),
+        ("killed.ts", &["-c:v", "mpeg2video", "-r", "25", "-g", "5"]),
+    ] {
+        let path = folder.path().join(name);
+        write(&path, &clip(4.0), arguments);
+        let collect = |kills: &[usize]| {
+            let mut frames = Frames::open(at(&path), ReadOptions::default(), Arc::default()).unwrap();
+            let (mut all, mut kills) = (Vec::new(), kills.iter().peekable());
+            while let Some(frame) = frames.next_frame().unwrap() {
+                all.push((frame.index, frame.time, frame.image.pixels().to_vec()));
+                // After a kill some pictures come that were waiting, and no child is there.
+                if kills.peek().is_some_and(|kill| all.len() >= **kill)
+                    && let Some(child) = child_that_reads(&path)
+                {
+                    kills.next();
+                    let kill = std::process::Command::new("kill").args(["-9", &child.to_string()]).status();
+                    assert!(kill.unwrap().success());
+                }
+            }
+            (all, frames.notices())
+        };
+        let (whole, _) = collect(&[]);
+        let (killed, notices) = collect(&[5, 6, 23]);
+        let resumed = notices.iter().filter(|notice| matches!(notice, Notice::Resumed(_))).count();
+        assert_eq!((resumed, notices.len()), (3, 3), "{name}: {notices:?}");
+        assert_eq!(killed.len(), whole.len(), "{name}");
+        for (a, b) in killed.iter().zip(&whole) {
+            assert!(a.0 == b.0 && (a.1 - b.1).abs() < 3e-3, "{name}: {} {} {} {}", a.0, a.1, b.0, b.1);
+            assert!(a.2 == b.2, "{name}: the picture at {} is another", a.1);
+        }
+    }
+}
+
+/// Times of a container may go back; the pictures are whole all the same, and nothing is said to be damaged.
+#[test]
+fn time_stamps_that_go_back_are_no_damage() {
+    if !ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, back) = (folder.path().join("whole.mkv"), folder.path().join("back.mkv"));
+    write(&whole, &clip(3.0), &["-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "0"]);
+    let times = "setts=ts=if(eq(mod(N\\,9)\\,0)\\,0\\,TS)";
+    let done = std::process::Command::new("ffmpeg")
+        .args(["-v", "quiet", "-y", "-i"])
+        .arg(&whole)
+        .args(["-c", "copy", "-bsf:v", times])
+        .arg(&back)
+        .status();
+    assert!(done.unwrap().success());
+    let (seen, notices) = read(at(&back)).unwrap();
+    assert_eq!(seen.len(), 30);
+    assert!(seen.windows(2).all(|pair| pair[1].0 > pair[0].0), "times never go back: {seen:?}");
+    assert_eq!(notices, [], "{notices:?}");
+}

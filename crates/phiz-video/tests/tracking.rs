@@ -1,7 +1,8 @@
 //! Our tracks beside those of ByteTrack, on the same detections of people whose truth is known: walks, crossings, people who
 //! hide each other, leave and come back.
 //!
-//! `cargo nextest run -p phiz-video --test tracking --no-capture` prints the figures.
+//! `cargo nextest run -p phiz-video --test tracking --no-capture` prints the figures, and where a face changed its track.
+//! `PHIZ_CLIPS=tune` takes other people and other ways: constants of the tracker are chosen on those, and never on the others.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bytetrack;
@@ -100,6 +101,80 @@ fn all_clips() -> Vec<Clip> {
     ]
 }
 
+/// Who is enrolled, and clips for choosing constants: two who cross again and again, at other speeds and sizes than those above.
+fn tuning_clips() -> Vec<Clip> {
+    let whole = [0.0, 100.0];
+    let cross = |i: u64, speeds: [f32; 2], sides: [f32; 2]| Clip {
+        what: ["tune 0", "tune 1", "tune 2", "tune 3", "tune 4", "tune 5", "tune 6", "tune 7"][i as usize],
+        actors: vec![
+            walks(21 + i % 5, 30 + i, 30.0 + 20.0 * i as f32, speeds[0], 115.0, sides[0], whole),
+            walks(26 + i % 4, 50 + i, 400.0, speeds[1], 155.0, sides[1], whole),
+        ],
+        seconds: 15.0,
+        crossing: true,
+    };
+    // Somebody walks behind another who stands before the camera, and is hidden for seconds.
+    let behind = |what, person: u64, before: u64, speed: f32, side: f32| Clip {
+        what,
+        actors: vec![
+            walks(person, 61, 60.0, speed, 130.0, 105.0, whole),
+            actor(before, 62, move |_| Some([235.0, 135.0, side])),
+        ],
+        seconds: 12.0,
+        crossing: false,
+    };
+    vec![
+        cross(0, [80.0, 75.0], [135.0, 145.0]),
+        cross(1, [140.0, 120.0], [135.0, 150.0]),
+        cross(2, [35.0, 45.0], [130.0, 140.0]),
+        cross(3, [60.0, 100.0], [150.0, 130.0]),
+        cross(4, [30.0, 60.0], [120.0, 160.0]),
+        cross(5, [55.0, 50.0], [145.0, 145.0]),
+        cross(6, [45.0, 70.0], [125.0, 155.0]),
+        cross(7, [110.0, 40.0], [140.0, 150.0]),
+        behind("tune 8", 21, 24, 40.0, 200.0),
+        behind("tune 9", 22, 25, 75.0, 180.0),
+        behind("tune 10", 24, 26, 55.0, 210.0),
+    ]
+}
+
+/// Says where a person's track changed, and whether the person had been out of sight before.
+fn tell_switches(what: &str, frames: &[tracking::Frame]) {
+    let mut last: BTreeMap<u64, (u64, usize)> = BTreeMap::new();
+    for (index, frame) in frames.iter().enumerate() {
+        let narrow = |bbox: &[f64; 4]| bbox.map(|v| v as f32);
+        let mut pairs = Vec::new();
+        for truth in &frame.truth {
+            for found in &frame.found {
+                let overlap = iou(&narrow(&truth.bbox), &narrow(&found.bbox));
+                if overlap >= 0.3 {
+                    pairs.push((overlap, truth.id, found.id));
+                }
+            }
+        }
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut taken: Vec<u64> = Vec::new();
+        let mut done: Vec<u64> = Vec::new();
+        for (_, person, track) in pairs {
+            if done.contains(&person) || taken.contains(&track) {
+                continue;
+            }
+            done.push(person);
+            taken.push(track);
+            if let Some((before, when)) = last.insert(person, (track, index))
+                && before != track
+            {
+                let time = |index: usize| index as f64 / RATE;
+                eprintln!(
+                    "{what}: person {person} is track {track} from {:.1} s on, and was {before} until {:.1} s",
+                    time(index),
+                    time(when)
+                );
+            }
+        }
+    }
+}
+
 /// Tracks that were named rightly and wrongly, and those of people who are enrolled that have no name.
 #[derive(Clone, Copy, Debug, Default)]
 struct Names {
@@ -110,11 +185,15 @@ struct Names {
 
 #[test]
 fn tracks_names_and_switches_beside_bytetrack_on_the_same_detections() {
-    let enrolled = [1, 2, 3];
+    let tuning = std::env::var("PHIZ_CLIPS").is_ok_and(|clips| clips == "tune");
+    let (enrolled, clips) = match tuning {
+        true => ([21, 22, 26], tuning_clips()),
+        false => ([1, 2, 3], all_clips()),
+    };
     let gallery = gallery(&enrolled);
     let (mut ours, mut theirs) = (Tracking::default(), Tracking::default());
     let (mut names, mut crossing) = (Names::default(), (0, 0, 0.0));
-    for clip in all_clips() {
+    for clip in clips {
         let options = WatchOptions { interval: 0.0, ..WatchOptions::default() };
         let mut watcher = Watcher::new(&SERVICE, Some(&gallery), options).unwrap();
         let mut byte = ByteTrack::new(RATE);
@@ -138,14 +217,18 @@ fn tracks_names_and_switches_beside_bytetrack_on_the_same_detections() {
             }
             let found = present.iter().map(|face| Box { id: face.track, bbox: wide(face.bbox) }).collect();
             our_frames.push(tracking::Frame { truth: truth.clone(), found });
+            if tuning {
+                continue;
+            }
             let detect = DetectOptions::default().score(0.1).min_face(20.0);
             let faces = SERVICE.analyzer().detector().detect(&frame.image, &detect).unwrap();
             let faces: Vec<_> = faces.iter().map(|f| (wide(f.bbox), f64::from(f.score))).collect();
             let found = byte.step(&faces).into_iter().map(|(id, bbox)| Box { id, bbox }).collect();
             their_frames.push(tracking::Frame { truth, found });
         }
+        tell_switches(clip.what, &our_frames);
         let ours_here = tracking::tracking(&our_frames, 0.3).unwrap();
-        let theirs_here = tracking::tracking(&their_frames, 0.3).unwrap();
+        let theirs_here = if tuning { ours_here } else { tracking::tracking(&their_frames, 0.3).unwrap() };
         let mut here = Names::default();
         for (covered, said) in tracks.values() {
             let Some((person, count)) = covered.iter().max_by_key(|(_, count)| **count) else { continue };

@@ -103,7 +103,7 @@ export const api = {
   scan: () => ok(client.POST('/v1/scan', { body: {} })),
 
   streams: () => ok<Page<Stream>>(raw.GET('/v1/streams')),
-  addStream: (body: { name: string; url: string; preview: boolean; remember: boolean }) => ok<Stream>(raw.POST('/v1/streams', { body })),
+  addStream: (body: { name: string; url: string; preview: boolean; remember: boolean; webhook?: string }) => ok<Stream>(raw.POST('/v1/streams', { body })),
   editStream: (id: string, body: { running?: boolean; preview?: boolean; remember?: boolean }) => ok<Stream>(raw.PATCH('/v1/streams/{id}', { params: of(id), body })),
   removeStream: (id: string) => ok<void>(raw.DELETE('/v1/streams/{id}', { params: of(id) })),
   visits: (id: string) => ok<Page<StreamVisit>>(raw.GET('/v1/streams/{id}/visits', { params: { ...of(id), query: { limit: 60 } } })),

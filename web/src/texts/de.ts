@@ -285,6 +285,8 @@ export const de: Texts = {
     none: 'Noch keine Kamera', noneHint: 'Die Adresse einer Kamera sieht aus wie rtsp://… Ihr Passwort wird verschlüsselt aufbewahrt und nie wieder gezeigt.',
     name: 'Name', nameSample: 'Haustür', url: 'Adresse', watch: 'Beobachten',
     remember: 'Fremde nummerieren', rememberHint: 'Wer wiederkommt, wird als derselbe Fremde erkannt und wartet unter „Prüfen“ auf einen Namen.',
+    webhook: 'Ereignisse senden an (freiwillig)', webhookHint: 'Ein Programm unter dieser Adresse, etwa Home Assistant, erfährt, wer kommt und geht. Was hinter dem Rechnernamen steht, wird verschlüsselt aufbewahrt und nie wieder gezeigt.',
+    tells: (where: string) => `Ereignisse gehen an ${where}`, waits: (why: string) => `Ereignisse warten: ${why}`,
     showIt: 'Das Bild hier zeigen', showHint: 'Sag denen, die gefilmt werden, dass jemand zusehen kann.',
     added: 'Die Kamera wird beobachtet', removed: (name: string) => `${name} wurde entfernt`, started: (name: string) => `${name} wird wieder beobachtet`, stopped: (name: string) => `${name} wird nicht mehr beobachtet`,
     shown: (name: string) => `Das Bild von ${name} wird gezeigt`, hidden: (name: string) => `Das Bild von ${name} wird nicht mehr gezeigt`,

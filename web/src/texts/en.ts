@@ -279,6 +279,8 @@ export const en = {
     none: 'No camera yet', noneHint: 'A camera’s address looks like rtsp://… Its password is kept encrypted and never shown again.',
     name: 'Name', nameSample: 'Front door', url: 'Address', watch: 'Watch it',
     remember: 'Number strangers', rememberHint: 'Who comes again is recognised as the same stranger, and waits in Review for a name.',
+    webhook: 'Send events to (optional)', webhookHint: 'A program at this address, such as Home Assistant, is told who comes and goes. What is behind the host name is kept encrypted and never shown again.',
+    tells: (where: string) => `Events go to ${where}`, waits: (why: string) => `Events wait: ${why}`,
     showIt: 'Show the picture here', showHint: 'Tell those who are filmed that somebody may be watching.',
     added: 'The camera is watched', removed: (name: string) => `${name} was removed`, started: (name: string) => `${name} is watched again`, stopped: (name: string) => `${name} is no longer watched`,
     shown: (name: string) => `The picture of ${name} is shown`, hidden: (name: string) => `The picture of ${name} is no longer shown`,

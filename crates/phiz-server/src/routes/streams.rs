@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use crate::app::{Admin, App, Reader};
 use crate::body::Json;
+use crate::deliveries;
 use crate::error::{ApiError, Code, Result};
 use crate::look::{Id, Query, cursor, number_of};
 use crate::secret;
@@ -70,6 +71,7 @@ fn checked(kept: Kept) -> Result<Kept> {
     if kept.list.as_ref().is_some_and(|list| list.trim().is_empty()) {
         return Err(ApiError::value("list", "names no watch list", "give its name, or null for everybody"));
     }
+    deliveries::check(&kept)?;
     Ok(Kept { name: name.into(), ..kept })
 }
 
@@ -78,7 +80,7 @@ fn checked(kept: Kept) -> Result<Kept> {
 async fn list(State(app): State<App>, Reader(access): Reader) -> Result<Answer<List<Stream>>> {
     app.blocking(move |app| {
         let all = app.streams.list(&access.gallery, &access.gallery_name)?;
-        Ok(Answer(List::whole(all.iter().map(|camera| camera.told()).collect())))
+        Ok(Answer(List::whole(all.iter().map(|camera| camera.told(&app.settings)).collect())))
     })
     .await
 }
@@ -104,9 +106,12 @@ async fn create(
             keep_days: new.keep_days.unwrap_or(app.settings.visit_days),
             list: new.list,
             fpir: new.fpir.unwrap_or(0.01),
+            webhook: new.webhook,
+            webhook_secret: new.webhook_secret,
+            mqtt: new.mqtt,
         })?;
         let camera = app.streams.create(app, &access.gallery, &access.gallery_name, kept)?;
-        Ok((StatusCode::CREATED, Answer(camera.told())))
+        Ok((StatusCode::CREATED, Answer(camera.told(&app.settings))))
     })
     .await
 }
@@ -115,7 +120,7 @@ async fn create(
 #[utoipa::path(get, path = "/v1/streams/{id}", tag = "streams",
     params(("id" = String, Path, example = "c0123abcd")), responses((status = 200, body = Stream)))]
 async fn show(State(app): State<App>, Reader(access): Reader, Id(id): Id<String>) -> Result<Answer<Stream>> {
-    Ok(Answer(app.streams.get(&id, &access.gallery_name)?.told()))
+    Ok(Answer(app.streams.get(&id, &access.gallery_name)?.told(&app.settings)))
 }
 
 /// Change a camera: begin or end watching with `running`
@@ -140,10 +145,13 @@ async fn edit(
             keep_days: edit.keep_days.unwrap_or(before.keep_days),
             list: edit.list.unwrap_or(before.list),
             fpir: edit.fpir.unwrap_or(before.fpir),
+            webhook: edit.webhook.unwrap_or(before.webhook),
+            webhook_secret: edit.webhook_secret.unwrap_or(before.webhook_secret),
+            mqtt: edit.mqtt.unwrap_or(before.mqtt),
             id: before.id,
         })?;
         app.streams.edit(app, &access.gallery, &camera, kept)?;
-        Ok(Answer(camera.told()))
+        Ok(Answer(camera.told(&app.settings)))
     })
     .await
 }
@@ -154,7 +162,7 @@ async fn edit(
 async fn delete(State(app): State<App>, Admin(access): Admin, Id(id): Id<String>) -> Result<StatusCode> {
     app.blocking(move |app| {
         let camera = app.streams.get(&id, &access.gallery_name)?;
-        app.streams.delete(&access.gallery, &camera)?;
+        app.streams.delete(app, &access.gallery, &camera)?;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -176,12 +184,12 @@ async fn events(
     let known = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let known: u64 = known.unwrap_or(*latest.borrow());
     let stop = app.stop.clone();
-    let begin = (camera, latest, changes, stop, known, 0u64, Vec::<SseEvent>::new());
+    let begin = (app, camera, latest, changes, stop, known, 0u64, Vec::<SseEvent>::new());
     let stream = futures_util::stream::unfold(begin, |state| async move {
-        let (camera, mut latest, mut changes, mut stop, mut known, mut told, mut waiting) = state;
+        let (app, camera, mut latest, mut changes, mut stop, mut known, mut told, mut waiting) = state;
         loop {
             if let Some(event) = waiting.pop() {
-                return Some((Ok(event), (camera, latest, changes, stop, known, told, waiting)));
+                return Some((Ok(event), (app, camera, latest, changes, stop, known, told, waiting)));
             }
             if *stop.borrow() || *changes.borrow() == 0 {
                 return None;
@@ -194,7 +202,12 @@ async fn events(
             }
             if change != told && change != 0 {
                 told = change;
-                waiting.push(SseEvent::default().event("state").json_data(camera.told()).unwrap_or_default());
+                waiting.push(
+                    SseEvent::default()
+                        .event("state")
+                        .json_data(camera.told(&app.settings))
+                        .unwrap_or_default(),
+                );
             }
             waiting.reverse();
             if waiting.is_empty() {

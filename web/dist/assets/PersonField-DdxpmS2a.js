@@ -1,1 +1,0 @@
-export{t as default}from"./PersonField-CioWZGc1.js";

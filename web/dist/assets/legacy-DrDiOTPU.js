@@ -1,1 +1,0 @@
-import{Vt as e}from"./texts-Biu6E3GD.js";e();
