@@ -151,6 +151,13 @@ impl Scene {
     }
 }
 
+/// Intersection over union of `[x, y, w, h]`.
+pub(crate) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
+    let overlap = along(0) * along(1);
+    overlap / (a[2] * a[3] + b[2] * b[3] - overlap).max(1e-6)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -208,11 +215,4 @@ pub(crate) mod tests {
             assert!(reason.contains("line 1"), "{reason}");
         }
     }
-}
-
-/// Intersection over union of `[x, y, w, h]`.
-pub(crate) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
-    let overlap = along(0) * along(1);
-    overlap / (a[2] * a[3] + b[2] * b[3] - overlap).max(1e-6)
 }
