@@ -5013,6 +5013,11 @@ export interface components {
             candidates: components["schemas"]["Candidate"][];
             /** @description The kind of decision. */
             decision: components["schemas"]["DecisionKind"];
+            /**
+             * @description People whom the face resembles enough for a match, had nobody said that a face like this is not them; by falling
+             *     similarity.
+             */
+            denied: components["schemas"]["Candidate"][];
             /** @description The person's name; null unless it is a match. */
             person?: string | null;
             /**

@@ -72,7 +72,7 @@ export async function units(report) {
     const light = lightOf(pixels, 64, 64, [8, 8, 48, 48]);
     report.holds('units: light from one side is seen', Math.abs(light.mean - 120) < 8 && light.sideways > 140, JSON.stringify(light));
 
-    const seen = (decision, id, box = [0.4, 0.3, 0.2, 0.3]) => ({ ...face({ box_share: box }), decision, person: null, threshold: 0.3, tied: 0, candidates: id ? [{ id, person: id, similarity: 0.6, fmr: 0, fpir: 1e-5 }] : [] });
+    const seen = (decision, id, box = [0.4, 0.3, 0.2, 0.3]) => ({ ...face({ box_share: box }), decision, person: null, threshold: 0.3, tied: 0, denied: [], candidates: id ? [{ id, person: id, similarity: 0.6, fmr: 0, fpir: 1e-5 }] : [] });
     const tracks = new Tracks();
     const kinds = [];
     for (const [i, vote] of [['match', 'p1'], ['match', 'p1'], ['match', 'p1'], ['unknown'], ['match', 'p2'], ['match', 'p1'], ['unknown'], ['unknown']].entries()) {

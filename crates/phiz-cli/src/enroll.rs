@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use phiz_gallery::{Gallery, PersonId, Target};
 use phiz_service::{
-    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, NamedPhoto, PersonPhotos, Photo, PhotoResult,
+    DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, NameReader, PersonPhotos, Photo, PhotoResult,
     Service, walk,
 };
 
@@ -152,16 +152,19 @@ fn from_metadata(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure
     let bar = shared.progress(batch.items.len());
     let mut named = Vec::new();
     let mut done = Done::Well;
+    let names = NameReader::new(&looking, !arguments.skip_own);
     let read = |item: &walk::Item| match &item.problem {
         Some(problem) => Err(problem.clone()),
-        None => NamedPhoto::read(&item.path, &looking, !arguments.skip_own),
+        None => names.read(&item.path),
     };
     photos::in_order(&batch.items, shared.threads()?, &bar, read, |item, found| {
         let problems = match found {
             Ok(None) => return Ok(()),
             Ok(Some(mut photo)) => {
                 let problems = std::mem::take(&mut photo.problems);
-                named.push(photo);
+                if !photo.names.is_empty() {
+                    named.push(photo);
+                }
                 problems
             }
             Err(problem) => vec![problem],
@@ -180,7 +183,7 @@ fn from_metadata(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure
     if named.iter().all(|photo| photo.names.is_empty()) {
         batch.summarise(0, shared);
         return Err(Failure::new("no photo there names anybody in its metadata").hint(
-            "names are read from face regions in sidecars (photo.jpg.xmp) and in the photos; \
+            "names are read from face regions in sidecars (photo.jpg.xmp), in the photos and in .picasa.ini; \
              `exiftool -RegionInfo -RegionName PHOTO` shows what a photo holds",
         ));
     }

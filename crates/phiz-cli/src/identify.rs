@@ -194,7 +194,12 @@ fn print(path: &Path, found: &PhotoAnswer<IdentifiedFace>) {
                 format!("similarity {:.2}, reached by {}", c.similarity, one_in(c.fpir, least, "strangers"))
             }
             (Verdict::Ambiguous, _) => "too similar to more than one person to tell".into(),
-            _ => "not similar enough to anybody".into(),
+            _ if face.denied.is_empty() => "not similar enough to anybody".into(),
+            _ => {
+                let names: Vec<String> = face.denied.iter().map(called).collect();
+                let names = clean(&names.join(" or ")).into_owned();
+                format!("like {names}, but it was said that a face like this is not {names}")
+            }
         };
         say!("  {}  {why}   ({w:.0} × {h:.0} at {x:.0}, {y:.0})", table::padded(label, width));
     }

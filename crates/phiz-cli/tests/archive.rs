@@ -91,6 +91,57 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// A synthetic person as AVIF, which ffmpeg decodes; the test says that it skips where there is none.
+fn avif() -> Option<PathBuf> {
+    let found = Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).status();
+    if !found.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("PHIZ_NEED_FFMPEG").is_none(), "ffmpeg is missing");
+        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: there is no ffmpeg\n").unwrap();
+        return None;
+    }
+    Some(PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../phiz-image/tests/golden/modern/avif_person.avif"
+    )))
+}
+
+#[test]
+fn avif_is_tried_again_once_there_is_an_ffmpeg() {
+    let Some(avif) = avif() else { return };
+    let desk = Desk(tempfile::tempdir().unwrap());
+    desk.photo("album/a.png", &[1], 1);
+    std::fs::copy(avif, desk.path("album/b.avif")).unwrap();
+    let without = |arguments: &[&str]| {
+        let output = desk.command(arguments).env("PHIZ_FFMPEG", "/nowhere/ffmpeg").output().unwrap();
+        let (out, err) = (output.stdout, output.stderr);
+        (output.status.code(), String::from_utf8(out).unwrap() + &String::from_utf8(err).unwrap())
+    };
+    let (code, told) = without(&["detect", "album/b.avif"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("decoded by ffmpeg, which was not found") && told.contains("install ffmpeg"),
+        "{told}"
+    );
+    // The other photo is taken in.
+    let (code, told) = without(&["scan", "album"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("2 photos: 1 new, 1 could not be used"), "{told}");
+    // With it, the same folder has one photo more, and after that nothing is due.
+    let (_, told) = desk.run(0, &["scan", "album"]);
+    assert!(told.contains("2 photos: 1 new, 1 as before"), "{told}");
+    let (_, told) = desk.run(0, &["scan", "album"]);
+    assert!(told.contains("2 photos: 2 as before"), "{told}");
+    let faces = desk.json(0, &["detect", "--json", "album/b.avif"]);
+    assert_eq!(faces[0]["faces"].as_array().unwrap().len(), 1, "{faces:?}");
+    // A damaged one is not the machine's fault.
+    let mut bytes = std::fs::read(desk.path("album/b.avif")).unwrap();
+    let end = bytes.len() - 200;
+    bytes.truncate(end);
+    std::fs::write(desk.path("album/c.avif"), bytes).unwrap();
+    let (_, told) = desk.run(1, &["detect", "album/c.avif"]);
+    assert!(told.contains("damaged AVIF"), "{told}");
+}
+
 #[test]
 fn three_commands_are_enough() {
     let desk = Desk::new();
@@ -285,6 +336,20 @@ fn a_decision_is_explained() {
     let number = ada["face"].to_string();
     let (out, _) = desk.run(0, &["explain", "album/2024/both.png", "--face", &number, "--sheet", "why.png"]);
     assert!(out.contains("Ada, by similarity") && desk.path("why.png").is_file(), "{out}");
+    // Of a face that resembles her enough, but was said not to be her, both is told.
+    desk.run(0, &["people", "not", "Ada", "album/2024/a3.png"]);
+    let photo = &desk.json(0, &["identify", "--json", "album/2024/a3.png"])[0];
+    let face = &photo["faces"][0];
+    assert_eq!((&face["decision"], &face["person"]), (&Value::from("unknown"), &Value::Null), "{face}");
+    assert_eq!(
+        (&face["denied"][0]["person"], &face["denied"][0]["id"]),
+        (&"Ada".into(), &"p1".into()),
+        "{face}"
+    );
+    assert!(face["denied"][0]["similarity"].as_f64() >= face["threshold"].as_f64(), "{face}");
+    let (out, _) = desk.run(0, &["identify", "album/2024/a3.png"]);
+    assert!(out.contains("like Ada, but it was said that a face like this is not Ada"), "{out}");
+    desk.run(0, &["people", "undo"]);
     // A photo that was enrolled is said to be its person; one that was never scanned is looked at.
     assert!(desk.run(0, &["explain", "album/2023/a1.png"]).0.contains("because you have said so"));
     assert!(desk.run(0, &["explain", "new/a.png"]).0.contains("Ada, by similarity"));

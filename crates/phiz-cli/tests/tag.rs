@@ -218,6 +218,60 @@ fn a_round_trip_enrols_the_same_people() {
 }
 
 #[test]
+fn people_whom_picasa_and_the_iptc_name_are_learnt() {
+    let desk = Desk::new();
+    desk.copy("party.jpg", "picasa/Party.JPG");
+    desk.copy("people/Dan/2.jpg", "picasa/dan.jpg");
+    desk.copy("party.jpg", "iptc/party.jpg");
+    let found = desk.identified("home", "iptc/party.jpg");
+    assert!(found.len() >= 4, "{found:?}");
+    let (width, height) = (1200.0, 800.0);
+
+    // As Picasa writes it: sides as 16 bits, zeros at the beginning left out, one face that nobody has named.
+    let rectangle = |[x, y, w, h]: [f64; 4]| {
+        let side = |share: f64| (share.clamp(0.0, 1.0) * 65535.0).round() as u64;
+        let sides = [x / width, y / height, (x + w) / width, (y + h) / height].map(side);
+        format!("rect64({:x})", sides.iter().fold(0, |all, side| all << 16 | side))
+    };
+    let of = |name: &str| found.iter().find(|(found, _)| found == name).unwrap().1;
+    let ini = format!(
+        "[Picasa]\r\nname=Party\r\n[Party.jpg]\r\nfaces={},8e62;{},ffffffffffffffff;{},beef\r\n[Contacts2]\r\n8E62=Ada L.;;\r\n",
+        rectangle(of("Ada")),
+        rectangle(of("Ben")),
+        rectangle(of("Cleo")),
+    );
+    std::fs::write(desk.path("picasa/.picasa.ini"), ini).unwrap();
+    let (out, err) = desk.run(1, "picasa-home", &["enroll", "--from-metadata", "picasa", "--force"]);
+    assert!(out.contains("Ada L.: 1 face") && !out.contains("Cleo"), "{out}");
+    assert!(err.contains("beef") && err.contains(".picasa.ini"), "{err}");
+    let again = desk.identified("picasa-home", "picasa/Party.JPG");
+    assert_eq!(again, [("Ada L.".to_owned(), of("Ada"))]);
+    // What stands in the photo itself goes before Picasa's file.
+    if !has_exiftool() {
+        return;
+    }
+    let region = |name: &str, [x, y, w, h]: [f64; 4]| {
+        format!(
+            "{{PersonInImage=[{name}],RegionBoundary={{RbShape=rectangle,RbUnit=relative,RbX={},RbY={},RbW={},RbH={}}}}}",
+            x / width,
+            y / height,
+            w / width,
+            h / height
+        )
+    };
+    let regions = format!("[{},{}]", region("Ben B", of("Ben")), region("Cleo C", of("Cleo")));
+    let argument = format!("-XMP-iptcExt:ImageRegion={regions}");
+    desk.exiftool(&["-q", "-overwrite_original", &argument, "iptc/party.jpg", "picasa/Party.JPG"]);
+    for folder in ["iptc", "picasa"] {
+        let (out, _) = desk.run(0, folder, &["enroll", "--from-metadata", folder, "--force"]);
+        assert!(out.contains("Ben B: 1 face") && out.contains("Cleo C: 1 face"), "{out}");
+        assert!(!out.contains("Ada"), "{out}");
+    }
+    let again = desk.identified("iptc", "iptc/party.jpg");
+    assert_eq!(again, [("Ben B".to_owned(), of("Ben")), ("Cleo C".to_owned(), of("Cleo"))]);
+}
+
+#[test]
 fn sidecars_of_others_are_merged_and_can_be_had_back() {
     if !has_exiftool() {
         return;

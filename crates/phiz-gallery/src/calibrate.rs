@@ -2,7 +2,7 @@
 //!
 //! Faces of some people (the *probes*, chosen by a fixed rule) are compared with everybody else in the gallery. From
 //! the histogram of all these similarities come the thresholds, as far down as a hundred comparisons bear them out;
-//! from each probe's most similar stranger comes what a search amounts to (see [`Calibration::share`]).
+//! from each probe's most similar stranger comes what a search amounts to (see [`Calibration::share`](crate::Calibration::share)).
 //!
 //! One person who is enrolled as two raises the rates of high similarities: to the safe side, but more often
 //! "unknown" than need be. Such pairs are reported.
@@ -10,28 +10,13 @@
 use std::collections::BTreeMap;
 
 use phiz_template::Thresholds;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::gallery::{Against, Gallery, compare, now};
 use crate::model::{FaceId, PersonId};
+use crate::rates::{BINS, Calibration};
 use crate::store::Kind;
-
-/// What was measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Which similarity stands for which false match rate.
-    pub thresholds: Thresholds,
-    /// Independent comparisons that one comparison in a search amounts to, at most 1: a stranger who resembles one
-    /// person of a family resembles them all, and is taken for somebody but once.
-    pub share: f64,
-    /// When, in seconds since 1970.
-    pub at: i64,
-    /// How many people there were.
-    pub people: usize,
-    /// How many comparisons of different people.
-    pub comparisons: u64,
-}
 
 /// Two people who may be one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,13 +54,6 @@ const LEAST_PEOPLE: usize = 50;
 /// different probes, for one unusual face exceeds many times.
 const LEAST_COUNT: u64 = 100;
 const LEAST_PROBES: usize = 30;
-/// Histogram bins over the similarities −1 to 1.
-const BINS: usize = 8192;
-
-pub(crate) fn bin(similarity: f32) -> usize {
-    (((f64::from(similarity) + 1.0) / 2.0 * BINS as f64) as usize).min(BINS - 1)
-}
-
 /// The upper edge of a bin: what exceeds it lies in higher bins.
 fn edge(bin: usize) -> f64 {
     (bin + 1) as f64 / BINS as f64 * 2.0 - 1.0

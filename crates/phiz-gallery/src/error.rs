@@ -6,7 +6,31 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::model::{FaceId, GroupId, NegativeId, OperationId, PersonId, PhotoId, SightingId};
-use crate::names::NameFault;
+
+/// Why a text cannot be a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NameFault {
+    /// There is nothing in it that can be seen.
+    Blank,
+    /// It holds control characters, line breaks or changes of the writing direction, which would garble lists.
+    Control,
+    /// It reads like an id (`p7`, `f3`, `n1`, `o2`), and would be taken for one.
+    LikeAnId,
+}
+
+impl fmt::Display for NameFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NameFault::Blank => "a name must not be blank",
+            NameFault::Control => {
+                "a name must not hold control characters, line breaks or changes of the writing direction"
+            }
+            NameFault::LikeAnId => "a name must not read like an id, such as p7, f3, n1 or o2",
+        })
+    }
+}
 
 /// Kind of an error: it says who must act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -11,13 +11,13 @@ use crate::error::{ErrorKind, GalleryError, Result};
 /// A fresh name for an entry. Names are never used twice, so that no key ever takes another's place.
 pub(crate) fn entry_name() -> Result<String> {
     let mut id = [0; 8];
-    crate::seal::random(&mut id)?;
-    Ok(format!("{PREFIX}{}", crate::seal::hex(&id)))
+    crate::bytes::random(&mut id)?;
+    Ok(format!("{PREFIX}{}", crate::bytes::hex(&id)))
 }
 
 /// Whether [`entry_name`] may have given this.
 pub(crate) fn is_entry_name(name: &str) -> bool {
-    name.strip_prefix(PREFIX).is_some_and(|id| id.len() == 16 && crate::seal::unhex(id).is_some())
+    name.strip_prefix(PREFIX).is_some_and(|id| id.len() == 16 && crate::bytes::unhex(id).is_some())
 }
 
 const PREFIX: &str = "gallery-";

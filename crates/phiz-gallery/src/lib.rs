@@ -23,6 +23,7 @@
 //! Without `sqlite` there are [galleries in memory](Gallery::in_memory) and over a [`store`] of one's own.
 
 mod archive;
+mod bytes;
 mod calibrate;
 mod error;
 mod faults;
@@ -39,8 +40,8 @@ mod seal;
 pub mod store;
 
 pub use archive::{ArchiveHead, Imported};
-pub use calibrate::{Calibrated, Calibration, Suspects};
-pub use error::{Cause, ErrorKind, GalleryError, Result};
+pub use calibrate::{Calibrated, Suspects};
+pub use error::{Cause, ErrorKind, GalleryError, NameFault, Result};
 pub use faults::{Fault, IndexFault, Note};
 pub use gallery::{
     Adopted, Adoptee, Archive, Decided, DecidedBy, Deciding, Doubt, Edit, EnrollRules, Enrolled, Filter,
@@ -52,7 +53,7 @@ pub use model::{
     Details, Face, FaceId, Group, GroupId, Negative, NegativeId, NewFace, NewPhoto, NewSighting, OperationId,
     Part, Person, PersonId, PhotoFile, PhotoHash, PhotoId, PhotoProblem, SeenPhoto, Sighting, SightingId,
 };
-pub use names::{NameFault, clean_name};
+pub use names::clean_name;
 /// The ground types that this crate takes and gives.
 pub use phiz_template::{ModelId, Template, Thresholds};
 pub use rates::{Candidate, Decision, Rate, fpir};

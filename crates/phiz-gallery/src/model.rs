@@ -166,7 +166,7 @@ pub struct Negative {
 }
 
 fn hash<S: serde::Serializer>(hash: &Option<PhotoHash>, s: S) -> Result<S::Ok, S::Error> {
-    hash.map(|h| crate::seal::hex(&h)).serialize(s)
+    hash.map(|h| crate::bytes::hex(&h)).serialize(s)
 }
 
 /// A file that holds a photo, as it was when it was looked at.
@@ -399,7 +399,7 @@ pub(crate) struct FileBody {
 impl FileBody {
     pub(crate) fn new(file: &PhotoFile) -> FileBody {
         let path = file.path.to_str().map(str::to_owned);
-        let bytes = || crate::seal::hex(file.path.as_os_str().as_encoded_bytes());
+        let bytes = || crate::bytes::hex(file.path.as_os_str().as_encoded_bytes());
         let path_bytes = path.is_none().then(bytes);
         FileBody { path, path_bytes, size: file.size, modified: file.modified }
     }
@@ -408,7 +408,7 @@ impl FileBody {
         if let Some(path) = &self.path {
             return path.into();
         }
-        let bytes = self.path_bytes.as_deref().and_then(crate::seal::unhex).unwrap_or_default();
+        let bytes = self.path_bytes.as_deref().and_then(crate::bytes::unhex).unwrap_or_default();
         #[cfg(unix)]
         return PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes));
         #[cfg(not(unix))]
@@ -469,7 +469,7 @@ pub(crate) struct FaceBody {
 
 impl FaceBody {
     pub(crate) fn photo(&self) -> Option<PhotoHash> {
-        self.photo.as_deref().and_then(crate::seal::unhex).and_then(|bytes| bytes.try_into().ok())
+        self.photo.as_deref().and_then(crate::bytes::unhex).and_then(|bytes| bytes.try_into().ok())
     }
 }
 

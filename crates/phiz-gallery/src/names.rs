@@ -7,36 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::error::{Cause, ErrorKind, GalleryError, Result};
+use crate::error::{Cause, ErrorKind, GalleryError, NameFault, Result};
 use crate::model::Details;
-
-/// Why a text cannot be a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum NameFault {
-    /// There is nothing in it that can be seen.
-    Blank,
-    /// It holds control characters, line breaks or changes of the writing direction, which would garble lists.
-    Control,
-    /// It reads like an id (`p7`, `f3`, `n1`, `o2`), and would be taken for one.
-    LikeAnId,
-}
-
-impl std::fmt::Display for NameFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            NameFault::Blank => "a name must not be blank",
-            NameFault::Control => {
-                "a name must not hold control characters, line breaks or changes of the writing direction"
-            }
-            NameFault::LikeAnId => "a name must not read like an id, such as p7, f3, n1 or o2",
-        })
-    }
-}
 
 /// A name as it is stored: in Unicode's form NFC, without the space around it.
 ///

@@ -1,10 +1,34 @@
 //! From similarities and rates to decisions. What `n` people amount to as comparisons in a gallery of one's own is
 //! measured by [`crate::Gallery::calibrate`].
 
+use phiz_template::Thresholds;
 pub use phiz_template::{Rate, fpir};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{FaceId, PersonId};
+
+/// What similarities are worth on a gallery, as measured on its own people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Which similarity stands for which false match rate.
+    pub thresholds: Thresholds,
+    /// Independent comparisons that one comparison in a search amounts to, at most 1: a stranger who resembles one
+    /// person of a family resembles them all, and is taken for somebody but once.
+    pub share: f64,
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// How many people there were.
+    pub people: usize,
+    /// How many comparisons of different people.
+    pub comparisons: u64,
+}
+
+/// Histogram bins over the similarities −1 to 1.
+pub(crate) const BINS: usize = 8192;
+
+pub(crate) fn bin(similarity: f32) -> usize {
+    (((f64::from(similarity) + 1.0) / 2.0 * BINS as f64) as usize).min(BINS - 1)
+}
 
 /// Somebody who a face may be.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -427,7 +427,7 @@ impl Codec<'_> {
         let id = PhotoId(id);
         let PhotoBody { photo, files, size, taken, dated, seen, looked, gone, problem, sent } =
             self.photo_body(id, row)?;
-        let photo = crate::seal::unhex(&photo).and_then(|bytes| bytes.try_into().ok());
+        let photo = crate::bytes::unhex(&photo).and_then(|bytes| bytes.try_into().ok());
         let photo = photo.ok_or_else(|| GalleryError::damaged(Part::Photo(id)))?;
         let files = files.iter().map(FileBody::file).collect();
         Ok(SeenPhoto { id, photo, files, size, taken, dated, seen, looked, gone, problem, sent })
@@ -530,6 +530,8 @@ pub(crate) fn combine<'a>(faces: impl IntoIterator<Item = &'a Weighted>) -> Opti
 
 /// Two templates as similar as this come from the same pixels, whatever their photos' names: they are one face.
 pub(crate) const SAME: f32 = 0.9995;
+/// From the same photo, faces as similar as this are one face.
+pub(crate) const SAME_IN_PHOTO: f32 = 0.98;
 
 /// Cosine of two templates of unit length.
 pub(crate) fn similarity(a: &[f32], b: &[f32]) -> f32 {

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use crate::bytes::{hex, random, unhex};
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::keyring;
 use crate::store::Tag;
@@ -427,23 +428,6 @@ pub(crate) fn random_key() -> Result<Secret> {
     let mut key = Zeroizing::new([0; 32]);
     random(key.as_mut_slice())?;
     Ok(key)
-}
-
-pub(crate) fn random(out: &mut [u8]) -> Result<()> {
-    getrandom::fill(out)
-        .map_err(|e| GalleryError::new(ErrorKind::Io, format!("the system gives no random bytes ({e})")))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
-}
-
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{DIM, create, face, key, stranger, template};
 use phiz_eval::random::Random;
@@ -27,7 +27,41 @@ fn everybody(gallery: &Gallery, many: usize) -> Vec<(PersonId, Template)> {
     people.collect()
 }
 
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn is_shared<T: Send + Sync>(_: &T) {}
+
+/// Threads that read something short all the time leave no moment without a reader.
+#[test]
+fn a_gallery_that_is_read_all_the_time_is_packed_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = create(folder.path(), true);
+    let people = everybody(&gallery, 20);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let end = SetAtEnd(&stop);
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    people.iter().for_each(|(person, _)| drop(gallery.person(*person).unwrap()));
+                }
+            });
+        }
+        let begun = Instant::now();
+        for round in 0..5 {
+            gallery.rename(people[0].0, &format!("round {round}")).unwrap();
+            gallery.purge(Purge::All, false).unwrap();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?} for five", begun.elapsed());
+        drop(end);
+    });
+}
 
 #[test]
 fn searches_go_on_whatever_else_is_done() {
@@ -38,6 +72,8 @@ fn searches_go_on_whatever_else_is_done() {
     let (stop, searches) = (AtomicBool::new(false), AtomicUsize::new(0));
     let search = Search { rate: Rate::Fmr(1e-8), ..Search::default() };
     std::thread::scope(|scope| {
+        // Also when a step below fails: else the scope would wait for the searchers for ever.
+        let end = SetAtEnd(&stop);
         let mut searchers = Vec::new();
         for thread in 0..3 {
             let (gallery, people, stop, searches, search) = (&gallery, &people, &stop, &searches, &search);
@@ -81,7 +117,7 @@ fn searches_go_on_whatever_else_is_done() {
             gallery.purge(Purge::All, false).unwrap();
             wait(10);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(end);
         searchers.into_iter().for_each(|searcher| searcher.join().unwrap());
     });
     assert_eq!(gallery.check().unwrap(), Vec::<Fault>::new());

@@ -165,6 +165,12 @@ fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Image, ImageError> {
             let (w, h, samples, orientation) = heif::decode(bytes, &options.limits)?;
             turned((w, h), samples, 4, orientation, options)
         }
+        "AVIF" => {
+            let (w, h, rgba, orientation) = crate::avif::decode(bytes, &options.limits)?;
+            let picture = image::RgbaImage::from_raw(w, h, rgba).unwrap_or_default();
+            let rgb = opaque(DynamicImage::ImageRgba8(picture)).into_raw();
+            upright((w, h), rgb, orientation, (w, h), options)
+        }
         "JPEG XL" => {
             let (w, h, samples, channels, orientation) = jxl::decode(bytes, &options.limits)?;
             turned((w, h), samples, channels, orientation, options)
@@ -304,10 +310,13 @@ fn opaque(picture: DynamicImage) -> image::RgbImage {
         return picture.into_rgb8();
     }
     let rgba = picture.into_rgba8();
-    let (w, h) = rgba.dimensions();
+    let mut rgb = image::RgbImage::new(rgba.width(), rgba.height());
     let blend = |c: u8, a: u8| ((u32::from(c) * u32::from(a) + 255 * (255 - u32::from(a)) + 127) / 255) as u8;
-    let pixels = rgba.pixels().flat_map(|p| [0, 1, 2].map(|i| blend(p.0[i], p.0[3]))).collect();
-    image::RgbImage::from_raw(w, h, pixels).unwrap_or_else(|| image::RgbImage::new(w, h))
+    let (from, to) = (rgba.as_raw().as_chunks::<4>().0, rgb.as_chunks_mut::<3>().0);
+    for (&[r, g, b, a], to) in from.iter().zip(to) {
+        *to = [r, g, b].map(|c| blend(c, a));
+    }
+    rgb
 }
 
 /// What bytes are that are no picture, where we can tell.

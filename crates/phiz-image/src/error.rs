@@ -57,8 +57,8 @@ pub enum Limit {
     },
     /// Memory: what the limits allow for a picture, or what the machine has.
     Memory,
-    /// A JPEG goes over its picture too often, or a HEIC or JPEG XL is put together from far more than it shows. No option
-    /// changes that.
+    /// A JPEG goes over its picture too often, a HEIC, AVIF or JPEG XL is put together from far more than it shows, or an
+    /// AVIF takes too long. No option changes that.
     Scans,
 }
 
@@ -70,11 +70,12 @@ pub struct ImageError {
     reason: String,
     hint: Option<&'static str>,
     limit: Option<Limit>,
+    passing: bool,
 }
 
 impl ImageError {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> ImageError {
-        ImageError { kind, path: None, reason: reason.into(), hint: None, limit: None }
+        ImageError { kind, path: None, reason: reason.into(), hint: None, limit: None, passing: false }
     }
 
     pub(crate) fn at(mut self, path: &Path) -> ImageError {
@@ -90,6 +91,18 @@ impl ImageError {
     pub(crate) fn with_limit(mut self, limit: Limit) -> ImageError {
         self.limit = Some(limit);
         self
+    }
+
+    pub(crate) fn of_this_machine(mut self) -> ImageError {
+        self.passing = true;
+        self
+    }
+
+    /// Whether it is not the picture's fault but that of the machine, now: a program that is missing or too slow. The same
+    /// bytes may be read when they are tried again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.passing
     }
 
     /// The kind, which says who must act.
@@ -122,7 +135,9 @@ impl ImageError {
         let general = match self.kind {
             ErrorKind::Io => "check that the file exists and may be read",
             ErrorKind::Damaged => "the file is incomplete or damaged: copy it again from its source",
-            ErrorKind::UnknownFormat => "use a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or JPEG XL picture",
+            ErrorKind::UnknownFormat => {
+                "use a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or JPEG XL picture"
+            }
             ErrorKind::Unsupported => "convert it to JPEG or PNG, for example with ImageMagick",
             ErrorKind::TooLarge => "make a smaller copy of the picture and use that",
             ErrorKind::Caller => "check the size and place that were asked for",

@@ -13,7 +13,7 @@
 //! | TIFF and BigTIFF | `tif` `tiff` `btf` `tf8` | yes, the first page |
 //! | HEIC | `heic` `heif` `hif` | yes, the main picture |
 //! | JPEG XL | `jxl` | yes, the first picture |
-//! | AVIF | `avif` `avifs` | no: convert it |
+//! | AVIF | `avif` `avifs` | yes, the main picture, by an `ffmpeg` that is installed |
 //! | JPEG 2000, JPEG XR | `jp2` `j2k` `jpf` `jpx` `jpm` `j2c`; `jxr` `wdp` `hdp` | no: convert it |
 //! | raw photos | `dng` `cr2` `cr3` `crw` `nef` `nrw` `arw` `srf` `sr2` `raf` `orf` `rw2` `pef` `srw` `x3f` `3fr` and others | no: develop it |
 //! | Photoshop, GIMP, OpenEXR, Radiance, icons, PNM, QOI, TGA | `psd` `psb` `xcf` `exr` `hdr` `ico` `pnm` `ppm` `pgm` `pbm` `pam` `qoi` `tga` | no: convert it |
@@ -21,14 +21,13 @@
 //! ```
 //! use phiz_image::formats::{self, Naming};
 //! assert!(matches!(formats::by_name("party.JPE".as_ref()), Naming::Read(format) if format.name == "JPEG"));
-//! assert!(matches!(formats::by_name("IMG_1.avif".as_ref()), Naming::Known(format) if format.name == "AVIF"));
+//! assert!(matches!(formats::by_name("IMG_1.jp2".as_ref()), Naming::Known(format) if format.name == "JPEG 2000"));
 //! assert_eq!(formats::by_name("notes.txt".as_ref()), Naming::Other);
 //! ```
 
 use std::path::Path;
 
 pub(crate) const DEVELOP: &str = "export it as JPEG from the program that develops your raw photos, or use the JPEG that the camera wrote beside it";
-const AVIF: &str = "convert it to JPEG or PNG, for example with libavif: avifdec photo.avif photo.png";
 const MAGICK: &str = "convert it to JPEG or PNG, for example with ImageMagick: magick photo photo.png";
 
 /// A picture format.
@@ -75,7 +74,7 @@ pub static FORMATS: [Format; 22] = [
     read("TIFF", &["tif", "tiff", "btf", "tf8"]),
     read("HEIC", &["heic", "heif", "hif", "heics", "heifs"]),
     read("JPEG XL", &["jxl"]),
-    known("AVIF", &["avif", "avifs"], AVIF),
+    read("AVIF", &["avif", "avifs"]),
     known("JPEG 2000", &["jp2", "j2k", "jpf", "jpx", "jpm", "j2c", "jpc"], MAGICK),
     known("JPEG XR", &["jxr", "wdp", "hdp"], MAGICK),
     known(

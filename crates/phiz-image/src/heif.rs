@@ -98,7 +98,7 @@ pub(crate) fn exif(bytes: &[u8]) -> Option<Vec<u8>> {
     file.exif(file.primary_id).ok().flatten()
 }
 
-fn orientation_of(file: &HeifFile<'_>) -> Orientation {
+pub(crate) fn orientation_of(file: &HeifFile<'_>) -> Orientation {
     // First mirrored or not, then turned clockwise by quarters: every sequence of turns and mirrors comes to that.
     let (mut mirrored, mut turns) = (false, 0u8);
     for property in file.item_properties(file.primary_id).into_iter().flatten() {

@@ -12,6 +12,7 @@
 //! # Ok::<(), phiz_image::ImageError>(())
 //! ```
 
+mod avif;
 mod decode;
 pub mod draw;
 mod encode;

@@ -62,7 +62,7 @@ pub fn taken(bytes: &[u8]) -> Option<i64> {
         "TIFF" => time_in(bytes, &Directory::first(bytes)?),
         name => {
             let block = match name {
-                "HEIC" => heif::exif(bytes),
+                "HEIC" | "AVIF" => heif::exif(bytes),
                 "JPEG XL" => jxl::exif(bytes),
                 _ => None,
             };
@@ -98,7 +98,7 @@ pub fn stored_orientation(bytes: &[u8]) -> u8 {
         Some("WebP") => orientation(bytes, Source::WebP),
         Some("GIF") => orientation(bytes, Source::Gif),
         Some("TIFF") => tiff::orientation(bytes),
-        Some("HEIC") => heif::orientation(bytes),
+        Some("HEIC" | "AVIF") => heif::orientation(bytes),
         Some("JPEG XL") => jxl::orientation(bytes),
         _ => Orientation::NoTransforms,
     };

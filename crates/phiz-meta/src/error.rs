@@ -30,8 +30,13 @@ pub enum MetaError {
     #[error("is not a JPEG whose parts can be told apart ({0})")]
     NotJpeg(&'static str),
     /// The packet is too long for a JPEG.
-    #[error("would hold {0} bytes of XMP, and a JPEG can hold {max} in one piece", max = crate::jpeg::LONGEST)]
-    TooLong(usize),
+    #[error("would hold {bytes} bytes of XMP, and a JPEG can hold {most} in one piece")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest that fits.
+        most: usize,
+    },
     /// The JPEG holds its regions in the second part of a packet in two parts.
     #[error("holds names or regions in an extended XMP packet")]
     Extended,
@@ -58,7 +63,7 @@ impl MetaError {
                 "the photo was cropped or turned after its regions were written: remove them in the program that wrote them"
             }
             MetaError::NotJpeg(_) => "leave --embed out, which writes a sidecar beside the photo",
-            MetaError::TooLong(_) | MetaError::Extended | MetaError::FurtherPictures => {
+            MetaError::TooLong { .. } | MetaError::Extended | MetaError::FurtherPictures => {
                 "leave --embed out, which writes a sidecar beside the photo"
             }
             MetaError::Io(_) => "check that the file and its folder may be written to, and have free space",

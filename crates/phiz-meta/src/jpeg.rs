@@ -1,7 +1,6 @@
 //! The XMP packet of a JPEG: found, put in, taken out. Every other byte stays where it stands in relation to the others.
 
 use crate::error::{MetaError, Result};
-use crate::read::position;
 
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const EXTENDED: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
@@ -102,7 +101,7 @@ pub fn with_packet(bytes: &[u8], packet: Option<&[u8]>) -> Result<Vec<u8>> {
     if let Some(packet) = packet
         && packet.len() > LONGEST
     {
-        return Err(MetaError::TooLong(packet.len()));
+        return Err(MetaError::TooLong { bytes: packet.len(), most: LONGEST });
     }
     let known: [&[u8]; 4] = [b"schemas/regions/", b"RegionInfo#", b"dc:subject", b"hierarchicalSubject"];
     for segment in segments.iter().filter(|segment| segment.marker == 0xe1) {
@@ -140,6 +139,11 @@ pub fn with_packet(bytes: &[u8], packet: Option<&[u8]>) -> Result<Vec<u8>> {
         return Err(MetaError::FurtherPictures);
     }
     Ok([&bytes[..start], &written, &bytes[end..]].concat())
+}
+
+/// Where bytes stand among others.
+pub(crate) fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -180,7 +184,10 @@ mod tests {
         let behind = jpeg(&[further, xmp]);
         assert!(matches!(with_packet(&behind, Some(b"<longer/>")), Err(MetaError::FurtherPictures)));
         assert!(with_packet(&behind, Some(b"<y/>")).is_ok(), "of the same length");
-        assert!(matches!(with_packet(&before, Some(&vec![b' '; LONGEST + 1])), Err(MetaError::TooLong(_))));
+        assert!(matches!(
+            with_packet(&before, Some(&vec![b' '; LONGEST + 1])),
+            Err(MetaError::TooLong { .. })
+        ));
         let longest = with_packet(&before, Some(&vec![b' '; LONGEST])).unwrap();
         assert_eq!(packet(&longest).unwrap().unwrap().len(), LONGEST);
         let part =

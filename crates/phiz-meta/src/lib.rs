@@ -1,10 +1,10 @@
 //! Names and face regions in the metadata of photos, as other programs write and read them.
 //!
 //! Regions are those of the Metadata Working Group (MWG, guidelines 2.0: namespace `mwg-rs`), which digiKam, Lightroom,
-//! Picasa, Apple's cameras, Immich and ExifTool share; Microsoft's are read, too. They stand in an XMP packet: in a
+//! Picasa, Apple's cameras, Immich and ExifTool share; Microsoft's and the IPTC's are read, too. They stand in an XMP packet: in a
 //! sidecar (`photo.jpg.xmp`) or in the photo itself.
 //!
-//! - [`read`] tells which regions a packet states.
+//! - [`read`] tells which regions a packet states; [`picasa`] what Picasa kept beside the photos.
 //! - [`merge`] puts regions and keywords into a packet. What others wrote there stays as it is, to the byte: new text is
 //!   put between it, and only regions that carry our mark are ever taken out.
 //! - [`jpeg`] finds the packet in a JPEG and changes it; all other bytes stay. [`embedded`] finds it in any file.
@@ -28,6 +28,7 @@ mod error;
 pub mod file;
 pub mod jpeg;
 mod merge;
+pub mod picasa;
 mod read;
 mod space;
 mod tree;
@@ -35,4 +36,5 @@ mod tree;
 pub use area::{Area, Orientation};
 pub use error::{MetaError, Result};
 pub use merge::{Face, Merged, Outcome, Tags, merge};
+pub use picasa::Picasa;
 pub use read::{Found, Frame, Region, Schema, embedded, read};

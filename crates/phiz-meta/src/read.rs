@@ -2,8 +2,9 @@
 
 use crate::area::{Area, Orientation};
 use crate::error::{MetaError, Result};
+use crate::jpeg::{packets, position};
 use crate::space::{
-    AREA, DC, DIMENSIONS, MICROSOFT, MICROSOFT_INFO, MICROSOFT_REGION, MWG, NOTE, PHIZ, RDF, Space,
+    AREA, DC, DIMENSIONS, IPTC, MICROSOFT, MICROSOFT_INFO, MICROSOFT_REGION, MWG, NOTE, PHIZ, RDF, Space, XMP,
 };
 use crate::tree::{self, Node};
 
@@ -15,6 +16,10 @@ pub enum Schema {
     Mwg,
     /// Microsoft's people tags.
     Microsoft,
+    /// Image regions of the IPTC.
+    Iptc,
+    /// Picasa's, which stand in a file of the folder.
+    Picasa,
 }
 
 /// A region of a face.
@@ -199,16 +204,21 @@ impl<'a> Packet<'a> {
         {
             found.regions.extend(items(list).filter_map(|item| region(item, found.applied)));
         }
+        let mut more: Vec<Region> = Vec::new();
         if let Some(Value::Node(list)) =
             self.element(MICROSOFT, "RegionInfo").and_then(|info| field(info, MICROSOFT_INFO, "Regions"))
         {
-            for region in items(list).filter_map(microsoft) {
-                let again = |other: &Region| {
-                    other.area.iou(&region.area) > 0.7 && (other.name == region.name || region.name.is_none())
-                };
-                if !found.regions.iter().any(again) {
-                    found.regions.push(region);
-                }
+            more.extend(items(list).filter_map(microsoft));
+        }
+        if let Some(list) = self.element(IPTC, "ImageRegion") {
+            more.extend(items(list).filter_map(|item| iptc(item, found.applied)));
+        }
+        for region in more {
+            let again = |other: &Region| {
+                other.area.iou(&region.area) > 0.7 && (other.name == region.name || region.name.is_none())
+            };
+            if !found.regions.iter().any(again) {
+                found.regions.push(region);
             }
         }
         found
@@ -265,13 +275,91 @@ fn microsoft(item: &Node) -> Option<Region> {
     area.is_some().then_some(Region { name, area, schema: Schema::Microsoft, ours: false })
 }
 
+/// A region in the IPTC's way, if it is one person's: of a person who is named in it, or said to be a human being. The size of
+/// the picture is known only if the packet has regions of the Metadata Working Group as well.
+fn iptc(item: &Node, applied: Option<(u32, u32)>) -> Option<Region> {
+    let people: Vec<&str> = match field(item, IPTC, "PersonInImage") {
+        Some(Value::Node(list)) => {
+            items(list).map(|one| one.text.trim()).filter(|name| !name.is_empty()).collect()
+        }
+        Some(Value::Text(_)) | None => Vec::new(),
+    };
+    let name = match people[..] {
+        [one] => Some(one.to_owned()),
+        // Several people in one region: nobody knows which face is whose.
+        [_, ..] => return None,
+        [] if is_human(item) => match field(item, IPTC, "Name") {
+            Some(Value::Node(name)) => {
+                let text = items(name).map(|one| one.text.trim()).find(|text| !text.is_empty());
+                text.or(Some(name.text.trim())).filter(|text| !text.is_empty()).map(str::to_owned)
+            }
+            Some(name @ Value::Text(_)) => Some(name.text().to_owned()).filter(|text| !text.is_empty()),
+            None => None,
+        },
+        [] => return None,
+    };
+    let Value::Node(boundary) = field(item, IPTC, "RegionBoundary")? else { return None };
+    let number = |name| field(boundary, IPTC, name)?.number();
+    let of_corners = |left: f64, top: f64, right: f64, bottom: f64| Area {
+        x: (left + right) / 2.0,
+        y: (top + bottom) / 2.0,
+        w: right - left,
+        h: bottom - top,
+    };
+    let relative = field(boundary, IPTC, "rbUnit").is_none_or(|unit| unit.text() != "pixel");
+    let (width, height) = match (relative, applied) {
+        (true, _) => (1.0, 1.0),
+        (false, Some((width, height))) => (f64::from(width), f64::from(height)),
+        (false, None) => return None,
+    };
+    let mut area = match field(boundary, IPTC, "rbShape")?.text() {
+        "rectangle" => {
+            let (left, top) = (number("rbX")?, number("rbY")?);
+            of_corners(left, top, left + number("rbW")?, top + number("rbH")?)
+        }
+        // Its radius is a share of the width. Where the picture's size is unknown it is taken for a square.
+        "circle" => {
+            let (x, y, across) = (number("rbX")?, number("rbY")?, number("rbRx")?);
+            let down = match (relative, applied) {
+                (true, Some((width, height))) => across * f64::from(width) / f64::from(height),
+                _ => across,
+            };
+            of_corners(x - across, y - down, x + across, y + down)
+        }
+        "polygon" => {
+            let Value::Node(corners) = field(boundary, IPTC, "rbVertices")? else { return None };
+            let corner =
+                |corner| Some((field(corner, IPTC, "rbX")?.number()?, field(corner, IPTC, "rbY")?.number()?));
+            let corners: Vec<(f64, f64)> = items(corners).map(corner).collect::<Option<_>>()?;
+            let least = |of: fn(&(f64, f64)) -> f64| corners.iter().map(of).fold(f64::INFINITY, f64::min);
+            let most = |of: fn(&(f64, f64)) -> f64| corners.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
+            of_corners(least(|c| c.0), least(|c| c.1), most(|c| c.0), most(|c| c.1))
+        }
+        _ => return None,
+    };
+    area = Area { x: area.x / width, y: area.y / height, w: area.w / width, h: area.h / height };
+    area.is_some().then_some(Region { name, area, schema: Schema::Iptc, ours: false })
+}
+
+/// Whether a region is said to be of a human being, or of a face.
+fn is_human(item: &Node) -> bool {
+    let Some(Value::Node(kinds)) = field(item, IPTC, "rCtype") else { return false };
+    items(kinds).any(|kind| match field(kind, XMP, "Identifier") {
+        Some(Value::Node(list)) => items(list).any(|uri| {
+            let last = uri.text.trim().rsplit(['/', ':']).next().unwrap_or_default();
+            last == "human" || last == "humanFace" || last == "face"
+        }),
+        _ => false,
+    })
+}
+
 /// The XMP packets within a file's bytes. In a JPEG the segments are followed, and a packet in two parts is two packets.
 /// In every other format the file is searched for what looks like a packet, as the XMP specification describes it for
 /// programs that do not know a format; one that is compressed (in some PNGs) is not found.
 #[must_use]
 pub fn embedded(bytes: &[u8]) -> Vec<Vec<u8>> {
     if bytes.starts_with(b"\xff\xd8\xff") {
-        return crate::jpeg::packets(bytes);
+        return packets(bytes);
     }
     let mut found = Vec::new();
     let mut from = 0;
@@ -285,8 +373,4 @@ pub fn embedded(bytes: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     found
-}
-
-pub(crate) fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
 }

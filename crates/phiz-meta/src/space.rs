@@ -22,5 +22,7 @@ pub(crate) const NOTE: Space = space("xmpNote", "http://ns.adobe.com/xmp/note/")
 pub(crate) const MICROSOFT: Space = space("MP", "http://ns.microsoft.com/photo/1.2/");
 pub(crate) const MICROSOFT_INFO: Space = space("MPRI", "http://ns.microsoft.com/photo/1.2/t/RegionInfo#");
 pub(crate) const MICROSOFT_REGION: Space = space("MPReg", "http://ns.microsoft.com/photo/1.2/t/Region#");
+pub(crate) const IPTC: Space = space("Iptc4xmpExt", "http://iptc.org/std/Iptc4xmpExt/2008-02-29/");
+pub(crate) const XMP: Space = space("xmp", "http://ns.adobe.com/xap/1.0/");
 /// Our own: the mark on regions that we wrote, and the keywords that we added. Frozen.
 pub(crate) const PHIZ: Space = space("phiz", "urn:phiz:xmp:1.0/");

@@ -61,6 +61,79 @@ const DIGIKAM: &str = r#"<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </x:xmpmeta>
 <?xpacket end="w"?>"#;
 
+/// As ExifTool writes image regions of the IPTC (shortened), beside a region of the Metadata Working Group.
+const IPTC: &str = r#"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>
+ <rdf:Description rdf:about='' xmlns:e='http://iptc.org/std/Iptc4xmpExt/2008-02-29/' xmlns:xmp='http://ns.adobe.com/xap/1.0/'>
+  <e:ImageRegion><rdf:Bag>
+   <rdf:li rdf:parseType='Resource'>
+    <e:Name><rdf:Alt><rdf:li xml:lang='x-default'>at the left</rdf:li></rdf:Alt></e:Name>
+    <e:PersonInImage><rdf:Bag><rdf:li>Ada &amp; Co</rdf:li></rdf:Bag></e:PersonInImage>
+    <e:RegionBoundary rdf:parseType='Resource'><e:rbH>0.4</e:rbH><e:rbShape>rectangle</e:rbShape><e:rbUnit>relative</e:rbUnit>
+     <e:rbW>0.3</e:rbW><e:rbX>0.1</e:rbX><e:rbY>0.2</e:rbY></e:RegionBoundary>
+   </rdf:li>
+   <rdf:li rdf:parseType='Resource'>
+    <e:PersonInImage><rdf:Bag><rdf:li>Ben</rdf:li></rdf:Bag></e:PersonInImage>
+    <e:RegionBoundary e:rbShape='circle' e:rbUnit='relative' e:rbX='0.7' e:rbY='0.3' e:rbRx='0.1'/>
+   </rdf:li>
+   <rdf:li rdf:parseType='Resource'>
+    <e:Name><rdf:Alt><rdf:li xml:lang='x-default'>Cleo</rdf:li></rdf:Alt></e:Name>
+    <e:rCtype><rdf:Bag><rdf:li rdf:parseType='Resource'>
+     <xmp:Identifier><rdf:Bag><rdf:li>http://cv.iptc.org/newscodes/imageregiontype/human</rdf:li></rdf:Bag></xmp:Identifier>
+    </rdf:li></rdf:Bag></e:rCtype>
+    <e:RegionBoundary rdf:parseType='Resource'><e:rbShape>polygon</e:rbShape><e:rbVertices><rdf:Seq>
+     <rdf:li e:rbX='0.5' e:rbY='0.6'/><rdf:li e:rbX='0.6' e:rbY='0.65'/><rdf:li e:rbX='0.55' e:rbY='0.8'/>
+    </rdf:Seq></e:rbVertices></e:RegionBoundary>
+   </rdf:li>
+   <rdf:li rdf:parseType='Resource'>
+    <e:Name><rdf:Alt><rdf:li xml:lang='x-default'>Our car</rdf:li></rdf:Alt></e:Name>
+    <e:RegionBoundary e:rbShape='rectangle' e:rbX='0.1' e:rbY='0.1' e:rbW='0.1' e:rbH='0.1'/>
+   </rdf:li>
+   <rdf:li rdf:parseType='Resource'>
+    <e:PersonInImage><rdf:Bag><rdf:li>Dan</rdf:li><rdf:li>Eve</rdf:li></rdf:Bag></e:PersonInImage>
+    <e:RegionBoundary e:rbShape='rectangle' e:rbX='0.1' e:rbY='0.1' e:rbW='0.1' e:rbH='0.1'/>
+   </rdf:li>
+   <rdf:li rdf:parseType='Resource'>
+    <e:PersonInImage><rdf:Bag><rdf:li>Fay</rdf:li></rdf:Bag></e:PersonInImage>
+    <e:RegionBoundary e:rbShape='rectangle' e:rbUnit='pixel' e:rbX='10' e:rbY='10' e:rbW='10' e:rbH='10'/>
+   </rdf:li>
+   <rdf:li rdf:parseType='Resource'>
+    <e:PersonInImage><rdf:Bag><rdf:li>Gus</rdf:li></rdf:Bag></e:PersonInImage>
+    <e:RegionBoundary e:rbShape='polygon'><e:rbVertices><rdf:Seq/></e:rbVertices></e:RegionBoundary>
+   </rdf:li>
+  </rdf:Bag></e:ImageRegion>
+ </rdf:Description>
+</rdf:RDF></x:xmpmeta>"#;
+
+#[test]
+fn image_regions_of_the_iptc_are_read() {
+    let close = |area: Area, [x, y, w, h]: [f64; 4]| {
+        let apart = [area.x - x, area.y - y, area.w - w, area.h - h];
+        assert!(apart.iter().all(|d| d.abs() < 1e-9), "{area:?}");
+    };
+    let found = read(IPTC.as_bytes()).unwrap();
+    let told: Vec<_> = found.regions.iter().map(|region| (region.name.as_deref(), region.schema)).collect();
+    let iptc = |name| (Some(name), Schema::Iptc);
+    // A car, two people in one region, pixels of a picture of unknown size and a polygon without corners are left out.
+    assert_eq!(told, [iptc("Ada & Co"), iptc("Ben"), iptc("Cleo")]);
+    close(found.regions[0].area, [0.25, 0.4, 0.3, 0.4]);
+    close(found.regions[1].area, [0.7, 0.3, 0.2, 0.2]);
+    close(found.regions[2].area, [0.55, 0.7, 0.1, 0.2]);
+    // Beside a region of the Metadata Working Group the size of the picture is known; a face that both describe is one.
+    let both = IPTC.replace(
+        "<e:ImageRegion>",
+        "<m:Regions rdf:parseType='Resource' xmlns:m='http://www.metadataworkinggroup.com/schemas/regions/' \
+         xmlns:a='http://ns.adobe.com/xmp/sType/Area#'><m:AppliedToDimensions \
+         xmlns:d='http://ns.adobe.com/xap/1.0/sType/Dimensions#' d:w='200' d:h='100'/><m:RegionList><rdf:Bag><rdf:li \
+         rdf:parseType='Resource'><m:Name>Ada &amp; Co</m:Name><m:Type>Face</m:Type><m:Area a:x='0.25' a:y='0.4' a:w='0.3' \
+         a:h='0.4'/></rdf:li></rdf:Bag></m:RegionList></m:Regions><e:ImageRegion>",
+    );
+    let found = read(both.as_bytes()).unwrap();
+    let told: Vec<_> = found.regions.iter().map(|region| (region.name.as_deref(), region.schema)).collect();
+    assert_eq!(told, [(Some("Ada & Co"), Schema::Mwg), iptc("Ben"), iptc("Cleo"), iptc("Fay")]);
+    close(found.regions[1].area, [0.7, 0.3, 0.2, 0.4]);
+    close(found.regions[3].area, [0.075, 0.15, 0.05, 0.1]);
+}
+
 fn face(name: &str, x: f64, y: f64, size: f64) -> Face {
     Face { name: name.into(), area: Area { x, y, w: size, h: size } }
 }

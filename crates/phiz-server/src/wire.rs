@@ -145,6 +145,9 @@ pub(crate) struct Identified {
     threshold: f64,
     /// The most similar people whatever the decision, by falling similarity: not an answer.
     candidates: Vec<Candidate>,
+    /// People whom the face resembles enough for a match, had nobody said that a face like this is not them; by falling
+    /// similarity.
+    denied: Vec<Candidate>,
     /// Of the candidates, how many are too alike to tell; 0 unless the decision is ambiguous.
     tied: usize,
     /// The sighting, if the photo was kept.
@@ -189,6 +192,7 @@ impl From<PhotoAnswer<IdentifiedFace>> for IdentifiedPhoto {
             },
             threshold: face.threshold,
             candidates: face.candidates.into_iter().map(Candidate::from).collect(),
+            denied: face.denied.into_iter().map(Candidate::from).collect(),
             tied: face.tied,
             sighting: None,
         };
@@ -459,7 +463,7 @@ pub(crate) struct Operation {
 
 impl From<phiz_gallery::Operation> for Operation {
     fn from(operation: phiz_gallery::Operation) -> Operation {
-        let mut details = serde_json::to_value(&operation.kind).unwrap_or_default();
+        let mut details = serde_json::to_value(operation.kind.told()).unwrap_or_default();
         let kind = details.as_object_mut().and_then(|fields| fields.remove("kind"));
         Operation {
             id: operation.id,

@@ -105,6 +105,10 @@ fn people_are_learnt_recognised_corrected_and_restored() {
     let refused = server.form(&format!("/v1/people/{ada}/faces"), &parts[..1]).expect(200);
     assert_eq!(refused["photos"][0]["error"]["code"], "refused", "{refused}");
     assert_eq!(refused["photos"][0]["error"]["details"]["reason"], "negative", "{refused}");
+    let found = server.form("/v1/identify", &parts[..1]).expect(200);
+    let face = &found["faces"][0];
+    assert_eq!((&face["decision"], &face["denied"][0]["id"]), (&json!("unknown"), &json!(ada)), "{found}");
+    assert!(face["candidates"].as_array().unwrap().iter().all(|candidate| candidate["id"] != json!(ada)));
     server.delete(&format!("/v1/negatives/{}", not["negative"].as_str().unwrap())).expect(200);
     let said =
         server.form(&format!("/v1/people/{ben}/negatives"), &[("photo", "x.jpg", &ADA[0])]).expect(201);

@@ -78,6 +78,9 @@ pub struct IdentifiedFace {
     pub threshold: f64,
     /// The most similar people whatever the decision, by falling similarity: not an answer.
     pub candidates: Vec<CandidateAnswer>,
+    /// People whom the face resembles enough for a match, had nobody said that a face like this is not them; by falling
+    /// similarity.
+    pub denied: Vec<CandidateAnswer>,
     /// Of the candidates, how many are too alike to tell; 0 unless the decision is ambiguous.
     #[serde(skip)]
     pub tied: usize,
@@ -153,6 +156,8 @@ impl Service {
                 Decision::Ambiguous { candidates } => (Verdict::Ambiguous, candidates.len()),
                 Decision::Unknown { .. } => (Verdict::Unknown, 0),
             };
+            let spoke = found.denied.into_iter().filter(|c| f64::from(c.similarity) >= found.threshold);
+            let denied = spoke.map(CandidateAnswer::from).collect();
             let first = candidates.first().filter(|_| decision == Verdict::Match);
             answers.push(IdentifiedFace {
                 face: FaceAnswer::new(&face.detection, face.quality),
@@ -160,6 +165,7 @@ impl Service {
                 decision,
                 threshold: found.threshold,
                 candidates,
+                denied,
                 tied,
                 people: found.people,
                 least_measured,

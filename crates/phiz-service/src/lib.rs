@@ -59,7 +59,7 @@ pub use error::{Error, Result};
 pub use identify::{IdentifiedFace, IdentifyOptions, Verdict};
 pub use look::Looking;
 pub use mark::{KNOWN, Mark, Marked, NOT_KNOWN, marked};
-pub use named::NamedPhoto;
+pub use named::{NameReader, NamedPhoto};
 pub use parallel::in_order;
 pub use phiz_face::Choice;
 pub use photo::Photo;

@@ -1,12 +1,13 @@
-//! Enrolment by names that others wrote into photos: regions in sidecars and in the photos themselves.
+//! Enrolment by names that others wrote into photos: regions in sidecars, in the photos themselves, and in Picasa's files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use phiz_face::UNSURE_SCORE;
 use phiz_gallery::{Gallery, NewFace, Target, clean_name};
 use phiz_image::{Image, stored_orientation};
-use phiz_meta::{Area, Found, MetaError, Orientation, embedded, file, read};
+use phiz_meta::{Area, Found, MetaError, Orientation, Picasa, embedded, file, picasa, read};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -31,19 +32,56 @@ pub struct NamedPhoto {
     found: Found,
 }
 
-impl NamedPhoto {
-    /// Reads whom a photo's metadata name: a sidecar's if it names anybody, otherwise that in the photo itself. None if
-    /// nobody is named. Regions that Phiz wrote itself count only if `own` says so.
+/// Reads names, and remembers what Picasa's file says of the photos of a folder.
+#[derive(Debug)]
+pub struct NameReader<'a> {
+    looking: &'a Looking,
+    own: bool,
+    folders: Mutex<BTreeMap<PathBuf, Arc<Picasa>>>,
+}
+
+impl<'a> NameReader<'a> {
+    /// Regions that Phiz wrote itself count only if `own` says so.
+    #[must_use]
+    pub fn new(looking: &'a Looking, own: bool) -> NameReader<'a> {
+        NameReader { looking, own, folders: Mutex::default() }
+    }
+
+    /// What Picasa says of the photos beside this one.
+    fn picasa(&self, photo: &Path) -> std::result::Result<Arc<Picasa>, Problem> {
+        let folder = match photo.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        // Held while it is read: many photos of one folder are asked about at once.
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = folders.get(folder) {
+            return Ok(Arc::clone(known));
+        }
+        let mut found = Picasa::default();
+        for name in picasa::NAMES {
+            let bytes = file::read(&folder.join(name), LARGEST_SIDECAR).map_err(|error| {
+                let reason = format!("lies beside {name}, which cannot be read ({error})");
+                Problem::new(Code::Metadata, reason, "make it readable, or move it elsewhere")
+            })?;
+            if let Some(bytes) = bytes {
+                found = Picasa::read(&bytes);
+                break;
+            }
+        }
+        let found = Arc::new(found);
+        folders.insert(folder.to_owned(), Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Reads whom a photo's metadata name: a sidecar's if it names anybody, otherwise that in the photo itself, otherwise
+    /// Picasa's file of the folder. None if nobody is named.
     ///
     /// # Errors
     /// A file that cannot be read, or metadata that cannot be understood.
-    pub fn read(
-        path: &Path,
-        looking: &Looking,
-        own: bool,
-    ) -> std::result::Result<Option<NamedPhoto>, Problem> {
+    pub fn read(&self, path: &Path) -> std::result::Result<Option<NamedPhoto>, Problem> {
         let wanted = |mut found: Found| {
-            found.regions.retain(|region| region.name.is_some() && (own || !region.ours));
+            found.regions.retain(|region| region.name.is_some() && (self.own || !region.ours));
             (!found.regions.is_empty()).then_some(found)
         };
         let mut damaged = None;
@@ -60,7 +98,7 @@ impl NamedPhoto {
             }
         }
         if states.is_none() {
-            let bytes = Photo::from_path(path).read(&looking.to_describe())?.into_owned();
+            let bytes = Photo::from_path(path).read(&self.looking.to_describe())?.into_owned();
             for packet in embedded(&bytes) {
                 match read(&packet) {
                     // The second part of a packet in two parts holds what the first had no room for.
@@ -69,8 +107,22 @@ impl NamedPhoto {
                 }
             }
         }
-        let Some(found) = states else { return damaged.map_or(Ok(None), Err) };
         let (mut names, mut problems) = (Vec::new(), Vec::new());
+        if states.is_none() {
+            let (found, unnamed) = self.picasa(path)?.of(path);
+            states = wanted(found);
+            problems.extend(unnamed.iter().map(|id| {
+                let reason = format!("has a face that Picasa knows as {id}, whose name is not in the folder's .picasa.ini");
+                let remedy = "have Picasa write names into the photos (Options, Name Tags), or enrol the person yourself";
+                Problem::new(Code::Metadata, reason, remedy)
+            }));
+        }
+        let found = match (states, damaged) {
+            (Some(found), _) => found,
+            (None, Some(damaged)) => return Err(damaged),
+            (None, None) if problems.is_empty() => return Ok(None),
+            (None, None) => Found::default(),
+        };
         for name in found.regions.iter().filter_map(|region| region.name.as_deref()) {
             match clean_name(name) {
                 Ok(name) if names.contains(&name) => {}

@@ -759,7 +759,7 @@ impl Service {
             let found = gallery.identify(template, &search)?;
             let mut ids: Vec<PersonId> = answer.candidates.iter().map(|candidate| candidate.id).collect();
             let mut more: Vec<PersonId> =
-                said.get(&number).into_iter().chain(&found.denied).copied().collect();
+                said.get(&number).copied().into_iter().chain(found.denied.iter().map(|c| c.person)).collect();
             // Whoever was ruled out by a negative, however little the face resembles them.
             for person in people.iter().filter(|person| person.negatives > 0 && person.faces > 0) {
                 if gallery.verify(template, person.id, Rate::Fmr(0.5))?.denied {

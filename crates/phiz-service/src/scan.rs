@@ -450,9 +450,12 @@ impl Service {
             let photo = new(known.size, &known.looked, None, known.problem.clone());
             return Ok(Looked { photo, faces: Vec::new(), size: (known.size[0], known.size[1]) });
         }
-        let looked = Image::decode(&bytes, &decode)
-            .map_err(Problem::from)
-            .and_then(|image| Ok((image.original_size(), self.faces(&image, looking)?)));
+        let image = match Image::decode(&bytes, &decode) {
+            // What is wrong is not the photo: nothing is kept, so it is tried again the next time.
+            Err(error) if error.is_passing() => return Err(error.into()),
+            image => image.map_err(Problem::from),
+        };
+        let looked = image.and_then(|image| Ok((image.original_size(), self.faces(&image, looking)?)));
         Ok(match looked {
             Ok((size, faces)) => {
                 let sightings = faces.iter().map(sighting).collect();

@@ -227,8 +227,8 @@ mod tests {
             ".hidden.jpg",
             "sub/c.webp",
             ".git/d.jpg",
-            "e.avif",
-            "f.AVIF",
+            "e.jp2",
+            "f.JP2",
             "g.mp4",
             "h.nef",
         ]);
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(names(folder.path(), &walk), ["a.png", "b.JPG", "c.jfif", "d.jpe", "sub/c.webp"]);
         let left: Vec<_> = walk.left_out.into_iter().collect();
         assert_eq!(left, [(LeftOut::UnreadFormat, 3), (LeftOut::Video, 1), (LeftOut::NoPicture, 1)]);
-        assert_eq!(walk.unread_endings["avif"], 2);
+        assert_eq!(walk.unread_endings["jp2"], 2);
         let walk = Walk::over(&[folder.path().join("notes.txt")]);
         assert_eq!(names(folder.path(), &walk), ["notes.txt"]);
     }

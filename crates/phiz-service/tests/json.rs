@@ -55,13 +55,14 @@ fn identification() {
         decision: Verdict::Match,
         threshold: 0.5,
         candidates: vec![candidate()],
+        denied: Vec::new(),
         tied: 0,
         people: 7,
         least_measured: 1e-6,
     };
     let json = |person: &str, decision: &str| {
         format!(
-            r#"{{{FACE},"person":{person},"decision":"{decision}","threshold":0.5,"candidates":[{CANDIDATE}]}}"#
+            r#"{{{FACE},"person":{person},"decision":"{decision}","threshold":0.5,"candidates":[{CANDIDATE}],"denied":[]}}"#
         )
     };
     check(&found, &json("\"Ada\"", "match"));
@@ -70,6 +71,8 @@ fn identification() {
         found.decision = verdict;
         check(&found, &json("null", name));
     }
+    found.denied = found.candidates.clone();
+    check(&found, &json("null", "unknown").replace("\"denied\":[]", &format!("\"denied\":[{CANDIDATE}]")));
 }
 
 #[test]

@@ -8,10 +8,14 @@ use phiz_net::card::{Card, Decode, Input, Order, Output};
 use phiz_net::graph::Architecture;
 use phiz_template::Thresholds;
 
-use crate::embed;
 use crate::error::TrainError;
 use crate::shards::CROP;
 use crate::weights::write_atomically;
+
+/// Preprocessing of all our networks: `(x − 127.5) / 127.5`.
+pub const MEAN: [f32; 3] = [127.5; 3];
+/// See [`MEAN`].
+pub const STD: [f32; 3] = [127.5; 3];
 
 /// False match rates for which a card says the similarity, where there are pairs enough.
 const RATES: [f64; 12] = [0.5, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6];
@@ -55,7 +59,7 @@ pub fn of(net: &Architecture, name: &str, file: &str, thresholds: Option<Thresho
         name: name.into(),
         file: file.into(),
         licence: "not stated: it follows from the photos and the teacher of which the network learnt".into(),
-        input: Input { width: side, height: side, order: Order::Rgb, mean: embed::MEAN, std: embed::STD },
+        input: Input { width: side, height: side, order: Order::Rgb, mean: MEAN, std: STD },
         output: Output { decode, score: 0.5, hysteresis: None, iou: 0.4 },
         refinement: None,
         thresholds,

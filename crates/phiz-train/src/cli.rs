@@ -19,9 +19,9 @@ use crate::flex::Flex;
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
-use crate::record::Run;
 use crate::report;
-use crate::run::{self, Ending, Figures, RunOptions, Task};
+use crate::run::{self, Ending, RunOptions, Task};
+use crate::run_folder::Run;
 use crate::scenes::Scenes;
 use crate::second::SecondTask;
 use crate::select::{self, BackendChoice, DeviceChoice, Job, Precision, Wish};
@@ -29,7 +29,7 @@ use crate::shards::{CROP, Faces};
 use crate::teacher::Teacher;
 use crate::transfer;
 use crate::tune;
-use crate::watch::{Lines, Watch, listed};
+use crate::watch::{Figures, Lines, Watch, listed};
 use crate::weights::write_atomically;
 
 /// Train face detectors and embedders from recipes.
@@ -382,7 +382,7 @@ fn export(
     let other = transfer::unfolded(net, &export::held(net, &weights, form)?)?;
     let mut random = Random::new(1);
     let noise: Vec<u8> = (0..4 * size * size * 3).map(|_| random.bits() as u8).collect();
-    let noise = b.pictures(&noise, 4, size, size, crate::embed::MEAN, crate::embed::STD);
+    let noise = b.pictures(&noise, 4, size, size, crate::card::MEAN, crate::card::STD);
     let d = export::difference(&b, net, &weights, form, &noise)?;
     if form == Form::F32 && d.largest > 1e-3 {
         return Err(TrainError::Form(format!("outputs differ by {:.1e}: not written", d.largest)));

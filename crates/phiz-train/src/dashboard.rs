@@ -14,7 +14,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph};
 use ratatui::{DefaultTerminal, Frame};
 
-use crate::run::Figures;
+use crate::watch::Figures;
 use crate::watch::{Progress, Watch, listed, time};
 
 /// Reports that a curve shows.

@@ -8,19 +8,15 @@ use phiz_net::card::Card;
 use phiz_net::onnx::Weights;
 
 use crate::backend::Backend;
-use crate::card;
+use crate::card::{self, MEAN, STD};
 use crate::error::TrainError;
 use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
-use crate::run::{Figures, Load, Loss, Task};
-use crate::scenes::{Marked, Scenes};
-
-/// Preprocessing of our detector: `(x − 127.5) / 127.5`.
-pub const MEAN: [f32; 3] = [127.5; 3];
-/// See [`MEAN`].
-pub const STD: [f32; 3] = [127.5; 3];
+use crate::run::{Load, Loss, Task};
+use crate::scenes::{Marked, Scenes, iou};
+use crate::watch::Figures;
 
 /// Each stride and the face sizes (root of the area, in pixels) that it learns.
 pub const LEVELS: [(usize, f32, f32); 3] = [(8, 0.0, 48.0), (16, 32.0, 112.0), (32, 80.0, f32::INFINITY)];
@@ -259,13 +255,6 @@ impl<B: Backend> Task<B> for DetectTask<'_> {
         }
         figures
     }
-}
-
-/// Intersection over union of `[x, y, w, h]`.
-pub(crate) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
-    let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
-    let overlap = along(0) * along(1);
-    overlap / (a[2] * a[3] + b[2] * b[3] - overlap).max(1e-6)
 }
 
 #[cfg(test)]

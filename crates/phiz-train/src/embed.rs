@@ -12,7 +12,7 @@ use phiz_net::onnx::Weights;
 
 use crate::augment::{Strength, augment};
 use crate::backend::Backend;
-use crate::card;
+use crate::card::{self, MEAN, STD};
 use crate::error::TrainError;
 use crate::held_out;
 use crate::loss;
@@ -20,14 +20,10 @@ use crate::loss::margin::{self, Kind};
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::{HeadRecipe, Recipe};
-use crate::run::{Figures, Load, Loss, Task};
+use crate::run::{Load, Loss, Task};
 use crate::shards::{CROP, CROP_BYTES, Faces};
 use crate::teacher::Teacher;
-
-/// Preprocessing of all our embedders: `(x − 127.5) / 127.5`.
-pub const MEAN: [f32; 3] = [127.5; 3];
-/// See [`MEAN`].
-pub const STD: [f32; 3] = [127.5; 3];
+use crate::watch::Figures;
 
 /// Deviation of the numbers of a fresh centre.
 const CENTRE: f32 = 0.05;

@@ -3,8 +3,8 @@
 use phiz_eval::all_pairs::{all_pairs, silent};
 use phiz_eval::{Curve, People, Samples, Templates};
 
-use crate::run::Figures;
 use crate::shards::Faces;
+use crate::watch::Figures;
 
 /// Error rates over all pairs of the faces that have a name; `templates` has a row of `dim` numbers for each face.
 ///

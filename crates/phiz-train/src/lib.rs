@@ -30,6 +30,7 @@ pub mod recipe;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod run_folder;
 pub mod scenes;
 
 pub mod schedule;

@@ -4,7 +4,7 @@ use maud::html;
 use phiz_eval::report::chart::{Axis, Chart, Line};
 use phiz_eval::report::html::{document, legend, table as html_table};
 
-use crate::record::Run;
+use crate::run_folder::Run;
 
 /// A report of one run, or of several side by side.
 #[must_use]

@@ -21,11 +21,8 @@ use crate::random::Random;
 use crate::recipe::{Recipe, Stage, Stop};
 use crate::record::{Changes, Record, Source};
 use crate::transfer::Start;
-use crate::watch::{Progress, Watch};
+use crate::watch::{Figures, Progress, Watch};
 use crate::weights::{write_atomically, write_weights};
-
-/// Figures or losses by name.
-pub type Figures = Vec<(String, f32)>;
 
 /// A loss and its parts by name.
 pub type Loss<T> = (T, Vec<(String, T)>);

@@ -8,14 +8,16 @@ use phiz_net::onnx::Weights;
 use phiz_net::zoo::{SECOND_FACE as FACE, SECOND_SIDE as SIDE, SECOND_UNIT as UNIT};
 
 use crate::backend::Backend;
-use crate::detect::{MEAN, STD, iou, weighed};
+use crate::card::{MEAN, STD};
+use crate::detect::weighed;
 use crate::error::TrainError;
 use crate::loss::detector::{self, CellTargets};
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
-use crate::run::{Figures, Load, Loss, Task};
-use crate::scenes::{Marked, Scenes};
+use crate::run::{Load, Loss, Task};
+use crate::scenes::{Marked, Scenes, iou};
+use crate::watch::Figures;
 
 /// Held-out views that are judged.
 const JUDGED: usize = 2048;

@@ -13,14 +13,13 @@ use phiz_net::onnx::Weights;
 
 use crate::augment::{Strength, augment};
 use crate::backend::Backend;
-use crate::embed::{MEAN, STD};
+use crate::card::{MEAN, STD};
 use crate::error::TrainError;
 use crate::held_out;
 use crate::model::Model;
 use crate::random::Random;
-use crate::run::Figures;
 use crate::shards::{CROP, Faces};
-use crate::watch::{Watch, listed};
+use crate::watch::{Figures, Watch, listed};
 
 /// The part of the way to the least-squares answer. With more of it other people are told apart worse; ADR 54 has the
 /// figures.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::run::Figures;
+/// Figures or losses by name.
+pub type Figures = Vec<(String, f32)>;
 
 /// A run between two reports.
 #[derive(Clone, Debug)]

@@ -24,14 +24,14 @@ use phiz_train::loss::{cosine_distillation_within, unit};
 use phiz_train::model::Model;
 use phiz_train::random::Random;
 use phiz_train::recipe::{EmbedLosses, Recipe};
-use phiz_train::run::{self, Ending, Figures, RunOptions, Task};
+use phiz_train::run::{self, Ending, RunOptions, Task};
 use phiz_train::shards::{CROP, CROP_BYTES, Faces};
 use phiz_train::teacher::Teacher;
 use phiz_train::transfer::{Start, unfolded};
 use phiz_train::tune;
 #[cfg(feature = "vulkan")]
 use phiz_train::vulkan::Vulkan;
-use phiz_train::watch::{Progress, Silent, Watch};
+use phiz_train::watch::{Figures, Progress, Silent, Watch};
 
 /// A network that learns in moments.
 fn network() -> Architecture {

@@ -34,9 +34,5 @@ export type Asked = Schemas['Asked'];
 export type Stranger = Schemas['Stranger'];
 export type Seen = Schemas['Seen'];
 export type Photo = Schemas['ArchivePhoto'];
-
-// Of cameras; by hand, until the document has their routes.
-export type StreamState = 'opening' | 'watching' | 'lost' | 'failed' | 'stopped';
-export interface Present { track: number; person: string | null; person_id: string | null; stranger: number | null }
-export interface Stream { id: string; name: string; source: string; running: boolean; state: StreamState; problem: string | null; remedy: string | null; since: number; present: Present[]; preview: boolean; remember: boolean; webhook: string | null; mqtt: string | null; undelivered: string | null }
-export interface StreamVisit { id: string; person: string | null; person_id: string | null; stranger: number | null; from: number; until: number; seen: number; fpir: number | null; current: boolean; picture: boolean }
+export type Stream = Schemas['Stream'];
+export type StreamVisit = Schemas['StreamVisit'];

@@ -137,7 +137,7 @@ export const de: Texts = {
     cameraBusy: 'Ein anderes Programm benutzt die Kamera.', cameraBusyHint: 'Schließ es dort und versuch es noch einmal.',
     drop: 'Fotos hier ablegen', dropHint: 'oder einfügen, oder', choose: 'Dateien wählen', take_photo: 'Foto aufnehmen',
     dropNow: 'Loslassen zum Hinzufügen',
-    formats: 'JPEG, PNG, WebP, TIFF; HEIC, wo der Browser es liest.',
+    formats: 'JPEG, PNG, WebP, AVIF, TIFF; HEIC, wo der Browser es liest.',
     refused: 'Nicht zu gebrauchen', looking: 'Sieht nach…', ready: 'Gut', takeOut: (name: string) => `${name} herausnehmen`,
     notAPhoto: 'Das ist kein Bild, das der Browser oder Phiz lesen kann.',
     reasons: {
@@ -188,7 +188,7 @@ export const de: Texts = {
     fmr: 'FMR, false match rate (ISO/IEC 19795-1): der Anteil der Paare verschiedener Menschen, die für gleich gelten',
     nobody: 'Es gibt niemanden zum Vergleichen.',
     details: 'Zahlen', carried: 'Das gespeicherte Gesicht, dem es am ähnlichsten ist',
-    saidNot: (name: string) => `Du sagtest, dass dies nicht ${name} ist`,
+    saidNot: (name: string) => `Du sagtest, dass so ein Gesicht nicht ${name} ist`,
   },
   check: {
     title: 'Güte',

@@ -131,7 +131,7 @@ export const en = {
     cameraBusy: 'Another program uses the camera.', cameraBusyHint: 'Close it there and try again.',
     drop: 'Drop photos here', dropHint: 'or paste them, or', choose: 'choose files', take_photo: 'take a photo',
     dropNow: 'Let go to add',
-    formats: 'JPEG, PNG, WebP, TIFF; HEIC where the browser reads it.',
+    formats: 'JPEG, PNG, WebP, AVIF, TIFF; HEIC where the browser reads it.',
     refused: 'Cannot be used', looking: 'Looking…', ready: 'Good', takeOut: (name: string) => `Take out ${name}`,
     notAPhoto: 'This is no picture that the browser or Phiz can read.',
     reasons: {
@@ -182,7 +182,7 @@ export const en = {
     fmr: 'FMR, false match rate (ISO/IEC 19795-1): the share of pairs of different people that match',
     nobody: 'There is nobody to compare with.',
     details: 'Numbers', carried: 'The stored face that it is most like',
-    saidNot: (name: string) => `You said that this is not ${name}`,
+    saidNot: (name: string) => `You said that a face like this is not ${name}`,
   },
   check: {
     title: 'Check',

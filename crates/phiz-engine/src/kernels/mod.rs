@@ -28,6 +28,7 @@ mod simd;
 mod team;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -8,7 +8,7 @@ use std::arch::aarch64::{
 };
 
 use super::LANES;
-use super::conv::{MOST_BLOCKS, TileArgs};
+use super::tile::{MOST_BLOCKS, TileArgs};
 
 /// Most pixels of half a tile by number of blocks.
 pub(super) const HALVES: [usize; MOST_BLOCKS + 1] = [0, 6, 3, 2, 0];

@@ -1,6 +1,6 @@
 //! A tile in plain Rust: what every other one is held to, and what runs where there is none.
 
-use super::conv::{MOST_BLOCKS, MOST_HALF, TileArgs};
+use super::tile::{MOST_BLOCKS, MOST_HALF, TileArgs};
 use super::{LANES, SHORT};
 
 /// The sums of a tile: by block, pixel and lane.

@@ -10,7 +10,7 @@
 
 use std::arch::asm;
 
-use super::conv::{MOST_BLOCKS, TileArgs};
+use super::tile::{MOST_BLOCKS, TileArgs};
 use crate::Precision;
 
 /// Most pixels of half a tile by number of blocks: what sixteen registers hold.

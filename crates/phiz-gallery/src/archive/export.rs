@@ -146,7 +146,7 @@ impl<'a> Out<'a> {
     }
 
     fn negative(&mut self, person: PersonId, negative: Negative, template: &[f32]) -> Result<()> {
-        let photo = negative.photo.map(|hash| crate::seal::hex(&hash));
+        let photo = negative.photo.map(|hash| crate::bytes::hex(&hash));
         let body = FaceBody { added: negative.added, photo, source: negative.source, ..FaceBody::default() };
         self.negatives.write(&FaceLine { id: None, person, quality: 0.0, body })?;
         self.negative_templates.write(template)?;

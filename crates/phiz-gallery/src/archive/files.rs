@@ -26,7 +26,7 @@ pub(super) fn digest(path: &Path) -> Result<String> {
     let io = |e: std::io::Error| GalleryError::io(path, &e);
     let (mut hash, mut file) = (Sha256::new(), File::open(path).map_err(io)?);
     std::io::copy(&mut file, &mut hash).map_err(io)?;
-    Ok(crate::seal::hex(&hash.finalize()))
+    Ok(crate::bytes::hex(&hash.finalize()))
 }
 
 /// The head, after a look at every file that will be read.

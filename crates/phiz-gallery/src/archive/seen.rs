@@ -96,7 +96,7 @@ pub(super) fn import(
     let mut known: BTreeMap<PhotoId, Vec<(SightingId, [f32; 4])>> = BTreeMap::new();
     for line in lines::<PhotoLine>(&folder.join(PHOTOS))? {
         let PhotoLine { id, mut body } = line?;
-        if crate::seal::unhex(&body.photo).is_none_or(|hash| hash.len() != 32) {
+        if crate::bytes::unhex(&body.photo).is_none_or(|hash| hash.len() != 32) {
             return Err(wrong(PHOTOS, format!("photo {id} has no SHA-256")));
         }
         // A file that holds another photo here stays that photo's.

@@ -14,16 +14,15 @@
 use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
-use super::enroll::SAME_IN_PHOTO;
-use super::upkeep::remove;
+use super::kept::forget_decisions;
 use super::{
-    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, write_head,
+    AdoptedModel, Gallery, Keys, Model, json, lock, now, other_model, read_settings, remove, write_head,
     write_settings,
 };
-use crate::calibrate::Calibration;
 use crate::error::{ErrorKind, GalleryError, Result};
 use crate::model::{FaceBody, FaceId, NegativeId, PersonId, PhotoHash, PhotoId};
-use crate::rows::{Codec, similarity};
+use crate::rates::Calibration;
+use crate::rows::{Codec, SAME_IN_PHOTO, similarity};
 use crate::store::{Kind, Row, Rows, RowsMut};
 
 /// What can be done to take an adoption back; sealed.
@@ -466,7 +465,7 @@ impl Gallery {
                     }
                 }
             }
-            super::decisions::forget(rows)?;
+            forget_decisions(rows)?;
             // Everybody has changed for the index.
             let mut after = 0;
             while let Some(page) = rows.next_page(Kind::Person, &mut after, 256)? {

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use phiz_template::Template;
 use sha2::{Digest as _, Sha256};
 
+use super::kept::DECISIONS;
 use super::together::once_a_photo;
 use super::{Gallery, Search, compare, photos};
 use crate::error::Result;
 use crate::model::{FaceId, Group, GroupId, PersonId, PhotoId, SeenPhoto, Sighting, SightingId};
 use crate::rates::{self, Candidate, Decision};
-use crate::rows::{Codec, Weighted, combine, similarity};
-use crate::store::{Kind, Mark, Rows, RowsMut};
+use crate::rows::{Codec, SAME_IN_PHOTO, Weighted, combine, similarity};
+use crate::store::{Kind, Mark, Rows};
 
 /// How the faces of an archive are decided.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -150,19 +151,10 @@ impl Archive {
     }
 }
 
-const DECISIONS: &str = "decisions";
 /// What the decisions are bound to when they are sealed.
 const PLACE: &[u8] = b"decisions of sightings, form 1";
 /// Sightings that are decided together.
 const TOGETHER: usize = 4096;
-
-/// Forgets what was decided.
-pub(crate) fn forget(rows: &mut dyn RowsMut) -> Result<()> {
-    if rows.meta(DECISIONS)?.is_some() {
-        rows.set_meta(DECISIONS, None)?;
-    }
-    Ok(())
-}
 
 /// Decisions as they are kept: what they follow from, and a record for each sighting.
 #[derive(Default)]
@@ -505,7 +497,7 @@ impl Gallery {
                     let alike = |place: &usize| similarity(&template, archive.templates[*place].vector());
                     let best = places.iter().map(|place| (*place, alike(place)));
                     if let Some((place, alike)) = best.max_by(|a, b| a.1.total_cmp(&b.1))
-                        && alike >= super::enroll::SAME_IN_PHOTO
+                        && alike >= SAME_IN_PHOTO
                     {
                         let person = PersonId(row.owner);
                         said.insert(archive.sightings[place].id, (person, Some(FaceId(*id))));
@@ -571,7 +563,7 @@ mod tests {
         ]
         .concat();
         assert_eq!(bytes.len(), 48 + 2 * RECORD);
-        assert_eq!(crate::seal::hex(&bytes), wanted);
+        assert_eq!(crate::bytes::hex(&bytes), wanted);
         let read = Cache::read(&bytes).unwrap();
         assert_eq!((read.mark, read.basis, read.decided), (cache.mark, cache.basis, cache.decided));
         assert!(Cache::read(&bytes[..bytes.len() - 1]).is_none() && Cache::read(&[]).is_none());

@@ -473,7 +473,7 @@ impl Gallery {
             let id = NegativeId(change.rows.next_id(Kind::Negative)?);
             let body = FaceBody {
                 added: now(),
-                photo: face.photo.as_ref().map(|hash| crate::seal::hex(hash)),
+                photo: face.photo.as_ref().map(|hash| crate::bytes::hex(hash)),
                 taken: face.taken,
                 source: face.source.clone(),
                 ..FaceBody::default()

@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::operation::OperationKind;
 use super::steps::{Ranges, Step};
 use super::{Gallery, Search, now, record};
-use crate::error::{Cause, ErrorKind, GalleryError, Result};
+use crate::error::{Cause, ErrorKind, GalleryError, NameFault, Result};
 use crate::model::{Details, FaceBody, FaceId, NewFace, OperationId, Part, PersonBody, PersonId};
-use crate::names::{self, NameFault};
+use crate::names;
 use crate::rates::{Candidate, Rate};
-use crate::rows::{Codec, SAME, Weighted, combine, similarity};
+use crate::rows::{Codec, SAME, SAME_IN_PHOTO, Weighted, combine, similarity};
 use crate::store::{Kind, RowsMut};
 
 /// The person whose faces are enrolled.
@@ -155,8 +155,6 @@ pub struct Enrolled {
     pub operation: Option<OperationId>,
 }
 
-/// From the same photo, faces as similar as this are one face.
-pub(super) const SAME_IN_PHOTO: f32 = 0.98;
 /// People in one transaction of [`Gallery::enroll_all`].
 const GROUP: usize = 10_000;
 
@@ -430,7 +428,7 @@ pub(crate) fn in_photo(
     least: f32,
 ) -> Result<Option<(FaceId, PersonId)>> {
     let Some(photo) = &face.photo else { return Ok(None) };
-    let tag = codec.sealer.tag("photo", crate::seal::hex(photo).as_bytes());
+    let tag = codec.sealer.tag("photo", crate::bytes::hex(photo).as_bytes());
     let mut found = rows.get_many(Kind::Face, &rows.tagged(Kind::Face, &tag)?)?;
     // The tag only finds them; the photo itself decides.
     found.retain(|(_, row)| row.owner != 0);
@@ -457,7 +455,7 @@ pub(crate) fn add_face(
     let id = FaceId(rows.next_id(Kind::Face)?);
     let body = FaceBody {
         added: now(),
-        photo: face.photo.as_ref().map(|hash| crate::seal::hex(hash)),
+        photo: face.photo.as_ref().map(|hash| crate::bytes::hex(hash)),
         taken: face.taken,
         source: face.source.clone(),
         consent: face.consent.clone(),

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-use zeroize::Zeroizing;
+use serde::{Serialize, Serializer};
 
 use super::cluster::{self, Anchor, Clusters, Item, Rules};
 use super::decisions::Archive;
 use super::enroll::{Came, EnrollRules, Enrolled, Target};
+use super::kept::{compared, put_compared, put_settled, settled};
 use super::operation::OperationKind;
-use super::steps::{Ranges, Step, TRASH, changed, move_row};
+use super::photos::no_sighting;
+use super::steps::{Step, TRASH, changed, move_row};
 use super::{Gallery, now, record};
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::model::{GroupBody, GroupHead, GroupId, NewFace, OperationId, Part, PersonId, SightingId};
@@ -45,12 +46,26 @@ const LEAST_SIGHTINGS: usize = 1000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Grouped {
     /// New groups.
+    #[serde(serialize_with = "numbers")]
     pub born: Vec<GroupId>,
     /// How many sightings came to groups that there were.
     pub joined: usize,
     /// Groups that turned out to be an older one: `(younger, older)`. The younger one's number stands for the older from
     /// now on.
+    #[serde(serialize_with = "pairs_of_numbers")]
     pub merged: Vec<(GroupId, GroupId)>,
+}
+
+/// Strangers are told by their numbers, as everywhere else.
+fn numbers<S: Serializer>(groups: &[GroupId], s: S) -> std::result::Result<S::Ok, S::Error> {
+    s.collect_seq(groups.iter().map(|group| group.0))
+}
+
+fn pairs_of_numbers<S: Serializer>(
+    groups: &[(GroupId, GroupId)],
+    s: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    s.collect_seq(groups.iter().map(|(younger, older)| (younger.0, older.0)))
 }
 
 /// What became of naming a group.
@@ -62,83 +77,9 @@ pub struct NamedGroup {
     pub operation: OperationId,
 }
 
-pub(super) fn no_sighting(sighting: SightingId) -> GalleryError {
-    GalleryError::missing(Cause::NoSighting { sighting })
-        .with_hint("`phiz find --unknown --json` lists faces with their ids")
-}
-
 fn no_group(group: GroupId) -> GalleryError {
     GalleryError::missing(Cause::NoGroup { group })
         .with_hint("`phiz strangers` lists them with their numbers")
-}
-
-/// Sightings that were compared with all others, as ranges of ids; sealed.
-const COMPARED: &str = "compared";
-const PLACE: &[u8] = b"sightings that were compared, form 1";
-
-fn compared(rows: &dyn Rows, codec: Codec<'_>) -> Result<BTreeSet<u64>> {
-    let Some(sealed) = rows.meta(COMPARED)? else { return Ok(BTreeSet::new()) };
-    // What does not open is done again.
-    let ranges = codec.sealer.open(PLACE, &sealed).map(Zeroizing::new);
-    let ranges: Option<Ranges> = ranges.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    Ok(ranges.map(|ranges| ranges.iter().collect()).unwrap_or_default())
-}
-
-fn put_compared(rows: &mut dyn RowsMut, codec: Codec<'_>, ids: &BTreeSet<u64>) -> Result<()> {
-    let mut ranges = Ranges::default();
-    ids.iter().for_each(|id| ranges.push(*id));
-    rows.set_meta(COMPARED, Some(&codec.sealer.seal(PLACE, &super::json(&ranges)?)?))
-}
-
-/// Questions that were answered and left nothing else behind, by their keys; sealed.
-const SETTLED: &str = "settled";
-const SETTLED_PLACE: &[u8] = b"settled questions, form 1";
-
-fn settled(rows: &dyn Rows, codec: Codec<'_>) -> Result<BTreeSet<String>> {
-    let Some(sealed) = rows.meta(SETTLED)? else { return Ok(BTreeSet::new()) };
-    let keys = codec.sealer.open(SETTLED_PLACE, &sealed).map(Zeroizing::new);
-    Ok(keys.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
-}
-
-fn put_settled(rows: &mut dyn RowsMut, codec: Codec<'_>, keys: &BTreeSet<String>) -> Result<()> {
-    rows.set_meta(SETTLED, Some(&codec.sealer.seal(SETTLED_PLACE, &super::json(keys)?)?))
-}
-
-/// Seals by a new key what lies beside the rows; what can be made again is forgotten.
-pub(super) fn seal_anew(rows: &mut dyn RowsMut, old: Codec<'_>, new: Codec<'_>) -> Result<()> {
-    if rows.meta(COMPARED)?.is_some() {
-        let ids = compared(rows, old)?;
-        put_compared(rows, new, &ids)?;
-    }
-    if rows.meta(SETTLED)?.is_some() {
-        let keys = settled(rows, old)?;
-        put_settled(rows, new, &keys)?;
-    }
-    Ok(())
-}
-
-/// Takes sightings that are gone out of their groups.
-pub(super) fn forget(rows: &mut dyn RowsMut, codec: Codec<'_>, gone: &BTreeSet<u64>) -> Result<()> {
-    if gone.is_empty() {
-        return Ok(());
-    }
-    let mut after = 0;
-    while let Some(page) = rows.next_page(Kind::Group, &mut after, 256)? {
-        for (id, row) in &page {
-            let mut body = codec.group_body(*id, row)?;
-            let before = body.sightings.len();
-            body.sightings.retain(|sighting| !gone.contains(sighting));
-            if body.sightings.len() != before {
-                codec.put_group(rows, GroupId(*id), PersonId(row.owner), &body)?;
-            }
-        }
-    }
-    let mut known = compared(rows, codec)?;
-    if gone.iter().any(|id| known.remove(id)) {
-        known.retain(|id| !gone.contains(id));
-        put_compared(rows, codec, &known)?;
-    }
-    Ok(())
 }
 
 fn body_of(rows: &dyn Rows, codec: Codec<'_>, id: GroupId) -> Result<(PersonId, GroupBody)> {

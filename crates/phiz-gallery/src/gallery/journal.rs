@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::operation::{Operation, OperationKind};
-use super::steps::{Entry, Step, TRASH, entry, take_back};
+use super::steps::{Entry, Step, TRASH, entry};
+use super::take_back::take_back;
 use super::trash::expire;
 use super::{Gallery, json, now, read_settings};
 use crate::error::{Cause, GalleryError, Result};

@@ -123,8 +123,8 @@ fn seal_anew(rows: &mut dyn RowsMut, old: Codec<'_>, keys: &Keys) -> Result<()> 
             }
         }
     }
-    super::decisions::forget(rows)?;
-    super::groups::seal_anew(rows, old, new)?;
+    super::kept::forget_decisions(rows)?;
+    super::kept::seal_anew(rows, old, new)?;
     super::seen::seal_anew(rows, old, new)?;
     let settings = read_settings(rows, old)?;
     seal_record_anew(rows, old, new)?;

@@ -15,6 +15,7 @@ mod enroll;
 mod follow;
 mod groups;
 mod journal;
+mod kept;
 mod keys;
 mod look;
 mod operation;
@@ -22,6 +23,7 @@ mod photos;
 mod search;
 mod seen;
 mod steps;
+mod take_back;
 mod together;
 mod trash;
 mod upkeep;
@@ -36,7 +38,6 @@ use phiz_template::{ModelId, Template, Thresholds};
 use serde::{Deserialize, Serialize};
 
 pub use adopt::{Adopted, Adoptee, ToAdopt};
-pub(crate) use decisions::forget as forget_decisions;
 pub use decisions::{Archive, Decided, DecidedBy, Deciding};
 pub use edit::Edit;
 pub use enroll::{Doubt, EnrollRules, Enrolled, Likeness, Outcome, Refusal, Target};
@@ -45,6 +46,7 @@ pub(crate) use groups::own_group;
 pub use groups::{Grouped, Grouping, NamedGroup};
 pub use journal::Undone;
 pub(crate) use journal::record;
+pub(crate) use kept::forget_decisions;
 pub use operation::{Operation, OperationKind};
 pub use photos::Kept;
 pub(crate) use photos::{of_content, overlap};
@@ -59,6 +61,7 @@ pub use upkeep::Statistics;
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::faults::Note;
 use crate::index::Index;
+use crate::rates::Calibration;
 use crate::remains::OpenFiles;
 use crate::rows::Codec;
 #[cfg(feature = "sqlite")]
@@ -119,7 +122,7 @@ impl Head {
     }
 
     fn gallery_id(&self) -> Option<[u8; 16]> {
-        crate::seal::unhex(&self.gallery)?.try_into().ok()
+        crate::bytes::unhex(&self.gallery)?.try_into().ok()
     }
 }
 
@@ -165,7 +168,7 @@ pub(crate) struct Settings {
     pub(crate) thresholds: Thresholds,
     /// Measured on this gallery, see [`Gallery::calibrate`].
     #[serde(default)]
-    pub(crate) calibration: Option<crate::calibrate::Calibration>,
+    pub(crate) calibration: Option<Calibration>,
     /// For how many days what was removed can be restored.
     pub(crate) undo_days: u32,
     /// The model that the gallery was brought to: what the head says in the clear.
@@ -209,6 +212,14 @@ impl std::fmt::Debug for Gallery {
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(GalleryError::io(path, &e)),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn now() -> i64 {
@@ -428,9 +439,9 @@ fn initialise(store: &dyn Store, model: &Model, key: &Key) -> Result<()> {
         return Err(GalleryError::new(ErrorKind::Caller, "a model's templates have 1 to 16384 values"));
     }
     let mut id = [0; 16];
-    crate::seal::random(&mut id)?;
+    crate::bytes::random(&mut id)?;
     let mut head = Head {
-        gallery: crate::seal::hex(&id),
+        gallery: crate::bytes::hex(&id),
         model: model.id.clone(),
         dim: model.dim,
         key_number: 1,

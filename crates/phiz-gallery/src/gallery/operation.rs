@@ -198,6 +198,54 @@ impl std::fmt::Display for OperationKind {
     }
 }
 
+/// As programs see it: strangers are told by their numbers, as everywhere else. What is stored keeps the ids of their groups.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Told<'a> {
+    NameGroup {
+        group: u64,
+        person: PersonId,
+        faces: usize,
+    },
+    IgnoreGroup {
+        group: u64,
+        ignored: bool,
+    },
+    JoinGroups {
+        from: u64,
+        into: u64,
+    },
+    SplitGroup {
+        group: u64,
+        new: u64,
+        sightings: usize,
+    },
+    PartGroups {
+        one: u64,
+        other: u64,
+    },
+    #[serde(untagged)]
+    Other(&'a OperationKind),
+}
+
+impl OperationKind {
+    /// `kind`, and the kind's fields, for programs.
+    pub fn told(&self) -> impl Serialize + '_ {
+        match *self {
+            OperationKind::NameGroup { group, person, faces } => {
+                Told::NameGroup { group: group.0, person, faces }
+            }
+            OperationKind::IgnoreGroup { group, ignored } => Told::IgnoreGroup { group: group.0, ignored },
+            OperationKind::JoinGroups { from, into } => Told::JoinGroups { from: from.0, into: into.0 },
+            OperationKind::SplitGroup { group, new, sightings } => {
+                Told::SplitGroup { group: group.0, new: new.0, sightings }
+            }
+            OperationKind::PartGroups { one, other } => Told::PartGroups { one: one.0, other: other.0 },
+            _ => Told::Other(self),
+        }
+    }
+}
+
 /// An operation that can be undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -213,14 +261,14 @@ pub struct Operation {
 impl Serialize for Operation {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Fields<'a> {
+        struct Fields<T> {
             id: OperationId,
             at: i64,
             what: String,
             #[serde(flatten)]
-            kind: &'a OperationKind,
+            kind: T,
         }
-        Fields { id: self.id, at: self.at, what: self.kind.to_string(), kind: &self.kind }.serialize(s)
+        Fields { id: self.id, at: self.at, what: self.kind.to_string(), kind: self.kind.told() }.serialize(s)
     }
 }
 
@@ -236,5 +284,49 @@ mod tests {
             json,
             r#"{"id":"o2","at":9,"what":"merge p7 into p3","kind":"merge","from":"p7","into":"p3"}"#
         );
+    }
+
+    #[test]
+    fn strangers_are_numbers_to_programs_and_ids_in_the_store() {
+        let (one, other) = (GroupId(3), GroupId(14));
+        for (kind, told, stored) in [
+            (
+                OperationKind::NameGroup { group: one, person: PersonId(2), faces: 5 },
+                r#"{"kind":"name_group","group":3,"person":"p2","faces":5}"#,
+                r#"{"kind":"name_group","group":"g3","person":"p2","faces":5}"#,
+            ),
+            (
+                OperationKind::IgnoreGroup { group: one, ignored: true },
+                r#"{"kind":"ignore_group","group":3,"ignored":true}"#,
+                r#"{"kind":"ignore_group","group":"g3","ignored":true}"#,
+            ),
+            (
+                OperationKind::JoinGroups { from: other, into: one },
+                r#"{"kind":"join_groups","from":14,"into":3}"#,
+                r#"{"kind":"join_groups","from":"g14","into":"g3"}"#,
+            ),
+            (
+                OperationKind::SplitGroup { group: one, new: other, sightings: 2 },
+                r#"{"kind":"split_group","group":3,"new":14,"sightings":2}"#,
+                r#"{"kind":"split_group","group":"g3","new":"g14","sightings":2}"#,
+            ),
+            (
+                OperationKind::PartGroups { one, other },
+                r#"{"kind":"part_groups","one":3,"other":14}"#,
+                r#"{"kind":"part_groups","one":"g3","other":"g14"}"#,
+            ),
+            (
+                OperationKind::Text { text: "g1".into() },
+                r#"{"kind":"text","text":"g1"}"#,
+                r#"{"kind":"text","text":"g1"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&kind.told()).unwrap(), told);
+            assert_eq!(serde_json::to_string(&kind).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<OperationKind>(stored).unwrap(), kind);
+        }
+        let grouped = crate::Grouped { born: vec![other], joined: 3, merged: vec![(GroupId(15), other)] };
+        let json = serde_json::to_string(&grouped).unwrap();
+        assert_eq!(json, r#"{"born":[14],"joined":3,"merged":[[15,14]]}"#);
     }
 }

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use phiz_template::Template;
 use serde::Serialize;
 
-use super::{Gallery, decisions, groups, now};
+use super::kept::{forget_decisions, forget_sightings};
+use super::trash::expire_photos;
+use super::{Gallery, now};
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::model::{FileBody, NewPhoto, NewSighting, PhotoBody, PhotoId, SeenPhoto, Sighting, SightingId};
 use crate::rows::Codec;
@@ -63,7 +65,7 @@ impl Gallery {
                 }
             }
             let undo_days = super::read_settings(rows, codec)?.undo_days;
-            super::trash::expire_photos(rows, codec, undo_days)?;
+            expire_photos(rows, codec, undo_days)?;
             Ok(gone)
         })
     }
@@ -109,7 +111,7 @@ impl Gallery {
         }
         self.check_faces(faces)?;
         self.write(|rows, codec| {
-            let photo = crate::seal::hex(&new.photo);
+            let photo = crate::bytes::hex(&new.photo);
             let known = of_content(rows, codec, &photo)?;
             let is_new = known.is_none();
             let id = match known {
@@ -171,7 +173,7 @@ impl Gallery {
             body.gone = Some(now());
             codec.put_photo(rows, id, &body)?;
             let undo_days = super::read_settings(rows, codec)?.undo_days;
-            super::trash::expire_photos(rows, codec, undo_days)
+            expire_photos(rows, codec, undo_days)
         })
     }
 
@@ -220,13 +222,13 @@ impl Gallery {
         }
         self.write(|rows, codec| {
             for (id, template) in templates {
-                let row = rows.get(Kind::Sighting, id.0)?.ok_or_else(|| groups::no_sighting(*id))?;
+                let row = rows.get(Kind::Sighting, id.0)?.ok_or_else(|| no_sighting(*id))?;
                 let Sighting { photo, quality, bbox, score, landmarks, .. } =
                     codec.seen(id.0, &row)?.sighting;
                 let face = NewSighting { template: template.clone(), quality, bbox, score, landmarks };
                 codec.put_sighting(rows, *id, photo, &face)?;
             }
-            decisions::forget(rows)
+            forget_decisions(rows)
         })
     }
 
@@ -247,10 +249,15 @@ impl Gallery {
     /// There is none of that id, or the gallery cannot be read.
     pub fn sighting(&self, id: SightingId) -> Result<Sighting> {
         self.read(|rows, codec| {
-            let row = rows.get(Kind::Sighting, id.0)?.ok_or_else(|| groups::no_sighting(id))?;
+            let row = rows.get(Kind::Sighting, id.0)?.ok_or_else(|| no_sighting(id))?;
             Ok(codec.seen(id.0, &row)?.sighting)
         })
     }
+}
+
+pub(super) fn no_sighting(sighting: SightingId) -> GalleryError {
+    GalleryError::missing(Cause::NoSighting { sighting })
+        .with_hint("`phiz find --unknown --json` lists faces with their ids")
 }
 
 fn no_photo(photo: PhotoId) -> GalleryError {
@@ -275,7 +282,7 @@ pub(crate) fn of_content(
 }
 
 pub(super) fn keep(rows: &mut dyn RowsMut, codec: Codec<'_>, new: &NewPhoto) -> Result<(PhotoId, Kept)> {
-    let photo = crate::seal::hex(&new.photo);
+    let photo = crate::bytes::hex(&new.photo);
     let file = FileBody::new(&new.file);
     // The file may have held another photo before.
     for id in rows.tagged(Kind::Photo, &codec.path_tag(&new.file.path))? {
@@ -366,8 +373,8 @@ fn look_anew(rows: &mut dyn RowsMut, codec: Codec<'_>, photo: PhotoId, faces: &[
         rows.delete(Kind::SightingCrop, *id)?;
         rows.delete(Kind::Sighting, *id)?;
     }
-    groups::forget(rows, codec, &gone)?;
-    decisions::forget(rows)
+    forget_sightings(rows, codec, &gone)?;
+    forget_decisions(rows)
 }
 
 /// Takes a file from a photo; says whether it was the last.

@@ -6,12 +6,11 @@ use phiz_template::{Template, Thresholds};
 use serde::Serialize;
 
 use super::Gallery;
-use crate::calibrate::Calibration;
 use crate::error::{Cause, ErrorKind, GalleryError, Result};
 use crate::index::{Choice, Hit, Index, Probe};
 use crate::model::{FaceId, Person, PersonId};
 use crate::names;
-use crate::rates::{self, Candidate, Decision, Rate, decide};
+use crate::rates::{self, Calibration, Candidate, Decision, Rate, decide};
 use crate::rows::{Codec, Faces, Negatives, combine, similarity};
 use crate::store::{Kind, Rows, Tag};
 
@@ -123,8 +122,9 @@ pub struct Identified {
     /// The most similar people, by falling similarity. The first, and all who are similar enough, are certain; among
     /// the others somebody nearly as similar may be left out.
     pub candidates: Vec<Candidate>,
-    /// People who would have been candidates, had it not been said that a face like this is not them.
-    pub denied: Vec<PersonId>,
+    /// People who would have been candidates, had it not been said that a face like this is not them; by falling
+    /// similarity.
+    pub denied: Vec<Candidate>,
     /// How many people were searched.
     pub people: usize,
     /// The similarity from which on somebody is accepted.
@@ -289,7 +289,7 @@ impl Gallery {
                 if wanted >> lane & 1 == 0 || *id == own.person.0 {
                     continue;
                 }
-                let bin = crate::calibrate::bin(*similarity);
+                let bin = rates::bin(*similarity);
                 histogram[bin] += 1;
                 own.highest = own.highest.max(bin);
                 if own.nearest.is_none_or(|(s, _)| *similarity > s) {
@@ -404,10 +404,12 @@ impl Gallery {
             Candidate { person, name, similarity, fmr, fpir: rates::fpir(fmr, comparisons), face }
         };
         let mut candidates: Vec<Candidate> = ranked.exact.into_iter().map(candidate).collect();
+        let mut denied: Vec<Candidate> = ranked.denied.into_iter().map(candidate).collect();
+        denied.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
         let decision = decide(&candidates, fmr, search.margin);
         candidates.truncate(search.most);
         let threshold = thresholds.similarity_at(fmr);
-        Identified { decision, candidates, denied: ranked.denied, people, threshold }
+        Identified { decision, candidates, denied, people, threshold }
     }
 
     /// Is this that person? The rate is one comparison's: a rate for searches is taken for a search of one.
@@ -467,15 +469,14 @@ fn rank(
                 break;
             }
             let person = PersonId(hit.id);
-            match known.compare(template, person) {
-                Some(compared) if compared.denied && compared.similarity >= floor => {
-                    ranked.denied.push(person);
-                }
-                Some(compared) if compared.denied => {}
-                Some(Compared { similarity, face, .. }) => {
-                    ranked.add(Likely { similarity, person, name: known.name(person), face });
-                }
-                None => {}
+            let Some(Compared { similarity, face, denied }) = known.compare(template, person) else {
+                continue;
+            };
+            let likely = Likely { similarity, person, name: known.name(person), face };
+            match denied {
+                true if similarity >= floor => ranked.denied.push(likely),
+                true => {}
+                false => ranked.add(likely),
             }
         }
         (rest, together, next) = (later, next, next + next / 2);
@@ -502,7 +503,7 @@ struct Likely {
 struct Ranked {
     /// By falling similarity.
     exact: Vec<Likely>,
-    denied: Vec<PersonId>,
+    denied: Vec<Likely>,
     /// Nobody who was not looked at could be among those who matter.
     complete: bool,
 }

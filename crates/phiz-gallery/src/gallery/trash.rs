@@ -4,6 +4,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 
 use super::adopt::forget as forget_adoption;
+use super::kept::{forget_decisions, forget_sightings};
 use super::steps::{entry, names, referenced};
 use super::{Gallery, lock, now};
 use crate::error::Result;
@@ -100,8 +101,8 @@ fn destroy(
     }
     purged.sightings = gone.len();
     if !gone.is_empty() {
-        super::groups::forget(rows, codec, &gone)?;
-        super::decisions::forget(rows)?;
+        forget_sightings(rows, codec, &gone)?;
+        forget_decisions(rows)?;
     }
     Ok(purged)
 }
@@ -226,8 +227,8 @@ impl Gallery {
                 gone.insert(id);
             }
             if !gone.is_empty() {
-                super::groups::forget(rows, codec, &gone)?;
-                super::decisions::forget(rows)?;
+                forget_sightings(rows, codec, &gone)?;
+                forget_decisions(rows)?;
             }
             let mut purged = destroy(rows, codec, &keep, &mut seen)?;
             purged.sightings += gone.len();

@@ -6,7 +6,7 @@ use phiz_template::ModelId;
 use serde::Serialize;
 
 use super::trash::expire;
-use super::{Gallery, lock, read_settings, write_settings};
+use super::{Gallery, lock, read_settings, remove, write_settings};
 use crate::error::{GalleryError, Result};
 use crate::index::Index;
 use crate::seal::Seal;
@@ -154,13 +154,6 @@ impl Gallery {
                 index_bytes,
             })
         })
-    }
-}
-
-pub(super) fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(GalleryError::io(path, &e)),
-        _ => Ok(()),
     }
 }
 

@@ -142,7 +142,7 @@ impl Store for MemoryStore {
         work(&mut next)?;
         if next.written {
             let mut stamp = [0; 8];
-            crate::seal::random(&mut stamp)?;
+            crate::bytes::random(&mut stamp)?;
             next.mark = Mark { version: next.mark.version + 1, stamp: u64::from_le_bytes(stamp) >> 1 };
             let mark = next.mark;
             next.log.push((mark, 0));

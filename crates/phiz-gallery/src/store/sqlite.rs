@@ -9,8 +9,8 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
@@ -73,6 +73,9 @@ const WRITER_CACHE: u32 = 196_608;
 const READER_CACHE: u32 = 32_768;
 /// How long to wait for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long readers of this process may be kept waiting at a time while the log is emptied, and how long they are let in between.
+const SHUT: Duration = Duration::from_millis(100);
+const OPEN: Duration = Duration::from_millis(300);
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -80,6 +83,8 @@ pub struct SqliteStore {
     writer: Mutex<Connection>,
     /// Connections that read, and are idle at this moment.
     readers: Mutex<Vec<Connection>>,
+    /// Readers pass through it before they begin; whoever empties the log shuts it, for then nobody may read.
+    gate: RwLock<()>,
     path: PathBuf,
     /// How a further connection is opened: a path, or a URI with conditions.
     uri: PathBuf,
@@ -168,8 +173,8 @@ impl SqliteStore {
                 GalleryError::new(ErrorKind::OtherVersion, reason).with_hint("open it for writing once")
             );
         }
-        let (writer, readers) = (Mutex::new(connection), Mutex::default());
-        Ok(SqliteStore { writer, readers, path: path.into(), uri: uri.into(), flags })
+        let (writer, readers, gate) = (Mutex::new(connection), Mutex::default(), RwLock::default());
+        Ok(SqliteStore { writer, readers, gate, path: path.into(), uri: uri.into(), flags })
     }
 
     /// A connection for one reading transaction.
@@ -185,6 +190,28 @@ impl SqliteStore {
         connection.pragma_update(None, "mmap_size", 0)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
+    }
+
+    /// Brings all of the log into the file and cuts it to nothing, which only happens at a moment when nobody reads. Threads
+    /// that read one short thing after the other would never leave such a moment, so the gate is shut now and then.
+    fn empty_log(&self, writer: &Connection) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let shut = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            writer.busy_timeout(SHUT)?;
+            let tried = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get::<_, i64>(0));
+            writer.busy_timeout(PATIENCE)?;
+            drop(shut);
+            let error = match tried {
+                Ok(0) => return Ok(()),
+                Ok(_) => GalleryError::new(ErrorKind::Busy, "somebody else is reading the gallery"),
+                Err(e) => GalleryError::from(e),
+            };
+            if error.kind() != ErrorKind::Busy || begun.elapsed() >= PATIENCE {
+                return Err(error);
+            }
+            std::thread::sleep(OPEN);
+        }
     }
 
     fn give_back(&self, connection: Connection) {
@@ -236,6 +263,7 @@ impl Store for SqliteStore {
     fn read(&self, work: Read<'_>) -> Result<()> {
         let path = &self.path;
         let mut connection = self.reader().map_err(|e| e.at(path))?;
+        drop(self.gate.read().unwrap_or_else(PoisonError::into_inner));
         let tx = connection.transaction().map_err(|e| GalleryError::from(e).at(path))?;
         let done = work(&Tx::new(&tx));
         drop(tx);
@@ -265,16 +293,10 @@ impl Store for SqliteStore {
 impl Maintenance for SqliteStore {
     fn compact(&self) -> Result<()> {
         let connection = lock(&self.writer);
-        let checkpoint = |connection: &Connection| -> Result<()> {
-            let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0))?;
-            if busy != 0 {
-                return Err(GalleryError::new(ErrorKind::Busy, "somebody else is reading the gallery"));
-            }
-            Ok(())
-        };
-        let all = checkpoint(&connection)
+        let all = self
+            .empty_log(&connection)
             .and_then(|()| Ok(connection.execute_batch("VACUUM")?))
-            .and_then(|()| checkpoint(&connection));
+            .and_then(|()| self.empty_log(&connection));
         all.map_err(|e| e.at(&self.path))
     }
 
@@ -502,7 +524,7 @@ impl<'a> Tx<'a> {
     fn finish(&mut self) -> Result<()> {
         self.finish_tags()?;
         let mut stamp = [0; 8];
-        crate::seal::random(&mut stamp)?;
+        crate::bytes::random(&mut stamp)?;
         let (version, stamp) = (self.mark()?.version as i64 + 1, i64::from_le_bytes(stamp) & i64::MAX);
         if self.cut {
             let sql = "DELETE FROM version WHERE version < (SELECT max(version) FROM version); DELETE FROM changed;";

@@ -15,7 +15,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::detect::iou;
 use crate::error::TrainError;
 
 /// Coordinates beyond this many pixels are of no picture.
@@ -150,6 +149,13 @@ impl Scene {
     fn shows_none(&self, bbox: &[f32; 4]) -> bool {
         self.faces.iter().all(|face| iou(&face.bbox, bbox) < if face.sure { 0.25 } else { 0.02 })
     }
+}
+
+/// Intersection over union of `[x, y, w, h]`.
+pub(crate) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let along = |i: usize| ((a[i] + a[i + 2]).min(b[i] + b[i + 2]) - a[i].max(b[i])).max(0.0);
+    let overlap = along(0) * along(1);
+    overlap / (a[2] * a[3] + b[2] * b[3] - overlap).max(1e-6)
 }
 
 #[cfg(test)]

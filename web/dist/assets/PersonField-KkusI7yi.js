@@ -1,1 +1,0 @@
-export{t as default}from"./PersonField-avn0c79f.js";

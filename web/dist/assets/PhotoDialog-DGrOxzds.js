@@ -1,0 +1,1 @@
+export{t as default}from"./PhotoDialog-B6dPkV22.js";

@@ -1,1 +1,0 @@
-import{Vt as e}from"./texts-DKystm3e.js";e();

@@ -1,0 +1,1 @@
+import{Vt as e}from"./texts-CEM2czAb.js";e();

@@ -1,1 +1,0 @@
-import{gt as e,xt as t}from"./texts-DKystm3e.js";function n(n){t(()=>e(()=>n()))}export{n as t};
