@@ -175,7 +175,7 @@ fn ctrl_c_and_an_error_give_the_terminal_back() {
     given_back(&text);
     assert!(text.contains("1 visit"), "{:?}", tail(&text));
 
-    // A gallery whose file goes away, and a panic, end in the middle; here it is ffmpeg that stalls.
+    // An error in the middle: ffmpeg stalls.
     let fake = folder.path().join("stalls");
     std::fs::write(&fake, "#!/bin/sh\nffmpeg \"$@\" | head -c 2000000\nexec sleep 60\n").unwrap();
     std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

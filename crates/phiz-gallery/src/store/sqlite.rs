@@ -192,8 +192,8 @@ impl SqliteStore {
         Ok(connection)
     }
 
-    /// Brings all of the log into the file and cuts it to nothing, which only happens at a moment when nobody reads. Threads
-    /// that read one short thing after the other would never leave such a moment, so the gate is shut now and then.
+    /// Brings all of the log into the file and cuts it to nothing, which only happens at a moment when nobody reads. Where many
+    /// threads read one short thing after the other, such a moment may not come for long, so the gate is shut now and then.
     fn empty_log(&self, writer: &Connection) -> Result<()> {
         let begun = Instant::now();
         loop {
