@@ -259,14 +259,16 @@ fn a_file_whose_ffmpeg_is_killed_goes_on_after_its_last_picture() {
         write(&path, &clip(4.0), arguments);
         let collect = |kills: &[usize]| {
             let mut frames = Frames::open(at(&path), ReadOptions::default(), Arc::default()).unwrap();
-            let (mut all, mut kills) = (Vec::new(), kills.iter().peekable());
+            let (mut all, mut kills, mut killed) = (Vec::new(), kills.iter().peekable(), None);
             while let Some(frame) = frames.next_frame().unwrap() {
                 all.push((frame.index, frame.time, frame.image.pixels().to_vec()));
-                // After a kill some pictures come that were waiting, and no child is there.
+                // After a kill some pictures come that were waiting, while the child is still dying or none is there.
                 if kills.peek().is_some_and(|kill| all.len() >= **kill)
                     && let Some(child) = child_that_reads(&path)
+                    && killed != Some(child)
                 {
                     kills.next();
+                    killed = Some(child);
                     let kill = std::process::Command::new("kill").args(["-9", &child.to_string()]).status();
                     assert!(kill.unwrap().success());
                 }
