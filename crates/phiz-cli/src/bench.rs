@@ -15,7 +15,7 @@ use super::{Done, Failure, Shared, table};
 #[derive(Args)]
 #[command(after_help = "Examples:
   phiz bench                                             each precision, and rten beside them
-  phiz bench yunet.onnx:640 recogniser.onnx:112          other networks, each on a picture of that side
+  phiz bench yunet.onnx:640 recogniser.onnx:112          other networks, at pictures of that side
   taskset -c 1 phiz bench --onnxruntime venv/bin/python  also ONNX Runtime, all on one core")]
 pub(crate) struct Arguments {
     /// Networks to measure in place of the bundled ones: a file, a colon, and the side of the picture in pixels

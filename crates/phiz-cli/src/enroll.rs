@@ -19,9 +19,9 @@ use super::{Done, Failure, Shared, table};
 #[derive(Args)]
 #[command(after_help = "Examples:
   phiz enroll Ada ada-1.jpg ada-2.jpg    one person, from one or more photos
-  phiz enroll people/                    many people: people/Ada/*.jpg, people/Ben/*.jpg, …
-  phiz enroll --from-metadata photos/    people whom digiKam, Lightroom or others named in your photos
-  phiz enroll Ada party.jpg --face 2     the second of the faces that `phiz detect party.jpg` lists")]
+  phiz enroll people/                    many people: people/Ada/*.jpg, people/Ben/…
+  phiz enroll --from-metadata photos/    people whom other programs have named
+  phiz enroll Ada party.jpg --face 2     the second face that `phiz detect` lists")]
 pub(crate) struct Arguments {
     /// The person's name, or a folder that contains one folder per person
     #[arg(value_name = "NAME|FOLDER", required_unless_present = "from_metadata")]
@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
     /// Photos of the person, or folders of such photos; `-` reads a photo from standard input
     #[arg(value_name = "PHOTO")]
     photos: Vec<PathBuf>,
-    /// Learn the people whose faces are marked and named in the metadata of these photos or folders: in sidecars
-    /// (`photo.jpg.xmp`, `photo.xmp`) or in the photos themselves
+    /// Learn the people whose faces digiKam, Lightroom, Picasa or others have marked and named in these photos or folders:
+    /// in sidecars (`photo.jpg.xmp`, `photo.xmp`), in a folder's `.picasa.ini` or in the photos themselves
     #[arg(long, value_name = "FOLDER", num_args = 1.., conflicts_with_all = ["name", "photos", "id", "largest", "number", "at"])]
     from_metadata: Vec<PathBuf>,
     /// With --from-metadata: pass over what `phiz tag` wrote

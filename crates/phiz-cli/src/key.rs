@@ -74,14 +74,16 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             match json {
                 true => out::json(&json!({ "id": info.id, "name": info.name, "scope": info.scope,
                     "galleries": info.galleries, "created": info.created, "key": key })),
-                false => {
-                    say!("{key}");
-                    note!(
-                        "this is key {}, shown only this once; take it back with: phiz key revoke {}",
-                        info.id,
-                        info.id
-                    );
-                }
+                false => say!("{key}"),
+            }
+            if out::was_lost() {
+                book.revoke_key(&info.id).map_err(failed)?;
+                return Err(Failure::new("the key could not be printed, and was taken back")
+                    .hint("make another whose output goes to a terminal, a file or a program"));
+            }
+            if !json {
+                let id = &info.id;
+                note!("this is key {id}, shown only this once; take it back with: phiz key revoke {id}");
             }
             Ok(Done::Well)
         }

@@ -69,8 +69,10 @@ use out::note;
   phiz watch party.mp4                     say who is in a video, and when
   phiz detect party.jpg --annotate out.jpg find the faces, and mark them in a copy
 
-Exit codes: 0 everything was done, and the answer is yes; 1 the answer is no, or some photos could not be
-used; 2 nothing could be done, or the answer could not be written.")]
+Exit codes:
+  0  everything was done, and the answer is yes
+  1  the answer is no, or some photos could not be used
+  2  nothing could be done, or the answer could not be written")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -528,6 +530,26 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         command().debug_assert();
+    }
+
+    /// A line that is broken by hand is broken once more in a terminal that is narrower.
+    #[test]
+    fn examples_fit_into_a_terminal_and_paragraphs_are_broken_by_it() {
+        fn walk(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = help.lines().collect();
+            for (line, next) in lines.iter().zip(lines.iter().skip(1).copied().chain([""])) {
+                let name = command.get_name();
+                if line.starts_with(' ') {
+                    assert!(line.chars().count() <= 100, "{name}: wider than 100 characters: {line}");
+                } else {
+                    let goes_on = !line.is_empty() && next.starts_with(|c: char| !c.is_whitespace());
+                    assert!(!goes_on, "{name}: one paragraph in two lines: {line}");
+                }
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&command());
     }
 
     #[test]

@@ -120,6 +120,11 @@ pub(crate) fn nobody_reads() -> bool {
     remembered().as_ref().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// Whether something of what was printed has reached nobody.
+pub(crate) fn was_lost() -> bool {
+    remembered().is_some()
+}
+
 /// Why standard output could not be written, unless only because nobody reads it.
 pub(crate) fn failure() -> Option<io::Error> {
     if let Err(error) = io::stdout().lock().flush() {

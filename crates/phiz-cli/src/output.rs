@@ -2,7 +2,7 @@
 //! all. A target that cannot be written is found out before any work is done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -91,6 +91,9 @@ impl Target {
         if path.exists() && !is_device(path) && !force {
             return wrong("exists already", "name another file, or overwrite it with --force");
         }
+        if holds_people(path) {
+            return wrong("holds a gallery or its key, which would be lost", "name another file");
+        }
         Ok(Target { path: path.into(), force })
     }
 
@@ -145,6 +148,18 @@ impl Target {
         };
         persisted.map(|_| ()).map_err(|e| e.error)
     }
+}
+
+/// Whether a file is a gallery (or another database) or its key: what is lost with them, nobody can make anew, so not even
+/// `--force` writes over them.
+fn holds_people(path: &Path) -> bool {
+    let beginning = || -> std::io::Result<[u8; 16]> {
+        let mut bytes = [0; 16];
+        std::fs::File::open(path)?.read_exact(&mut bytes)?;
+        Ok(bytes)
+    };
+    path.is_file()
+        && beginning().is_ok_and(|bytes| &bytes == b"SQLite format 3\0" || bytes.starts_with(b"phiz-key-"))
 }
 
 /// A pipe or device, such as `/dev/stdout`, holds nothing that could be lost.

@@ -21,9 +21,9 @@ use super::{Done, Failure, Shared, table};
 /// Arguments of `phiz redact`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  phiz redact party.jpg --out hidden.jpg                  blur every face in a photo
-  phiz redact party.mp4 --out hidden.mp4 --except Ada     hide everybody but Ada in a video
-  phiz redact party.mp4 --out hidden.mp4 --check          look again at the result, and report any face that is left")]
+  phiz redact party.jpg --out hidden.jpg                blur every face
+  phiz redact party.mp4 --out hidden.mp4 --except Ada   hide everybody but Ada
+  phiz redact party.mp4 --out hidden.mp4 --check        report any face left")]
 pub(crate) struct Arguments {
     /// The photo or video
     #[arg(value_name = "PHOTO|VIDEO")]

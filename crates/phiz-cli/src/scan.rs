@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
     forget: bool,
     #[command(flatten)]
     deciding: Deciding,
-    /// Share of the people who occur once that may resemble some other face as much as the faces of one stranger must; less
-    /// makes smaller groups
+    /// How readily faces are grouped as one stranger: the share of people seen only once whose face may be similar
+    /// enough to another's to be grouped with it. A lower rate makes smaller and surer groups
     #[arg(long, value_name = "RATE", default_value_t = Grouping::default().rate)]
     group_rate: f64,
     /// Print one JSON object per photo, one per line, as `phiz identify` does

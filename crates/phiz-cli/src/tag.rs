@@ -16,10 +16,12 @@ use super::{Done, Failure, Shared, table};
 /// Arguments of `phiz tag`.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  phiz tag photos/                 write photos/a.jpg.xmp and so on, which digiKam, Immich and PhotoPrism read
-  phiz tag --embed photos/*.jpg    write into the photos themselves, which Lightroom and everybody else read
+  phiz tag photos/                 write photos/a.jpg.xmp, which digiKam reads
+  phiz tag --embed photos/*.jpg    write into the photos themselves
   phiz tag --dry-run photos/       only say what would be written
   phiz tag --undo                  take back what the last `phiz tag` wrote
+
+DigiKam, Immich and PhotoPrism read the files beside the photos; Lightroom reads what stands in the photos themselves.
 
 What others wrote there stays: a face that somebody has named keeps that name.")]
 pub(crate) struct Arguments {

@@ -181,6 +181,16 @@ fn keys_are_listed_and_taken_back() {
     assert_eq!(desk.phiz(&["key", "revoke", "k1"]).0, 0);
     assert_eq!(desk.phiz(&["key", "revoke", "k1"]).0, 1);
     assert_eq!(desk.phiz(&["key", "new", "--scope", "all"]).0, 2);
+    // A key that reached nobody opens nothing.
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let mut command = Command::new(PHIZ);
+        let output =
+            command.args(["key", "new", "--scope", "admin"]).env("PHIZ_HOME", desk.home()).stdout(full);
+        let output = output.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains("was taken back"), "{said}");
+        assert_eq!(desk.phiz(&["key", "list", "--json"]).1, "");
+    }
 }
 
 #[test]

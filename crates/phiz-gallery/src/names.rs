@@ -1,8 +1,9 @@
 //! Which texts can be a name, and when two names are one.
 //!
 //! One name has several spellings in Unicode: a keyboard writes `é` as one character (form NFC), a folder from a Mac
-//! has `e` and an accent (form NFD). They look the same, so they are the same name here, whatever their case and the
-//! space around them. New names are stored in NFC. Galleries that an older Phiz made may hold other forms; they are
+//! has `e` and an accent (form NFD). They look the same, so they are the same name here, whatever their case, the space
+//! around them, the kind and number of spaces in them, and what nobody can see, such as the soft hyphens that come with text
+//! from a web page. New names are stored in NFC. Galleries that an older Phiz made may hold other forms; they are
 //! found by every spelling too, see [`spellings`].
 
 use std::collections::BTreeSet;
@@ -12,21 +13,22 @@ use unicode_normalization::UnicodeNormalization;
 use crate::error::{Cause, ErrorKind, GalleryError, NameFault, Result};
 use crate::model::Details;
 
-/// A name as it is stored: in Unicode's form NFC, without the space around it.
+/// A name as it is stored: in Unicode's form NFC, without the space around it or anything that nobody can see, and with one
+/// space between two words.
 ///
 /// # Errors
 /// [`Cause::Name`] if it is blank, holds control characters, or reads like an id.
 pub fn clean_name(name: &str) -> Result<String> {
-    let name: String = name.nfc().collect();
-    let name = name.trim();
     let fault = if name.chars().all(is_invisible) {
         NameFault::Blank
-    } else if name.chars().any(is_control) {
+    } else if name.trim().chars().any(is_control) {
         NameFault::Control
-    } else if is_like_an_id(name) {
-        NameFault::LikeAnId
     } else {
-        return Ok(name.into());
+        let name = plain(name);
+        if !is_like_an_id(&name) {
+            return Ok(name);
+        }
+        NameFault::LikeAnId
     };
     Err(refused(fault))
 }
@@ -35,6 +37,19 @@ fn refused(fault: NameFault) -> GalleryError {
     GalleryError::new(ErrorKind::Caller, fault.to_string())
         .with_hint("choose another name")
         .because(Cause::Name { fault })
+}
+
+/// A name without what cannot be seen, in form NFC.
+fn plain(name: &str) -> String {
+    let seen: String = name.chars().filter(|c| !is_unseen(*c)).nfc().collect();
+    seen.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Changes nothing of what a name looks like, wherever it stands in it. The joiners, which shape letters of several scripts, and
+/// the selectors of an emoji's form do.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+        || matches!(c, '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}')
 }
 
 /// Takes up space in no list, alone.
@@ -60,16 +75,17 @@ fn is_like_an_id(name: &str) -> bool {
 
 /// What two spellings of one name have in common.
 pub(crate) fn folded(name: &str) -> String {
-    let composed: String = name.nfc().collect();
-    composed.trim().to_lowercase().nfc().collect()
+    plain(&plain(name).to_lowercase())
 }
 
 /// All that an older Phiz may have made of a name to find it by, the present way first.
 pub(crate) fn spellings(name: &str) -> Vec<String> {
     let decomposed: String = name.nfd().collect();
     let composed: String = name.nfc().collect();
+    let lower = [name, &decomposed, &composed].map(|name| name.trim().to_lowercase());
+    let recomposed: String = lower[2].nfc().collect();
     let mut all = vec![folded(name)];
-    for other in [name, &decomposed, &composed].map(|name| name.trim().to_lowercase()) {
+    for other in lower.into_iter().chain([recomposed]) {
         if !all.contains(&other) {
             all.push(other);
         }
@@ -143,6 +159,9 @@ mod tests {
             ("p7a", Ok("p7a")),
             ("7", Ok("7")),
             ("نرگس\u{200c}جان", Ok("نرگس\u{200c}جان")),
+            ("A\u{200b}na\u{ad} \u{a0} Lima\u{feff}", Ok("Ana Lima")),
+            ("Jose\u{200b}\u{301}", Ok("Jos\u{e9}")),
+            ("\u{2764}\u{fe0f}", Ok("\u{2764}\u{fe0f}")),
             ("", Err(Blank)),
             (" \t\n", Err(Blank)),
             ("\u{200b}", Err(Blank)),
@@ -159,6 +178,7 @@ mod tests {
             ("N1", Err(LikeAnId)),
             ("o2", Err(LikeAnId)),
             ("\u{ff50}\u{ff17}", Err(LikeAnId)),
+            ("p\u{200b}7", Err(LikeAnId)),
             ("p99999999999999999999", Err(LikeAnId)),
         ] {
             let done = clean_name(name);
@@ -176,6 +196,9 @@ mod tests {
             assert!(spellings(decomposed).iter().any(|s| s == stored), "{stored:?}");
         }
         assert_eq!(spellings("ana"), ["ana"]);
+        assert_eq!(folded("Ana Lima"), folded("ana\u{200b} \u{a0}lima\u{ad}"));
+        // As an older Phiz has stored it.
+        assert!(spellings("Ana \u{200b} Lima").contains(&"ana \u{200b} lima".to_owned()));
         assert!(same("\u{e9}quipe", "e\u{301}quipe") && !same("a", "b"));
         assert_eq!(forms("team"), ["team"]);
     }

@@ -90,7 +90,7 @@ fn compute(work: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
 
@@ -116,9 +116,8 @@ mod tests {
         while !pool.is_full() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let since = Instant::now();
+        // At once: nothing that is ahead of it ends before the gate opens.
         assert_eq!(pool.run(|| ()).await.unwrap_err().code, Code::Overloaded);
-        assert!(since.elapsed() < Duration::from_millis(100));
         go.send(()).unwrap();
         first.await.unwrap().unwrap();
         for (number, other) in others.into_iter().enumerate() {

@@ -13,7 +13,7 @@ use crate::{Done, Failure, Shared};
 /// Arguments of `phiz data composites`.
 #[derive(Args)]
 #[command(after_help = "Example:
-  phiz data scenes --manifest people.csv backgrounds.csv --split test --out scenes --detector teacher.toml
+  phiz data scenes --manifest people.csv places.csv --split test --out scenes --detector card.toml
   phiz data composites scenes/test --out composites
   phiz eval detect composites/composites.csv")]
 pub(crate) struct Arguments {

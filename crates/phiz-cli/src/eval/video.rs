@@ -19,8 +19,7 @@ use crate::{Done, Failure, Shared, table};
 #[derive(Args)]
 #[command(after_help = "Example: phiz eval video crossing.mp4 --truth crossing.csv
 
-The truth has one line per face and frame, under the heading `time,person,left,top,width,height`: seconds from the beginning of
-the video, the person's name as in the gallery (or any other for people who are not in it), and the box in pixels.")]
+The truth has one line per face and frame, under the heading `time,person,left,top,width,height`: seconds from the beginning of the video, the person's name as in the gallery (or any other for people who are not in it), and the box in pixels.")]
 pub(crate) struct Arguments {
     /// The video
     #[arg(value_name = "VIDEO")]

@@ -216,8 +216,17 @@ fn check(case: &Case, isa: Isa, crew: &mut Crew) {
     assert!(same, "{isa:?}: written beyond the map in {case:?}");
 }
 
+/// Miri is a thousand times slower than the processor, and lets nobody see a folder, where proptest would keep a failed case.
+fn config() -> ProptestConfig {
+    if cfg!(miri) {
+        ProptestConfig { cases: 3, failure_persistence: None, ..ProptestConfig::default() }
+    } else {
+        ProptestConfig::with_cases(400)
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 400 }))]
+    #![proptest_config(config())]
 
     #[test]
     fn convolutions_are_what_they_are_defined_to_be(case in cases(), threads in 1usize..=3) {
