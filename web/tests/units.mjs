@@ -13,9 +13,16 @@ export async function units(report) {
     const { Guide, lightOf, SLOTS } = await vite.ssrLoadModule('/src/lib/guide.ts');
     const { Tracks, overlap } = await vite.ssrLoadModule('/src/lib/tracks.ts');
     const { closest, misfits, missedAt } = await vite.ssrLoadModule('/src/lib/report.ts');
-    const { fpirOf, oneIn } = await vite.ssrLoadModule('/src/lib/rates.ts');
+    const { gate } = await vite.ssrLoadModule('/src/lib/gates.ts');
+    const { fpirOf, nearest, oneIn } = await vite.ssrLoadModule('/src/lib/rates.ts');
 
     report.equal('units: rates as "1 in N", never better than the truth', [0.0123, 1e-5, 1e-7, 0.3, 1, 0].map(oneIn), [80, 100_000, 10_000_000, 3, 1, Infinity]);
+
+    report.equal('units: the step that is nearest to a rate', [1, 0.03, 0.02, 0.003, 0.0005, 1e-9].map(nearest), [0, 0, 1, 2, 2, 3]);
+    const eyes = (apart) => ({ landmarks: [[10, 20], [10 + apart, 20], [0, 0], [0, 0], [0, 0]] });
+    report.equal('units: why a face cannot be used', [
+      gate(face({ ...eyes(60) })), gate(face({ ...eyes(9.6) })), gate(face({ ...eyes(60), quality: 0.2 })), gate(face({ ...eyes(60), quality: 0.2, pose: { yaw: -70, pitch: 0, roll: 0 } })),
+    ], [null, { code: 'face_too_small', pixels: 10 }, { code: 'face_too_poor' }, { code: 'turned_away' }]);
 
     // What is said of one frame, as the first word.
     const cases = [
