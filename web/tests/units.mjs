@@ -12,7 +12,7 @@ export async function units(report) {
   try {
     const { Guide, lightOf, SLOTS } = await vite.ssrLoadModule('/src/lib/guide.ts');
     const { Tracks, overlap } = await vite.ssrLoadModule('/src/lib/tracks.ts');
-    const { closest, misfits, missedAt } = await vite.ssrLoadModule('/src/lib/report.ts');
+    const { closest, misfits, missedAt, weakest } = await vite.ssrLoadModule('/src/lib/report.ts');
     const { gate } = await vite.ssrLoadModule('/src/lib/gates.ts');
     const { fpirOf, nearest, oneIn } = await vite.ssrLoadModule('/src/lib/rates.ts');
 
@@ -101,10 +101,12 @@ export async function units(report) {
     const told = { sections: [
       { id: 'gallery', title: '', figures: [{ id: 'fnir_at_1e-2', name: '', value: 0.06, interval: { low: 0.02, high: 0.12 } }],
         tables: [{ title: '', head: ['face', 'own person', 'somebody else', 'similarity'], rows: [['Ada, of p3 p1, face f2', '0.2', 'Ben p2', '0.4']] }] },
-      { id: 'verification', title: '', figures: [], tables: [{ title: '', head: ['photo', 'photo', 'similarity'], rows: [['Ada p1, face f2', 'Ben p2, face f9', '0.41']] }] },
+      { id: 'verification', title: '', figures: [], tables: [
+        { title: 'People who look alike', head: ['photo', 'photo', 'similarity'], rows: [['Ada p1, face f2', 'Ben p2, face f9', '0.41']] },
+        { title: 'Least similar pairs of one person', head: ['photo', 'photo', 'similarity'], rows: [['Ben p2, face f8', 'Ben p2, face f9', '0.38']] }] },
     ] };
-    report.equal('units: a report in words', [missedAt(told, 0.01).value, misfits(told)[0].face, closest(told).other.name, closest(null), misfits(null)],
-      [0.06, { name: 'Ada, of p3', person: 'p1', face: 'f2' }, 'Ben', null, []]);
+    report.equal('units: a report in words', [missedAt(told, 0.01).value, misfits(told)[0].face, closest(told).other.name, weakest(told).one.face, weakest(told).similarity, closest(null), weakest(null), misfits(null)],
+      [0.06, { name: 'Ada, of p3', person: 'p1', face: 'f2' }, 'Ben', 'f8', 0.38, null, null, []]);
   } finally {
     await vite.close();
   }

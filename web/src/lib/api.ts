@@ -23,11 +23,15 @@ const client = phiz({
   headers: (method) => ({ Accept: 'application/json', ...(gallery ? { 'Phiz-Gallery': gallery } : {}), ...(method !== 'GET' && csrf ? { 'Phiz-Csrf': csrf } : {}) }),
 });
 client.use({
-  onResponse() { online.tell(true); },
-  onError({ error }) {
-    if (error instanceof ApiError) online.tell(error.code !== 'unreachable');
-    if (error instanceof ApiError && error.status === 401 && (error.code === 'unauthorised' || error.code === 'setup_needed')) signedOut();
+  // Before the client makes a PhizError of it.
+  async onResponse({ response }) {
+    online.tell(true);
+    if (response.status !== 401) return;
+    const said = await response.clone().json().catch(() => null) as { error?: { code?: string } } | null;
+    if (said?.error?.code === 'unauthorised' || said?.error?.code === 'setup_needed') signedOut();
   },
+  // Only of what the server never answered.
+  onError({ error }) { if ((error as Error | null)?.name !== 'AbortError') online.tell(false); },
 });
 
 /** For routes that the document does not have yet. */

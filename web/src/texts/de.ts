@@ -19,7 +19,7 @@ export const de: Texts = {
   back: 'Zurück',
   gone: 'Diese Seite gibt es nicht',
   goneHint: 'Vielleicht ist die Adresse falsch geschrieben, oder was sie zeigte, wurde entfernt.',
-  nav: { online: 'Verbunden', offline: 'Der Server antwortet nicht', label: 'Hauptmenü', gallery: 'Galerie', review: 'Prüfen', people: 'Personen', try: 'Testen', streams: 'Kameras', check: 'Güte', settings: 'Optionen', add: 'Neue Person', addShort: 'Neu', undo: 'Rückgängig', signOut: 'Abmelden' },
+  nav: { online: 'Verbunden', offline: 'Keine Antwort', label: 'Hauptmenü', gallery: 'Galerie', review: 'Prüfen', people: 'Personen', try: 'Testen', streams: 'Kameras', check: 'Güte', settings: 'Optionen', add: 'Neue Person', addShort: 'Neu', undo: 'Rückgängig', signOut: 'Abmelden' },
   undo: {
     messages: 'Meldungen',
     done: (what: string) => `Rückgängig gemacht: ${what}`,

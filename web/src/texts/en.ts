@@ -13,7 +13,7 @@ export const en = {
   back: 'Back',
   gone: 'This page does not exist',
   goneHint: 'The address may be misspelt, or what it showed was removed.',
-  nav: { online: 'Connected', offline: 'The server does not answer', label: 'Main', gallery: 'Gallery', review: 'Review', people: 'People', try: 'Try it', streams: 'Streams', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
+  nav: { online: 'Connected', offline: 'No answer', label: 'Main', gallery: 'Gallery', review: 'Review', people: 'People', try: 'Try it', streams: 'Streams', check: 'Check', settings: 'Settings', add: 'Add a person', addShort: 'Add', undo: 'Undo', signOut: 'Sign out' },
   undo: {
     messages: 'Messages',
     done: (what: string) => `Undone: ${what}`,

@@ -1,0 +1,1 @@
+import{Ut as e}from"./texts-lYk2k22K.js";e();
