@@ -92,6 +92,7 @@ export const api = {
   verify: (a: Blob, b: Blob) => ok(client.POST('/v1/verify', form([['a', a], ['b', b]]))),
 
   review: (limit: number) => ok(client.GET('/v1/review', { params: { query: { limit } } })) as Promise<{ items: Asked[]; left: number }>,
+  doubts: () => ok(client.GET('/v1/doubts', { params: { query: { limit: 500 } } })) as Promise<Page<Asked>>,
   answer: (body: { key: string; answer: Answer; name?: string; person?: string }) => ok(client.POST('/v1/review', { body })),
   takeBackAnswer: (key: string, operations: string[]) => ok(client.POST('/v1/review/undo', { body: { key, operations } })),
   strangers: (ignored: boolean, cursor?: string) => ok(client.GET('/v1/strangers', { params: { query: { ignored, limit: 60, faces: 4, cursor } } })),

@@ -1,1 +1,0 @@
-import{Ut as e}from"./texts-lYk2k22K.js";e();

@@ -1,1 +1,0 @@
-import{Ct as e,vt as t}from"./texts-lYk2k22K.js";function n(n){e(()=>t(()=>n()))}export{n as t};
