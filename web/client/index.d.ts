@@ -1,7 +1,7 @@
 import type { Client } from 'openapi-fetch';
-import type { components, paths } from './schema';
+import type { components, paths } from './schema.js';
 
-export type { components, paths } from './schema';
+export type { components, paths } from './schema.js';
 /** Shapes of answers by name: `Schemas['Person']`. */
 export type Schemas = components['schemas'];
 

@@ -2070,6 +2070,58 @@ export interface paths {
         };
         trace?: never;
     };
+    "/v1/people/{id}/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the people whom a person resembles most */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many people; 5 unless it is set */
+                    top?: number;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example p1 */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_Candidate"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/people/{id}/faces": {
         parameters: {
             query?: never;

@@ -108,6 +108,22 @@ export async function browser(report, { phiz, chromium, web }) {
       return false;
     }
   };
+  /** Asks the server as the page does. */
+  const ask = (page, route, method, body) => page.evaluate(async ([route, method, body]) => {
+    const { csrf } = await (await fetch('./v1/session')).json();
+    const answer = await fetch(`./v1/${route}`, { method, headers: { 'Phiz-Csrf': csrf, ...(body ? { 'Content-Type': 'application/json' } : {}) }, body: body ? JSON.stringify(body) : undefined });
+    if (!answer.ok) throw new Error(`${route}: ${answer.status}`);
+    return answer.status === 204 ? null : answer.json();
+  }, [route, method, body]);
+  const send = (page, route, files) => page.evaluate(async ([route, files]) => {
+    const { csrf } = await (await fetch('./v1/session')).json();
+    const form = new FormData();
+    for (const [name, bytes] of files) form.append('photo', new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, { type: 'image/jpeg' }));
+    const answer = await fetch(`./v1/${route}`, { method: 'POST', headers: { 'Phiz-Csrf': csrf }, body: form });
+    if (!answer.ok) throw new Error(`${route}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }, [route, files.map((file) => [path.basename(file), readFileSync(file).toString('base64')])]);
+  const identify = (page, file) => send(page, 'identify', [file]);
   /** Synthetic people resemble each other more often than people do: then the page asks. */
   const settle = async (page) => {
     const no = page.getByRole('button', { name: 'No, somebody else' });
@@ -165,8 +181,11 @@ export async function browser(report, { phiz, chromium, web }) {
 
     await step('desk: adds three more people', async () => {
       for (const name of ['Ben', 'Cleo', 'Dan']) {
+        // Not the screen of the person before, with its photos.
         await go(page, 'people');
+        await page.getByRole('heading', { name: 'People', level: 1 }).waitFor();
         await go(page, 'add/files');
+        await page.getByText('Drop photos here').waitFor();
         await choose(page, page.getByText('choose files'), photos(name));
         await page.getByText('Good', { exact: true }).nth(2).waitFor();
         await page.getByLabel('Who is it?').fill(name);
@@ -335,7 +354,95 @@ export async function browser(report, { phiz, chromium, web }) {
       await page.getByRole('button', { name: 'Recognise everybody once' }).click();
       await page.getByText(/are most like their own person/).waitFor({ timeout: 60_000 });
       await page.getByRole('heading', { name: 'Closest two people' }).waitFor();
+      await page.getByRole('heading', { name: 'Weakest person' }).waitFor();
+      // The curve's handle is drawn where the slider stands, and can be dragged.
+      const curve = await page.locator('svg[role=img]', { has: page.locator('circle.handle') }).boundingBox();
+      await page.mouse.move(curve.x + curve.width * 0.6, curve.y + 60);
+      await page.mouse.down();
+      await page.mouse.move(curve.x + curve.width - 14, curve.y + 60, { steps: 3 });
+      await page.mouse.up();
+      await page.getByText(/Of 1,000 strangers fewer than 1 would be given a name/).waitFor();
+      await page.getByRole('button', { name: 'Normal', exact: true, includeHidden: true }).click();
+      await page.getByText(/Of 1,000 strangers about 10 would be given a name/).waitFor();
       await look(page, 'check');
+    });
+
+    await step('desk: two people who are one: ambiguous in a photo, doubtful in the list, alike on the page', async () => {
+      const [dan] = (await ask(page, 'people?name=Dan', 'GET')).items;
+      const stored = (await ask(page, `people/${dan.id}/faces`, 'GET')).items;
+      const twin = await ask(page, `people/${dan.id}/split`, 'POST', { faces: [stored[2].id], name: 'Danilo' });
+      await go(page, 'try/who');
+      await choose(page, page.getByText('Choose a photo'), path.join(fixtures, 'party.jpg'));
+      const card = page.locator('.answer.ambiguous');
+      await card.getByText('too alike to say').waitFor();
+      await card.getByRole('button', { name: /^Numbers/ }).click();
+      await card.getByText('Beside the stored faces').waitFor();
+      await card.locator('.tied li').nth(2).waitFor();
+      await look(page, 'try-ambiguous');
+      await page.keyboard.press('/');
+      await page.waitForFunction(() => document.activeElement?.getAttribute('type') === 'search');
+      await page.keyboard.type('dan');
+      await page.locator('.doubt').nth(1).waitFor();
+      await look(page, 'people-doubtful');
+      await page.getByRole('link', { name: /^Danilo/ }).click();
+      await page.getByRole('heading', { name: 'Looks like' }).waitFor();
+      await page.getByText('Something here is in doubt').waitFor();
+      await look(page, 'person-alike');
+      await page.getByRole('button', { name: 'Compare Dan', exact: true }).click();
+      await page.getByRole('heading', { name: 'Who stays?' }).waitFor();
+      await page.keyboard.press('Escape');
+      await ask(page, `people/${dan.id}/merge`, 'POST', { from: [twin.id] });
+    });
+
+    await step('desk: what was said not to be somebody has a shape of its own, and is taken back there', async () => {
+      await go(page, 'people');
+      await page.reload();
+      await page.getByRole('link', { name: /^Ada/ }).click();
+      await page.getByRole('heading', { name: 'Ada', level: 1 }).waitFor();
+      const id = (await page.evaluate(() => location.hash)).split('/').at(-1);
+      const [ada] = (await identify(page, path.join(fixtures, 'party.jpg'))).faces.filter((face) => face.person === 'Ada');
+      const [x, y, w, h] = ada.box;
+      await send(page, `people/${id}/negatives?at=${x + w / 2},${y + h / 2}`, [path.join(fixtures, 'party.jpg')]);
+      await go(page, 'try/who');
+      await choose(page, page.getByText('Choose a photo'), path.join(fixtures, 'party.jpg'));
+      const card = page.locator('.answer.denied');
+      await card.getByText(/^You said on .* that this is not Ada/).waitFor();
+      await look(page, 'try-denied');
+      await card.getByRole('button', { name: 'Allow again' }).click();
+      await toast(page, 'may be taken for Ada again');
+      await page.locator('.answer.match .chip', { hasText: 'Ada' }).waitFor();
+    });
+
+    await step('desk: a face that cannot be used says why; a sample is at hand', async () => {
+      const bytes = readFileSync(path.join(fixtures, 'party.jpg')).toString('base64');
+      const small = await page.evaluate(async (bytes) => {
+        const image = await createImageBitmap(new Blob([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], { type: 'image/jpeg' }));
+        const canvas = document.createElement('canvas');
+        canvas.width = 330; canvas.height = 220;
+        canvas.getContext('2d').drawImage(image, 0, 0, 330, 220);
+        return canvas.toDataURL('image/jpeg', 0.92).split(',')[1];
+      }, bytes);
+      await page.getByRole('button', { name: 'Another photo' }).click();
+      await choose(page, page.getByText('Choose a photo'), { name: 'small.jpg', mimeType: 'image/jpeg', buffer: Buffer.from(small, 'base64') });
+      await page.locator('.answer.unusable').getByText(/too small \(\d+ px\)/).first().waitFor();
+      await look(page, 'try-unusable');
+      await page.getByRole('button', { name: 'Another photo' }).click();
+      await page.getByRole('button', { name: 'Try it with a sample photo' }).click();
+      await page.getByRole('heading', { name: '6 faces' }).waitFor();
+    });
+
+    await step('desk: a server that does not answer is told of, and so is its return', async () => {
+      await page.route('**/v1/**', (route) => route.abort());
+      await page.route('**/healthz', (route) => route.abort());
+      await go(page, 'people');
+      await page.locator('.status.down').waitFor();
+      await page.getByRole('alert').first().waitFor();
+      await look(page, 'people-offline');
+      await page.unroute('**/v1/**');
+      await page.unroute('**/healthz');
+      await page.locator('.status:not(.down)').waitFor();
+      await page.reload();
+      await page.locator('a.tile').first().waitFor();
     });
 
     await step('desk: makes a key, which a program uses, and revokes it', async () => {
@@ -441,6 +548,10 @@ export async function browser(report, { phiz, chromium, web }) {
           await narrow.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE);
           await narrow.keyboard.press('Enter');
           await narrow.locator('a.tile').first().waitFor();
+          // A session that ended elsewhere: the page asks for the passphrase again.
+          await narrow.context().clearCookies();
+          await go(narrow, 'check');
+          await narrow.getByRole('heading', { name: 'Sign in' }).waitFor();
         });
       }
       await narrow.context().close();

@@ -32,6 +32,10 @@ const parts = {
   types: async () => {
     const { status, stdout } = spawnSync('npx', ['svelte-check', '--fail-on-warnings', '--output', 'human'], { encoding: 'utf8' });
     report.holds('types: svelte-check finds nothing', status === 0, stdout);
+    for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundler']]) {
+      const checked = spawnSync('npx', ['tsc', '--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--module', module, '--moduleResolution', resolution, 'tests/client.ts'], { encoding: 'utf8' });
+      report.holds(`types: a program that uses the client is sound (${resolution})`, checked.status === 0, checked.stdout);
+    }
     report.holds('types: client/schema.d.ts is what openapi.json gives', await schema() === readFileSync(path.join(web, 'client/schema.d.ts'), 'utf8'), 'run `npm run types`');
   },
   units: () => units(report),

@@ -12,10 +12,17 @@ export async function units(report) {
   try {
     const { Guide, lightOf, SLOTS } = await vite.ssrLoadModule('/src/lib/guide.ts');
     const { Tracks, overlap } = await vite.ssrLoadModule('/src/lib/tracks.ts');
-    const { closest, misfits, missedAt } = await vite.ssrLoadModule('/src/lib/report.ts');
-    const { fpirOf, oneIn } = await vite.ssrLoadModule('/src/lib/rates.ts');
+    const { closest, misfits, missedAt, weakest } = await vite.ssrLoadModule('/src/lib/report.ts');
+    const { gate } = await vite.ssrLoadModule('/src/lib/gates.ts');
+    const { fpirOf, nearest, oneIn } = await vite.ssrLoadModule('/src/lib/rates.ts');
 
     report.equal('units: rates as "1 in N", never better than the truth', [0.0123, 1e-5, 1e-7, 0.3, 1, 0].map(oneIn), [80, 100_000, 10_000_000, 3, 1, Infinity]);
+
+    report.equal('units: the step that is nearest to a rate', [1, 0.03, 0.02, 0.003, 0.0005, 1e-9].map(nearest), [0, 0, 1, 2, 2, 3]);
+    const eyes = (apart) => ({ landmarks: [[10, 20], [10 + apart, 20], [0, 0], [0, 0], [0, 0]] });
+    report.equal('units: why a face cannot be used', [
+      gate(face({ ...eyes(60) })), gate(face({ ...eyes(9.6) })), gate(face({ ...eyes(60), quality: 0.2 })), gate(face({ ...eyes(60), quality: 0.2, pose: { yaw: -70, pitch: 0, roll: 0 } })),
+    ], [null, { code: 'face_too_small', pixels: 10 }, { code: 'face_too_poor' }, { code: 'turned_away' }]);
 
     // What is said of one frame, as the first word.
     const cases = [
@@ -94,10 +101,12 @@ export async function units(report) {
     const told = { sections: [
       { id: 'gallery', title: '', figures: [{ id: 'fnir_at_1e-2', name: '', value: 0.06, interval: { low: 0.02, high: 0.12 } }],
         tables: [{ title: '', head: ['face', 'own person', 'somebody else', 'similarity'], rows: [['Ada, of p3 p1, face f2', '0.2', 'Ben p2', '0.4']] }] },
-      { id: 'verification', title: '', figures: [], tables: [{ title: '', head: ['photo', 'photo', 'similarity'], rows: [['Ada p1, face f2', 'Ben p2, face f9', '0.41']] }] },
+      { id: 'verification', title: '', figures: [], tables: [
+        { title: 'People who look alike', head: ['photo', 'photo', 'similarity'], rows: [['Ada p1, face f2', 'Ben p2, face f9', '0.41']] },
+        { title: 'Least similar pairs of one person', head: ['photo', 'photo', 'similarity'], rows: [['Ben p2, face f8', 'Ben p2, face f9', '0.38']] }] },
     ] };
-    report.equal('units: a report in words', [missedAt(told, 0.01).value, misfits(told)[0].face, closest(told).other.name, closest(null), misfits(null)],
-      [0.06, { name: 'Ada, of p3', person: 'p1', face: 'f2' }, 'Ben', null, []]);
+    report.equal('units: a report in words', [missedAt(told, 0.01).value, misfits(told)[0].face, closest(told).other.name, weakest(told).one.face, weakest(told).similarity, closest(null), weakest(null), misfits(null)],
+      [0.06, { name: 'Ada, of p3', person: 'p1', face: 'f2' }, 'Ben', 'f8', 0.38, null, null, []]);
   } finally {
     await vite.close();
   }

@@ -66,6 +66,22 @@ impl Gallery {
     /// # Errors
     /// There are fewer than 50 people with faces, or the gallery cannot be written.
     pub fn calibrate(&self, mut progress: impl FnMut(usize, usize)) -> Result<Calibrated> {
+        let go_on = |done, all| {
+            progress(done, all);
+            true
+        };
+        let done = self.calibrate_while(go_on)?;
+        done.ok_or_else(|| GalleryError::new(ErrorKind::Conflict, "the calibration was ended"))
+    }
+
+    /// The same, for as long as `progress` says true. None if it was ended: then nothing has changed.
+    ///
+    /// # Errors
+    /// As [`Gallery::calibrate`].
+    pub fn calibrate_while(
+        &self,
+        mut progress: impl FnMut(usize, usize) -> bool,
+    ) -> Result<Option<Calibrated>> {
         let card = self.card();
         let people = self.searchable()?;
         if people.len() < LEAST_PEOPLE {
@@ -111,7 +127,9 @@ impl Gallery {
                     suspects.extend(self.suspect(face, person, other, &card, 0.01 / people.len() as f64)?);
                 }
             }
-            progress(batch * 64 + chosen.len(), many);
+            if !progress(batch * 64 + chosen.len(), many) {
+                return Ok(None);
+            }
         }
         suspects.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
         suspects.dedup_by(|a, b| (a.one, a.other) == (b.other, b.one));
@@ -126,7 +144,7 @@ impl Gallery {
             thresholds.quantiles().iter().map(|[rate, s]| [*rate, card.similarity_at(*rate), *s]).collect();
         let calibration = Calibration { thresholds, share, at: now(), people: people.len(), comparisons };
         self.set_settings(|settings| settings.calibration = Some(calibration.clone()))?;
-        Ok(Calibrated { calibration, compared, suspects })
+        Ok(Some(Calibrated { calibration, compared, suspects }))
     }
 
     /// Measures exactly whether a face of the one is so like the other that it happens less often than `least` by chance.

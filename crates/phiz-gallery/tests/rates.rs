@@ -121,6 +121,13 @@ fn calibration_puts_a_wrong_card_right() {
         .collect();
     let before = taken_for_somebody(&gallery, &strangers, Rate::Fpir(0.05));
     assert!(before > 0.5, "the card is wrong here: {before}");
+    // Ended half-way, it changes nothing.
+    let mut probes = 0;
+    let ended = gallery.calibrate_while(|done, _| {
+        probes = done;
+        false
+    });
+    assert!(ended.unwrap().is_none() && probes < 1500 && gallery.calibration().is_none());
     let done = gallery.calibrate(|_, _| {}).unwrap();
     assert!(done.calibration.share < 1.0 && done.calibration.comparisons > 2_000_000);
     for asked in [0.2, 0.05] {

@@ -160,6 +160,44 @@ fn photos_that_are_sent_keep_their_faces_alone() {
 }
 
 #[test]
+fn a_photo_that_was_scanned_and_forgotten_has_crops_once_it_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = create(folder.path(), true);
+    let mut random = Random::new(13);
+    let mut both = photo(1, "/a/1.jpg", vec![stranger(&mut random, DIM), stranger(&mut random, DIM)]);
+    let faces = both.faces.as_mut().unwrap();
+    // Beside each other.
+    (faces[0].bbox, faces[1].bbox) = ([10.0, 10.0, 40.0, 50.0], [80.0, 10.0, 40.0, 50.0]);
+    let (id, _) = gallery.keep_photos(&[both.clone()]).unwrap()[0];
+    let seen = archive(&gallery).sightings.iter().map(|s| s.id).collect::<Vec<_>>();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|sighting| gallery.sighting_crop(*sighting).unwrap().is_none()));
+    // While its file is there, crops are cut from that.
+    let crops = [b"the left face".to_vec(), b"the right face".to_vec()];
+    let sent = NewPhoto { file: photo(1, "camera.jpg", vec![]).file, ..both.clone() };
+    gallery.keep_sent(&sent, &crops).unwrap();
+    assert_eq!(gallery.sighting_crop(seen[0]).unwrap(), None);
+    gallery.forget_photo(id).unwrap();
+    // The detector names the faces in another order, and sees them a little elsewhere.
+    let mut turned = sent.clone();
+    turned.faces.as_mut().unwrap().reverse();
+    turned.faces.as_mut().unwrap()[0].bbox[0] += 3.0;
+    let reversed = [crops[1].clone(), crops[0].clone()];
+    let (again, sightings, new) = gallery.keep_sent(&turned, &reversed).unwrap();
+    assert_eq!((again, sightings.len(), new), (id, 2, false));
+    assert_eq!(gallery.sighting_crop(seen[0]).unwrap().as_ref(), Some(&crops[0]));
+    assert_eq!(gallery.sighting_crop(seen[1]).unwrap().as_ref(), Some(&crops[1]));
+    let kept = gallery.photo(id).unwrap();
+    assert!(kept.sent && kept.gone.is_none() && kept.files[0].path == Path::new("camera.jpg"), "{kept:?}");
+    sound(&gallery);
+    // With the photo, they go.
+    gallery.forget_photo(id).unwrap();
+    assert_eq!(gallery.purge(Purge::All, true).unwrap().proof.unwrap().found, []);
+    assert_eq!(gallery.sighting_crop(seen[0]).unwrap(), None);
+    sound(&gallery);
+}
+
+#[test]
 fn what_is_only_judged_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let gallery = create(folder.path(), true);

@@ -308,6 +308,25 @@ impl PeopleQuery {
     }
 }
 
+/// How many are wanted.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TopQuery {
+    /// How many people; 5 unless it is set
+    #[param(minimum = 1, maximum = 100)]
+    top: Option<usize>,
+}
+
+impl TopQuery {
+    pub(crate) fn get(&self) -> Result<usize> {
+        let top = self.top.unwrap_or(5);
+        match (1..=100).contains(&top) {
+            true => Ok(top),
+            false => Err(ApiError::value("top", "is out of range", "give a number from 1 to 100")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,6 +99,14 @@ fn people_are_learnt_recognised_corrected_and_restored() {
     assert_eq!((merged["name"].as_str(), merged["faces"].as_u64()), (Some("Ada"), Some(2)));
     server.get(&format!("/v1/people/{eve}")).error("no_person");
 
+    // Who looks like Ada: Ben, whom she does not look like much, and never herself.
+    let like = server.get(&format!("/v1/people/{ada}/candidates")).expect(200);
+    let like = like["items"].as_array().unwrap();
+    assert_eq!((like.len(), &like[0]["id"]), (1, &json!(ben)));
+    assert!(like[0]["fmr"].as_f64().unwrap() > 1e-3 && like[0]["face"].is_string(), "{like:?}");
+    server.get(&format!("/v1/people/{ada}/candidates?top=0")).error("bad_value");
+    server.get("/v1/people/p999/candidates").error("no_person");
+
     let not = server.post(&format!("/v1/faces/{id}/not"), &json!({})).expect(201);
     let negatives = server.get(&format!("/v1/people/{ada}/negatives")).expect(200);
     assert_eq!(negatives["items"][0]["id"], not["negative"]);

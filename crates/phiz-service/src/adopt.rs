@@ -85,10 +85,35 @@ impl Service {
         options: &AdoptOptions,
         mut tell: impl FnMut(AdoptEvent),
     ) -> Result<AdoptAnswer> {
+        // It is not ended, so there is one turn.
+        loop {
+            let all = |event| {
+                tell(event);
+                true
+            };
+            if let Some(answer) = self.adopt_while(gallery, options, all)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The same, for as long as `tell` says true. None if it was ended: the gallery is of the model that it was of, and
+    /// templates that were computed are kept for the next time. Once the templates are exchanged, it goes on to its end.
+    ///
+    /// # Errors
+    /// As [`Service::adopt`].
+    pub fn adopt_while(
+        &self,
+        gallery: &mut Gallery,
+        options: &AdoptOptions,
+        mut tell: impl FnMut(AdoptEvent) -> bool,
+    ) -> Result<Option<AdoptAnswer>> {
         let model = self.gallery_model()?;
         let from = gallery.model().clone();
         let [lacking, with_crop, _] = gallery.lacking(&model.id)?;
-        tell(AdoptEvent::Begin(if options.dry_run { 0 } else { lacking }));
+        if !tell(AdoptEvent::Begin(if options.dry_run { 0 } else { lacking })) {
+            return Ok(None);
+        }
         let photos = match options.dry_run || lacking == with_crop {
             true => HashMap::new(),
             false => photos_by_content(options),
@@ -122,7 +147,9 @@ impl Service {
                 })?;
                 gallery.keep_adopted(&model.id, &made)?;
                 described += made.len();
-                tell(AdoptEvent::Described(new.len()));
+                if !tell(AdoptEvent::Described(new.len())) {
+                    return Ok(None);
+                }
             }
             if tried.len() == before {
                 break;
@@ -147,7 +174,7 @@ impl Service {
             Ok(WaitingAnswer { id: id.to_string(), person, name, source, error })
         });
         let waiting = told.collect::<Result<Vec<WaitingAnswer>>>()?;
-        Ok(AdoptAnswer { from, to: model.id, adopted, described, sightings, waiting })
+        Ok(Some(AdoptAnswer { from, to: model.id, adopted, described, sightings, waiting }))
     }
 
     /// Describes what was seen in photos that were sent, from the crops: there is nothing else of them. Says how many.

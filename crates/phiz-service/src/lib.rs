@@ -67,7 +67,7 @@ pub use place::Place;
 pub use problem::{Code, Problem};
 pub use review::{
     Answer, Answered, Asked, Explanation, LikeFace, LikeNegative, Named, Question, Reason, Shown, doubts,
-    said_in,
+    neighbours, said_in,
 };
 pub use scan::{ScanEvent, ScanOptions, ScanSummary, tally};
 pub use sent::SentPhoto;

@@ -11,7 +11,7 @@ use phiz_gallery::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Album, IdentifyOptions, MIN_QUALITY, PathName, Result, Service};
+use crate::{Album, CandidateAnswer, IdentifyOptions, MIN_QUALITY, PathName, Result, Service};
 
 /// A person, as questions name them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -203,6 +203,25 @@ pub(crate) fn mean<'a>(templates: impl IntoIterator<Item = &'a Template>) -> Opt
 
 fn alike(a: &Template, b: &Template) -> f64 {
     a.similarity(b).map_or(-1.0, f64::from)
+}
+
+/// The people whom a person's faces, combined, are most like, the most similar first. An answer to nothing: people may look alike.
+///
+/// # Errors
+/// There is no such person, or the gallery cannot be read.
+pub fn neighbours(
+    gallery: &Gallery,
+    person: PersonId,
+    options: &IdentifyOptions,
+) -> Result<Vec<CandidateAnswer>> {
+    gallery.person(person)?;
+    let faces = gallery.templates(person)?;
+    let Some(mean) = mean(faces.iter().map(|(_, template)| template)) else { return Ok(Vec::new()) };
+    // The first is the person.
+    let search = IdentifyOptions { top: options.top + 1, ..options.clone() }.search();
+    let found = gallery.identify(&mean, &search)?.candidates.into_iter();
+    let others = found.filter(|candidate| candidate.person != person).take(options.top);
+    Ok(others.map(CandidateAnswer::from).collect())
 }
 
 /// The proposals about enrolled people: faces that do not fit, people who are one or two, faces that misled.

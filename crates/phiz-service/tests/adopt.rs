@@ -65,6 +65,23 @@ fn crops_are_described_anew_and_what_was_done_is_not_done_again() {
         })
         .collect();
     gallery.keep_adopted(&model, &templates).unwrap();
+    // Ended half-way, it is of the model that it was of, and goes on where it was.
+    let copy = folder.path().join("copy.phiz");
+    gallery.backup(&copy).unwrap();
+    drop(gallery);
+    let mut gallery = Gallery::open(&copy, &key).unwrap();
+    let mut first = None;
+    let ended = service.adopt_while(&mut gallery, &AdoptOptions::default(), |event| match event {
+        AdoptEvent::Begin(_) => true,
+        AdoptEvent::Described(some) => {
+            first = Some(some);
+            false
+        }
+    });
+    assert!(ended.unwrap().is_none() && gallery.model() == &old.id);
+    let rest = service.adopt(&mut gallery, &AdoptOptions::default(), |_| {}).unwrap();
+    assert_eq!(rest.described, people as usize - 10 - first.unwrap());
+    assert!(rest.adopted && gallery.model() == &model);
     drop(gallery);
 
     let mut gallery = Gallery::open(&path, &key).unwrap();

@@ -1,6 +1,7 @@
 // What the page asks the server: the typed client with the page's session, gallery and addresses.
 
 import { form, ok, once, phiz, photo, PhizError as ApiError } from '../../client';
+import { online } from './online.svelte';
 import type { paths } from '../../client';
 import type { Answer, Asked, Candidate, Face, IdentifiedFace, Job, Page, Photo, PhotoAnswer, Scope, Seen, Stream, StreamVisit, Stranger } from './types';
 
@@ -22,9 +23,15 @@ const client = phiz({
   headers: (method) => ({ Accept: 'application/json', ...(gallery ? { 'Phiz-Gallery': gallery } : {}), ...(method !== 'GET' && csrf ? { 'Phiz-Csrf': csrf } : {}) }),
 });
 client.use({
-  onError({ error }) {
-    if (error instanceof ApiError && error.status === 401 && (error.code === 'unauthorised' || error.code === 'setup_needed')) signedOut();
+  // Before the client makes a PhizError of it.
+  async onResponse({ response }) {
+    online.tell(true);
+    if (response.status !== 401) return;
+    const said = await response.clone().json().catch(() => null) as { error?: { code?: string } } | null;
+    if (said?.error?.code === 'unauthorised' || said?.error?.code === 'setup_needed') signedOut();
   },
+  // Only of what the server never answered.
+  onError({ error }) { if ((error as Error | null)?.name !== 'AbortError') online.tell(false); },
 });
 
 /** For routes that the document does not have yet. */
@@ -64,6 +71,7 @@ export const api = {
   merge: (into: string, from: string[]) => ok(client.POST('/v1/people/{id}/merge', { params: of(into), body: { from } })),
   split: (id: string, faces: string[], name?: string) =>
     ok(client.POST('/v1/people/{id}/split', { params: of(id), body: { faces, ...(name ? { name } : {}) } })),
+  personLike: (id: string) => ok(client.GET('/v1/people/{id}/candidates', { params: { ...of(id), query: { top: 3 } } })),
   faces: (id: string) => ok(client.GET('/v1/people/{id}/faces', { params: of(id) })),
   enrol: (id: string, photos: Blob[], query: QueryOf<'/v1/people/{id}/faces', 'post'> = {}) =>
     ok(client.POST('/v1/people/{id}/faces', { params: { ...of(id), query }, ...pictures(photos), headers: once() })),
@@ -84,6 +92,7 @@ export const api = {
   verify: (a: Blob, b: Blob) => ok(client.POST('/v1/verify', form([['a', a], ['b', b]]))),
 
   review: (limit: number) => ok(client.GET('/v1/review', { params: { query: { limit } } })) as Promise<{ items: Asked[]; left: number }>,
+  doubts: () => ok(client.GET('/v1/doubts', { params: { query: { limit: 500 } } })) as Promise<Page<Asked>>,
   answer: (body: { key: string; answer: Answer; name?: string; person?: string }) => ok(client.POST('/v1/review', { body })),
   takeBackAnswer: (key: string, operations: string[]) => ok(client.POST('/v1/review/undo', { body: { key, operations } })),
   strangers: (ignored: boolean, cursor?: string) => ok(client.GET('/v1/strangers', { params: { query: { ignored, limit: 60, faces: 4, cursor } } })),
@@ -114,10 +123,11 @@ export const api = {
   calibrate: () => ok(client.POST('/v1/gallery/calibration')),
   evaluate: (fpir: number) => ok(client.POST('/v1/gallery/evaluation', { params: { query: { fpir } } })),
   purge: () => ok(client.POST('/v1/gallery/purge', { body: {} })),
+  endJob: (id: string) => ok(client.DELETE('/v1/jobs/{id}', { params: of(id) })),
   job: (id: string) => ok(client.GET('/v1/jobs/{id}', { params: of(id) })),
   jobs: () => ok(client.GET('/v1/jobs')),
   keys: () => ok(client.GET('/v1/keys')),
-  addKey: (name: string, scope: Scope) => ok(client.POST('/v1/keys', { body: { name, scope } })),
+  addKey: (name: string, scope: Scope, galleries?: string[]) => ok(client.POST('/v1/keys', { body: { name, scope, ...(galleries ? { galleries } : {}) } })),
   removeKey: (id: string) => ok(client.DELETE('/v1/keys/{id}', { params: of(id) })),
   audit: (cursor: string | null) => ok(client.GET('/v1/audit', { params: { query: { limit: 50, ...(cursor ? { cursor } : {}) } } })),
 };
@@ -147,5 +157,7 @@ export async function finish<T>(job: Job, progress: (job: Job) => void, signal?:
   }
   progress(now);
   if (now.state === 'done') return now.result as T;
+  // Whoever ended it knows.
+  if (now.state === 'cancelled') throw new DOMException('ended', 'AbortError');
   throw new ApiError(0, now.error?.code ?? now.state, now.error?.message ?? '', now.error?.remedy ?? '');
 }

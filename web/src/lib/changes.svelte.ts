@@ -2,6 +2,8 @@
 
 import { api } from './api';
 import { explain } from './explain';
+import { names, told } from './operations';
+import type { Operation } from './types';
 import { t } from '../texts';
 
 /** Takes something back, and says in words what. */
@@ -10,9 +12,15 @@ export interface Toast { id: number; text: string; detail: string; bad: boolean;
 
 /** Takes operations back, the latest first. */
 export async function takeBack(operations: string[]): Promise<string> {
-  let what = '';
-  for (const operation of [...operations].reverse()) what = (await api.undo(operation)).undone.what;
-  return operations.length > 1 ? t.undo.several(operations.length) : t.undo.done(what);
+  let undone: Operation | null = null;
+  for (const operation of [...operations].reverse()) undone = (await api.undo(operation)).undone;
+  return operations.length > 1 || !undone ? t.undo.several(operations.length) : inWords(undone);
+}
+
+/** What was undone, with the names of whom it is about: they may be back. */
+async function inWords(undone: Operation): Promise<string> {
+  const what = told(undone, await names().catch(() => new Map<string, string>())).replace(/\.$/, '');
+  return t.undo.done(what[0]!.toLowerCase() + what.slice(1));
 }
 
 class Changes {
@@ -51,7 +59,7 @@ class Changes {
 
   async undo(back: Back | null = this.#last): Promise<void> {
     try {
-      const said = await (back ?? (async () => t.undo.done((await api.undo()).undone.what)))();
+      const said = await (back ?? (async () => inWords((await api.undo()).undone)))();
       if (back === this.#last) this.#last = null;
       this.#toasts = this.#toasts.filter((toast) => toast.back === null);
       this.#version += 1;

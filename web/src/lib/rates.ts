@@ -2,6 +2,11 @@
 
 export const STEPS = [0.05, 0.01, 0.001, 0.0001] as const;
 export const NORMAL = 1;
+/** The step whose rate is nearest to a rate, as its orders of magnitude go. */
+export const nearest = (rate: number): number => {
+  const away = STEPS.map((step) => Math.abs(Math.log(step) - Math.log(Math.max(1e-12, rate))));
+  return away.indexOf(Math.min(...away));
+};
 
 /** The chance that a stranger is like anybody of `people`, where one comparison goes wrong at `fmr`. */
 export const fpirOf = (fmr: number, people: number): number => (people > 0 ? -Math.expm1(people * Math.log1p(-Math.min(fmr, 1 - 1e-12))) : 0);

@@ -21,12 +21,16 @@ export const figure = (report: Report | null, id: string): Figure | null =>
 /** Of people who are enrolled, the share that is missed where so many strangers are named. */
 export const missedAt = (report: Report | null, fpir: number): Figure | null => figure(report, `fnir_at_${fpir.toExponential()}`);
 
-/** The two people whose faces are most alike. */
-export function closest(report: Report | null): { one: Labelled; other: Labelled; similarity: number } | null {
-  const rows = report?.sections.flatMap((each) => each.tables ?? []).find((table) => table.head[0] === 'photo' && table.head[1] === 'photo')?.rows;
-  const [one, other] = [labelled(rows?.[0]?.[0]), labelled(rows?.[0]?.[1])];
-  return one && other ? { one, other, similarity: Number(rows![0]![2]) } : null;
+interface Pair { one: Labelled; other: Labelled; similarity: number }
+function firstOf(report: Report | null, title: string): Pair | null {
+  const row = report?.sections.flatMap((each) => each.tables ?? []).find((table) => table.title.startsWith(title))?.rows[0];
+  const [one, other] = [labelled(row?.[0]), labelled(row?.[1])];
+  return one && other ? { one, other, similarity: Number(row![2]) } : null;
 }
+/** The two people whose faces are most alike. */
+export const closest = (report: Report | null): Pair | null => firstOf(report, 'People who look alike');
+/** The person two of whose faces are least alike. */
+export const weakest = (report: Report | null): Pair | null => firstOf(report, 'Least similar pairs of one person');
 
 /** Faces that are more like somebody else than like their own person, the worst first. */
 export function misfits(report: Report | null): { face: Labelled; other: Labelled }[] {

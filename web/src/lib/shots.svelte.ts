@@ -3,13 +3,11 @@
 import { api, ApiError } from './api';
 import { asJpeg } from './camera.svelte';
 import { explain } from './explain';
+import { gate } from './gates';
 import type { Slot } from './guide';
 import type { Candidate, IdentifiedFace, PhotoAnswer } from './types';
 import { t } from '../texts';
 
-/** The server's gates of enrolment; it applies them again and has the last word. */
-const LEAST_BETWEEN_EYES = 16;
-const LEAST_QUALITY = 0.35;
 /** A face that is so many times as large as every other is the one that is meant. */
 const DOMINANT = 1.5;
 
@@ -105,10 +103,9 @@ export class Shots {
     const [first, second] = faces;
     if (shot.face === null && second && area(first!) < DOMINANT * area(second)) return refuse('several_faces', t.add.hints.several_faces);
     const face = faces[shot.face ?? 0]!;
-    const [right, left] = face.landmarks as [[number, number], [number, number]];
-    const apart = Math.hypot(right[0] - left[0], right[1] - left[1]);
-    if (apart < LEAST_BETWEEN_EYES) return refuse('face_too_small', t.add.hints.face_too_small(Math.round(apart)));
-    if (face.quality < LEAST_QUALITY) return refuse('face_too_poor', t.add.hints.face_too_poor);
+    const bar = gate(face);
+    if (bar?.code === 'face_too_small') return refuse(bar.code, t.add.hints.face_too_small(bar.pixels));
+    if (bar) return refuse(bar.code, t.add.hints.face_too_poor);
     shot.state = 'good'; shot.reason = ''; shot.hint = '';
     shot.like = face.decision === 'unknown' ? null : (face.candidates[0] ?? null);
   }

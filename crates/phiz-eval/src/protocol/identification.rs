@@ -66,6 +66,9 @@ pub fn gallery(
     let (draws, resampled) = drawn_again(samples, &pairs.curve, options, &mut system, watch)?;
     let mut all = verification(&pairs.curve, resampled.as_ref(), None, options.confidence());
     all.tables.push(worst("People who look alike", samples, &pairs.closest_impostors));
+    if !pairs.farthest_genuine.is_empty() {
+        all.tables.push(worst("Least similar pairs of one person", samples, &pairs.farthest_genuine));
+    }
     let people = samples.people().count();
     system.fact("people", people);
     system.fact("faces", samples.photos().len());

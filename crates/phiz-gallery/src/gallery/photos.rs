@@ -124,6 +124,10 @@ impl Gallery {
                         body.seen = now();
                         codec.put_photo(rows, id, &body)?;
                     }
+                    // One that was scanned has no crops: its file was there to cut them from.
+                    if body.sent {
+                        add_crops(rows, codec, id, faces, crops)?;
+                    }
                     id
                 }
                 None => {
@@ -258,6 +262,30 @@ impl Gallery {
 pub(super) fn no_sighting(sighting: SightingId) -> GalleryError {
     GalleryError::missing(Cause::NoSighting { sighting })
         .with_hint("`phiz find --unknown --json` lists faces with their ids")
+}
+
+/// Keeps the crops of those faces of a photo of which there is none yet: of each sighting, the crop of the face that lies where
+/// it lies.
+fn add_crops(
+    rows: &mut dyn RowsMut,
+    codec: Codec<'_>,
+    id: PhotoId,
+    faces: &[NewSighting],
+    crops: &[Vec<u8>],
+) -> Result<()> {
+    for (sighting, row) in rows.get_many(Kind::Sighting, &rows.owned(Kind::Sighting, id.0)?)? {
+        if rows.get(Kind::SightingCrop, sighting)?.is_some() {
+            continue;
+        }
+        let bbox = codec.seen(sighting, &row)?.sighting.bbox;
+        let shares = faces.iter().zip(crops).map(|(face, crop)| (overlap(&face.bbox, &bbox), crop));
+        let best = shares.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(share, _)| *share >= SAME_FACE);
+        if let Some((_, crop)) = best {
+            let row = codec.row(Kind::SightingCrop, sighting, id.0, Vec::new(), crop)?;
+            rows.put(Kind::SightingCrop, sighting, &row)?;
+        }
+    }
+    Ok(())
 }
 
 fn no_photo(photo: PhotoId) -> GalleryError {

@@ -144,13 +144,17 @@ fn cancelled() -> ApiError {
 async fn calibrate(State(app): State<App>, Admin(access): Admin) -> Result<Begun> {
     let gallery = access.gallery;
     let work = move |progress: &Progress| {
-        let done = gallery.calibrate(|done, all| progress.tell(done as u64, all as u64));
+        let done = gallery.calibrate_while(|done, all| {
+            progress.tell(done as u64, all as u64);
+            !progress.is_cancelled()
+        });
         let done = done.map_err(|error| match error.cause() {
             None if error.kind() == phiz_gallery::ErrorKind::Conflict => {
                 ApiError::new(Code::TooFewPeople, error.reason(), error.hint())
             }
             _ => error.into(),
         })?;
+        let done = done.ok_or_else(cancelled)?;
         Ok(json!({
             "people": done.calibration.people,
             "comparisons": done.calibration.comparisons,
@@ -283,17 +287,19 @@ async fn adopt(
         // Requests go on with the handle that they have, until the templates are exchanged.
         let mut gallery = server.galleries.open_again(&name)?;
         let (mut done, mut all) = (0, 0);
-        let answer = server.service.adopt(&mut gallery, &options, |event| {
+        let answer = server.service.adopt_while(&mut gallery, &options, |event| {
             match event {
                 AdoptEvent::Begin(faces) => all = faces as u64,
                 AdoptEvent::Described(more) => done += more as u64,
             }
             progress.tell(done.min(all), all);
+            !progress.is_cancelled()
         });
-        if !options.dry_run {
+        // One that was ended is of its model still, and requests keep their handle.
+        if !options.dry_run && !matches!(answer, Ok(None)) {
             server.galleries.put(&name, gallery, &server.service);
         }
-        serde_json::to_value(answer?).map_err(ApiError::internal)
+        serde_json::to_value(answer?.ok_or_else(cancelled)?).map_err(ApiError::internal)
     };
     let job = app.jobs.start(JobKind::Adopt, &access.gallery_name, work)?;
     Ok((StatusCode::ACCEPTED, Answer(job)))

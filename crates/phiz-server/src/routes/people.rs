@@ -7,7 +7,7 @@ use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use phiz_gallery::{Details, Edit, FaceId, Gallery, NegativeId, OperationKind, PersonId, Target};
-use phiz_service::{EnrolAnswer, EnrolEvent, EnrolOptions, PersonPhotos};
+use phiz_service::{EnrolAnswer, EnrolEvent, EnrolOptions, IdentifyOptions, PersonPhotos, neighbours};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,10 +16,10 @@ use utoipa_axum::routes;
 use crate::app::{App, Enroller, Reader};
 use crate::body::{Json, MaybeJson, Photos};
 use crate::error::{ApiError, Code, Result};
-use crate::look::{EnrolQuery, ForceQuery, Id, LookQuery, PageQuery, PeopleQuery, Query, cursor};
+use crate::look::{EnrolQuery, ForceQuery, Id, LookQuery, PageQuery, PeopleQuery, Query, TopQuery, cursor};
 use crate::seen::JudgedPhotos;
 use crate::wire::{
-    ChangedPerson, Done, EnrolledPhoto, EnrolledPhotos, List, Merge, MergedPerson, Negative, NewNegative,
+    Candidate, ChangedPerson, Done, EnrolledPhoto, EnrolledPhotos, List, Merge, MergedPerson, Negative, NewNegative,
     NewPerson, Operation, Person, PersonChange, Split, StoredFace, Undo, Undone, WatchList,
 };
 
@@ -37,6 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(faces, enrol))
         .routes(routes!(check))
         .routes(routes!(picture))
+        .routes(routes!(candidates))
         .routes(routes!(negatives, say_not))
         .routes(routes!(allow))
         .routes(routes!(merge))
@@ -385,6 +386,23 @@ async fn picture(State(app): State<App>, Reader(access): Reader, Id(id): Id<Pers
         .headers_mut()
         .insert(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("private, no-cache"));
     Ok(response)
+}
+
+/// List the people whom a person resembles most
+#[utoipa::path(get, path = "/v1/people/{id}/candidates", tag = "people",
+    params(("id" = String, Path, example = "p1"), TopQuery), responses((status = 200, body = List<Candidate>)))]
+async fn candidates(
+    State(app): State<App>,
+    Reader(access): Reader,
+    Id(id): Id<PersonId>,
+    Query(top): Query<TopQuery>,
+) -> Result<Answer<List<Candidate>>> {
+    let options = IdentifyOptions { top: top.get()?, ..IdentifyOptions::default() };
+    app.blocking(move |_| {
+        let found = neighbours(&access.gallery, id, &options)?;
+        Ok(Answer(List::whole(found.into_iter().map(Candidate::from).collect())))
+    })
+    .await
 }
 
 /// List what is said not to be a person

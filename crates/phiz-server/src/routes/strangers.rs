@@ -15,7 +15,7 @@ use super::people::check_consent;
 use crate::app::{App, Enroller, Reader};
 use crate::body::Json;
 use crate::error::{ApiError, Code, Result};
-use crate::look::{Id, PageQuery, Query};
+use crate::look::{Id, PageQuery, Query, TopQuery};
 use crate::seen::{DoneSeveral, JoinStrangers, NamedStranger, NewStranger, SplitStranger, Stranger, Whom};
 use crate::wire::{Candidate, Done, List};
 
@@ -99,15 +99,6 @@ async fn show(
     .await
 }
 
-/// How many are wanted.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct TopQuery {
-    /// How many people; 5 unless it is set
-    #[param(minimum = 1, maximum = 100)]
-    top: Option<usize>,
-}
-
 /// List the people whom a stranger resembles most, though not enough to be one of them
 #[utoipa::path(get, path = "/v1/strangers/{number}/candidates", tag = "strangers",
     params(("number" = u64, Path, example = 1), TopQuery), responses((status = 200, body = List<Candidate>)))]
@@ -115,12 +106,9 @@ async fn candidates(
     State(app): State<App>,
     Reader(access): Reader,
     Id(number): Id<u64>,
-    Query(TopQuery { top }): Query<TopQuery>,
+    Query(top): Query<TopQuery>,
 ) -> Result<Answer<List<Candidate>>> {
-    let top = top.unwrap_or(5);
-    if !(1..=100).contains(&top) {
-        return Err(ApiError::value("top", "is out of range", "give a number from 1 to 100"));
-    }
+    let top = top.get()?;
     app.album(access, move |_, album| {
         unnamed(album, number)?;
         let options = IdentifyOptions { top, ..IdentifyOptions::default() };

@@ -1,0 +1,1 @@
+import{Ut as e}from"./texts-B4BnHMbn.js";e();

@@ -1,0 +1,1 @@
+import{Ct as e,vt as t}from"./texts-B4BnHMbn.js";function n(n){e(()=>t(()=>n()))}export{n as t};

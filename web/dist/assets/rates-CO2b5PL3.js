@@ -1,0 +1,1 @@
+var e=[.05,.01,.001,1e-4],t=t=>{let n=e.map(e=>Math.abs(Math.log(e)-Math.log(Math.max(1e-12,t))));return n.indexOf(Math.min(...n))},n=(e,t)=>t>0?-Math.expm1(t*Math.log1p(-Math.min(e,1-1e-12))):0;function r(e){if(!(e>0))return 1/0;let t=1/e*(1+1e-9);if(t<10)return Math.max(1,Math.floor(t));let n=10**Math.floor(Math.log10(t));return Math.floor(t/n)*n}export{r as i,n,t as r,e as t};

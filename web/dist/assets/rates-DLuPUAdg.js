@@ -1,1 +1,0 @@
-var e=[.05,.01,.001,1e-4],t=(e,t)=>t>0?-Math.expm1(t*Math.log1p(-Math.min(e,1-1e-12))):0;function n(e){if(!(e>0))return 1/0;let t=1/e*(1+1e-9);if(t<10)return Math.max(1,Math.floor(t));let n=10**Math.floor(Math.log10(t));return Math.floor(t/n)*n}export{t as n,n as r,e as t};
