@@ -2,11 +2,11 @@
 
     python3 rtsp_hour.py PHIZ FACE FOLDER [MINUTES]
 
-PHIZ is the program, FACE a picture of a face, FOLDER a place for what is written. A real RTSP server (GStreamer's) plays a film
+PHIZ is the program, FACE a picture of a face, who is enrolled as Ada, FOLDER a place for what is written. A real RTSP server (GStreamer's) plays a film
 in which the face is there for ten seconds and away for ten; each minute the film changes its resolution. In between, in turn
 every five minutes, the server is killed and started again, the connection is cut, and the connection hangs for half a minute.
 The resident memory of `phiz` and of its ffmpeg is sampled every minute. At the end the events are compared with the film: while
-the camera could be seen, each cycle must give one `appeared`, one `left` and one `visit`, none twice.
+the camera could be seen, each cycle must give one `appeared`, one `left` and one `visit`, none twice, and Ada's name.
 """
 import json
 import pathlib
@@ -130,11 +130,13 @@ def main():
     server = Server(port, path)
     server.start()
     wire = Wire(port)
+    environment = {"PATH": "/usr/bin:/bin", "PHIZ_HOME": str(FOLDER / "home")}
+    subprocess.run([PHIZ, "enroll", "Ada", FACE, "--largest", "--force"], check=True, env=environment, capture_output=True)
     log, events = open(FOLDER / "log", "w"), open(FOLDER / "events.jsonl", "w")
     address = f"rtsp://ana:s3cret%2Fword@127.0.0.1:{wire.port}/camera"
     begun = time.monotonic()
     phiz = subprocess.Popen([PHIZ, "watch", "--json", "--visit-gap", "5", address], stdout=events, stderr=log,
-                            env={"PATH": "/usr/bin:/bin", "PHIZ_HOME": str(FOLDER / "home")})
+                            env=environment)
     troubles, memory = [], []
     minute = 0
     while time.monotonic() - begun < MINUTES * 60:
@@ -192,10 +194,14 @@ def judge(troubles, memory):
     print(f"troubles: {[(round(at), kind) for at, kind in troubles]}")
     print(f"events: {len(events)}; appeared {count('appeared')}, identified {count('identified')}, left {count('left')}, "
           f"visits {count('visit')}")
+    named = {event["track"] for event in events if event["event"] == "identified" and event["person"] == "Ada"}
+    print(f"tracks: {len(appeared)}; without Ada's name: {sorted(appeared - named)}")
     print(f"doubled: {doubled}; appeared and never left: {sorted(appeared - left)}; left and never appeared: "
           f"{sorted(left - appeared)}")
     print(f"cycles without an event while the camera ran: {lost}; more than one in a cycle: {early}")
-    print(f"memory after five minutes: {min(settled)} to {max(settled)} kB; second half over first: {growth:+.1%}")
+    middle = mean(settled)
+    print(f"memory after five minutes: {min(settled)} to {max(settled)} kB ({min(settled) / middle - 1:+.1%} to {max(settled) / middle - 1:+.1%} "
+          f"of the mean); second half over first: {growth:+.1%}")
 
 
 main()
