@@ -137,6 +137,22 @@ fn known() -> Vec<Case> {
             g.floats("scales", &[4], &[1.0, 1.0, 2.0, 2.0]);
             g.node("Resize", &["x", "", "scales"], "y", &[]);
         }),
+        case("ConvTranspose 2×2", |g| transposed(g, [CHANNELS, CHANNELS], 2, 2, 0, &[])),
+        case("ConvTranspose 4×4", |g| transposed(g, [CHANNELS, CHANNELS], 4, 2, 1, &[])),
+        case("ConvTranspose 5×5 that does not stride", |g| transposed(g, [CHANNELS, CHANNELS], 5, 1, 2, &[])),
+        case("ConvTranspose 7×7 by three", |g| transposed(g, [CHANNELS, CHANNELS], 7, 3, 2, &[])),
+        case("ConvTranspose 3×3, longer on one side", |g| {
+            transposed(g, [CHANNELS, CHANNELS], 3, 2, 1, &[ints("output_padding", &[1, 1])]);
+        }),
+        case("ConvTranspose in groups", |g| transposed(g, [CHANNELS, CHANNELS / 4], 4, 2, 1, &[int("group", 4)])),
+        case("ConvTranspose depthwise, then an activation", |g| {
+            g.node("Relu", &["x"], "positive", &[]);
+            g.floats("kernel", &[CHANNELS, 1, 4, 4], &noise(16 * CHANNELS, 6));
+            let form = [ints("strides", &[2, 2]), ints("pads", &[1; 4]), ints("dilations", &[1, 1])];
+            let more = [&form[..], &[int("group", CHANNELS as i64)]].concat();
+            g.node("ConvTranspose", &["positive", "kernel"], "large", &more);
+            g.node("Relu", &["large"], "y", &[]);
+        }),
         case("MaxPool", |g| {
             g.node("MaxPool", &["x"], "y", &[ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2]), ints("pads", &[1; 4])]);
         }),
@@ -166,6 +182,22 @@ fn known() -> Vec<Case> {
             g.node("Sigmoid", &["z"], "y", &[]);
         }),
     ]
+}
+
+/// A transposed convolution, whose weights are `[inputs, outputs of a group, kernel, kernel]`.
+fn transposed(
+    graph: &mut GraphWriter,
+    [inputs, outputs]: [usize; 2],
+    kernel: usize,
+    stride: i64,
+    pad: i64,
+    more: &[Attribute],
+) {
+    graph.floats("kernel", &[inputs, outputs, kernel, kernel], &noise(inputs * outputs * kernel * kernel, 6));
+    graph.floats("bias", &[CHANNELS], &noise(CHANNELS, 2));
+    // rten wants to be told that nothing is dilated.
+    let form = [ints("strides", &[stride, stride]), ints("pads", &[pad; 4]), ints("dilations", &[1, 1])];
+    graph.node("ConvTranspose", &["x", "kernel", "bias"], "y", &[&form[..], more].concat());
 }
 
 fn batch_norm(graph: &mut GraphWriter, x: &str, y: &str) {
@@ -232,6 +264,7 @@ fn forms_that_are_not_known_are_refused_by_name() {
         ("Conv", case("padded by a word", |g| {
             conv(g, ["x", "y"], [CHANNELS, CHANNELS, 3, 3], &[text("auto_pad", "SAME_UPPER")]);
         })),
+        ("ConvTranspose", case("larger than by whole factors", |g| transposed(g, [CHANNELS, CHANNELS], 3, 2, 0, &[]))),
         ("MaxPool", case("rounded up", |g| {
             g.node("MaxPool", &["x"], "y", &[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2]), int("ceil_mode", 1)]);
         })),

@@ -39,7 +39,7 @@ pub(crate) use aligned::Aligned;
 pub(crate) use conv::{Conv, ConvShape};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use normalise::normalise;
-pub(crate) use pointwise::{Unary, add, copy, global_mean, max_pool, upsample};
+pub(crate) use pointwise::{Unary, add, apart, copy, global_mean, max_pool, upsample};
 pub(crate) use team::{Crew, SIMPLE};
 pub(crate) use winograd::Winograd;
 

@@ -140,6 +140,25 @@ pub(crate) fn upsample(y: usize, (x_map, x): (&Map, &[f32]), out: &mut [f32], fa
     }
 }
 
+/// Writes a row of a block whose pixels lie in `factor · factor` groups of blocks: what is computed for each pixel of the input lies
+/// in its place afterwards, `factor` rows of `factor` pixels.
+pub(crate) fn apart(
+    y: usize,
+    (x_map, x): (&Map, &[f32]),
+    [block, blocks]: [usize; 2],
+    out: &mut [f32],
+    factor: usize,
+) {
+    let pixels = out.as_chunks_mut::<LANES>().0;
+    for column in 0..factor {
+        let group = y % factor * factor + column;
+        let from =
+            &x[x_map.inner(group * blocks + block) + y / factor * x_map.row()..][..x_map.width * LANES];
+        let to = pixels[column..].iter_mut().step_by(factor);
+        to.zip(from.as_chunks::<LANES>().0).for_each(|(to, pixel)| *to = *pixel);
+    }
+}
+
 /// Writes a row of the largest values of two by two pixels, which stand in two rows; all are bf16 if `short`.
 pub(super) fn max_pool_lines([above, below]: [&[f32]; 2], out: &mut [f32], short: bool, isa: Isa) {
     let larger = |a: f32, b: f32| if b > a { b } else { a };

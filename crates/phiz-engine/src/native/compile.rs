@@ -68,6 +68,8 @@ pub(super) enum Kind {
     Unary(Unary),
     Add([f32; 2]),
     Upsample(usize),
+    /// The second part of a transposed convolution.
+    Apart(usize),
     /// Kernel, stride, padding.
     MaxPool([usize; 3]),
     GlobalMean,
@@ -91,7 +93,7 @@ impl Kind {
             Kind::Depthwise(depthwise) => ("depthwise".into(), depthwise.macs()),
             Kind::Unary(_) => ("activation".into(), 0),
             Kind::Add(_) => ("sum".into(), 0),
-            Kind::Upsample(_) => ("upsampling".into(), 0),
+            Kind::Upsample(_) | Kind::Apart(_) => ("upsampling".into(), 0),
             Kind::MaxPool(_) => ("max pooling".into(), 0),
             Kind::GlobalMean => ("mean".into(), 0),
         }
@@ -139,6 +141,7 @@ enum Draft<'g> {
     Unary(Unary),
     Add([f32; 2]),
     Upsample(usize),
+    Apart(usize),
     MaxPool([usize; 3]),
     GlobalMean,
 }
@@ -264,6 +267,7 @@ impl<'g> Compiler<'g> {
                 self.alias(o, Some(true))
             }
             "Conv" => self.conv(o),
+            "ConvTranspose" => self.conv_transpose(o),
             "Gemm" => self.gemm(o),
             "BatchNormalization" => self.batch_norm(o),
             "Relu" => self.clamp(o, [0.0, f32::INFINITY]),
@@ -515,6 +519,85 @@ impl<'g> Compiler<'g> {
         let lanes = self.values[x.value].lanes;
         let shape = ConvShape { inputs, outputs, lanes, kernel: [rows, columns], stride, pad, clamp: OPEN };
         self.step(o, Draft::Conv { shape, depthwise, weight, bias, whole: false }, x, None, outputs)
+    }
+
+    /// A transposed convolution is one that computes for each pixel all `stride · stride` pixels that lie in its place
+    /// afterwards, as so many groups of channels, which are then laid apart.
+    fn conv_transpose(&mut self, o: &'g Operation) -> Result<(), Refusal> {
+        let x = self.named(o, 0)?;
+        let inputs = self.values[x.value].channels;
+        let shape = self.shape_at(o, 1)?;
+        let &[read, each, rows, columns] = shape else {
+            return Err(format!("with weights of {} axes is not known", shape.len()));
+        };
+        let groups = usize::try_from(o.int("group", 1)).unwrap_or(0);
+        let outputs = each.saturating_mul(groups);
+        let bias = match o.inputs.get(2).filter(|name| !name.is_empty()) {
+            Some(_) => self.constant_at(o, 2)?.1.clone(),
+            None => vec![0.0; outputs],
+        };
+        let consistent = read == inputs
+            && groups > 0
+            && inputs.is_multiple_of(groups)
+            && outputs > 0
+            && bias.len() == outputs
+            && o.ints.get("kernel_shape").is_none_or(|k| k[..] == [rows as i64, columns as i64]);
+        if !consistent {
+            return Err(format!(
+                "of {inputs} channels with weights {shape:?} in {groups} groups does not fit"
+            ));
+        }
+        let (stride, pad) = (square(o, "strides", Some(1))?, square(o, "pads", Some(0))?);
+        let beyond = square(o, "output_padding", Some(0))?;
+        // The map becomes exactly `stride` times as large.
+        let known = rows == columns
+            && (1..=4).contains(&stride)
+            && beyond < stride
+            && rows + beyond == stride + 2 * pad
+            && square(o, "dilations", Some(1))? == 1
+            && o.text("auto_pad", "NOTSET") == "NOTSET"
+            && !o.ints.contains_key("output_shape")
+            && !x.flat;
+        if !known {
+            return Err("in this form is not known".into());
+        }
+        // Which pixels around its own one each new pixel is computed from: `around` to every side.
+        let around = ((rows - 1 - pad) / stride).max(pad.div_ceil(stride));
+        let (side, whole) = (2 * around + 1, outputs.next_multiple_of(LANES));
+        let parts = stride * stride * whole;
+        let size = parts.saturating_mul(inputs).saturating_mul(side * side);
+        self.expanded = self.expanded.saturating_add(size);
+        if self.expanded > MOST_EXPANDED {
+            return Err("has too many weights".into());
+        }
+        let (_, weight) = self.weights_at(o, 1)?;
+        let weight = gathered(&weight.into_values(), [inputs, each, rows], groups, [stride, pad], around);
+        let mut biases = Vec::with_capacity(parts);
+        for _ in 0..stride * stride {
+            biases.extend_from_slice(&bias);
+            biases.resize(biases.len().next_multiple_of(LANES), 0.0);
+        }
+        let lanes = self.values[x.value].lanes;
+        let shape = ConvShape {
+            inputs,
+            outputs: parts,
+            lanes,
+            kernel: [side; 2],
+            stride: 1,
+            pad: around,
+            clamp: OPEN,
+        };
+        let draft = Draft::Conv {
+            shape,
+            depthwise: false,
+            weight: Weights::Values(weight),
+            bias: biases,
+            whole: false,
+        };
+        let value = self.values.len();
+        self.values.push(Value { channels: parts, pad: 0, lanes: LANES });
+        self.steps.push(Drafted { draft, input: x.value, other: None, output: value });
+        self.step(o, Draft::Apart(stride), Named { value, flat: false, last: Last::No }, None, outputs)
     }
 
     /// A fully connected layer is a convolution whose kernel is the map.
@@ -817,6 +900,7 @@ impl<'g> Compiler<'g> {
                 Draft::Unary(unary) => Kind::Unary(unary),
                 Draft::Add(clamp) => Kind::Add(clamp),
                 Draft::Upsample(factor) => Kind::Upsample(factor),
+                Draft::Apart(factor) => Kind::Apart(factor),
                 Draft::MaxPool(window) => Kind::MaxPool(window),
                 Draft::GlobalMean => Kind::GlobalMean,
             };
@@ -845,7 +929,7 @@ impl Compiler<'_> {
             sides[step.output] = match &step.draft {
                 Draft::Conv { shape, .. } => slide(shape.pad, shape.kernel, shape.stride),
                 Draft::MaxPool([kernel, stride, pad]) => slide(*pad, [*kernel; 2], *stride),
-                Draft::Upsample(factor) => sides[step.input]
+                Draft::Upsample(factor) | Draft::Apart(factor) => sides[step.input]
                     .and_then(|[h, w]: [usize; 2]| Some([h.checked_mul(*factor)?, w.checked_mul(*factor)?])),
                 Draft::GlobalMean => sides[step.input].map(|_| [1, 1]),
                 Draft::Unary(_) | Draft::Add(_) => sides[step.input],
@@ -871,6 +955,36 @@ fn expanded(weight: &[f32], outputs: usize, groups: usize) -> Vec<f32> {
         dense[begin..begin + filter.len()].copy_from_slice(filter);
     }
     dense
+}
+
+/// Weights of a transposed convolution, `[inputs, outputs of a group, kernel, kernel]`, as those of the convolution that computes its
+/// pixels in `stride · stride` parts, each of whole blocks of channels: `[parts, inputs, side, side]`, where a side reaches `around`
+/// pixels to both sides of the one in the middle.
+fn gathered(
+    weight: &[f32],
+    [inputs, each, kernel]: [usize; 3],
+    groups: usize,
+    [stride, pad]: [usize; 2],
+    around: usize,
+) -> Vec<f32> {
+    let (side, whole) = (2 * around + 1, (each * groups).next_multiple_of(LANES));
+    let mut to = vec![0.0; stride * stride * whole * inputs * side * side];
+    // The part to which a row, or a column, of the kernel belongs, and its place there.
+    let place = |k: usize| {
+        let part = (k + stride * pad - pad) % stride;
+        (part, (around * stride + part + pad - k) / stride)
+    };
+    for (input, filters) in weight.chunks_exact(each * kernel * kernel).enumerate() {
+        let first = input / (inputs / groups) * each;
+        for (output, filter) in filters.chunks_exact(kernel * kernel).enumerate() {
+            for (at, value) in filter.iter().enumerate() {
+                let [(part_y, y), (part_x, x)] = [at / kernel, at % kernel].map(place);
+                let part = (part_y * stride + part_x) * whole + first + output;
+                to[((part * inputs + input) * side + y) * side + x] = *value;
+            }
+        }
+    }
+    to
 }
 
 /// A whole number that is the same in all directions.

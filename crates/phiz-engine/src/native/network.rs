@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::kernels::{
-    Crew, Isa, LANES, Map, SIMPLE, Winograd, add, chain, copy, global_mean, max_pool, upsample,
+    Crew, Isa, LANES, Map, SIMPLE, Winograd, add, apart, chain, copy, global_mean, max_pool, upsample,
 };
 use crate::{
     EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
@@ -188,6 +188,7 @@ impl NativeNetwork {
         let work = SIMPLE * (x.len() + out.len());
         crew.rows(out_map, out, work, &|index, y, out| {
             let plane = |map: &Map| index * map.plane()..(index + 1) * map.plane();
+            let whole = || (x_map, &x[index / blocks * x_map.picture()..][..x_map.picture()]);
             let x = || (x_map, &x[plane(x_map)]);
             match &step.kind {
                 Kind::Conv(..) | Kind::Whole(_) | Kind::Winograd(_) => {}
@@ -204,6 +205,7 @@ impl NativeNetwork {
                     }
                 }
                 Kind::Upsample(factor) => upsample(y, x(), out, *factor),
+                Kind::Apart(factor) => apart(y, whole(), [index % blocks, blocks], out, *factor),
                 Kind::MaxPool(window) => max_pool(y, x(), out, *window, self.isa),
                 Kind::GlobalMean => global_mean(x(), out),
             }

@@ -298,7 +298,7 @@ fn maps(program: &Program, height: usize, width: usize) -> Result<Vec<Map>, Engi
             }
             Kind::Depthwise(depthwise) => depthwise.out_map(&x).ok_or_else(small)?,
             Kind::Unary(_) | Kind::Add(_) => x,
-            Kind::Upsample(factor) => {
+            Kind::Upsample(factor) | Kind::Apart(factor) => {
                 let times = |n: usize| n.checked_mul(*factor).ok_or_else(small);
                 Map { height: times(x.height)?, width: times(x.width)?, ..x }
             }
