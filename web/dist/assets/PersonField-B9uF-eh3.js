@@ -1,0 +1,1 @@
+export{t as default}from"./PersonField-BC4wDEj8.js";

@@ -1,0 +1,1 @@
+export{t as default}from"./PhotoDialog-D8_WYjS7.js";

@@ -1,1 +1,0 @@
-import{T as e,b as t,w as n}from"./texts-CEM2czAb.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`ellipsis`,size:24,node:[[`circle`,{cx:`12`,cy:`12`,r:`1`}],[`circle`,{cx:`19`,cy:`12`,r:`1`}],[`circle`,{cx:`5`,cy:`12`,r:`1`}]],aliases:[`more-horizontal`]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};

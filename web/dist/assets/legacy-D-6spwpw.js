@@ -1,0 +1,1 @@
+import{Ht as e}from"./texts-Sj_Ro-Fg.js";e();

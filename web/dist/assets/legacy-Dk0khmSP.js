@@ -1,1 +1,0 @@
-import{Vt as e}from"./texts-CEM2czAb.js";e();

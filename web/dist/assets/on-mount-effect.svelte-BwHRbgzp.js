@@ -1,0 +1,1 @@
+import{St as e,_t as t}from"./texts-Sj_Ro-Fg.js";function n(n){e(()=>t(()=>n()))}export{n as t};

@@ -1,1 +1,0 @@
-import{gt as e,xt as t}from"./texts-CEM2czAb.js";function n(n){t(()=>e(()=>n()))}export{n as t};

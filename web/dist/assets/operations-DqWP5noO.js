@@ -1,1 +1,0 @@
-import{s as e}from"./texts-CEM2czAb.js";import{i as t}from"./changes.svelte-CgPam4Cr.js";async function n(){let{items:t}=await e.people({limit:500});return new Map(t.map(e=>[e.id,e.name]))}var r=(e,n)=>t(e.what.replace(/\bp\d+\b/g,e=>n.get(e)??e));export{r as n,n as t};
