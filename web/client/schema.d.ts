@@ -4213,6 +4213,182 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/streams/{id}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the pictures that were kept with events or asked for, the latest first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only those that were taken then or later, in seconds since 1970 */
+                    from?: number;
+                    /** @description Only those that were taken then or before */
+                    until?: number;
+                    /** @description How many; 100 unless it is set */
+                    limit?: number;
+                    /** @description Where to go on: `next` of the part before */
+                    cursor?: string;
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["List_StreamSnapshot"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Keep a picture of what a camera shows now */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StreamSnapshot"];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        /** Forget the pictures that a camera's snapshots are */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/streams/{id}/snapshots/{snapshot}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a snapshot */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The gallery that is meant; `main` unless it is set. Also as header Phiz-Gallery */
+                    gallery?: string;
+                };
+                header?: never;
+                path: {
+                    /** @example c0123abcd */
+                    id: string;
+                    /** @example n34 */
+                    snapshot: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "image/jpeg": number[];
+                    };
+                };
+                /** @description An error: see the table of codes */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/streams/{id}/visits": {
         parameters: {
             query?: never;
@@ -5619,6 +5795,11 @@ export interface components {
             /** @description The items. */
             items: {
                 /**
+                 * Format: double
+                 * @description For how many seconds events of the same kind about the same person are held back; 0 holds none back.
+                 */
+                cooldown: number;
+                /**
                  * Format: int64
                  * @description Frames that were left out because there was no time for them.
                  */
@@ -5673,6 +5854,8 @@ export interface components {
                  * @description Since when it fares so, in seconds since 1970.
                  */
                 since: number;
+                /** @description Whether a picture of the moment is kept with each event in which somebody appears or is identified. */
+                snapshots: boolean;
                 /** @description Its address without credentials and query. */
                 source: string;
                 /** @description How it fares. */
@@ -5686,6 +5869,39 @@ export interface components {
                  * @description Columns of the video, once it was opened.
                  */
                 width?: number | null;
+            }[];
+            /** @description The cursor of what follows; null at the end. */
+            next?: string | null;
+        };
+        /** @description A list, or a part of it. */
+        List_StreamSnapshot: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: double
+                 * @description When it was taken, in seconds since 1970.
+                 */
+                at: number;
+                /** @description Where the face is: left, top, width, height in pixels of the video, of which the picture may be a smaller copy. */
+                box?: number[] | null;
+                event?: null | components["schemas"]["StreamEventKind"];
+                /**
+                 * @description Its id.
+                 * @example n34
+                 */
+                id: string;
+                /** @description The event's person. */
+                person?: string | null;
+                /**
+                 * Format: int64
+                 * @description The event's stranger.
+                 */
+                stranger?: number | null;
+                /**
+                 * Format: int64
+                 * @description The event's track.
+                 */
+                track?: number | null;
             }[];
             /** @description The cursor of what follows; null at the end. */
             next?: string | null;
@@ -5904,6 +6120,12 @@ export interface components {
         NewStream: {
             /**
              * Format: double
+             * @description After an event, those of the same kind about the same person are held back for so many seconds; 0 unless it is set.
+             *     Visits are always told, and who is there is told as it is.
+             */
+            cooldown?: number | null;
+            /**
+             * Format: double
              * @description False positive identification rate; 0.01 unless it is set.
              */
             fpir?: number | null;
@@ -5933,6 +6155,11 @@ export interface components {
             remember?: boolean | null;
             /** @description Whether it is watched at once; true unless it is set. */
             running?: boolean | null;
+            /**
+             * @description Whether a picture of the moment is kept with each event in which somebody appears or is identified; false unless it is
+             *     set. The last 1,000 are kept, for as many days as visits.
+             */
+            snapshots?: boolean | null;
             /**
              * @description Its address, with name and password if it asks for them: rtsp, rtsps, rtmp, rtmps, http, https, srt, udp, or a camera of
              *     the server such as /dev/video0. It is never told to anybody.
@@ -6467,6 +6694,11 @@ export interface components {
         /** @description A camera that is watched. */
         Stream: {
             /**
+             * Format: double
+             * @description For how many seconds events of the same kind about the same person are held back; 0 holds none back.
+             */
+            cooldown: number;
+            /**
              * Format: int64
              * @description Frames that were left out because there was no time for them.
              */
@@ -6521,6 +6753,8 @@ export interface components {
              * @description Since when it fares so, in seconds since 1970.
              */
             since: number;
+            /** @description Whether a picture of the moment is kept with each event in which somebody appears or is identified. */
+            snapshots: boolean;
             /** @description Its address without credentials and query. */
             source: string;
             /** @description How it fares. */
@@ -6537,6 +6771,12 @@ export interface components {
         };
         /** @description What of a stream is to be otherwise; what is left out stays. */
         StreamEdit: {
+            /**
+             * Format: double
+             * @description For how many seconds events of the same kind about the same person are held back.
+             * @default null
+             */
+            cooldown: number | null;
             /**
              * Format: double
              * @description False positive identification rate.
@@ -6585,6 +6825,11 @@ export interface components {
              */
             running: boolean | null;
             /**
+             * @description Whether a picture of the moment is kept with each event in which somebody appears or is identified.
+             * @default null
+             */
+            snapshots: boolean | null;
+            /**
              * @description Its address, with name and password.
              * @default null
              */
@@ -6599,6 +6844,39 @@ export interface components {
              * @default null
              */
             webhook_secret: string | null;
+        };
+        /**
+         * @description Kind of an event.
+         * @enum {string}
+         */
+        StreamEventKind: "appeared" | "identified" | "changed" | "left" | "visit";
+        /** @description A picture of what a camera showed at one moment. */
+        StreamSnapshot: {
+            /**
+             * Format: double
+             * @description When it was taken, in seconds since 1970.
+             */
+            at: number;
+            /** @description Where the face is: left, top, width, height in pixels of the video, of which the picture may be a smaller copy. */
+            box?: number[] | null;
+            event?: null | components["schemas"]["StreamEventKind"];
+            /**
+             * @description Its id.
+             * @example n34
+             */
+            id: string;
+            /** @description The event's person. */
+            person?: string | null;
+            /**
+             * Format: int64
+             * @description The event's stranger.
+             */
+            stranger?: number | null;
+            /**
+             * Format: int64
+             * @description The event's track.
+             */
+            track?: number | null;
         };
         /**
          * @description How a stream fares.

@@ -614,6 +614,8 @@ async function streams({ report, server, open, look, step, fixtures }) {
       await look(window, 'streams-add');
       await window.getByLabel('Address').fill(`http://user:secret@127.0.0.1:${camera.address().port}/video.mjpg`);
       await window.getByLabel(/Show the picture here/).check();
+      await window.getByLabel(/Keep a picture of each arrival/).check();
+      await window.getByLabel('Seconds without repeats').fill('60');
       await window.getByRole('button', { name: 'Watch it' }).click();
       await window.getByText('watching', { exact: true }).waitFor({ timeout: 60_000 });
       await window.locator('.present strong', { hasText: 'Ada' }).waitFor({ timeout: 60_000 });
@@ -621,6 +623,17 @@ async function streams({ report, server, open, look, step, fixtures }) {
       if ((await window.locator('main').innerText()).includes('secret')) throw new Error('the password of the camera is shown');
       await window.waitForTimeout(1500);
       await look(window, 'streams');
+      await window.getByRole('button', { name: 'More for Front door' }).click();
+      await window.getByRole('menuitem', { name: 'Take a picture now' }).click();
+      await window.getByText('The picture is kept').waitFor();
+      await window.getByRole('button', { name: 'More for Front door' }).click();
+      await window.getByRole('menuitem', { name: 'Pictures…' }).click();
+      await window.getByText('Taken by hand').waitFor();
+      await window.locator('.shots strong', { hasText: 'Ada' }).first().waitFor();
+      await window.waitForTimeout(700);
+      await look(window, 'streams-pictures');
+      await window.getByRole('button', { name: 'Delete all pictures' }).click();
+      await window.getByText('The pictures are deleted').waitFor();
       await window.getByRole('button', { name: 'More for Front door' }).click();
       await window.getByRole('menuitem', { name: 'Stop watching' }).click();
       await window.getByText('stopped', { exact: true }).waitFor();

@@ -214,6 +214,12 @@ impl Post {
         Ok(sent)
     }
 
+    /// Takes an event into account that is held back.
+    pub(crate) fn hold(&mut self, event: &Event) -> Result<(), Failure> {
+        self.post.as_mut().map_or(Ok(()), |post| post.hold(event).map(|_| ()))?;
+        Ok(())
+    }
+
     fn snapshot(&self, folder: &Path, event: &Event, frame: &Frame, at: f64) -> Result<String, Failure> {
         let kind = serde_json::to_value(event.event).unwrap_or_default();
         let time = table::date(at as i64).replace([' ', ':', '-'], "");

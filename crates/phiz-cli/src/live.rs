@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -39,19 +39,54 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
 const LEAVE: &str = "\x1b_Ga=d,q=2\x1b\\\x1b[0m\x1b[?25h\x1b[?1049l";
 
-/// Whether the view has the terminal: whoever changes this from true gives it back.
-static SHOWN: AtomicBool = AtomicBool::new(false);
+/// Whether the view has the terminal: whoever changes this from true gives it back. Held while something is drawn, so that
+/// nothing is drawn after that.
+static SHOWN: Mutex<bool> = Mutex::new(false);
+
+/// How long whoever gives the terminal back waits for a picture that is being drawn. A thread that panicked while it drew never
+/// ends its picture.
+const LAST_PICTURE: Duration = Duration::from_secs(1);
 
 fn enter() {
-    SHOWN.store(true, Ordering::SeqCst);
+    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    *shown = true;
     out::hold();
     out::picture(ENTER);
 }
 
+/// Draws, if the view has the terminal.
+fn draw(text: &str) {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if *shown {
+        out::picture(text);
+    }
+}
+
 fn leave() {
-    if SHOWN.swap(false, Ordering::SeqCst) {
-        out::picture(LEAVE);
-        out::release();
+    let begun = Instant::now();
+    loop {
+        match SHOWN.try_lock() {
+            Ok(mut shown) => {
+                if std::mem::take(&mut *shown) {
+                    out::picture(LEAVE);
+                    out::release();
+                }
+                return;
+            }
+            Err(TryLockError::Poisoned(shown)) => {
+                if std::mem::take(&mut *shown.into_inner()) {
+                    out::picture(LEAVE);
+                    out::release();
+                }
+                return;
+            }
+            Err(TryLockError::WouldBlock) if begun.elapsed() > LAST_PICTURE => {
+                out::picture(LEAVE);
+                out::release();
+                return;
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 
@@ -238,7 +273,7 @@ impl Drawer {
                 }
                 scene.version += 1;
             }
-            if scene.version == drawn && now == size || !SHOWN.load(Ordering::SeqCst) {
+            if scene.version == drawn && now == size {
                 continue;
             }
             let resized = now != size;
@@ -252,9 +287,7 @@ impl Drawer {
             }
             text.push_str(&self.screen(size, picture.as_ref(), &head, &present, &events));
             text.push_str("\x1b[?2026l");
-            if SHOWN.load(Ordering::SeqCst) {
-                out::picture(&text);
-            }
+            draw(&text);
         }
     }
 
@@ -467,6 +500,52 @@ mod tests {
         assert_eq!(padded("李 Ada", 4), "李 A");
         assert_eq!(padded("ab", 4), "ab  ");
         assert_eq!(cut("李李", 3), "李");
+    }
+
+    /// What [`a_panic_gives_the_terminal_back`] runs in a terminal: a thread panics while the view is drawn, and nobody drops the
+    /// view, so that only the panic's hook can give the terminal back.
+    #[test]
+    #[ignore = "another test runs it in a terminal"]
+    fn panics_in_a_terminal() {
+        if check().is_err() {
+            return;
+        }
+        let live = Live::begin("a source", &Arc::default()).unwrap();
+        let live = std::mem::ManuallyDrop::new(live);
+        let busy = std::thread::spawn(move || {
+            for number in 0.. {
+                live.event(&format!("event {number}"));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        std::thread::sleep(Duration::from_millis(600));
+        std::thread::spawn(|| panic!("a fault of the program")).join().unwrap_err();
+        std::thread::sleep(Duration::from_millis(600));
+        assert!(!busy.is_finished());
+        std::process::exit(7);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_panic_gives_the_terminal_back() {
+        let test = std::env::current_exe().unwrap();
+        let line = format!(
+            "{} --exact live::tests::panics_in_a_terminal --ignored --nocapture; echo code $?",
+            test.display()
+        );
+        let mut command = std::process::Command::new("script");
+        command.args(["-qfec", &line, "/dev/null"]).env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
+        let Ok(output) = command.stdin(std::process::Stdio::null()).output() else {
+            assert!(std::env::var_os("PHIZ_NEED_SCRIPT").is_none(), "script is missing");
+            eprintln!("skipped: script is missing");
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (shown, after) = text.split_once(LEAVE).unwrap_or_else(|| panic!("{text:?}"));
+        assert!(shown.contains(ENTER) && shown.contains("event 1"), "{shown:?}");
+        // What the panic says is read on the terminal that was there before, and nothing is drawn over it.
+        assert!(after.contains("a fault of the program") && after.contains("code 7"), "{after:?}");
+        assert!(!after.contains('\x1b'), "{after:?}");
     }
 
     #[test]

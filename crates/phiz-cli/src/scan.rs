@@ -59,6 +59,11 @@ pub(crate) struct Deciding {
 }
 
 impl Deciding {
+    /// The rate that was asked for.
+    pub(crate) fn rate(&self) -> f64 {
+        self.fpir
+    }
+
     pub(crate) fn options(&self) -> Result<IdentifyOptions, Failure> {
         check_rate("--fpir", self.fpir)?;
         Ok(IdentifyOptions { rate: Rate::Fpir(self.fpir), twins: self.twins, ..IdentifyOptions::default() })

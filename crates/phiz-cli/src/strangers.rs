@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use phiz_gallery::{GroupId, OperationId, PersonId, SightingId, Target as Whom};
-use phiz_service::{Album, Service, StrangerAnswer};
+use phiz_service::{Album, Photo, SeenBefore, Service, StrangerAnswer};
 use serde_json::json;
 
+use super::faces::Looking;
 use super::out::{self, note, say};
 use super::output::Target;
+use super::verify::one_in;
 use super::{Done, Failure, Shared, people, scan, table};
 
 /// Arguments of `phiz strangers`.
 #[derive(Args)]
 #[command(
-    after_help = "Example: phiz strangers name 14 \"Postman\"\n\nA stranger is at least three photos of one person whom nobody \
+    after_help = "Examples:\n  phiz strangers name 14 \"Postman\"  give a stranger a name\n  phiz strangers like face.jpg        say \
+    whether this face was here before\n\nA stranger is at least three photos of one person whom nobody \
     has named. The number stays the same for ever. Every change can be undone with `phiz strangers undo`."
 )]
 pub(crate) struct Arguments {
@@ -45,6 +48,16 @@ enum Action {
     Show {
         /// The stranger, by number
         number: u64,
+    },
+    /// Say where and when the faces in a photo were seen before: in scanned photos, and before cameras
+    Like {
+        /// The photo
+        photo: PathBuf,
+        /// How many sightings of each face are listed at most
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        most: u16,
+        #[command(flatten)]
+        looking: Looking,
     },
     /// Give a stranger a name: the best and most different faces are enrolled
     Name {
@@ -135,6 +148,28 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
             show(&stranger, json);
             Ok(Done::Well)
         }
+        Action::Like { photo, most, looking } => {
+            let service = shared.service()?;
+            gallery.expect_model(service.analyzer().model_id())?;
+            let album = Album::open(&gallery, &options)?;
+            let looking = looking.service();
+            let unusable = |problem: phiz_service::Problem| {
+                Failure::new(format!("{}: {problem}", photo.display())).hint(problem.remedy())
+            };
+            let image = service.decode(&Photo::from_path(photo), &looking).map_err(unusable)?;
+            let faces = service.faces(&image, &looking).map_err(unusable)?;
+            let mut any = false;
+            for (number, face) in faces.iter().enumerate() {
+                let before =
+                    album.seen_before(&face.template, arguments.deciding.rate(), usize::from(*most))?;
+                any |= !before.is_empty();
+                like(photo, number + 1, face.detection.bbox, &before, json);
+            }
+            if faces.is_empty() {
+                note!("{}: no face", photo.display());
+            }
+            Ok(if any { Done::Well } else { Done::Partly })
+        }
         Action::Name { number, name, consent } => {
             let service = shared.service()?;
             gallery.expect_model(service.analyzer().model_id())?;
@@ -214,6 +249,37 @@ fn show(stranger: &StrangerAnswer, json: bool) {
     };
     let rows: Vec<Vec<String>> = stranger.faces.iter().map(row).collect();
     table::print(&["face", "quality", "place", "photo"], &rows);
+}
+
+/// Says where a face was seen before.
+fn like(photo: &Path, number: usize, [x, y, w, h]: [f32; 4], before: &[SeenBefore], json: bool) {
+    if json {
+        let path = phiz_service::PathName::from(photo);
+        let mut answer = json!({ "face": number, "box": [x, y, w, h], "before": before });
+        if let (Some(answer), Ok(serde_json::Value::Object(path))) =
+            (answer.as_object_mut(), serde_json::to_value(&path))
+        {
+            answer.extend(path);
+        }
+        out::json(&answer);
+        return;
+    }
+    let what = match before.len() {
+        0 => "was not seen before".to_owned(),
+        _ => format!("was seen before: {}", table::count(before.len(), "sighting", "sightings")),
+    };
+    say!("face {number} ({w:.0} × {h:.0} at {x:.0}, {y:.0}) {what}");
+    let row = |seen: &SeenBefore| {
+        let who = match (&seen.person, seen.stranger) {
+            (Some(person), _) => person.clone(),
+            (None, Some(number)) => format!("stranger {number}"),
+            (None, None) => "somebody".into(),
+        };
+        let chance = one_in(seen.chance, 0.0, "strangers");
+        vec![seen.sighting.to_string(), who, table::date(seen.at), chance, seen.path.path.clone()]
+    };
+    let rows: Vec<Vec<String>> = before.iter().map(row).collect();
+    table::print(&["face", "who", "when", "as alike by chance", "seen in"], &rows);
 }
 
 fn write_sheet(

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use phiz_gallery::{Filter, Gallery, Rate};
@@ -40,6 +41,9 @@ pub(crate) struct Arguments {
     /// Print who was there, when and for how long at the end, instead of each event
     #[arg(long)]
     summary: bool,
+    /// With --summary: write the best picture of each visit to this folder
+    #[arg(long, value_name = "FOLDER", requires = "summary")]
+    pictures: Option<PathBuf>,
     /// Show the picture with its faces in the terminal, who is there now, and what happened last
     #[arg(long, conflicts_with_all = ["json", "annotate"])]
     live: bool,
@@ -99,6 +103,9 @@ pub(crate) struct Arguments {
     /// Forget strangers' faces that --remember has kept for so many days
     #[arg(long, value_name = "DAYS", requires = "remember", value_parser = not_negative, help_heading = "Who is it?")]
     keep_days: Option<f64>,
+    /// Say at the end how many frames a second were watched, and how long each stage took
+    #[arg(long, help_heading = "Reading the source")]
+    stages: bool,
     /// Give up a camera that was away for so many seconds [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = positive, help_heading = "Reading the source")]
     give_up: Option<f64>,
@@ -141,7 +148,7 @@ impl Arguments {
             // A picture shows the moment at which an event is told.
             in_order: file && self.deliver.snapshots().is_none(),
             keep_paths: self.annotate.is_some(),
-            keep_pictures: self.html.is_some(),
+            keep_pictures: self.html.is_some() || self.pictures.is_some(),
             ..WatchOptions::default()
         }
     }
@@ -348,13 +355,18 @@ impl Camera<'_> {
         let options = self.arguments.watch(!frames.is_live());
         let mut watcher = Watcher::new(self.service, self.gallery, options)?;
         if let Some(strangers) = self.strangers {
-            watcher = watcher.with_strangers(Box::new(strangers.before(&name)));
+            let strangers = if frames.is_live() { strangers.before(&name) } else { strangers.in_file(&name) };
+            watcher = watcher.with_strangers(Box::new(strangers));
         }
         // What is shown at the end is kept until then; a camera may go on for months.
         let keeps = self.arguments.summary || self.outputs.html.is_some();
         let mut done = Done::Well;
+        let (begun, mut waited) = (Instant::now(), Duration::ZERO);
         let ended = loop {
-            let frame = match frames.next_frame() {
+            let asked = Instant::now();
+            let next = frames.next_frame();
+            waited += asked.elapsed();
+            let frame = match next {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -378,6 +390,7 @@ impl Camera<'_> {
                 return Ok(Done::Well);
             }
         };
+        let took = begun.elapsed();
         drop(live);
         bar.finish_and_clear();
         if frames.notices().iter().any(|notice| matches!(notice, Notice::Damaged(_))) {
@@ -386,10 +399,13 @@ impl Camera<'_> {
         self.tell_all(&name, &watcher.finish(), &mut post, &mut cooldown, None, None)?;
         watcher.visits().iter().for_each(|visit| tally.add(visit));
         if self.arguments.summary {
-            self.summarise(&name, &watcher.visits());
+            self.summarise(&name, &watcher.visits())?;
         }
         if !self.arguments.json && !self.shared.quiet {
             summed_up(&name, &tally, watcher.work(), frames.dropped());
+        }
+        if self.arguments.stages {
+            told_stages(&name, watcher.work(), took, waited);
         }
         if let Some(html) = &self.outputs.html {
             let page = timeline(&name, watcher.now(), &watcher.visits());
@@ -449,6 +465,8 @@ impl Camera<'_> {
             if cooldown.passes(event) {
                 let sent = post.send(event, frame)?;
                 self.tell(name, event, sent, live);
+            } else {
+                post.hold(event)?;
             }
         }
         Ok(())
@@ -492,7 +510,23 @@ impl Camera<'_> {
         }
     }
 
-    fn summarise(&self, name: &str, visits: &[Visit]) {
+    /// Writes the best picture of each visit, if that is wanted; their paths.
+    fn pictures(&self, name: &str, visits: &[Visit]) -> Result<Vec<Option<String>>, Failure> {
+        let Some(folder) = &self.arguments.pictures else { return Ok(vec![None; visits.len()]) };
+        std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
+        let write = |(number, visit): (usize, &Visit)| {
+            let Some(picture) = &visit.picture else { return Ok(None) };
+            let (source, who) = (phiz_deliver::slug(name), phiz_deliver::slug(&visit.who.label()));
+            let path = folder.join(format!("{source}-{}-{who}.jpg", number + 1));
+            let bytes = picture.encode_jpeg(90);
+            let bytes = bytes.map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+            std::fs::write(&path, bytes).map_err(|error| Failure::writing(&path, &error))?;
+            Ok(Some(path.display().to_string()))
+        };
+        visits.iter().enumerate().map(write).collect()
+    }
+
+    fn summarise(&self, name: &str, visits: &[Visit]) -> Result<(), Failure> {
         #[derive(Serialize)]
         struct Row<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -504,10 +538,13 @@ impl Camera<'_> {
             seen: f64,
             fpir: Option<f64>,
             tracks: &'a [u64],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            picture: Option<&'a str>,
         }
+        let pictures = self.pictures(name, visits)?;
         let milli = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
         if self.arguments.json {
-            for visit in visits {
+            for (visit, picture) in visits.iter().zip(&pictures) {
                 out::json(&Row {
                     source: self.several.then_some(name),
                     person: visit.who.person.as_deref(),
@@ -517,27 +554,39 @@ impl Camera<'_> {
                     seen: milli(visit.seen),
                     fpir: visit.fpir,
                     tracks: &visit.tracks,
+                    picture: picture.as_deref(),
                 });
             }
-            return;
+            return Ok(());
         }
+        let pictured = self.arguments.pictures.is_some();
         let rows: Vec<Vec<String>> = visits
             .iter()
-            .map(|visit| {
+            .zip(pictures)
+            .map(|(visit, picture)| {
                 let rate = visit.fpir.map(|fpir| one_in(fpir, 0.0, "strangers")).unwrap_or_default();
-                vec![
+                let mut row = vec![
                     visit.who.label(),
                     clock(visit.from),
                     clock(visit.until),
                     format!("{:.1} s", visit.seen),
                     rate,
-                ]
+                ];
+                if pictured {
+                    row.push(picture.unwrap_or_default());
+                }
+                row
             })
             .collect();
         if self.several {
             say!("{name}");
         }
-        table::print(&["who", "from", "until", "seen", "as clear by chance"], &rows);
+        let mut head = vec!["who", "from", "until", "seen", "as clear by chance"];
+        if pictured {
+            head.push("best picture");
+        }
+        table::print(&head, &rows);
+        Ok(())
     }
 }
 
@@ -595,6 +644,31 @@ fn summed_up(name: &str, tally: &Tally, work: Work, dropped: u64) {
         table::count(tally.visits, "visit", "visits"),
         tally.named.len(),
         table::count(tally.strangers.len(), "stranger", "strangers")
+    );
+}
+
+/// How long each stage took. Decoding is another process's work: what counts here is how long it was waited for.
+fn told_stages(name: &str, work: Work, took: Duration, waited: Duration) {
+    let (took, waited) = (took.as_secs_f64().max(1e-9), waited.as_secs_f64());
+    let known = waited + work.detect_seconds + work.describe_seconds + work.search_seconds;
+    let stages = [
+        ("waiting for frames", waited),
+        ("finding faces", work.detect_seconds),
+        ("describing them", work.describe_seconds),
+        ("searching the gallery", work.search_seconds),
+        ("the rest", (took - known).max(0.0)),
+    ];
+    let shares: Vec<String> =
+        stages.iter().map(|(what, seconds)| format!("{what} {:.1} %", 100.0 * seconds / took)).collect();
+    note!(
+        "{name}: {:.1} frames a second ({} in {took:.2} s): {}; {} looks, {} around faces, {} faces described, {} searches",
+        work.frames as f64 / took,
+        work.frames,
+        shares.join(", "),
+        work.looks,
+        work.regions,
+        work.described,
+        work.searches
     );
 }
 

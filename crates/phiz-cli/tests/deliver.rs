@@ -105,11 +105,20 @@ fn no_event_of_a_camera_is_lost_or_doubled_by_fifty_kills() {
     let mut printed: Vec<Value> = Vec::new();
     for kill in 0..50u64 {
         let mut child = watch(folder.path(), &options).spawn().unwrap();
-        // From before it has begun to the middle of the clip.
-        std::thread::sleep(Duration::from_millis(150 + (kill * 977) % 2600));
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        if kill % 5 == 0 {
+            // At any time, mostly before it has begun.
+            std::thread::sleep(Duration::from_millis(50 + (kill * 977) % 1500));
+        } else {
+            // In the middle of the clip, however long it takes until so many events are told.
+            let wanted = 1 + (kill * 7 % 9) as usize;
+            while text.lines().count() < wanted && out.read_line(&mut text).unwrap() > 0 {}
+            std::thread::sleep(Duration::from_millis(kill * 37 % 120));
+        }
         child.kill().unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
+        child.wait().unwrap();
+        out.read_to_string(&mut text).unwrap();
         // The last line may have been cut off by the kill.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         printed.extend(whole.lines().map(json));
@@ -230,7 +239,34 @@ fn cooldown_snapshots_and_strangers_that_are_remembered() {
     let known: BTreeSet<u64> = listed.iter().filter_map(|stranger| stranger["stranger"].as_u64()).collect();
     assert_eq!(known, first, "{listed:?}");
     let place = listed[0]["faces"][0]["path"].as_str().unwrap();
-    assert!(place.starts_with("clip.mp4 at 20"), "{place}");
+    assert!(place.starts_with("clip.mp4 at 0:0") && place.contains(", watched 20"), "{place}");
+
+    // Was this face here before? It says when in the clip; and of somebody else that there is nothing.
+    let portrait = |name: &str, person: u64| {
+        let scene = phiz_synth::Scene::portrait(phiz_synth::FaceModel::bundled(), person, 256, 1).unwrap();
+        scene.image.save(&folder.path().join(name)).unwrap();
+    };
+    portrait("same.png", 1);
+    portrait("else.png", 9);
+    let like = |photo: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_phiz"))
+            .args(["strangers", "like", photo, "--json"])
+            .current_dir(folder.path())
+            .env("PHIZ_HOME", folder.path().join("home"))
+            .output()
+            .unwrap();
+        let answer = json(String::from_utf8(output.stdout).unwrap().trim());
+        (output.status.code(), answer["before"].as_array().unwrap().clone())
+    };
+    let (code, before) = like("same.png");
+    assert!(code == Some(0) && before.len() >= 2, "{before:?}");
+    let number = before[0]["stranger"].as_u64().unwrap();
+    assert!(first.contains(&number) && before.iter().all(|seen| seen["stranger"] == number), "{before:?}");
+    assert!(before[0]["path"].as_str().unwrap().starts_with("clip.mp4 at 0:0"), "{before:?}");
+    assert!(
+        before[0]["chance"].as_f64().unwrap() <= 0.01 && before[0]["at"].as_i64().unwrap() > 1_700_000_000
+    );
+    assert_eq!(like("else.png"), (Some(1), Vec::new()));
 }
 
 #[test]

@@ -42,6 +42,7 @@ const COMMANDS: &[Row] = &[
     row("find", &["--unknown", "--link-to", "links"], 0),
     row("strangers list", &["--sheet", "sheet.png"], 0),
     row("strangers show", &["1"], 0),
+    row("strangers like", &["album/1-0.png"], 0),
     row("strangers name", &["1", "Eve"], 0),
     row("strangers ignore", &["1"], 0),
     row("strangers notice", &["3"], 0),

@@ -314,17 +314,29 @@ fn events_outlive(kills: u64) {
     let mut serving = desk.serve(&[]);
     let (status, made) = ask(&serving, "POST", "/v1/streams", &body);
     assert_eq!(status, 201, "{made}");
+    let path = format!("/v1/streams/{}", made["id"].as_str().unwrap());
     for kill in 0..kills {
-        std::thread::sleep(Duration::from_millis(1500 + (kill * 977) % 5000));
+        if kill % 2 == 0 {
+            // In the middle of a visit, however long it takes until somebody is seen.
+            let begun = Instant::now();
+            while ask(&serving, "GET", &path, &Value::Null).1["present"].as_array().is_none_or(Vec::is_empty)
+            {
+                assert!(begun.elapsed() < Duration::from_secs(120), "nobody is seen");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis((kill * 977) % 700));
+        } else {
+            // At any time, also before anything is watched.
+            std::thread::sleep(Duration::from_millis(50 + (kill * 977) % 5000));
+        }
         serving.child.kill().unwrap();
         serving.child.wait().unwrap();
         serving = desk.serve(&[]);
     }
     // Whoever is still there leaves when the watching ends, which also ends what the last kill has left.
-    let path = format!("/v1/streams/{}", made["id"].as_str().unwrap());
     let begun = Instant::now();
     while ask(&serving, "GET", &path, &Value::Null).1["state"] != "watching" {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the camera is not watched");
+        assert!(begun.elapsed() < Duration::from_secs(120), "the camera is not watched");
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(ask(&serving, "PATCH", &path, &serde_json::json!({ "running": false })).0, 200);
@@ -358,7 +370,7 @@ fn events_outlive(kills: u64) {
     };
     let begun = Instant::now();
     let complete = || tracks().values().all(|[appeared, left, _]| *appeared > 0 && *left > 0);
-    while begun.elapsed() < Duration::from_secs(60) && !complete() {
+    while begun.elapsed() < Duration::from_secs(120) && !complete() {
         std::thread::sleep(Duration::from_millis(200));
     }
     let all = tracks();

@@ -120,6 +120,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether the target of a key shows who is there, besides events: it must hear of events that are held back, too.
+#[must_use]
+pub fn keeps_state(target: &str) -> bool {
+    target.starts_with("mqtt:")
+}
+
 /// Text by which a target is known in the outbox, without telling its address.
 pub(crate) fn key_of(kind: &str, address: &str) -> String {
     use sha2::Digest as _;

@@ -14,6 +14,9 @@
 //! | `phiz/front_door/count` | how many faces are there, known or not; retained |
 //! | `phiz/front_door/person/ada` | `ON` while the person is there, else `OFF`; retained |
 //! | `phiz/available/CLIENT` | `online`, or `offline` once the connection is gone; retained |
+//!
+//! An event whose field `held` is true changes who is there, and is not published as an event. What the broker retains of a
+//! stream that is no more is taken back by [`Mqtt::retract`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -29,6 +32,11 @@ use crate::{DeliverError, Result, key_of, shown, tls};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds without a packet after which the broker counts us as gone, times 1.5.
 const KEEP_ALIVE: u16 = 30;
+/// Longest packet that the broker may send: we have subscribed to nothing, so that all answers are short; and while we have.
+const SHORT: usize = 1024;
+const LONG: usize = 1 << 20;
+/// How often the broker is asked what it retains, until it says nothing more.
+const ROUNDS: usize = 5;
 /// Where Home Assistant looks for devices.
 const DISCOVERY: &str = "homeassistant";
 
@@ -159,7 +167,7 @@ impl Mqtt {
         if self.connection.is_some() {
             return Ok(());
         }
-        self.connection = Some(Connection::open(&self.place, &self.client, &self.available())?);
+        self.connection = Some(Connection::open(&self.place, &self.client, Some(&self.available()))?);
         self.announced.clear();
         let available = self.available();
         self.publish(&available, "online", true)?;
@@ -180,6 +188,41 @@ impl Mqtt {
             self.state(&stream.slug)?;
         }
         Ok(())
+    }
+
+    /// Takes back what the broker retains of the streams, so that Home Assistant forgets their devices; says how many topics
+    /// were cleared. Whoever published for them must have ended before.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or does not acknowledge.
+    pub fn retract(&self) -> std::io::Result<usize> {
+        // A client of its own name: somebody who publishes for a new stream of this name keeps the connection.
+        let mut connection = Connection::open(&self.place, &format!("{}-end", self.client), None)?;
+        let mut filters = vec![self.available()];
+        // What is known to be there, for brokers that let nobody ask.
+        let mut topics = BTreeSet::from([self.available()]);
+        for stream in &self.streams {
+            let device = format!("{}_{}", self.client, stream.slug);
+            filters.push(format!("{DISCOVERY}/+/{device}/+/config"));
+            filters.push(self.topic(&stream.slug, "#"));
+            for sensor in ["people", "count"] {
+                topics.insert(format!("{DISCOVERY}/sensor/{device}/{sensor}/config"));
+            }
+            topics.extend(["people", "count", "visit"].map(|what| self.topic(&stream.slug, what)));
+        }
+        let mut cleared = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            topics.extend(connection.retained(&filters)?);
+            if topics.is_empty() {
+                break;
+            }
+            for topic in std::mem::take(&mut topics) {
+                connection.publish(&topic, b"", true)?;
+                cleared.insert(topic);
+            }
+        }
+        _ = connection.write(&[0xe0, 0]);
+        Ok(cleared.len())
     }
 
     /// What Home Assistant is told of a sensor.
@@ -260,6 +303,9 @@ impl Mqtt {
         } else {
             self.state(&stream.slug)?;
         }
+        if value["held"] == true {
+            return Ok(());
+        }
         // Last, so that the event is repeated if anything before it was lost.
         self.publish(&self.topic(&stream.slug, "event"), body, false)
     }
@@ -311,6 +357,8 @@ struct Connection {
     wire: Box<dyn Wire>,
     next: u16,
     last: Instant,
+    /// Longest packet that the broker may send.
+    most: usize,
 }
 
 fn bad(reason: impl Into<String>) -> std::io::Error {
@@ -344,7 +392,8 @@ fn packet(kind: u8, body: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 impl Connection {
-    fn open(place: &Place, client: &str, will: &str) -> std::io::Result<Connection> {
+    /// Connects; `will` is the topic that says `offline` when the connection breaks.
+    fn open(place: &Place, client: &str, will: Option<&str>) -> std::io::Result<Connection> {
         let mut failed = bad("the host has no address");
         let mut socket = None;
         for address in (place.host.as_str(), place.port).to_socket_addrs()? {
@@ -370,16 +419,20 @@ impl Connection {
         } else {
             Box::new(socket)
         };
-        let mut connection = Connection { wire, next: 1, last: Instant::now() };
+        let mut connection = Connection { wire, next: 1, last: Instant::now(), most: SHORT };
         let mut body = Vec::new();
         text(&mut body, b"MQTT")?;
         // Level 4; a clean session; a will of QoS 1 that is retained; name and password, if there are any.
-        let flags = 0b0010_1110 | if place.user.is_some() { 0b1100_0000 } else { 0 };
+        let flags = 0b0000_0010
+            | if will.is_some() { 0b0010_1100 } else { 0 }
+            | if place.user.is_some() { 0b1100_0000 } else { 0 };
         body.extend([4, flags]);
         body.extend(KEEP_ALIVE.to_be_bytes());
         text(&mut body, client.as_bytes())?;
-        text(&mut body, will.as_bytes())?;
-        text(&mut body, b"offline")?;
+        if let Some(will) = will {
+            text(&mut body, will.as_bytes())?;
+            text(&mut body, b"offline")?;
+        }
         if let Some((user, password)) = &place.user {
             text(&mut body, user.as_bytes())?;
             text(&mut body, password.as_bytes())?;
@@ -418,8 +471,7 @@ impl Connection {
                 return Err(bad("the broker sends a packet without a length"));
             }
         }
-        // We have subscribed to nothing, so that all answers are short.
-        if length > 1024 {
+        if length > self.most {
             return Err(bad("the broker sends what nobody asked for"));
         }
         let mut body = vec![0; length];
@@ -427,10 +479,44 @@ impl Connection {
         Ok((kind, body))
     }
 
-    /// Publishes, and waits for the acknowledgement of exactly this.
-    fn publish(&mut self, topic: &str, payload: &[u8], retained: bool) -> std::io::Result<()> {
+    fn id(&mut self) -> u16 {
         let id = self.next;
         self.next = self.next.checked_add(1).unwrap_or(1);
+        id
+    }
+
+    /// The topics below these filters of which the broker retains something. A filter that it does not grant finds nothing.
+    fn retained(&mut self, filters: &[String]) -> std::io::Result<BTreeSet<String>> {
+        self.most = LONG;
+        let mut body = self.id().to_be_bytes().to_vec();
+        for filter in filters {
+            text(&mut body, filter.as_bytes())?;
+            body.push(0);
+        }
+        self.write(&packet(0x82, &body)?)?;
+        // Brokers send what they retain at once: what answers this comes after it. What comes later is found in the next round.
+        self.write(&[0xc0, 0])?;
+        let (mut topics, begun) = (BTreeSet::new(), Instant::now());
+        while begun.elapsed() < PATIENCE {
+            let (kind, body) = self.read()?;
+            match kind >> 4 {
+                3 if kind & 1 == 1 => {
+                    let length =
+                        body.first_chunk().map_or(0, |bytes| usize::from(u16::from_be_bytes(*bytes)));
+                    let topic = body.get(2..2 + length).and_then(|bytes| std::str::from_utf8(bytes).ok());
+                    let holds = body.len() > 2 + length;
+                    topics.extend(topic.filter(|_| holds).map(str::to_owned));
+                }
+                13 => return Ok(topics),
+                _ => {}
+            }
+        }
+        Err(bad("the broker does not say what it retains"))
+    }
+
+    /// Publishes, and waits for the acknowledgement of exactly this.
+    fn publish(&mut self, topic: &str, payload: &[u8], retained: bool) -> std::io::Result<()> {
+        let id = self.id();
         let mut body = Vec::new();
         text(&mut body, topic.as_bytes())?;
         body.extend(id.to_be_bytes());

@@ -110,6 +110,18 @@ fn home_assistant_is_told_of_streams_and_people_and_a_broker_that_was_away_loses
     assert_eq!(last("house/front_door/people", &got).as_deref(), Some("Ada L."));
     assert!(last("homeassistant/binary_sensor/phiz-front_door_front_door/ada_l/config", &got).is_some());
 
+    // What is held back changes who is there, and is no event.
+    let held = serde_json::json!({ "id": "h1", "event": "appeared", "track": 2, "person": null, "held": true,
+        "source": "rtsp://cam/live" });
+    put(&outbox, &target, "h1", &held.to_string());
+    until("two faces", || last("house/front_door/count", &got).as_deref() == Some("2"));
+    event("e2b", "left", 2, None);
+    until("one face again", || last("house/front_door/count", &got).as_deref() == Some("1"));
+    until("the later event", || {
+        got.lock().unwrap().iter().any(|(t, v)| t == "house/front_door/event" && v.contains("e2b"))
+    });
+    assert!(!got.lock().unwrap().iter().any(|(t, v)| t == "house/front_door/event" && v.contains("h1")));
+
     // The broker dies, somebody leaves, and it comes back.
     broker.kill().unwrap();
     broker.wait().unwrap();
@@ -124,8 +136,30 @@ fn home_assistant_is_told_of_streams_and_people_and_a_broker_that_was_away_loses
     until("OFF", || last("house/front_door/person/ada_l", &got).as_deref() == Some("OFF"));
     assert_eq!(deliverer.finish(Duration::from_secs(20)), 0);
     until("the end", || last("house/available/phiz-front_door", &got).as_deref() == Some("offline"));
+
+    // The stream is no more: another client takes back all that is retained of it, also of people of earlier runs, and nothing
+    // that is another stream's.
+    let other = Stream { source: "b".into(), slug: "front_door_2".into(), name: "Front door 2".into() };
+    let mqtt = Mqtt::new(&format!("mqtt://127.0.0.1:{port}/house"), vec![other]).unwrap();
+    let two = Deliverer::start(Arc::clone(&outbox), Box::new(mqtt), |_| ()).unwrap();
+    until("the other stream", || last("house/front_door_2/people", &got).is_some());
+    assert_eq!(two.finish(Duration::from_secs(20)), 0);
+    let stream = Stream { source: String::new(), slug: "front_door".into(), name: String::new() };
+    let mqtt = Mqtt::new(&format!("mqtt://127.0.0.1:{port}/house"), vec![stream]).unwrap();
+    let cleared = mqtt.retract().unwrap();
+    assert!((5..=12).contains(&cleared), "{cleared} topics");
+    // A new subscriber hears exactly what is retained.
+    let retained = subscribe(port);
+    until("the other stream", || last("house/front_door_2/people", &retained).is_some());
+    until("its last topic", || {
+        last("homeassistant/sensor/phiz-front_door_2_front_door_2/count/config", &retained).is_some()
+    });
+    let all: Vec<String> = retained.lock().unwrap().iter().map(|(topic, _)| topic.clone()).collect();
+    assert!(all.iter().all(|topic| topic.contains("front_door_2") || topic.starts_with("$SYS")), "{all:?}");
+    assert!(all.len() >= 5, "{all:?}");
     broker.kill().unwrap();
     broker.wait().unwrap();
+    mqtt.retract().expect_err("the broker is away");
 }
 
 #[test]

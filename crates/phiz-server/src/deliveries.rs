@@ -3,6 +3,9 @@
 //! Each gallery has an outbox of its own (`outbox.GALLERY.db` in the home folder), sealed by a key that the gallery keeps. Each
 //! stream has at most two targets, known there by the stream's id: so events that wait for an address that was wrong go to the
 //! right one once it is set, and what one receiver does not take holds up no other stream.
+//!
+//! A broker retains what it was told of a stream. When the stream is deleted, renamed or goes to another broker, that is taken
+//! back, again and again until the broker has acknowledged it; what is still to be taken back lies sealed in the gallery.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,14 +16,15 @@ use std::time::Duration;
 use phiz_deliver::{
     DeliverError, Deliverer, Keyed, Mqtt, Outbox, Target, Told, Webhook, origin, secret_of, shown, slug,
 };
-use phiz_gallery::Gallery;
+use phiz_gallery::{Gallery, Memo};
 use phiz_video::{Post, Source};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::settings::Settings;
-use crate::streams::{Camera, Kept, lock};
+use crate::streams::{Camera, Kept, lock, seconds};
 
 /// The secret that signs webhooks of all streams which have none of their own; `phiz watch` uses the same.
 const SECRET: &str = "webhook.secret";
@@ -109,6 +113,26 @@ fn error_hint(field: &str) -> &'static str {
     }
 }
 
+/// What a broker retains of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    mqtt: String,
+    topic: String,
+}
+
+/// What is to be taken back, and since when.
+#[derive(Clone, Serialize, Deserialize)]
+struct Retraction {
+    published: Published,
+    since: f64,
+}
+
+/// Pauses before a broker is asked again to forget grow from this to that.
+const FIRST_PAUSE: f64 = 0.5;
+const LONGEST_PAUSE: f64 = 300.0;
+/// A broker that was away for so many seconds is asked no more.
+const GIVEN_UP: f64 = 30.0 * 24.0 * 3600.0;
+
 /// A gallery's outbox, and the key by which it is sealed.
 type Opened = ([u8; 32], Arc<Outbox>);
 
@@ -137,16 +161,55 @@ impl Deliveries {
         Ok(outbox)
     }
 
-    /// A stream's part of topics: its name, and with another stream of that name its id, too.
-    fn topic(&self, kept: &Kept) -> String {
+    /// A stream's part of topics: the one that it has, otherwise its name, and with another stream of that name its id, too.
+    pub(crate) fn topic(&self, kept: &Kept) -> String {
         let mut all = lock(&self.topics);
         all.retain(|_, stream| *stream != kept.id);
-        let mut topic = slug(&kept.name);
-        if all.contains_key(&topic) {
-            topic = format!("{topic}_{}", kept.id);
-        }
+        let topic = kept.topic.clone().unwrap_or_else(|| {
+            let name = slug(&kept.name);
+            if all.contains_key(&name) { format!("{name}_{}", kept.id) } else { name }
+        });
         all.insert(topic.clone(), kept.id.clone());
         topic
+    }
+
+    /// What a broker retains of a stream; none if none was told of it.
+    pub(crate) fn published(&self, kept: &Kept, settings: &Settings) -> Option<Published> {
+        let mqtt = Recipients::of(kept, settings).mqtt?;
+        let all = lock(&self.topics);
+        let topic = all.iter().find(|(_, stream)| **stream == kept.id).map(|(topic, _)| topic.clone())?;
+        Some(Published { mqtt, topic })
+    }
+
+    /// Takes back what a broker retains of a stream, once those who published it have ended.
+    pub(crate) fn retract(
+        &self,
+        app: &App,
+        gallery: &Arc<Gallery>,
+        published: Published,
+        ending: Vec<JoinHandle<()>>,
+    ) {
+        let retraction = Retraction { published: published.clone(), since: seconds() };
+        if let Err(error) = change_retractions(gallery, |all| all.push(retraction.clone())) {
+            // It is tried nevertheless, as long as the server runs.
+            tracing::error!(error = error.message, "what is to be taken back from a broker cannot be kept");
+        }
+        begin_to_retract(app, gallery, published, ending);
+    }
+
+    /// Takes back what an earlier run of the server could not.
+    pub(crate) fn go_on_retracting(&self, app: &App, gallery: &Arc<Gallery>) {
+        let mut left = Vec::new();
+        let read = change_retractions(gallery, |all| {
+            all.retain(|one| seconds() - one.since < GIVEN_UP);
+            left = all.iter().map(|one| one.published.clone()).collect();
+        });
+        if let Err(error) = read {
+            tracing::error!(error = error.message, "what is to be taken back from brokers cannot be read");
+        }
+        for published in left {
+            begin_to_retract(app, gallery, published, Vec::new());
+        }
     }
 
     /// What brings a stream's events to its outbox; none if nobody is to hear of them.
@@ -165,9 +228,9 @@ impl Deliveries {
         Post::new(outbox, keys, &kept.id, about, None).map(Some).map_err(|error| broken(&error))
     }
 
-    /// Begins to deliver a stream's events, in place of whoever did so before.
-    pub(crate) fn begin(&self, app: &App, camera: &Arc<Camera>, gallery: &Gallery) {
-        lock(&camera.deliverers).drain(..).for_each(|deliverer| _ = deliverer.end());
+    /// Begins to deliver a stream's events, in place of whoever did so before: the threads of those, which are ending.
+    pub(crate) fn begin(&self, app: &App, camera: &Arc<Camera>, gallery: &Gallery) -> Vec<JoinHandle<()>> {
+        let ending = lock(&camera.deliverers).drain(..).map(Deliverer::end).collect();
         lock(&camera.undelivered).clear();
         let kept = camera.kept();
         let recipients = Recipients::of(&kept, &app.settings);
@@ -188,6 +251,7 @@ impl Deliveries {
                 }
             }
         }
+        ending
     }
 
     fn targets(
@@ -278,6 +342,68 @@ impl Deliveries {
         while begun.elapsed() < Duration::from_secs(1) && threads.iter().any(|thread| !thread.is_finished()) {
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+fn change_retractions(gallery: &Gallery, mut change: impl FnMut(&mut Vec<Retraction>)) -> Result<()> {
+    gallery.change_memo(Memo::Topics, |bytes| {
+        let known = bytes.as_deref().map_or(Ok(Vec::new()), serde_json::from_slice);
+        let mut all: Vec<Retraction> = known.map_err(ApiError::internal)?;
+        change(&mut all);
+        *bytes = match all.is_empty() {
+            true => None,
+            false => Some(serde_json::to_vec(&all).map_err(ApiError::internal)?),
+        };
+        Ok(())
+    })?
+}
+
+fn begin_to_retract(app: &App, gallery: &Arc<Gallery>, published: Published, ending: Vec<JoinHandle<()>>) {
+    let (app, gallery) = (app.clone(), Arc::clone(gallery));
+    let work = move || {
+        ending.into_iter().for_each(|thread| _ = thread.join());
+        retract(&app, &gallery, &published);
+    };
+    if let Err(error) = std::thread::Builder::new().name("phiz-retract".into()).spawn(work) {
+        tracing::error!(%error, "what a broker retains of a stream is taken back after the next start");
+    }
+}
+
+/// Takes back what a broker retains, again and again until it has acknowledged that.
+fn retract(app: &App, gallery: &Arc<Gallery>, published: &Published) {
+    let (begun, mut pause) = (std::time::Instant::now(), FIRST_PAUSE);
+    // Another stream may have these topics by now.
+    while app.streams.publisher(app, published).is_none() && begun.elapsed().as_secs_f64() < GIVEN_UP {
+        let topic = published.topic.clone();
+        let stream = phiz_deliver::Stream { source: String::new(), slug: topic, name: String::new() };
+        let retracted = Mqtt::new(&published.mqtt, vec![stream])
+            .map_err(|error| std::io::Error::other(error.to_string()))
+            .and_then(|mqtt| mqtt.retract());
+        match retracted {
+            Ok(_) => break,
+            Err(error) => {
+                let broker = shown(&published.mqtt);
+                tracing::info!(broker, %error, "what a broker retains of a stream is not taken back yet");
+            }
+        }
+        let until = std::time::Instant::now() + Duration::from_secs_f64(pause);
+        while std::time::Instant::now() < until {
+            // What is left is taken back after the next start.
+            if *app.stop.borrow() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        pause = (pause * 2.0).min(LONGEST_PAUSE);
+    }
+    if let Err(error) = change_retractions(gallery, |all| all.retain(|one| one.published != *published)) {
+        tracing::error!(error = error.message, "what was taken back from a broker cannot be noted");
+    }
+    // A stream that has just got these topics tells them anew.
+    if let Some(camera) = app.streams.publisher(app, published)
+        && let Ok(gallery) = app.galleries.get(&camera.gallery)
+    {
+        _ = app.streams.deliveries.begin(app, &camera, &gallery);
     }
 }
 

@@ -81,6 +81,10 @@ pub(crate) struct Stream {
     pub(crate) list: Option<String>,
     /// False positive identification rate.
     pub(crate) fpir: f64,
+    /// Whether a picture of the moment is kept with each event in which somebody appears or is identified.
+    pub(crate) snapshots: bool,
+    /// For how many seconds events of the same kind about the same person are held back; 0 holds none back.
+    pub(crate) cooldown: f64,
     /// Where its events are sent, without path and credentials; null for nowhere.
     pub(crate) webhook: Option<String>,
     /// The MQTT broker to which its events are published, without credentials; null for none.
@@ -114,6 +118,12 @@ pub(crate) struct NewStream {
     pub(crate) keep_days: Option<f64>,
     /// Whether it is watched at once; true unless it is set.
     pub(crate) running: Option<bool>,
+    /// Whether a picture of the moment is kept with each event in which somebody appears or is identified; false unless it is
+    /// set. The last 1,000 are kept, for as many days as visits.
+    pub(crate) snapshots: Option<bool>,
+    /// After an event, those of the same kind about the same person are held back for so many seconds; 0 unless it is set.
+    /// Visits are always told, and who is there is told as it is.
+    pub(crate) cooldown: Option<f64>,
     /// Where its events are sent by HTTP POST; the setting webhook unless it is set, and nowhere if it is empty. Only host and
     /// port of it are ever told.
     pub(crate) webhook: Option<String>,
@@ -149,6 +159,10 @@ pub(crate) struct StreamEdit {
     pub(crate) keep_days: Option<f64>,
     /// Whether it is watched.
     pub(crate) running: Option<bool>,
+    /// Whether a picture of the moment is kept with each event in which somebody appears or is identified.
+    pub(crate) snapshots: Option<bool>,
+    /// For how many seconds events of the same kind about the same person are held back.
+    pub(crate) cooldown: Option<f64>,
     /// Where its events are sent; null for where the setting webhook says, empty for nowhere.
     #[serde(deserialize_with = "some")]
     #[schema(value_type = Option<String>)]
@@ -169,7 +183,7 @@ fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Strin
 }
 
 /// Kind of an event.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StreamEventKind {
     /// A face is there.
@@ -234,6 +248,31 @@ pub(crate) struct StreamEvent {
     /// Of a visit: for how many seconds the face was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<f64>,
+    /// The snapshot of the moment, if one is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "n34")]
+    pub(crate) snapshot: Option<String>,
+}
+
+/// A picture of what a camera showed at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct StreamSnapshot {
+    /// Its id.
+    #[schema(example = "n34")]
+    pub(crate) id: String,
+    /// When it was taken, in seconds since 1970.
+    pub(crate) at: f64,
+    /// With which event; null if somebody asked for it.
+    pub(crate) event: Option<StreamEventKind>,
+    /// The event's track.
+    pub(crate) track: Option<u64>,
+    /// The event's person.
+    pub(crate) person: Option<String>,
+    /// The event's stranger.
+    pub(crate) stranger: Option<u64>,
+    /// Where the face is: left, top, width, height in pixels of the video, of which the picture may be a smaller copy.
+    #[serde(rename = "box")]
+    pub(crate) bbox: Option<[f32; 4]>,
 }
 
 impl StreamEvent {
@@ -257,6 +296,7 @@ impl StreamEvent {
             previous: previous.map(|who| Somebody { person: who.person, stranger: who.stranger }),
             from: event.from,
             seen: event.seen,
+            snapshot: None,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Cameras that the server watches: a thread each, who is there now, what has happened, and the visits, which are kept.
 //!
-//! What a stream is, its address with the password included, lies sealed in its gallery. Visits lie in `streams.db` in the
-//! home folder, each sealed by a key that the gallery keeps; they are deleted after the stream's `keep_days`.
+//! What a stream is, its address with the password included, lies sealed in its gallery. Visits and snapshots lie in
+//! `streams.db` in the home folder, each sealed by a key that the gallery keeps; they are deleted after the stream's `keep_days`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,19 +16,21 @@ use phiz_deliver::Deliverer;
 use phiz_gallery::{Filter, Gallery, Memo, PersonId, Rate};
 use phiz_service::IdentifyOptions;
 use phiz_video::{
-    Event, Frame, Frames, Notice, Post, ReadOptions, Source, StrangersOfGallery, VideoError, Visit,
-    WatchOptions, Watcher, preview,
+    Cooldown, Event, EventKind, Frame, Frames, Notice, Post, ReadOptions, Source, StrangersOfGallery,
+    VideoError, Visit, WatchOptions, Watcher, preview,
 };
 use rusqlite::{Connection, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::deliveries::{Deliveries, Recipients};
+use crate::deliveries::{Deliveries, Published, Recipients};
 use crate::error::{ApiError, Code, Result};
 use crate::secret;
 use crate::settings::Settings;
-use crate::stream_wire::{Present, Stream, StreamEvent, StreamState, StreamVisit};
+use crate::stream_wire::{Present, Stream, StreamEvent, StreamSnapshot, StreamState, StreamVisit};
 
 /// The file's name in the home folder.
 const FILE: &str = "streams.db";
@@ -36,6 +39,11 @@ const REMEMBERED: usize = 1000;
 /// Pictures of a preview come no faster, and are no larger.
 const PREVIEW_PACE: Duration = Duration::from_millis(250);
 const PREVIEW_SIDE: u32 = 960;
+/// Snapshots of one stream that are kept at most, and their longest side.
+pub(crate) const SNAPSHOTS: usize = 1000;
+const SNAPSHOT_SIDE: u32 = 1280;
+/// How long a request for a snapshot waits for the next frame.
+const NEXT_FRAME: Duration = Duration::from_secs(5);
 /// Pauses before a camera that could not be opened is tried again grow from this to that.
 const FIRST_PAUSE: f64 = 2.0;
 const LONGEST_PAUSE: f64 = 60.0;
@@ -72,13 +80,22 @@ pub(crate) struct Kept {
     pub(crate) webhook_secret: Option<String>,
     #[serde(default)]
     pub(crate) mqtt: Option<String>,
+    /// Its part of MQTT topics, once it was chosen.
+    #[serde(default)]
+    pub(crate) topic: Option<String>,
+    /// Whether a picture of the moment is kept with each event in which somebody appears or is identified.
+    #[serde(default)]
+    pub(crate) snapshots: bool,
+    /// Events like one that was told so many seconds ago are held back.
+    #[serde(default)]
+    pub(crate) cooldown: f64,
 }
 
 impl Kept {
     /// Whether the other's events go elsewhere, or by another name.
     fn delivers_otherwise(&self, other: &Kept) -> bool {
-        (&self.webhook, &self.webhook_secret, &self.mqtt, &self.name, &self.url)
-            != (&other.webhook, &other.webhook_secret, &other.mqtt, &other.name, &other.url)
+        (&self.webhook, &self.webhook_secret, &self.mqtt, &self.name, &self.topic, &self.url)
+            != (&other.webhook, &other.webhook_secret, &other.mqtt, &other.name, &other.topic, &other.url)
     }
 
     /// Whether watching must begin anew if it was like the other before.
@@ -152,6 +169,8 @@ pub(crate) struct Camera {
     /// Grows when the state or who is there changes; 0 when the stream is no more.
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) pictures: watch::Sender<Option<Arc<Vec<u8>>>>,
+    /// Those who ask for a snapshot of the next frame.
+    asking: Mutex<Vec<SyncSender<Result<StreamSnapshot>>>>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -176,6 +195,7 @@ impl Camera {
             latest: watch::channel(first).0,
             changes: watch::channel(1).0,
             pictures: watch::channel(None).0,
+            asking: Mutex::default(),
         })
     }
 
@@ -208,6 +228,8 @@ impl Camera {
             keep_days: kept.keep_days,
             list: kept.list,
             fpir: kept.fpir,
+            snapshots: kept.snapshots,
+            cooldown: kept.cooldown,
             webhook,
             mqtt,
             undelivered: (!undelivered.is_empty()).then(|| undelivered.join("; ")),
@@ -249,8 +271,8 @@ impl Camera {
         });
     }
 
-    fn publish(&self, event: &Event, zero: f64) {
-        let told = StreamEvent::new(event, milli(zero + event.time));
+    fn publish(&self, event: &Event, zero: f64, snapshot: Option<String>) {
+        let told = StreamEvent { snapshot, ..StreamEvent::new(event, milli(zero + event.time)) };
         let kind = told.event.as_str();
         let data = serde_json::to_string(&told).unwrap_or_default();
         let mut events = lock(&self.events);
@@ -261,6 +283,23 @@ impl Camera {
         }
         drop(events);
         self.latest.send_replace(number);
+    }
+
+    /// Keeps a picture of the next frame, and waits for it.
+    pub(crate) fn snapshot(&self) -> Result<StreamSnapshot> {
+        let nothing = || {
+            ApiError::new(
+                Code::Conflict,
+                "the camera shows nothing now",
+                "see the stream's `state` and `problem`; ask again once it is `watching`",
+            )
+        };
+        if lock(&self.now).state != StreamState::Watching {
+            return Err(nothing());
+        }
+        let (answer, coming) = sync_channel(1);
+        lock(&self.asking).push(answer);
+        coming.recv_timeout(NEXT_FRAME).map_err(|_| nothing())?
     }
 
     fn halt(&self) {
@@ -278,7 +317,7 @@ pub(crate) struct Streams {
     all: Mutex<BTreeMap<String, Arc<Camera>>>,
     visits: Mutex<Connection>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
-    deliveries: Deliveries,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Streams {
@@ -298,7 +337,10 @@ impl Streams {
             connection.execute_batch(
                 "CREATE TABLE IF NOT EXISTS visit(id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL,
                      since REAL NOT NULL, until REAL NOT NULL, body BLOB NOT NULL, picture BLOB);
-                 CREATE INDEX IF NOT EXISTS visit_of ON visit(stream, since);",
+                 CREATE INDEX IF NOT EXISTS visit_of ON visit(stream, since);
+                 CREATE TABLE IF NOT EXISTS snapshot(id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL,
+                     at REAL NOT NULL, body BLOB NOT NULL, picture BLOB NOT NULL);
+                 CREATE INDEX IF NOT EXISTS snapshot_of ON snapshot(stream, at);",
             )?;
             Ok(connection)
         };
@@ -318,8 +360,10 @@ impl Streams {
                 Ok(all) => {
                     for kept in all {
                         let camera = Camera::new(&name, kept.clone());
+                        // Also of those that publish nothing now, so that no other one takes it.
+                        self.deliveries.topic(&kept);
                         lock(&self.all).insert(kept.id, Arc::clone(&camera));
-                        self.deliveries.begin(app, &camera, &gallery);
+                        _ = self.deliveries.begin(app, &camera, &gallery);
                         self.start(app, &camera);
                     }
                 }
@@ -328,6 +372,7 @@ impl Streams {
                     tracing::error!(gallery = name, why, "the streams of a gallery cannot be read");
                 }
             }
+            self.deliveries.go_on_retracting(app, &gallery);
         }
     }
 
@@ -348,8 +393,23 @@ impl Streams {
         all.get(id).filter(|camera| camera.gallery == gallery).cloned().ok_or_else(no_stream)
     }
 
+    /// The stream that publishes by these topics now.
+    pub(crate) fn publisher(&self, app: &App, published: &Published) -> Option<Arc<Camera>> {
+        let all: Vec<Arc<Camera>> = lock(&self.all).values().cloned().collect();
+        let is = |camera: &Arc<Camera>| {
+            self.deliveries.published(&camera.kept(), &app.settings).as_ref() == Some(published)
+        };
+        all.into_iter().find(is)
+    }
+
     /// Makes a stream and begins to watch.
-    pub(crate) fn create(&self, app: &App, gallery: &Gallery, name: &str, kept: Kept) -> Result<Arc<Camera>> {
+    pub(crate) fn create(
+        &self,
+        app: &App,
+        gallery: &Arc<Gallery>,
+        name: &str,
+        mut kept: Kept,
+    ) -> Result<Arc<Camera>> {
         let mut all = lock(&self.all);
         if all.len() >= app.settings.streams {
             return Err(ApiError::new(
@@ -358,24 +418,41 @@ impl Streams {
                 "delete one, or raise the setting streams",
             ));
         }
+        kept.topic = Some(self.deliveries.topic(&kept));
         change_kept(gallery, |kept_all| kept_all.push(kept.clone()))?;
         let camera = Camera::new(name, kept.clone());
         all.insert(kept.id, Arc::clone(&camera));
         drop(all);
-        self.deliveries.begin(app, &camera, gallery);
+        _ = self.deliveries.begin(app, &camera, gallery);
         self.start(app, &camera);
         Ok(camera)
     }
 
     /// Changes a stream; if it watches otherwise from then on, it begins anew.
-    pub(crate) fn edit(&self, app: &App, gallery: &Gallery, camera: &Arc<Camera>, kept: Kept) -> Result<()> {
+    pub(crate) fn edit(
+        &self,
+        app: &App,
+        gallery: &Arc<Gallery>,
+        camera: &Arc<Camera>,
+        mut kept: Kept,
+    ) -> Result<()> {
+        let before = camera.kept();
+        let published = self.deliveries.published(&before, &app.settings);
+        if kept.name != before.name {
+            kept.topic = None;
+            kept.topic = Some(self.deliveries.topic(&kept));
+        }
         change_kept(gallery, |all| {
             all.iter_mut().filter(|other| other.id == kept.id).for_each(|other| *other = kept.clone());
         })?;
-        let before = std::mem::replace(&mut *lock(&camera.kept), kept.clone());
+        *lock(&camera.kept) = kept.clone();
         if kept.delivers_otherwise(&before) {
-            self.deliveries.begin(app, camera, gallery);
+            let ending = self.deliveries.begin(app, camera, gallery);
             self.deliveries.forget(app, camera, gallery, false)?;
+            let publishes = self.deliveries.published(&kept, &app.settings);
+            if let Some(published) = published.filter(|before| Some(before) != publishes.as_ref()) {
+                self.deliveries.retract(app, gallery, published, ending);
+            }
         }
         if kept.watches_otherwise(&before) {
             camera.halt();
@@ -388,18 +465,23 @@ impl Streams {
         Ok(())
     }
 
-    /// Forgets a stream, its visits, and its events that wait.
-    pub(crate) fn delete(&self, app: &App, gallery: &Gallery, camera: &Camera) -> Result<()> {
-        let id = camera.kept().id;
-        change_kept(gallery, |all| all.retain(|other| other.id != id))?;
+    /// Forgets a stream, its visits and snapshots, its events that wait, and what an MQTT broker retains of it.
+    pub(crate) fn delete(&self, app: &App, gallery: &Arc<Gallery>, camera: &Camera) -> Result<()> {
+        let kept = camera.kept();
+        let published = self.deliveries.published(&kept, &app.settings);
+        change_kept(gallery, |all| all.retain(|other| other.id != kept.id))?;
         camera.gone.store(true, Ordering::Relaxed);
         camera.halt();
-        lock(&self.all).remove(&id);
+        lock(&self.all).remove(&kept.id);
         camera.changes.send_replace(0);
         camera.pictures.send_replace(None);
-        lock(&camera.deliverers).drain(..).for_each(|deliverer| _ = deliverer.end());
+        let ending = lock(&camera.deliverers).drain(..).map(Deliverer::end).collect();
         self.deliveries.forget(app, camera, gallery, true)?;
-        self.forget_visits(&id)
+        if let Some(published) = published {
+            self.deliveries.retract(app, gallery, published, ending);
+        }
+        self.forget_visits(&kept.id)?;
+        self.forget_snapshots(&kept.id)
     }
 
     /// Ends all threads, and waits for them for a while, so that the last visits are kept.
@@ -494,9 +576,7 @@ impl Streams {
         rows.truncate(limit);
         let last = rows.last().map(|(id, _)| u64::try_from(*id).unwrap_or(0)).filter(|_| more);
         let open = |(id, body): (i64, Vec<u8>)| {
-            // What was sealed for a gallery of another key is nobody's to read.
-            let body = opened(key, stream, &body)?;
-            let visit: StreamVisit = serde_json::from_slice(&body).ok()?;
+            let visit: StreamVisit = read_sealed(key, stream, &body)?;
             Some(StreamVisit { id: format!("v{id}"), ..visit })
         };
         Ok((rows.into_iter().filter_map(open).collect(), last))
@@ -528,12 +608,118 @@ impl Streams {
         done.map(|_| ()).map_err(ApiError::internal)
     }
 
-    /// Forgets visits that ended so many days ago.
-    fn forget_older(&self, stream: &str, days: f64) -> Result<usize> {
+    /// Forgets visits that ended so many days ago, and snapshots that are as old.
+    fn forget_older(&self, stream: &str, days: f64) -> Result<()> {
         let before = seconds() - days * 24.0 * 3600.0;
-        let old = "DELETE FROM visit WHERE stream = ?1 AND until < ?2";
-        lock(&self.visits).execute(old, params![stream, before]).map_err(ApiError::internal)
+        let connection = lock(&self.visits);
+        for old in [
+            "DELETE FROM visit WHERE stream = ?1 AND until < ?2",
+            "DELETE FROM snapshot WHERE stream = ?1 AND at < ?2",
+        ] {
+            connection.execute(old, params![stream, before]).map_err(ApiError::internal)?;
+        }
+        Ok(())
     }
+
+    // Snapshots.
+
+    /// Keeps what a frame shows, with its event or because somebody asked; the oldest ones make room.
+    fn keep_snapshot(
+        &self,
+        key: &[u8; 32],
+        stream: &str,
+        frame: &Frame,
+        told: StreamSnapshot,
+    ) -> Result<StreamSnapshot> {
+        let (width, height) = (frame.image.width(), frame.image.height());
+        let shrink = (SNAPSHOT_SIDE as f32 / width.max(height).max(1) as f32).min(1.0);
+        let side = |side: u32| ((side as f32 * shrink).round() as u32).max(1);
+        let picture = match shrink < 1.0 {
+            true => frame.image.resize(side(width), side(height)).encode_jpeg(85),
+            false => frame.image.encode_jpeg(85),
+        };
+        let picture = sealed(key, stream, &picture.map_err(ApiError::internal)?)?;
+        let body = sealed(key, stream, &serde_json::to_vec(&told).map_err(ApiError::internal)?)?;
+        let connection = lock(&self.visits);
+        let keep = || {
+            let put = "INSERT INTO snapshot(stream, at, body, picture) VALUES(?1, ?2, ?3, ?4)";
+            connection.execute(put, params![stream, told.at, body, picture])?;
+            let id = connection.last_insert_rowid();
+            let room =
+                "DELETE FROM snapshot WHERE stream = ?1 AND id <= (SELECT id FROM snapshot WHERE stream = ?1
+                        ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+            connection.execute(room, params![stream, SNAPSHOTS])?;
+            Ok::<i64, rusqlite::Error>(id)
+        };
+        let id = keep().map_err(ApiError::internal)?;
+        Ok(StreamSnapshot { id: format!("n{id}"), ..told })
+    }
+
+    /// Snapshots of a stream that were taken in a time, the latest first, with numbers before one; and the last number if
+    /// there are more.
+    pub(crate) fn snapshots(
+        &self,
+        key: &[u8; 32],
+        stream: &str,
+        [from, until]: [f64; 2],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<StreamSnapshot>, Option<u64>)> {
+        let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+        let connection = lock(&self.visits);
+        let read = || {
+            let mut rows = connection.prepare(
+                "SELECT id, body FROM snapshot WHERE stream = ?1 AND at >= ?2 AND at <= ?3 AND id < ?4
+                 ORDER BY id DESC LIMIT ?5",
+            )?;
+            let limit = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+            let rows = rows.query_map(params![stream, from, until, before, limit], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let mut rows = read().map_err(ApiError::internal)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().map(|(id, _)| u64::try_from(*id).unwrap_or(0)).filter(|_| more);
+        let open = |(id, body): (i64, Vec<u8>)| {
+            let told: StreamSnapshot = read_sealed(key, stream, &body)?;
+            Some(StreamSnapshot { id: format!("n{id}"), ..told })
+        };
+        Ok((rows.into_iter().filter_map(open).collect(), last))
+    }
+
+    pub(crate) fn snapshot(&self, key: &[u8; 32], stream: &str, snapshot: &str) -> Result<Vec<u8>> {
+        use rusqlite::OptionalExtension as _;
+        let id: Option<i64> = snapshot.strip_prefix('n').and_then(|id| id.parse().ok());
+        let picture = lock(&self.visits)
+            .query_row(
+                "SELECT picture FROM snapshot WHERE stream = ?1 AND id = ?2",
+                params![stream, id],
+                |row| row.get::<_, Vec<u8>>(0),
+            )
+            .optional()
+            .map_err(ApiError::internal)?;
+        picture.and_then(|sealed| opened(key, stream, &sealed)).ok_or_else(|| {
+            ApiError::new(
+                Code::NoPicture,
+                "there is no such snapshot",
+                "GET /v1/streams/{id}/snapshots lists them; they go after the stream's `keep_days`, and the oldest of a thousand \
+                 make room",
+            )
+        })
+    }
+
+    /// Forgets all snapshots of a stream.
+    pub(crate) fn forget_snapshots(&self, stream: &str) -> Result<()> {
+        let done = lock(&self.visits).execute("DELETE FROM snapshot WHERE stream = ?1", [stream]);
+        done.map(|_| ()).map_err(ApiError::internal)
+    }
+}
+
+/// What was sealed as JSON. What was sealed for a gallery of another key is nobody's to read.
+fn read_sealed<T: DeserializeOwned>(key: &[u8; 32], stream: &str, body: &[u8]) -> Option<T> {
+    serde_json::from_slice(&opened(key, stream, body)?).ok()
 }
 
 fn sealed(key: &[u8; 32], stream: &str, value: &[u8]) -> Result<Vec<u8>> {
@@ -648,6 +834,7 @@ fn watch_once(
         let strangers = StrangersOfGallery::new(&gallery, tell).map_err(|error| ended(&error))?;
         watcher = watcher.with_strangers(Box::new(strangers.before(&kept.name)));
     }
+    let mut cooldown = Cooldown::default();
     let (mut zero, mut shown, mut swept) = (None, Instant::now(), None::<Instant>);
     let mut looked = Instant::now();
     let error = loop {
@@ -668,7 +855,9 @@ fn watch_once(
         if !camera.is(generation) && camera.gone.load(Ordering::Relaxed) {
             return Ok(());
         }
-        tell(app, camera, &key, &mut watcher, &events, zero, post.as_mut());
+        let telling = Telling { app, camera, key: &key, zero, frame: Some(&frame) };
+        telling.tell(&mut watcher, &events, post.as_mut(), &mut cooldown);
+        telling.answer();
         if !events.is_empty() || looked.elapsed() >= Duration::from_millis(200) {
             looked = Instant::now();
             let now = state_of(&watcher, &frame, frames.dropped(), zero);
@@ -700,38 +889,106 @@ fn watch_once(
     };
     let events = watcher.finish();
     if !camera.gone.load(Ordering::Relaxed) {
-        tell(app, camera, &key, &mut watcher, &events, zero.unwrap_or_else(seconds), post.as_mut());
+        let telling = Telling { app, camera, key: &key, zero: zero.unwrap_or_else(seconds), frame: None };
+        telling.tell(&mut watcher, &events, post.as_mut(), &mut cooldown);
     }
     camera.set(generation, |now| (now.present, now.visits) = (Vec::new(), Vec::new()));
     error.map_or(Ok(()), Err)
 }
 
-/// Tells events, and keeps the visits that have ended.
-fn tell(
-    app: &App,
-    camera: &Camera,
-    key: &[u8; 32],
-    watcher: &mut Watcher<'_>,
-    events: &[Event],
+/// What is needed to tell what happened at one moment.
+struct Telling<'a> {
+    app: &'a App,
+    camera: &'a Camera,
+    key: &'a [u8; 32],
+    /// Seconds since 1970 at the time 0.
     zero: f64,
-    mut post: Option<&mut Post>,
-) {
-    for visit in watcher.take_visits() {
-        let picture = visit.picture.as_ref().and_then(|picture| picture.encode_jpeg(85).ok());
-        let told = visit_of(&visit, zero, false, picture.is_some());
-        if let Err(error) = app.streams.keep_visit(key, &camera.kept().id, &told, picture.as_deref()) {
-            tracing::error!(error = error.message, "a visit cannot be kept");
+    frame: Option<&'a Frame>,
+}
+
+impl Telling<'_> {
+    /// Tells events, and keeps the visits that have ended.
+    fn tell(
+        &self,
+        watcher: &mut Watcher<'_>,
+        events: &[Event],
+        mut post: Option<&mut Post>,
+        cooldown: &mut Cooldown,
+    ) {
+        for visit in watcher.take_visits() {
+            let picture = visit.picture.as_ref().and_then(|picture| picture.encode_jpeg(85).ok());
+            let told = visit_of(&visit, self.zero, false, picture.is_some());
+            let id = self.camera.kept().id;
+            if let Err(error) = self.app.streams.keep_visit(self.key, &id, &told, picture.as_deref()) {
+                tracing::error!(error = error.message, "a visit cannot be kept");
+            }
+        }
+        for event in events {
+            cooldown.set(self.camera.kept().cooldown);
+            let passes = cooldown.passes(event);
+            let snapshot = if passes { self.snapshot(event) } else { None };
+            if let Some(post) = &mut post
+                && let Err(error) = match passes {
+                    true => post.send(event, post.at(event), &self.more(snapshot.as_deref())),
+                    false => post.hold(event),
+                }
+            {
+                // Whoever watches here should go on even if the disk is full.
+                tracing::error!(%error, "an event cannot be delivered");
+                lock(&self.camera.undelivered).insert("outbox".into(), error.to_string());
+            }
+            if passes {
+                self.camera.publish(event, self.zero, snapshot);
+            }
         }
     }
-    for event in events {
-        if let Some(post) = &mut post
-            && let Err(error) = post.send(event, post.at(event), &serde_json::Map::new())
-        {
-            // Whoever watches here should go on even if the disk is full.
-            tracing::error!(%error, "an event cannot be delivered");
-            lock(&camera.undelivered).insert("outbox".into(), error.to_string());
+
+    /// Where whoever gets an event finds its picture.
+    fn more(&self, snapshot: Option<&str>) -> Map<String, serde_json::Value> {
+        let (stream, gallery) = (self.camera.kept().id, &self.camera.gallery);
+        let path = snapshot.map(|id| format!("/v1/streams/{stream}/snapshots/{id}?gallery={gallery}"));
+        path.into_iter().map(|path| ("snapshot".to_owned(), json!(path))).collect()
+    }
+
+    /// Keeps the picture of an event, if that is wanted; its id.
+    fn snapshot(&self, event: &Event) -> Option<String> {
+        let pictured =
+            matches!(event.event, EventKind::Appeared | EventKind::Identified | EventKind::Changed);
+        let frame = self.frame.filter(|_| pictured && self.camera.kept().snapshots)?;
+        let told = StreamEvent::new(event, milli(self.zero + event.time));
+        let told = StreamSnapshot {
+            id: String::new(),
+            at: milli(self.zero + frame.time),
+            event: Some(told.event),
+            track: Some(told.track),
+            person: told.person,
+            stranger: told.stranger,
+            bbox: Some(told.bbox),
+        };
+        match self.app.streams.keep_snapshot(self.key, &self.camera.kept().id, frame, told) {
+            Ok(kept) => Some(kept.id),
+            Err(error) => {
+                tracing::error!(error = error.message, "a snapshot cannot be kept");
+                None
+            }
         }
-        camera.publish(event, zero);
+    }
+
+    /// Answers those who have asked for a picture of this moment: one is kept for all of them.
+    fn answer(&self) {
+        let asking = std::mem::take(&mut *lock(&self.camera.asking));
+        let Some(frame) = self.frame.filter(|_| !asking.is_empty()) else { return };
+        let told = StreamSnapshot {
+            id: String::new(),
+            at: milli(self.zero + frame.time),
+            event: None,
+            track: None,
+            person: None,
+            stranger: None,
+            bbox: None,
+        };
+        let kept = self.app.streams.keep_snapshot(self.key, &self.camera.kept().id, frame, told);
+        asking.iter().for_each(|answer| _ = answer.try_send(kept.clone()));
     }
 }
 

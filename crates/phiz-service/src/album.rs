@@ -113,6 +113,31 @@ pub struct StrangerFace {
     pub photo: PhotoId,
 }
 
+/// A sighting that shows whom a face shows, as far as one can tell: it was here before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SeenBefore {
+    /// The photo, or the camera and the time.
+    #[serde(flatten)]
+    pub path: PathName,
+    /// Left, top, width, height.
+    #[serde(rename = "box")]
+    pub bbox: [f32; 4],
+    /// The sighting.
+    pub sighting: SightingId,
+    /// The person's name, if the sighting has one.
+    pub person: Option<String>,
+    /// The person.
+    pub id: Option<PersonId>,
+    /// The number of the stranger, if it is one.
+    pub stranger: Option<u64>,
+    /// When the photo was taken or last changed, or somebody was before the camera, in seconds since 1970.
+    pub at: i64,
+    /// How alike the faces are: the cosine of their templates, -1 to 1.
+    pub similarity: f32,
+    /// The chance that any face of somebody else in the archive is so alike.
+    pub chance: f64,
+}
+
 /// A stranger who was given a name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NamedAnswer {
@@ -277,6 +302,36 @@ impl<'a> Album<'a> {
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         found.truncate(most);
         Ok(found)
+    }
+
+    /// The sightings of whom a face shows, the most similar first: those that so few strangers reach by chance.
+    ///
+    /// # Errors
+    /// As [`Album::like`].
+    pub fn seen_before(&self, template: &Template, rate: f64, most: usize) -> Result<Vec<SeenBefore>> {
+        let thresholds = self.gallery.thresholds();
+        let all = self.archive.sightings.len().max(1) as f64;
+        let mut before = Vec::new();
+        for (place, similarity) in self.like(template, most)? {
+            let chance = phiz_gallery::fpir(thresholds.fmr_at(f64::from(similarity)), all);
+            if chance > rate {
+                break;
+            }
+            let face = self.face(place);
+            let path = self.file_of(place).unwrap_or_else(|| PathBuf::from("?"));
+            before.push(SeenBefore {
+                path: path.as_path().into(),
+                bbox: face.bbox,
+                sighting: face.sighting,
+                person: face.person,
+                id: face.id,
+                stranger: face.stranger,
+                at: self.photo_of(place).map_or(0, Album::taken),
+                similarity,
+                chance,
+            });
+        }
+        Ok(before)
     }
 
     /// The people whom a stranger's faces, combined, are most like. An answer to nothing: nobody is similar enough.

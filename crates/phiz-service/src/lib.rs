@@ -47,7 +47,8 @@ pub mod walk;
 
 pub use adopt::{AdoptAnswer, AdoptEvent, AdoptOptions, WaitingAnswer};
 pub use album::{
-    Album, FindOptions, FoundFace, FoundPhoto, Known, NamedAnswer, StrangerAnswer, StrangerFace, photo_shown,
+    Album, FindOptions, FoundFace, FoundPhoto, Known, NamedAnswer, SeenBefore, StrangerAnswer, StrangerFace,
+    photo_shown,
 };
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
 pub use embed::DescribedFace;

@@ -96,6 +96,11 @@ impl Cooldown {
         Cooldown { seconds, told: BTreeMap::new() }
     }
 
+    /// For so many seconds from now on.
+    pub fn set(&mut self, seconds: f64) {
+        self.seconds = seconds;
+    }
+
     /// Whether an event is to be told.
     pub fn passes(&mut self, event: &Event) -> bool {
         if self.seconds <= 0.0 || event.event == EventKind::Visit {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use phiz_deliver::{DeliverError, Message, Outbox, Result, State};
+use phiz_deliver::{DeliverError, Message, Outbox, Result, State, keeps_state};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -195,6 +195,19 @@ impl Post {
     /// # Errors
     /// The outbox cannot be written.
     pub fn send(&mut self, event: &Event, at: f64, more: &Map<String, Value>) -> Result<Posted> {
+        self.put(event, at, more, false)
+    }
+
+    /// Takes an event into account that is not told, because another one like it was told a moment ago. Whoever shows who is
+    /// there (Home Assistant) still hears of it, as an event with the field `held`.
+    ///
+    /// # Errors
+    /// The outbox cannot be written.
+    pub fn hold(&mut self, event: &Event) -> Result<Posted> {
+        self.put(event, self.at(event), &Map::new(), true)
+    }
+
+    fn put(&mut self, event: &Event, at: f64, more: &Map<String, Value>, held: bool) -> Result<Posted> {
         let zero = self.zero.unwrap_or_else(now);
         let kind = serde_json::to_value(event.event).unwrap_or_default();
         let kind = kind.as_str().unwrap_or_default();
@@ -215,14 +228,18 @@ impl Post {
             event: &'a Event,
             id: &'a str,
             at: f64,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            held: bool,
             #[serde(flatten)]
             more: &'a Map<String, Value>,
             #[serde(flatten)]
             about: &'a Map<String, Value>,
         }
-        let body = Body { event, id: &id, at, more, about: &self.about };
+        let body = Body { event, id: &id, at, held, more, about: &self.about };
         let body = serde_json::to_string(&body).map_err(unwritable)?;
-        let new = self.outbox.put(&Message { id: id.clone(), at: now(), body }, &self.targets, &states)?;
+        let hears = |target: &&String| !held || keeps_state(target);
+        let targets: Vec<String> = self.targets.iter().filter(hears).cloned().collect();
+        let new = self.outbox.put(&Message { id: id.clone(), at: now(), body }, &targets, &states)?;
         Ok(Posted { id, at, new })
     }
 
@@ -349,6 +366,32 @@ mod tests {
         drop(second);
         assert!(post(&outbox).recover().unwrap().is_empty());
         assert_eq!(outbox.waiting(&["t".into()]).unwrap(), 7);
+    }
+
+    #[test]
+    fn an_event_that_is_held_back_changes_who_is_there_and_goes_only_to_those_who_show_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(&folder.path().join("outbox.db"), None).unwrap();
+        let targets = ["webhook:1".to_owned(), "mqtt:1".to_owned()];
+        let begin = || {
+            let mut post =
+                Post::new(Arc::clone(&outbox), targets.to_vec(), "door", Map::new(), None).unwrap();
+            post.frame(0.0);
+            post
+        };
+        let mut first = begin();
+        send(&mut first, &event(EventKind::Appeared, 1.0, 1, None));
+        assert!(first.hold(&event(EventKind::Appeared, 1.5, 2, None)).unwrap().new);
+        first.hold(&event(EventKind::Left, 2.0, 2, None)).unwrap();
+        assert_eq!(targets.clone().map(|target| outbox.waiting(&[target]).unwrap()), [1, 3]);
+        drop(first);
+        // The second face has left: only the first one, and both visits, are ended by the next run.
+        let told = begin().recover().unwrap();
+        let brief: Vec<(&str, u64)> = told
+            .iter()
+            .map(|event| (event["event"].as_str().unwrap(), event["track"].as_u64().unwrap()))
+            .collect();
+        assert_eq!(brief, [("left", 1), ("visit", 2), ("visit", 1)], "{told:?}");
     }
 
     #[test]

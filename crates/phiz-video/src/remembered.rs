@@ -25,6 +25,8 @@ const LOOKED: &str = "video";
 pub struct StrangersOfGallery<'a> {
     gallery: &'a Gallery,
     camera: String,
+    /// Whether it is no camera, but a file, of which the time within it says where somebody is seen.
+    file: bool,
     known: Arc<Mutex<Known>>,
     /// When the last view was kept, in milliseconds since 1970: two views of one moment would have one name.
     last: Arc<AtomicI64>,
@@ -44,6 +46,7 @@ impl<'a> StrangersOfGallery<'a> {
         Ok(StrangersOfGallery {
             gallery,
             camera: String::new(),
+            file: false,
             known: Arc::new(Mutex::new(known)),
             last: Arc::default(),
             tell: Arc::new(tell),
@@ -53,7 +56,13 @@ impl<'a> StrangersOfGallery<'a> {
     /// The same strangers, before a camera of this name.
     #[must_use]
     pub fn before(&self, camera: &str) -> StrangersOfGallery<'a> {
-        StrangersOfGallery { camera: camera.into(), ..self.clone() }
+        StrangersOfGallery { camera: camera.into(), file: false, ..self.clone() }
+    }
+
+    /// The same strangers, in a video file of this name.
+    #[must_use]
+    pub fn in_file(&self, file: &str) -> StrangersOfGallery<'a> {
+        StrangersOfGallery { camera: file.into(), file: true, ..self.clone() }
     }
 
     /// Forgets views of cameras that are older than so many days; says how many. They are destroyed as photos are that are
@@ -92,7 +101,17 @@ impl<'a> StrangersOfGallery<'a> {
             photo: content.finalize().into(),
             // No file: a name that says where and when, and that is nobody else's.
             file: PhotoFile {
-                path: format!("{} at {}.{:03}", self.camera, date(seconds), at % 1000).into(),
+                path: match self.file {
+                    true => format!(
+                        "{} at {}, watched {}.{:03}",
+                        self.camera,
+                        clock(seen.time),
+                        date(seconds),
+                        at % 1000
+                    ),
+                    false => format!("{} at {}.{:03}", self.camera, date(seconds), at % 1000),
+                }
+                .into(),
                 size: 0,
                 modified,
             },
@@ -166,6 +185,14 @@ fn usual_landmarks([x, y, w, h]: [f32; 4]) -> [[f32; 2]; 5] {
     [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.78], [0.65, 0.78]].map(|[u, v]| [x + u * w, y + v * h])
 }
 
+/// Seconds as `1:02:03.4` or `2:03.4`.
+fn clock(seconds: f64) -> String {
+    let tenths = (seconds.max(0.0) * 10.0).round() as u64;
+    let (hours, minutes, rest) = (tenths / 36_000, tenths / 600 % 60, tenths % 600);
+    let hours = if hours > 0 { format!("{hours}:{minutes:02}") } else { minutes.to_string() };
+    format!("{hours}:{:02}.{}", rest / 10, rest % 10)
+}
+
 /// A time as `2026-11-29 01:02:03`, in UTC.
 fn date(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -185,6 +212,14 @@ fn date(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_in_a_file_are_read_as_players_show_them() {
+        for (seconds, text) in [(0.0, "0:00.0"), (61.26, "1:01.3"), (3599.96, "1:00:00.0"), (-1.0, "0:00.0")]
+        {
+            assert_eq!(clock(seconds), text);
+        }
+    }
 
     #[test]
     fn times_are_dates() {

@@ -343,6 +343,15 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_of_this_machine_is_opened_by_its_driver_and_is_live() {
+        let source = Source::Device("/dev/video3".into());
+        assert!(source.is_live() && source.name() == "/dev/video3");
+        let input = source.input(25.0).unwrap();
+        assert_eq!(input.args, ["-f", "v4l2", "-i", "/dev/video3"]);
+        assert!(matches!(input.feed, Feed::Nothing));
+    }
+
+    #[test]
     fn a_name_in_a_list_cannot_end_it() {
         assert_eq!(quoted("a'b"), r"'a'\''b'");
         let input = Source::Address("rtsp://x/it's".into()).input(25.0).unwrap();

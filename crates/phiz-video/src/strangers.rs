@@ -20,6 +20,8 @@ pub struct Stranger<'a> {
     pub bbox: [f32; 4],
     /// Columns and rows of the video.
     pub size: [f32; 2],
+    /// When it is, in seconds from the beginning of the video.
+    pub time: f64,
 }
 
 /// Gives strangers their numbers.
@@ -139,7 +141,7 @@ mod tests {
         let mut strangers = StrangersOfRun::new(thresholds);
         let nobody = BTreeSet::new();
         let number = |strangers: &mut StrangersOfRun, template: &Template, busy: &BTreeSet<u64>| {
-            let seen = Stranger { template, quality: 0.7, bbox: [0.0; 4], size: [1.0; 2] };
+            let seen = Stranger { template, quality: 0.7, bbox: [0.0; 4], size: [1.0; 2], time: 0.0 };
             strangers.number(&seen, busy)
         };
         let (a, b) = (template([1.0, 0.0, 0.0, 0.0]), template([0.0, 1.0, 0.0, 0.0]));

@@ -99,8 +99,10 @@ pub struct Work {
     pub searches: u64,
     /// Seconds spent in detection.
     pub detect_seconds: f64,
-    /// Seconds spent in describing faces.
+    /// Seconds spent in cutting faces out, judging their quality and describing them.
     pub describe_seconds: f64,
+    /// Seconds spent in searching the gallery.
+    pub search_seconds: f64,
 }
 
 /// Somebody's identity within a track.
@@ -403,6 +405,7 @@ impl<'a> Watcher<'a> {
         which: &[usize],
         least: impl Fn(usize) -> f32,
     ) -> Result<()> {
+        let begun = std::time::Instant::now();
         let analyzer = self.service.analyzer();
         let mut chosen: Vec<(usize, Image, f32)> = Vec::new();
         for &i in which {
@@ -415,9 +418,9 @@ impl<'a> Watcher<'a> {
             }
         }
         if chosen.is_empty() {
+            self.work.describe_seconds += begun.elapsed().as_secs_f64();
             return Ok(());
         }
-        let begun = std::time::Instant::now();
         let pictures: Vec<Image> = chosen.iter().map(|(_, aligned, _)| aligned.clone()).collect();
         let templates = analyzer.embedder().embed(&pictures).map_err(VideoError::photo)?;
         self.work.described += pictures.len() as u64;
@@ -591,6 +594,7 @@ impl<'a> Watcher<'a> {
         stricter: f64,
     ) -> Result<Option<IdentifiedFace>> {
         self.work.searches += 1;
+        let begun = std::time::Instant::now();
         let rate = match self.options.identify.rate {
             Rate::Fpir(rate) => Rate::Fpir(rate / stricter),
             Rate::Fmr(rate) => Rate::Fmr(rate / stricter),
@@ -599,6 +603,7 @@ impl<'a> Watcher<'a> {
         let face = Face::new(nowhere.clone(), pose(&nowhere.landmarks), quality, template.clone());
         let options = IdentifyOptions { rate, ..self.options.identify.clone() };
         let mut answers = self.service.identify_faces(gallery, std::slice::from_ref(&face), &options)?;
+        self.work.search_seconds += begun.elapsed().as_secs_f64();
         Ok(answers.pop())
     }
 
@@ -703,10 +708,9 @@ impl<'a> Watcher<'a> {
         let track = &self.tracker.tracks[index];
         let present = self.tracker.tracks.iter().filter(|t| t.id != id && self.is_here(t));
         let busy: BTreeSet<u64> = present.filter_map(|t| self.memory(t.id)?.who.identity.stranger).collect();
-        if let Some(number) = self
-            .strangers
-            .number(&Stranger { template, quality: evidence.best, bbox: track.bbox, size: self.size }, &busy)
-        {
+        let (quality, bbox, size, time) = (evidence.best, track.bbox, self.size, self.now);
+        let seen = Stranger { template, quality, bbox, size, time };
+        if let Some(number) = self.strangers.number(&seen, &busy) {
             let identity = Identity { person: None, stranger: Some(number) };
             self.told_who(index, position, Who { identity, weight: evidence.weight, ..Who::default() });
         }

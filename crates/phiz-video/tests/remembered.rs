@@ -62,6 +62,22 @@ fn a_stranger_has_the_same_number_after_a_restart_and_before_another_camera() {
 }
 
 #[test]
+fn a_stranger_in_a_file_is_found_by_the_time_within_it() {
+    let gallery = gallery(&[]);
+    let strangers = StrangersOfGallery::new(&gallery, |error| panic!("{error}")).unwrap();
+    let options = WatchOptions { in_order: true, ..WatchOptions::default() };
+    let mut watcher = Watcher::new(&SERVICE, Some(&gallery), options)
+        .unwrap()
+        .with_strangers(Box::new(strangers.in_file("party.mp4")));
+    for frame in frames(&[actor(5, 1, |time| (time > 1.0).then_some([240.0, 135.0, 180.0]))], 3.0) {
+        watcher.frame(&frame).unwrap();
+    }
+    let place = gallery.photos().unwrap()[0].files[0].path.display().to_string();
+    let time = place.strip_prefix("party.mp4 at 0:0").unwrap_or_else(|| panic!("{place}"));
+    assert!(time.starts_with(['1', '2']) && time.contains(", watched 20"), "{place}");
+}
+
+#[test]
 fn a_stranger_who_is_named_is_a_person_to_the_camera_from_then_on() {
     let gallery = gallery(&[1]);
     let clip = |look| frames(&[actor(5, look, |_| Some([240.0, 135.0, 180.0]))], 2.0);

@@ -2,6 +2,8 @@
 //! hide each other, leave and come back.
 //!
 //! `cargo nextest run -p phiz-video --test tracking --no-capture` prints the figures, and where a face changed its track.
+//! `PHIZ_CALIBRATE=120` also enrols 120 made-up people who are in no clip and calibrates the gallery: made-up people are more alike than
+//! the real ones by whom the card's rates were measured.
 //! `PHIZ_CLIPS=tune` takes other people and other ways: constants of the tracker are chosen on those, and never on the others.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -14,6 +16,9 @@ use bytetrack::ByteTrack;
 use clips::{Actor, RATE, SERVICE, actor, frames, gallery, name, picture};
 use phiz_eval::tracking::{self, Box, Tracking};
 use phiz_face::{DetectOptions, iou};
+use phiz_gallery::Gallery;
+use phiz_service::{EnrolOptions, Photo};
+use phiz_synth::{FaceModel, Scene};
 use phiz_video::{WatchOptions, Watcher};
 
 /// Walks from edge to edge and back, so many pixels a second, between two times.
@@ -175,6 +180,21 @@ fn tell_switches(what: &str, frames: &[tracking::Frame]) {
     }
 }
 
+/// A gallery that also knows so many made-up people who are in no clip, and has measured its rates on all of them.
+fn calibrated(people: &[u64], others: u64) -> Gallery {
+    let gallery = gallery(people);
+    for person in 5000..5000 + others {
+        let scene = Scene::portrait(FaceModel::bundled(), person, 256, person * 1000 + 900).unwrap();
+        let photo = Photo::from_bytes(format!("{person}"), scene.image.encode_png().unwrap());
+        SERVICE.enrol(&gallery, &name(person), &[photo], &EnrolOptions::default()).unwrap();
+    }
+    if others > 0 {
+        let calibrated = gallery.calibrate(|_, _| ()).unwrap();
+        eprintln!("rate, the card's similarity, this gallery's: {:?}", calibrated.compared);
+    }
+    gallery
+}
+
 /// Tracks that were named rightly and wrongly, and those of people who are enrolled that have no name.
 #[derive(Clone, Copy, Debug, Default)]
 struct Names {
@@ -190,7 +210,8 @@ fn tracks_names_and_switches_beside_bytetrack_on_the_same_detections() {
         true => ([21, 22, 26], tuning_clips()),
         false => ([1, 2, 3], all_clips()),
     };
-    let gallery = gallery(&enrolled);
+    let others = std::env::var("PHIZ_CALIBRATE").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+    let gallery = calibrated(&enrolled, others);
     let (mut ours, mut theirs) = (Tracking::default(), Tracking::default());
     let (mut names, mut crossing) = (Names::default(), (0, 0, 0.0));
     for clip in clips {

@@ -3,7 +3,7 @@
 import { form, ok, once, phiz, photo, PhizError as ApiError } from '../../client';
 import { online } from './online.svelte';
 import type { paths } from '../../client';
-import type { Answer, Asked, Candidate, Face, IdentifiedFace, Job, Page, Photo, PhotoAnswer, Scope, Seen, Stream, StreamVisit, Stranger } from './types';
+import type { Answer, Asked, Candidate, Face, IdentifiedFace, Job, Page, Photo, PhotoAnswer, Scope, Seen, Stream, StreamSnapshot, StreamVisit, Stranger } from './types';
 
 export { PhizError as ApiError } from '../../client';
 
@@ -112,9 +112,12 @@ export const api = {
   scan: () => ok(client.POST('/v1/scan', { body: {} })),
 
   streams: () => ok<Page<Stream>>(raw.GET('/v1/streams')),
-  addStream: (body: { name: string; url: string; preview: boolean; remember: boolean; webhook?: string }) => ok<Stream>(raw.POST('/v1/streams', { body })),
-  editStream: (id: string, body: { running?: boolean; preview?: boolean; remember?: boolean }) => ok<Stream>(raw.PATCH('/v1/streams/{id}', { params: of(id), body })),
+  addStream: (body: { name: string; url: string; preview: boolean; remember: boolean; snapshots: boolean; cooldown: number; webhook?: string }) => ok<Stream>(raw.POST('/v1/streams', { body })),
+  editStream: (id: string, body: { running?: boolean; preview?: boolean; remember?: boolean; snapshots?: boolean }) => ok<Stream>(raw.PATCH('/v1/streams/{id}', { params: of(id), body })),
   removeStream: (id: string) => ok<void>(raw.DELETE('/v1/streams/{id}', { params: of(id) })),
+  snapshots: (id: string) => ok<Page<StreamSnapshot>>(raw.GET('/v1/streams/{id}/snapshots', { params: { ...of(id), query: { limit: 60 } } })),
+  takeSnapshot: (id: string) => ok<StreamSnapshot>(raw.POST('/v1/streams/{id}/snapshots', { params: of(id) })),
+  forgetSnapshots: (id: string) => ok<void>(raw.DELETE('/v1/streams/{id}/snapshots', { params: of(id) })),
   visits: (id: string) => ok<Page<StreamVisit>>(raw.GET('/v1/streams/{id}/visits', { params: { ...of(id), query: { limit: 60 } } })),
 
   galleries: () => ok(client.GET('/v1/galleries')),
@@ -142,6 +145,7 @@ export const sightingCrop = (id: string): string => `./v1/sightings/${at(id)}/cr
 export const photoPicture = (id: string): string => `./v1/photos/${at(id)}/picture${about({ side: '1600' })}`;
 export const streamPreview = (id: string): string => `./v1/streams/${at(id)}/preview${about()}`;
 export const visitPicture = (stream: string, visit: string): string => `./v1/streams/${at(stream)}/visits/${at(visit)}/picture${about()}`;
+export const snapshotPicture = (stream: string, snapshot: string): string => `./v1/streams/${at(stream)}/snapshots/${at(snapshot)}${about()}`;
 /** What a camera tells while it is watched. */
 export const streamEvents = (id: string): EventSource => new EventSource(`./v1/streams/${at(id)}/events${about()}`);
 export const faceCrop = (id: string): string => `./v1/faces/${at(id)}/crop${about()}`;

@@ -36,3 +36,4 @@ export type Seen = Schemas['Seen'];
 export type Photo = Schemas['ArchivePhoto'];
 export type Stream = Schemas['Stream'];
 export type StreamVisit = Schemas['StreamVisit'];
+export type StreamSnapshot = Schemas['StreamSnapshot'];

@@ -78,7 +78,7 @@ pub(crate) fn mosquitto(folder: &Path, port: u16) -> Option<Child> {
     let child = Command::new(program).arg("-c").arg(&config).stderr(Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "mosquitto does not listen");
+        assert!(begun.elapsed() < Duration::from_secs(60), "mosquitto does not listen");
         std::thread::sleep(Duration::from_millis(20));
     }
     Some(child)
@@ -122,7 +122,7 @@ pub(crate) fn subscribe(port: u16) -> Arc<Mutex<Vec<(String, String)>>> {
 pub(crate) fn until(what: &str, found: impl Fn() -> bool) {
     let begun = Instant::now();
     while !found() {
-        assert!(begun.elapsed() < Duration::from_secs(40), "{what} does not come");
+        assert!(begun.elapsed() < Duration::from_secs(120), "{what} does not come");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -39,14 +39,17 @@ pub enum Memo {
     Streams,
     /// The key of what lies beside the gallery: events that wait to be delivered, visits.
     Beside,
+    /// What MQTT brokers retain of cameras that are no more, with the brokers' passwords.
+    Topics,
 }
 
 impl Memo {
-    const ALL: [Memo; 2] = [Memo::Streams, Memo::Beside];
+    const ALL: [Memo; 3] = [Memo::Streams, Memo::Beside, Memo::Topics];
 
     fn name(self) -> &'static str {
         match self {
             Memo::Streams => "streams",
+            Memo::Topics => "topics",
             Memo::Beside => "beside",
         }
     }

@@ -21,7 +21,7 @@ use crate::deliveries;
 use crate::error::{ApiError, Code, Result};
 use crate::look::{Id, Query, cursor, number_of};
 use crate::secret;
-use crate::stream_wire::{NewStream, Stream, StreamEdit, StreamVisit};
+use crate::stream_wire::{NewStream, Stream, StreamEdit, StreamSnapshot, StreamVisit};
 use crate::streams::Kept;
 use crate::wire::List;
 
@@ -38,6 +38,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events))
         .routes(routes!(visits, forget))
         .routes(routes!(picture))
+        .routes(routes!(snapshots, take_snapshot, forget_snapshots))
+        .routes(routes!(snapshot))
         .routes(routes!(preview))
 }
 
@@ -67,6 +69,13 @@ fn checked(kept: Kept) -> Result<Kept> {
     }
     if !(0.0..=36_500.0).contains(&kept.keep_days) {
         return Err(ApiError::value("keep_days", "is out of range", "give a number of days from 0 to 36500"));
+    }
+    if !(0.0..=1e6).contains(&kept.cooldown) {
+        return Err(ApiError::value(
+            "cooldown",
+            "is out of range",
+            "give a number of seconds from 0 to 1000000",
+        ));
     }
     if kept.list.as_ref().is_some_and(|list| list.trim().is_empty()) {
         return Err(ApiError::value("list", "names no watch list", "give its name, or null for everybody"));
@@ -109,6 +118,9 @@ async fn create(
             webhook: new.webhook,
             webhook_secret: new.webhook_secret,
             mqtt: new.mqtt,
+            topic: None,
+            snapshots: new.snapshots.unwrap_or(false),
+            cooldown: new.cooldown.unwrap_or(0.0),
         })?;
         let camera = app.streams.create(app, &access.gallery, &access.gallery_name, kept)?;
         Ok((StatusCode::CREATED, Answer(camera.told(&app.settings))))
@@ -148,6 +160,9 @@ async fn edit(
             webhook: edit.webhook.unwrap_or(before.webhook),
             webhook_secret: edit.webhook_secret.unwrap_or(before.webhook_secret),
             mqtt: edit.mqtt.unwrap_or(before.mqtt),
+            snapshots: edit.snapshots.unwrap_or(before.snapshots),
+            cooldown: edit.cooldown.unwrap_or(before.cooldown),
+            topic: before.topic,
             id: before.id,
         })?;
         app.streams.edit(app, &access.gallery, &camera, kept)?;
@@ -299,6 +314,98 @@ async fn picture(
         app.streams.get(&id, &access.gallery_name)?;
         let key = access.gallery.key_beside()?;
         let picture = app.streams.picture(&key, &id, &visit)?;
+        let headers =
+            [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")];
+        Ok((headers, picture).into_response())
+    })
+    .await
+}
+
+/// Which snapshots are meant.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SnapshotQuery {
+    /// Only those that were taken then or later, in seconds since 1970
+    from: Option<f64>,
+    /// Only those that were taken then or before
+    until: Option<f64>,
+    /// How many; 100 unless it is set
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// Where to go on: `next` of the part before
+    cursor: Option<String>,
+}
+
+/// List the pictures that were kept with events or asked for, the latest first
+#[utoipa::path(get, path = "/v1/streams/{id}/snapshots", tag = "streams",
+    params(("id" = String, Path, example = "c0123abcd"), SnapshotQuery),
+    responses((status = 200, body = List<StreamSnapshot>)))]
+async fn snapshots(
+    State(app): State<App>,
+    Reader(access): Reader,
+    Id(id): Id<String>,
+    Query(query): Query<SnapshotQuery>,
+) -> Result<Answer<List<StreamSnapshot>>> {
+    let limit = match query.limit.unwrap_or(100) {
+        limit @ 1..=1000 => limit,
+        _ => return Err(ApiError::value("limit", "is out of range", "give a number from 1 to 1000")),
+    };
+    app.blocking(move |app| {
+        app.streams.get(&id, &access.gallery_name)?;
+        let key = access.gallery.key_beside()?;
+        let of = format!("snapshots of {id} {:?} {:?}", query.from, query.until);
+        let before = query.cursor.as_deref().map(|cursor| number_of(cursor, &of)).transpose()?;
+        let time = [query.from.unwrap_or(f64::MIN), query.until.unwrap_or(f64::MAX)];
+        let (items, more) = app.streams.snapshots(&key, &id, time, before, limit)?;
+        Ok(Answer(List { items, next: more.map(|number| cursor(&of, number)) }))
+    })
+    .await
+}
+
+/// Keep a picture of what a camera shows now
+#[utoipa::path(post, path = "/v1/streams/{id}/snapshots", tag = "streams",
+    params(("id" = String, Path, example = "c0123abcd")), responses((status = 201, body = StreamSnapshot)))]
+async fn take_snapshot(
+    State(app): State<App>,
+    Admin(access): Admin,
+    Id(id): Id<String>,
+) -> Result<(StatusCode, Answer<StreamSnapshot>)> {
+    app.blocking(move |app| {
+        let camera = app.streams.get(&id, &access.gallery_name)?;
+        Ok((StatusCode::CREATED, Answer(camera.snapshot()?)))
+    })
+    .await
+}
+
+/// Forget the pictures that a camera's snapshots are
+#[utoipa::path(delete, path = "/v1/streams/{id}/snapshots", tag = "streams",
+    params(("id" = String, Path, example = "c0123abcd")), responses((status = 204)))]
+async fn forget_snapshots(
+    State(app): State<App>,
+    Admin(access): Admin,
+    Id(id): Id<String>,
+) -> Result<StatusCode> {
+    app.blocking(move |app| {
+        app.streams.get(&id, &access.gallery_name)?;
+        app.streams.forget_snapshots(&id)?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// Show a snapshot
+#[utoipa::path(get, path = "/v1/streams/{id}/snapshots/{snapshot}", tag = "streams",
+    params(("id" = String, Path, example = "c0123abcd"), ("snapshot" = String, Path, example = "n34")),
+    responses((status = 200, body = Vec<u8>, content_type = "image/jpeg")))]
+async fn snapshot(
+    State(app): State<App>,
+    Reader(access): Reader,
+    Id((id, snapshot)): Id<(String, String)>,
+) -> Result<Response> {
+    app.blocking(move |app| {
+        app.streams.get(&id, &access.gallery_name)?;
+        let key = access.gallery.key_beside()?;
+        let picture = app.streams.snapshot(&key, &id, &snapshot)?;
         let headers =
             [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")];
         Ok((headers, picture).into_response())

@@ -1,0 +1,1 @@
+export{t as default}from"./PersonField-KW5v3fwK.js";

@@ -1,0 +1,1 @@
+export{t as default}from"./PhotoDialog-DUvrl8jW.js";

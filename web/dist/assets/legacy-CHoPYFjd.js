@@ -1,0 +1,1 @@
+import{Wt as e}from"./texts-C0gFo7zb.js";e();

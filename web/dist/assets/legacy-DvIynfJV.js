@@ -1,1 +1,0 @@
-import{Ut as e}from"./texts-B4BnHMbn.js";e();

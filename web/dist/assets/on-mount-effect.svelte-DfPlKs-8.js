@@ -1,1 +1,0 @@
-import{Ct as e,vt as t}from"./texts-B4BnHMbn.js";function n(n){e(()=>t(()=>n()))}export{n as t};

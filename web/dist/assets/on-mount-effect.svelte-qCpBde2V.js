@@ -1,0 +1,1 @@
+import{wt as e,yt as t}from"./texts-C0gFo7zb.js";function n(n){e(()=>t(()=>n()))}export{n as t};

@@ -1,1 +1,0 @@
-import{E as e,T as t,x as n}from"./texts-B4BnHMbn.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=t(a,r),s={name:`video`,size:24,node:[[`path`,{d:`m16 13 5.223 3.482a.5.5 0 0 0 .777-.416V7.87a.5.5 0 0 0-.752-.432L16 10.5`}],[`rect`,{x:`2`,y:`6`,width:`14`,height:`12`,rx:`2`}]]};n(i,e(()=>o,{get icon(){return s}}))}export{i as t};
