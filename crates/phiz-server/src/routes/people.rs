@@ -19,8 +19,8 @@ use crate::error::{ApiError, Code, Result};
 use crate::look::{EnrolQuery, ForceQuery, Id, LookQuery, PageQuery, PeopleQuery, Query, TopQuery, cursor};
 use crate::seen::JudgedPhotos;
 use crate::wire::{
-    Candidate, ChangedPerson, Done, EnrolledPhoto, EnrolledPhotos, List, Merge, MergedPerson, Negative, NewNegative,
-    NewPerson, Operation, Person, PersonChange, Split, StoredFace, Undo, Undone, WatchList,
+    Candidate, ChangedPerson, Done, EnrolledPhoto, EnrolledPhotos, List, Merge, MergedPerson, Negative,
+    NewNegative, NewPerson, Operation, Person, PersonChange, Split, StoredFace, Undo, Undone, WatchList,
 };
 
 /// Longest text of consent, in characters.
