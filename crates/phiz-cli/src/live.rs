@@ -537,7 +537,7 @@ mod tests {
         command.args(["-qfec", &line, "/dev/null"]).env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
         let Ok(output) = command.stdin(std::process::Stdio::null()).output() else {
             assert!(std::env::var_os("PHIZ_NEED_SCRIPT").is_none(), "script is missing");
-            eprintln!("skipped: script is missing");
+            out::note!("skipped: script is missing");
             return;
         };
         let text = String::from_utf8_lossy(&output.stdout);

@@ -80,7 +80,10 @@ fn a_camera_is_watched_told_of_and_kept_and_its_password_is_nowhere() {
     let server = Running::start();
     let ada = server.person("Ada", &photos());
     let made = server
-        .post("/v1/streams", &json!({ "name": " Front door ", "url": camera.url(), "preview": true }))
+        .post(
+            "/v1/streams",
+            &json!({ "name": " Front door ", "url": camera.url(), "preview": true, "running": false }),
+        )
         .expect(201);
     let id = made["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/streams/{id}");
@@ -91,6 +94,8 @@ fn a_camera_is_watched_told_of_and_kept_and_its_password_is_nowhere() {
     let mut events = open(&server, &format!("{path}/events"), "");
     let (name, _, state) = event(&mut events);
     assert_eq!((name.as_str(), &state["id"]), ("state", &made["id"]), "the state comes at once");
+    // Nothing happens before somebody listens.
+    server.json("PATCH", &path, &json!({ "running": true })).expect(200);
     let mut last = String::new();
     loop {
         let (name, number, data) = event(&mut events);
@@ -510,7 +515,7 @@ fn snapshots_are_kept_where_they_are_wanted_and_a_cooldown_holds_back_what_was_t
     };
 
     // Each event in which somebody appears or is identified has a picture of its moment, which its receiver can ask for.
-    let mut events = open(&server, &format!("{path}/events"), "");
+    let mut events = open(&server, &format!("{path}/events"), "Last-Event-ID: 0\r\n");
     loop {
         let (name, _, data) = event(&mut events);
         if name == "identified" {
@@ -559,6 +564,7 @@ fn snapshots_are_kept_where_they_are_wanted_and_a_cooldown_holds_back_what_was_t
         });
     };
     is_there(false);
+    until("her leaving", || count("left") == 1);
     is_there(true);
     is_there(false);
     server.json("PATCH", &path, &json!({ "running": false })).expect(200);
@@ -571,9 +577,11 @@ fn snapshots_are_kept_where_they_are_wanted_and_a_cooldown_holds_back_what_was_t
     let edited = server.json("PATCH", &path, &edit).expect(200);
     assert_eq!((&edited["snapshots"], edited["cooldown"].as_f64()), (&json!(false), Some(0.0)));
     is_there(true);
+    until("her name again", || count("identified") == 2);
     is_there(false);
+    until("her leaving again", || count("left") == 2);
     is_there(true);
-    until("her again", || count("identified") == 3);
+    until("her name once more", || count("identified") == 3);
     let last = received(&got, secret.as_bytes()).pop().unwrap();
     assert!(last.get("snapshot").is_none(), "{last}");
     assert_eq!(server.get(&format!("{path}/snapshots")).expect(200)["items"].as_array().unwrap().len(), 3);
