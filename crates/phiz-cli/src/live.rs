@@ -502,14 +502,10 @@ mod tests {
         assert_eq!(cut("李李", 3), "李");
     }
 
-    /// What [`a_panic_gives_the_terminal_back`] runs in a terminal: a thread panics while the view is drawn, and nobody drops the
-    /// view, so that only the panic's hook can give the terminal back.
-    #[test]
-    #[ignore = "another test runs it in a terminal"]
+    /// A thread panics while the view is drawn, and nobody drops the view, so that only the panic's hook can give the terminal back.
+    #[cfg(target_os = "linux")]
     fn panics_in_a_terminal() {
-        if check().is_err() {
-            return;
-        }
+        check().unwrap();
         let live = Live::begin("a source", &Arc::default()).unwrap();
         let live = std::mem::ManuallyDrop::new(live);
         let busy = std::thread::spawn(move || {
@@ -525,12 +521,17 @@ mod tests {
         std::process::exit(7);
     }
 
+    /// Runs itself once more in a terminal, where it panics.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_panic_gives_the_terminal_back() {
+        const IN_A_TERMINAL: &str = "PHIZ_TEST_IN_A_TERMINAL";
+        if std::env::var_os(IN_A_TERMINAL).is_some() {
+            return panics_in_a_terminal();
+        }
         let test = std::env::current_exe().unwrap();
         let line = format!(
-            "{} --exact live::tests::panics_in_a_terminal --ignored --nocapture; echo code $?",
+            "{IN_A_TERMINAL}=1 {} --exact live::tests::a_panic_gives_the_terminal_back --nocapture; echo code $?",
             test.display()
         );
         let mut command = std::process::Command::new("script");
