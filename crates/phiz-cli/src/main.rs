@@ -537,8 +537,9 @@ mod tests {
     fn examples_fit_into_a_terminal_and_paragraphs_are_broken_by_it() {
         fn walk(command: &clap::Command) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let lines: Vec<&str> = help.lines().collect();
-            for (line, next) in lines.iter().zip(lines.iter().skip(1).copied().chain([""])) {
+            let lines: Vec<&str> = help.lines().chain([""]).collect();
+            for pair in lines.windows(2) {
+                let (line, next) = (pair[0], pair[1]);
                 let name = command.get_name();
                 if line.starts_with(' ') {
                     assert!(line.chars().count() <= 100, "{name}: wider than 100 characters: {line}");

@@ -182,6 +182,24 @@ fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
+/// Makes a folder for files whose names nobody knows yet.
+///
+/// # Errors
+/// It is a file, holds something and `force` is not given, or cannot be written to.
+pub(crate) fn folder(option: &str, path: &Path, force: bool) -> Result<(), Failure> {
+    let wrong = |reason: &str, hint: &str| {
+        Err(Failure::new(format!("{option} {}: {reason}", path.display())).hint(hint))
+    };
+    if path.exists() && !path.is_dir() {
+        return wrong("is a file", "name a folder");
+    }
+    if !force && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+        return wrong("is not empty", "name another folder, or let its files be overwritten with --force");
+    }
+    std::fs::create_dir_all(path).map_err(|error| Failure::writing(path, &error))?;
+    probe(option, path)
+}
+
 /// Whether files can be made in a folder.
 fn probe(option: &str, folder: &Path) -> Result<(), Failure> {
     temporary_in(folder).map(|_| ()).map_err(|error| {

@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::deliver::{self, Delivery, Post, Sent};
 use super::live::{self, Live};
 use super::out::{self, note, say};
-use super::output::Target;
+use super::output::{self, Target};
 use super::verify::{check_rate, one_in};
 use super::{Done, Failure, Shared, table};
 
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// Write a copy of the video file with its faces marked and named, and its sound: .mp4, .mov, .mkv or .webm
     #[arg(long, value_name = "FILE")]
     annotate: Option<PathBuf>,
-    /// Let --html and --annotate overwrite files that exist (but never the video that is being read)
+    /// Let --html, --annotate and --pictures overwrite files that exist (but never the video that is being read)
     #[arg(long)]
     force: bool,
     /// The share of people who are not enrolled that may be given a name (false positive identification rate)
@@ -301,6 +301,9 @@ impl Outputs {
             return Err(Failure::new(format!("{option}: can be written for one source only"))
                 .hint("watch one source at a time, or leave it out"));
         }
+        if let Some(folder) = &arguments.pictures {
+            output::folder("--pictures", folder, arguments.force)?;
+        }
         let html = arguments.html.as_deref();
         let html = html
             .map(|path| Target::new("--html", path, inputs.iter().copied(), arguments.force))
@@ -513,14 +516,20 @@ impl Camera<'_> {
     /// Writes the best picture of each visit, if that is wanted; their paths.
     fn pictures(&self, name: &str, visits: &[Visit]) -> Result<Vec<Option<String>>, Failure> {
         let Some(folder) = &self.arguments.pictures else { return Ok(vec![None; visits.len()]) };
-        std::fs::create_dir_all(folder).map_err(|error| Failure::writing(folder, &error))?;
         let write = |(number, visit): (usize, &Visit)| {
             let Some(picture) = &visit.picture else { return Ok(None) };
             let (source, who) = (phiz_deliver::slug(name), phiz_deliver::slug(&visit.who.label()));
-            let path = folder.join(format!("{source}-{}-{who}.jpg", number + 1));
-            let bytes = picture.encode_jpeg(90);
-            let bytes = bytes.map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-            std::fs::write(&path, bytes).map_err(|error| Failure::writing(&path, &error))?;
+            let stem = format!("{source}-{}-{who}", number + 1);
+            // Sources may have names that differ in signs alone.
+            let mut path = folder.join(format!("{stem}.jpg"));
+            for other in 2..10_000 {
+                if self.arguments.force || !path.exists() {
+                    break;
+                }
+                path = folder.join(format!("{stem}-{other}.jpg"));
+            }
+            let target = Target::picture("--pictures", &path, [], self.arguments.force)?;
+            target.write_picture(picture).map_err(|error| Failure::writing(&path, &error))?;
             Ok(Some(path.display().to_string()))
         };
         visits.iter().enumerate().map(write).collect()

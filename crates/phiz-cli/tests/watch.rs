@@ -142,7 +142,18 @@ fn events_are_what_scripts_rely_on() {
         let image = phiz_image::Image::decode(&bytes, &phiz_image::DecodeOptions::default()).unwrap();
         assert!(image.width() > 40 && image.height() > 40);
     }
-    let (out, err) = desk.run(0, &["watch", "--summary", "--stages", "--pictures", "best", "clip.mp4"]);
+    // What is there is not written over unasked, which is said before anything is watched.
+    let before = std::fs::read(desk.path("best/clip_mp4-1-ada.jpg")).unwrap();
+    let again = ["watch", "--summary", "--stages", "--pictures", "best", "clip.mp4"];
+    let (out, err) = desk.run(2, &again);
+    assert!(
+        out.is_empty() && err.contains("--pictures best: is not empty") && err.contains("--force"),
+        "{err}"
+    );
+    let (_, err) = desk.run(2, &["watch", "--summary", "--pictures", "clip.mp4", "clip.mp4", "--force"]);
+    assert!(err.contains("is a file"), "{err}");
+    assert_eq!(std::fs::read(desk.path("best/clip_mp4-1-ada.jpg")).unwrap(), before);
+    let (out, err) = desk.run(0, &[&again[..], &["--force"]].concat());
     assert!(out.contains("best picture") && out.contains("best/clip_mp4-1-ada.jpg"), "{out}");
     assert!(err.contains("frames a second (40 in "), "{err}");
     let shares: Vec<f64> = err.split(" %").filter_map(|part| part.rsplit(' ').next()?.parse().ok()).collect();

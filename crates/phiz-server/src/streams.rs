@@ -320,6 +320,9 @@ pub(crate) struct Streams {
     pub(crate) deliveries: Deliveries,
 }
 
+/// A part of a list, and the number of its last row if there are more.
+type Page<T> = (Vec<T>, Option<u64>);
+
 impl Streams {
     /// Opens the file of visits.
     pub(crate) fn open(home: &Path) -> std::io::Result<Streams> {
@@ -557,16 +560,31 @@ impl Streams {
         [from, until]: [f64; 2],
         before: Option<u64>,
         limit: usize,
-    ) -> Result<(Vec<StreamVisit>, Option<u64>)> {
+    ) -> Result<Page<StreamVisit>> {
+        let query = "SELECT id, body FROM visit WHERE stream = ?1 AND until >= ?2 AND since <= ?3 AND id < ?4
+             ORDER BY id DESC LIMIT ?5";
+        let (visits, more) = self.page::<StreamVisit>(key, stream, query, [from, until], before, limit)?;
+        let named = |(id, visit)| StreamVisit { id: format!("v{id}"), ..visit };
+        Ok((visits.into_iter().map(named).collect(), more))
+    }
+
+    /// Rows of a stream that a query finds, with their numbers, the latest first; and the last number if there are more. The query
+    /// is told the stream, two times, the number before which rows lie, and how many are wanted.
+    fn page<T: DeserializeOwned>(
+        &self,
+        key: &[u8; 32],
+        stream: &str,
+        query: &str,
+        [from, until]: [f64; 2],
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<(i64, T)>> {
         let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+        let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
         let connection = lock(&self.visits);
         let read = || {
-            let mut rows = connection.prepare(
-                "SELECT id, body FROM visit WHERE stream = ?1 AND until >= ?2 AND since <= ?3 AND id < ?4
-                 ORDER BY id DESC LIMIT ?5",
-            )?;
-            let limit = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-            let rows = rows.query_map(params![stream, from, until, before, limit], |row| {
+            let mut rows = connection.prepare(query)?;
+            let rows = rows.query_map(params![stream, from, until, before, most], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
@@ -575,10 +593,7 @@ impl Streams {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().map(|(id, _)| u64::try_from(*id).unwrap_or(0)).filter(|_| more);
-        let open = |(id, body): (i64, Vec<u8>)| {
-            let visit: StreamVisit = read_sealed(key, stream, &body)?;
-            Some(StreamVisit { id: format!("v{id}"), ..visit })
-        };
+        let open = |(id, body): (i64, Vec<u8>)| Some((id, read_sealed(key, stream, &body)?));
         Ok((rows.into_iter().filter_map(open).collect(), last))
     }
 
@@ -664,29 +679,12 @@ impl Streams {
         [from, until]: [f64; 2],
         before: Option<u64>,
         limit: usize,
-    ) -> Result<(Vec<StreamSnapshot>, Option<u64>)> {
-        let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
-        let connection = lock(&self.visits);
-        let read = || {
-            let mut rows = connection.prepare(
-                "SELECT id, body FROM snapshot WHERE stream = ?1 AND at >= ?2 AND at <= ?3 AND id < ?4
-                 ORDER BY id DESC LIMIT ?5",
-            )?;
-            let limit = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-            let rows = rows.query_map(params![stream, from, until, before, limit], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let mut rows = read().map_err(ApiError::internal)?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let last = rows.last().map(|(id, _)| u64::try_from(*id).unwrap_or(0)).filter(|_| more);
-        let open = |(id, body): (i64, Vec<u8>)| {
-            let told: StreamSnapshot = read_sealed(key, stream, &body)?;
-            Some(StreamSnapshot { id: format!("n{id}"), ..told })
-        };
-        Ok((rows.into_iter().filter_map(open).collect(), last))
+    ) -> Result<Page<StreamSnapshot>> {
+        let query = "SELECT id, body FROM snapshot WHERE stream = ?1 AND at >= ?2 AND at <= ?3 AND id < ?4
+             ORDER BY id DESC LIMIT ?5";
+        let (told, more) = self.page::<StreamSnapshot>(key, stream, query, [from, until], before, limit)?;
+        let named = |(id, told)| StreamSnapshot { id: format!("n{id}"), ..told };
+        Ok((told.into_iter().map(named).collect(), more))
     }
 
     pub(crate) fn snapshot(&self, key: &[u8; 32], stream: &str, snapshot: &str) -> Result<Vec<u8>> {
