@@ -229,14 +229,13 @@ impl Job for Start<'_> {
                 train.names().len(),
                 tune.len()
             ));
-            let dim = self.net.channels()?[self.net.outputs[0].node];
             let teacher = self.args.teacher.as_deref().map(|card| Teacher::open(b, card)).transpose()?;
             let warnings = [ends_small(&self.recipe), shows_nothing(&tune)];
             warnings.into_iter().flatten().for_each(|warning| watch.note(&warning));
             let mut options = self.options;
             options.data = Some(format!("{}; held out {}", train.fingerprint(), tune.fingerprint()));
             options.teacher = teacher.as_ref().map(|teacher| teacher.fingerprint().to_owned());
-            let task = EmbedTask::new(&train, &tune, &self.recipe, dim, teacher)?;
+            let task = EmbedTask::new(&train, &tune, &self.recipe, &self.net, teacher)?;
             run::run(b, &self.net, &self.recipe, &task, &options, watch.as_mut())
         } else {
             let (train, tune) = (Scenes::open(&train, "train")?, Scenes::open(&tune, "tune")?);
@@ -396,8 +395,7 @@ fn export(
             b.without_gradients(|| {
                 if Kind::of(net) == Kind::Embedder {
                     let faces = Faces::open(&tune, "tune")?;
-                    let dim = net.channels()?[net.outputs[0].node];
-                    return Ok(EmbedTask::new(&faces, &faces, &recipe, dim, None)?.evaluate(&b, &model, size));
+                    return Ok(EmbedTask::new(&faces, &faces, &recipe, net, None)?.evaluate(&b, &model, size));
                 }
                 let scenes = Scenes::open(&tune, "tune")?;
                 Ok(match Kind::of(net) {

@@ -8,23 +8,26 @@
 //! can say what they are: [`Teacher`].
 
 use phiz_net::card::Card;
+use phiz_net::graph::{Architecture, Op};
 use phiz_net::onnx::Weights;
 
 use crate::augment::{Strength, augment};
-use crate::backend::Backend;
+use crate::backend::{Backend, Padding};
 use crate::card::{self, MEAN, STD};
 use crate::error::TrainError;
 use crate::held_out;
 use crate::loss;
 use crate::loss::margin::{self, Kind};
-use crate::model::Model;
+use crate::model::{Model, pooled};
 use crate::random::Random;
 use crate::recipe::{HeadRecipe, Recipe};
 use crate::run::{Load, Loss, Task};
 use crate::shards::{CROP, CROP_BYTES, Faces};
-use crate::teacher::Teacher;
+use crate::teacher::{Said, Teacher};
 use crate::watch::Figures;
 
+/// The matrix that brings the network's last map to the teacher's channels.
+const MAPS: &str = "maps.weight";
 /// Deviation of the numbers of a fresh centre.
 const CENTRE: f32 = 0.05;
 /// Faces of a person from which the network's own centre is made.
@@ -148,6 +151,8 @@ pub struct EmbedTask<'a, B: Backend> {
     held_out: &'a Faces,
     /// Looks at blends.
     teacher: Option<Teacher<B>>,
+    /// Channels of the teacher's and of the network's last map, where they are compared.
+    maps: Option<[usize; 2]>,
 }
 
 /// What is known of the faces that are learnt; makes the batches.
@@ -173,20 +178,22 @@ pub struct EmbedBatch {
 }
 
 impl<'a, B: Backend> EmbedTask<'a, B> {
-    /// Learns `faces`, judged on `held_out`, with templates of `dim` numbers (at least the teacher's).
+    /// Teaches `net` the `faces`, judged on `held_out`; its templates are at least as long as the teacher's.
     ///
     /// `teacher` is needed by a recipe that blends, and no other.
     ///
     /// # Errors
     /// No face, a teacher's templates that are longer than ours or unlike the prepared ones, a head with fewer than two
-    /// people, or blends without a teacher.
+    /// people, blends without a teacher, or last maps that cannot be compared.
     pub fn new(
         faces: &'a Faces,
         held_out: &'a Faces,
         recipe: &'a Recipe,
-        dim: usize,
+        net: &Architecture,
         teacher: Option<Teacher<B>>,
     ) -> Result<EmbedTask<'a, B>, TrainError> {
+        let channels = net.channels().map_err(|e| TrainError::Recipe(e.to_string()))?;
+        let dim = channels[net.outputs[0].node];
         if faces.is_empty() {
             return Err(TrainError::Recipe("the data holds no face to learn: prepare some first".into()));
         }
@@ -241,9 +248,47 @@ impl<'a, B: Backend> EmbedTask<'a, B> {
         } else {
             orthonormal(dim, columns, &mut Random::new(0x7068697a))
         };
+        let maps = match &teacher {
+            _ if losses.maps == 0.0 => None,
+            Some(teacher) if losses.live_teacher || losses.blend > 0.0 => {
+                Some(compared_maps(teacher, recipe, net, &channels)?)
+            }
+            _ => {
+                return Err(TrainError::Recipe(
+                    "embed.maps: only a teacher that looks shows its maps: give its card with --teacher, and turn \
+                     embed.live_teacher on"
+                        .into(),
+                ));
+            }
+        };
         let lessons = Lessons { faces, recipe, dim, placement, heads };
-        Ok(EmbedTask { lessons, held_out, teacher })
+        Ok(EmbedTask { lessons, held_out, teacher, maps })
     }
+}
+
+/// Channels of the teacher's last map and of the network's, which must have the same places at every size of the recipe.
+fn compared_maps<B: Backend>(
+    teacher: &Teacher<B>,
+    recipe: &Recipe,
+    net: &Architecture,
+    channels: &[usize],
+) -> Result<[usize; 2], TrainError> {
+    let fault = |reason: &str| Err(TrainError::Recipe(format!("embed.maps: {reason}; set it to 0")));
+    let (Some([theirs, height, width]), Some(node)) = (teacher.map(), pooled(net)) else {
+        return fault("the teacher or the network has no map that it pools at its end");
+    };
+    let halves = |op: &Op| matches!(op, Op::Conv { stride: 2, .. });
+    let side = |size: usize| {
+        net.nodes[..=node].iter().filter(|n| halves(&n.op)).fold(size, |side, _| side.div_ceil(2))
+    };
+    if let Some(stage) = recipe.stages.iter().find(|stage| [height, width] != [side(stage.size); 2]) {
+        return fault(&format!(
+            "the teacher's last map has {height}×{width} places and the network's {0}×{0} at {1} pixels",
+            side(stage.size),
+            stage.size
+        ));
+    }
+    Ok([theirs, channels[node]])
 }
 
 /// The letters and digits of a name.
@@ -334,13 +379,13 @@ impl Load for Lessons<'_> {
 }
 
 impl<B: Backend> EmbedTask<'_, B> {
-    /// What the teacher says of the first `n` pictures of a batch, placed into our dimensions.
-    fn asked(&self, b: &B, batch: &EmbedBatch, n: usize) -> Result<B::Tensor, TrainError> {
+    /// What the teacher says of the first `n` pictures of a batch, its templates placed into our dimensions.
+    fn asked(&self, b: &B, batch: &EmbedBatch, n: usize) -> Result<Said<B::Tensor>, TrainError> {
         let none = || TrainError::Recipe("a picture to be judged without a teacher".into());
         let teacher = self.teacher.as_ref().ok_or_else(none)?;
         let pictures = if batch.full.is_empty() { &batch.pictures } else { &batch.full };
-        let said = teacher.templates(b, &pictures[..n * CROP_BYTES], n)?;
-        Ok(b.matmul_transposed(&said, &self.lessons.placement(b)))
+        let said = teacher.look(b, &pictures[..n * CROP_BYTES], n)?;
+        Ok(Said { templates: b.matmul_transposed(&said.templates, &self.lessons.placement(b)), ..said })
     }
 }
 
@@ -354,7 +399,15 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
     fn extras(&self, random: &mut Random) -> Weights {
         let template = |face| self.lessons.target(face);
         let template = self.lessons.recipe.embed.imprint.then_some(&template as &dyn Fn(usize) -> Vec<f32>);
-        self.lessons.heads.iter().flat_map(|head| head.fresh(self.lessons.dim, random, template)).collect()
+        let heads = self.lessons.heads.iter();
+        let mut weights: Weights =
+            heads.flat_map(|head| head.fresh(self.lessons.dim, random, template)).collect();
+        if let Some([theirs, ours]) = self.maps {
+            let deviation = 1.0 / (ours as f32).sqrt();
+            let matrix = (0..theirs * ours).map(|_| random.normal() * deviation).collect();
+            weights.insert(MAPS.into(), (vec![theirs, ours, 1, 1], matrix));
+        }
+        weights
     }
 
     fn extras_of(&self, b: &B, model: &Model<B>) -> Weights {
@@ -390,7 +443,8 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
     fn loss(&self, b: &B, model: &Model<B>, batch: &EmbedBatch) -> Result<Loss<B::Tensor>, TrainError> {
         let n = batch.targets.len() / self.lessons.dim;
         let x = Task::<B>::pictures(self, b, batch);
-        let raw = model.forward(b, &x, self.lessons.recipe.learns.is_empty()).swap_remove(0);
+        let (mut outputs, map) = model.forward_with_map(b, &x, self.lessons.recipe.learns.is_empty());
+        let raw = outputs.swap_remove(0);
         let x = loss::unit(b, &raw);
         let weights = &self.lessons.recipe.embed;
         let mut parts: Vec<(String, f64, B::Tensor)> = Vec::new();
@@ -414,15 +468,21 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
         let looked = if weights.live_teacher { n } else { blends };
         let asked = if looked > 0 { Some(self.asked(b, batch, looked)?) } else { None };
         if let Some(asked) = asked.as_ref().filter(|_| blends > 0) {
-            follow("blend_", &b.narrow(&x, 0, 0, blends), &b.narrow(asked, 0, 0, blends));
+            follow("blend_", &b.narrow(&x, 0, 0, blends), &b.narrow(&asked.templates, 0, 0, blends));
         }
         if blends < n {
             let rest = |t: &B::Tensor| b.narrow(t, 0, blends, n - blends);
             let target = match &asked {
-                Some(asked) if looked == n => rest(asked),
+                Some(asked) if looked == n => rest(&asked.templates),
                 _ => rest(&b.constant(&batch.targets, &[n, self.lessons.dim])),
             };
             follow("", &rest(&x), &target);
+        }
+        if let (Some(_), Some(map), Some(theirs)) = (self.maps, map, asked.and_then(|asked| asked.map)) {
+            let ours = b.narrow(&map, 0, 0, looked);
+            let ours = b.conv(&ours, &model.tensors[MAPS], None, 1, 1, Padding::None);
+            let share = looked as f64 / n as f64;
+            parts.push(("maps".into(), weights.maps * share, loss::cosine_of_maps(b, &ours, &theirs)));
         }
         for (head, labels) in self.lessons.heads.iter().zip(&batch.labels) {
             let name = if head.name == "centres" { "margin".into() } else { format!("head_{}", head.name) };

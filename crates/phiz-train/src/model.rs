@@ -22,6 +22,13 @@ pub fn learns(name: &str) -> bool {
     !(name.ends_with(".mean") || name.ends_with(".var"))
 }
 
+/// The node whose map the network pools last, if it pools.
+#[must_use]
+pub fn pooled(net: &Architecture) -> Option<usize> {
+    let pools = |op: &Op| matches!(op, Op::GlobalPool | Op::GlobalDepthwise { .. });
+    net.nodes.iter().rev().find(|node| pools(&node.op)).map(|node| node.inputs[0])
+}
+
 impl<B: Backend> Model<B> {
     /// A network with fresh weights: normal of variance `2 / fan-in` (He et al. 2015), identity normalisation,
     /// zero bias, except that a score's bias says "rarely a face" (Lin et al. 2017, focal loss).
@@ -96,9 +103,37 @@ impl<B: Backend> Model<B> {
         self.observe(b, image, training, &mut |_, _| {})
     }
 
+    /// As [`Model::forward`], and the map `[n, c, h, w]` that the network pools into its first output: none if it pools
+    /// none.
+    pub fn forward_with_map(
+        &self,
+        b: &B,
+        image: &B::Tensor,
+        training: bool,
+    ) -> (Vec<B::Tensor>, Option<B::Tensor>) {
+        let values = self.values(b, image, training, &mut |_, _| {});
+        let map = pooled(&self.net).map(|node| values[node].clone());
+        (self.outputs(&values), map)
+    }
+
     /// As [`Model::forward`], calling `see` with a node's name and the output of each convolution before it is
     /// normalised.
     pub fn observe(
+        &self,
+        b: &B,
+        image: &B::Tensor,
+        training: bool,
+        see: &mut dyn FnMut(&str, &B::Tensor),
+    ) -> Vec<B::Tensor> {
+        self.outputs(&self.values(b, image, training, see))
+    }
+
+    fn outputs(&self, values: &[B::Tensor]) -> Vec<B::Tensor> {
+        self.net.outputs.iter().map(|o| values[o.node].clone()).collect()
+    }
+
+    /// What comes out of every node.
+    fn values(
         &self,
         b: &B,
         image: &B::Tensor,
@@ -136,6 +171,6 @@ impl<B: Backend> Model<B> {
             };
             values.push(value);
         }
-        self.net.outputs.iter().map(|o| values[o.node].clone()).collect()
+        values
     }
 }

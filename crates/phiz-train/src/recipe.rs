@@ -84,6 +84,11 @@ pub struct Stop {
     pub less_is_better: bool,
 }
 
+/// Whether a weight is left at nothing: recipes of before it keep their text.
+fn is_zero(weight: &f64) -> bool {
+    *weight == 0.0
+}
+
 /// Weights of the losses of an embedder; zero is off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -96,6 +101,10 @@ pub struct EmbedLosses {
     pub within: bool,
     /// Squared difference of the batch's cosines to the teacher's.
     pub relations: f64,
+    /// `1 − cos` at each place of the last map to the teacher's, where a teacher looks: at more numbers than a template has.
+    /// The network's map is brought to the teacher's channels by a matrix that is learnt beside it and not exported.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub maps: f64,
     /// Share of each batch that is blends of two faces, of which a teacher is asked while the network learns.
     pub blend: f64,
     /// Whether a teacher looks at every picture that the network sees, changed as it is, instead of the prepared templates
@@ -127,6 +136,7 @@ impl Default for EmbedLosses {
             distil: 1.0,
             within: false,
             relations: 0.0,
+            maps: 0.0,
             blend: 0.0,
             live_teacher: false,
             imprint: false,
@@ -358,6 +368,9 @@ impl Recipe {
         if !(detect.background > 0.0 && detect.background.is_finite() && (0.0..1.0).contains(&detect.empty)) {
             return wrong("detect.background must be positive and detect.empty in [0, 1)".into());
         }
+        if !(self.embed.maps >= 0.0 && self.embed.maps.is_finite()) {
+            return wrong("embed.maps is a weight: zero or a positive number".into());
+        }
         if !(0.0..=1.0).contains(&self.embed.blend) {
             return wrong("embed.blend is a share, 0 to 1".into());
         }
@@ -459,6 +472,7 @@ mod tests {
             ("stop = { figure = \"x\", patience = 2, better = 1 }", "better"),
             ("embed = { heads = [{ people = \"a:\", weight = 0.0 }] }", "weight"),
             ("embed = { blend = 1.5 }", "embed.blend"),
+            ("embed = { maps = -0.5 }", "embed.maps"),
             ("detect = { background = 0.0 }", "detect.background"),
             ("detect = { empty = 1.0 }", "detect.empty"),
             ("detect = { quality = \"iou\" }", "overlap"),

@@ -16,6 +16,15 @@ use crate::error::TrainError;
 use crate::loss;
 use crate::shards::CROP;
 
+/// What a teacher says of pictures.
+#[derive(Clone, Debug)]
+pub struct Said<T> {
+    /// Unit templates `[n, d]`.
+    pub templates: T,
+    /// The last map `[n, c, h, w]` with more than one place, from which they are made.
+    pub map: Option<T>,
+}
+
 /// An embedder of somebody's making, ready to look at pictures.
 #[derive(Debug)]
 pub struct Teacher<B: Backend> {
@@ -24,6 +33,7 @@ pub struct Teacher<B: Backend> {
     mean: [f32; 3],
     std: [f32; 3],
     dim: usize,
+    map: Option<[usize; 3]>,
     fingerprint: String,
 }
 
@@ -46,12 +56,14 @@ impl<B: Backend> Teacher<B> {
         let graph = phiz_onnx::read(&onnx).map_err(|e| TrainError::file(path, &e))?;
         let mut teacher = Teacher::new(b, graph, input.mean, input.std);
         // One picture tells whether everything in the file is known.
-        let trial = teacher.templates(b, &vec![128; CROP * CROP * 3], 1);
+        let trial = teacher.look(b, &vec![128; CROP * CROP * 3], 1);
         let trial = trial.map_err(|e| TrainError::file(path, &e))?;
-        if b.values(&trial).iter().any(|v| !v.is_finite()) {
+        if b.values(&trial.templates).iter().any(|v| !v.is_finite()) {
             return Err(TrainError::file(path, &"gives templates that are no numbers; copy its file again"));
         }
-        teacher.dim = b.shape(&trial)[1];
+        teacher.dim = b.shape(&trial.templates)[1];
+        let shape = trial.map.map(|map| b.shape(&map));
+        teacher.map = shape.and_then(|shape| shape[1..].try_into().ok());
         let hash = Sha256::digest(&onnx);
         let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         teacher.fingerprint = format!("{} {hash}", card.name);
@@ -62,6 +74,12 @@ impl<B: Backend> Teacher<B> {
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// Channels, height and width of the last map.
+    #[must_use]
+    pub fn map(&self) -> Option<[usize; 3]> {
+        self.map
     }
 
     /// Name and hash of the file.
@@ -76,16 +94,25 @@ impl<B: Backend> Teacher<B> {
             let shape = if shape.is_empty() { &[1][..] } else { shape };
             (name.clone(), b.constant(data, shape))
         });
-        Teacher { constants: tensors.collect(), graph, mean, std, dim: 0, fingerprint: String::new() }
+        Teacher {
+            constants: tensors.collect(),
+            graph,
+            mean,
+            std,
+            dim: 0,
+            map: None,
+            fingerprint: String::new(),
+        }
     }
 
-    /// Unit templates `[n, d]` of `n` pictures (112×112 interleaved RGB), without a history.
+    /// What it says of `n` pictures (112×112 interleaved RGB), without a history.
     ///
     /// # Errors
     /// An operation that is not known here.
-    pub fn templates(&self, b: &B, pictures: &[u8], n: usize) -> Result<B::Tensor, TrainError> {
+    pub fn look(&self, b: &B, pictures: &[u8], n: usize) -> Result<Said<B::Tensor>, TrainError> {
         b.without_gradients(|| {
             let mut values: HashMap<&str, B::Tensor> = HashMap::new();
+            let mut map = None;
             let pictures = b.pictures(pictures, n, CROP, CROP, self.mean, self.std);
             values.insert(self.graph.inputs[0].name.as_str(), pictures);
             for operation in &self.graph.operations {
@@ -96,6 +123,9 @@ impl<B: Backend> Teacher<B> {
                         operation.outputs.first().map_or("", String::as_str)
                     ))
                 })?;
+                if matches!(b.shape(&result)[..], [_, _, h, w] if h > 1 && w > 1) {
+                    map = Some(result.clone());
+                }
                 if let Some(name) = operation.outputs.first() {
                     values.insert(name, result);
                 }
@@ -107,7 +137,7 @@ impl<B: Backend> Teacher<B> {
                 _ => None,
             });
             let none = || TrainError::Form("the teacher gives no template".into());
-            Ok(loss::unit(b, &flat.ok_or_else(none)?))
+            Ok(Said { templates: loss::unit(b, &flat.ok_or_else(none)?), map })
         })
     }
 
@@ -254,7 +284,14 @@ mod tests {
         let pictures = b.pictures(&bytes, 2, CROP, CROP, [127.5; 3], [127.5; 3]);
         let own = b.values(&loss::unit(&b, &student.forward(&b, &pictures, false)[0]));
         let teacher = Teacher::open(&b, &card).unwrap();
-        let said = b.values(&teacher.templates(&b, &bytes, 2).unwrap());
+        let said = teacher.look(&b, &bytes, 2).unwrap();
+        let map = said.map.as_ref().unwrap();
+        assert_eq!((teacher.map(), b.shape(map)), (Some([16, 14, 14]), vec![2, 16, 14, 14]));
+        let (_, own_map) = student.forward_with_map(&b, &pictures, false);
+        for (x, y) in b.values(&own_map.unwrap()).iter().zip(b.values(map)) {
+            assert!((x - y).abs() < 1e-4, "{x} {y}");
+        }
+        let said = b.values(&said.templates);
         assert_eq!((said.len(), teacher.dim()), (24, 12));
         for (x, y) in own.iter().zip(&said) {
             assert!((x - y).abs() < 1e-4, "{own:?} {said:?}");

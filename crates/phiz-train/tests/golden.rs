@@ -10,7 +10,7 @@ use phiz_train::backend::{Backend, Padding};
 use phiz_train::flex::Flex;
 use phiz_train::loss::detector::{self, CellTargets, Quality, ScoreRule};
 use phiz_train::loss::margin::{self, Head, Kind, Margin};
-use phiz_train::loss::{cosine_distillation, relational_distillation, unit};
+use phiz_train::loss::{cosine_distillation, cosine_of_maps, relational_distillation, unit};
 use phiz_train::model::Model;
 use phiz_train::optim::{Optimiser, Rule, gradients};
 #[cfg(feature = "vulkan")]
@@ -196,6 +196,7 @@ fn losses<B: Backend>(b: &B) {
         }
         check(b, &mut bad, &case.name, &case.golden, |x| match case.loss.as_str() {
             "distil" => cosine_distillation(b, &unit(b, &x[0]), &unit(b, &x[1])),
+            "maps" => cosine_of_maps(b, &x[0], &x[1]),
             "relations" => relational_distillation(b, &unit(b, &x[0]), &unit(b, &x[1])),
             "margin" => {
                 let state: Vec<B::Tensor> = case.lengths.iter().map(|v| b.constant(&[*v], &[1])).collect();
@@ -213,7 +214,7 @@ fn losses<B: Backend>(b: &B) {
             other => panic!("no loss is called {other:?}"),
         });
     }
-    assert!(cases.len() >= 14);
+    assert!(cases.len() >= 15);
     report(&bad);
 }
 

@@ -145,7 +145,7 @@ impl Bench {
         options: &RunOptions,
         watch: &mut dyn Watch,
     ) -> Result<Ending, TrainError> {
-        let task = EmbedTask::new(&self.train, &self.tune, recipe, 16, None)?;
+        let task = EmbedTask::new(&self.train, &self.tune, recipe, &self.net, None)?;
         run::run(b, &self.net, recipe, &task, options, watch)
     }
 
@@ -260,7 +260,7 @@ fn blends_are_what_the_teacher_says_whatever_the_loaders() {
     });
     let run = |name: &str, loaders: usize| {
         let teacher = Teacher::open(&bench.flex, &bench.teacher(6))?;
-        let task = EmbedTask::new(&bench.train, &bench.tune, &recipe, 16, Some(teacher))?;
+        let task = EmbedTask::new(&bench.train, &bench.tune, &recipe, &bench.net, Some(teacher))?;
         let options = RunOptions { loaders, ..bench.options(name) };
         run::run(&bench.flex, &bench.net, &recipe, &task, &options, &mut Silent)
     };
@@ -274,7 +274,7 @@ fn blends_are_what_the_teacher_says_whatever_the_loaders() {
     let without = bench.run(&recipe, &bench.options("without"), &mut Silent);
     assert!(without.expect_err("no teacher").to_string().contains("--teacher"));
     let other = Teacher::open(&bench.flex, &bench.teacher(5)).unwrap();
-    let other = EmbedTask::new(&bench.train, &bench.tune, &recipe, 16, Some(other)).err().unwrap();
+    let other = EmbedTask::new(&bench.train, &bench.tune, &recipe, &bench.net, Some(other)).err().unwrap();
     assert!(other.to_string().contains("5 numbers and the prepared ones 6"), "{other}");
 }
 
@@ -292,7 +292,7 @@ fn a_teacher_that_looks_at_every_picture_needs_no_prepared_template() {
     // What the shards say the teacher thinks: once the truth, once nonsense.
     let run = |name: &str, train: &Faces, loaders: usize| {
         let teacher = Teacher::open(&bench.flex, &bench.teacher(6)).unwrap();
-        let task = EmbedTask::new(train, &bench.tune, &recipe, 16, Some(teacher)).unwrap();
+        let task = EmbedTask::new(train, &bench.tune, &recipe, &bench.net, Some(teacher)).unwrap();
         let options = RunOptions { loaders, ..bench.options(name) };
         run::run(&bench.flex, &bench.net, &recipe, &task, &options, &mut Silent).unwrap();
         bench.outcome(name)
@@ -304,6 +304,42 @@ fn a_teacher_that_looks_at_every_picture_needs_no_prepared_template() {
     let without =
         bench.run(&recipe, &bench.options("without"), &mut Silent).expect_err("no teacher").to_string();
     assert!(without.contains("embed.blend") && without.contains("--teacher"), "{without}");
+}
+
+#[test]
+fn a_teachers_last_map_is_learnt_where_it_has_the_same_places() {
+    let mut bench = Bench::new();
+    let recipe = |size: usize, live_teacher: bool| {
+        recipe(|r| {
+            r.stages.truncate(1);
+            r.stages[0].size = size;
+            r.stages[0].schedule.steps = 30;
+            r.embed.live_teacher = live_teacher;
+            r.embed.maps = 0.5;
+            r.embed.heads.clear();
+        })
+    };
+    let run = |bench: &Bench, name: &str, recipe: &Recipe| {
+        let teacher = Teacher::open(&bench.flex, &bench.teacher(6)).unwrap();
+        let task = EmbedTask::new(&bench.train, &bench.tune, recipe, &bench.net, Some(teacher))?;
+        run::run(&bench.flex, &bench.net, recipe, &task, &bench.options(name), &mut Silent)
+    };
+    // The teacher's map has 28×28 places, and this network's 14×14.
+    let refused = run(&bench, "other", &recipe(CROP, true)).unwrap_err().to_string();
+    assert!(refused.contains("28×28 places and the network's 14×14 at 112 pixels"), "{refused}");
+
+    bench.net = Slim { stem: 8, stages: vec![(12, 1)], weighted: true, dim: 16 }.build("student");
+    let refused = run(&bench, "small", &recipe(64, true)).unwrap_err().to_string();
+    assert!(refused.contains("16×16 at 64 pixels"), "{refused}");
+    let refused = run(&bench, "blind", &recipe(CROP, false)).unwrap_err().to_string();
+    assert!(refused.contains("embed.maps") && refused.contains("live_teacher"), "{refused}");
+
+    assert_eq!(run(&bench, "maps", &recipe(CROP, true)).unwrap(), Ending::Complete);
+    let (checkpoint, metrics, onnx) = bench.outcome("maps");
+    assert_eq!(checkpoint.now["maps.weight"].0, [8, 12, 1, 1]);
+    assert!(!String::from_utf8_lossy(&onnx).contains("maps.weight"), "only a part of learning");
+    let losses: Vec<f64> = metrics.iter().filter_map(|m| m["maps"].as_f64()).collect();
+    assert!(losses.len() > 1 && losses[losses.len() - 1] < 0.7 * losses[0], "{losses:?}");
 }
 
 /// Notes what it is told.
@@ -433,8 +469,9 @@ fn a_result_has_a_card_with_thresholds_of_the_held_out_people() {
 fn imprinted_centres_point_at_their_people() {
     let bench = Bench::new();
     let mut recipe = recipe(|r| r.embed.imprint = true);
+    let narrow = Slim { stem: 8, stages: vec![(12, 1)], weighted: true, dim: 6 }.build("narrow");
     let extras = |recipe: &Recipe| {
-        let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, recipe, 6, None).unwrap();
+        let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, recipe, &narrow, None).unwrap();
         Task::<Flex>::extras(&task, &mut Random::new(1))
     };
     // As wide as the teacher, nothing is turned: a centre is about its person's mean template, one axis each.
@@ -451,7 +488,7 @@ fn imprinted_centres_point_at_their_people() {
     recipe.embed.imprint = false;
     assert!(extras(&recipe)["head.a0.weight"].1 != weights["head.a0.weight"].1);
     recipe.embed = EmbedLosses { imprint: true, distil: 0.0, relations: 0.0, ..recipe.embed };
-    let refused = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &recipe, 6, None).err().unwrap();
+    let refused = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &recipe, &narrow, None).err().unwrap();
     assert!(refused.to_string().contains("embed.imprint"), "{refused}");
 }
 
@@ -461,7 +498,7 @@ fn the_networks_own_centres_point_at_what_it_says_of_their_people() {
     let recipe = recipe(|r| r.embed.imprint_own = true);
     let b = &bench.flex;
     let model = Model::new(b, &bench.net, &mut Random::new(4)).unwrap();
-    let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &recipe, 16, None).unwrap();
+    let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &recipe, &bench.net, None).unwrap();
     let weights = Task::<Flex>::extras_of(&task, b, &model);
     let faces = &bench.train;
     let template = |face: usize| {
@@ -483,7 +520,7 @@ fn the_networks_own_centres_point_at_what_it_says_of_their_people() {
         }
     }
     let off = Recipe { embed: EmbedLosses { imprint_own: false, ..recipe.embed.clone() }, ..recipe };
-    let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &off, 16, None).unwrap();
+    let task = EmbedTask::<Flex>::new(&bench.train, &bench.tune, &off, &bench.net, None).unwrap();
     assert!(Task::<Flex>::extras_of(&task, b, &model).is_empty());
 }
 

@@ -148,6 +148,9 @@ def losses():
                   **differentiate(lambda x, t: (1 - (unit(x) * unit(t)).sum(1)).mean().reshape(1), [x, target])})
     relations = lambda x, t: ((unit(x) @ unit(x).T - unit(t) @ unit(t).T) ** 2).mean().reshape(1)
     cases.append({"name": "relations", "loss": "relations", **differentiate(relations, [x, target])})
+    with torch.random.fork_rng():  # A later case, which leaves the numbers of the others as they were.
+        maps = lambda x, t: (1 - F.cosine_similarity(x, t, dim=1)).mean().reshape(1)
+        cases.append({"name": "maps", "loss": "maps", **differentiate(maps, [rand(2, 5, 3, 3), rand(2, 5, 3, 3)])})
 
     labels = [2, None, 0, 1, 2]
     x, centres = rand(5, 6, low=-4, high=4), rand(3, 6)
