@@ -315,7 +315,7 @@ impl Conv {
             let (start, scale) = scales.split_at_mut(self.bias.len());
             let each = start.iter_mut().zip(scale).zip(&self.steps);
             for ((start, scale), (step, sum)) in each {
-                *start = f32::from_bits((-steps.zero * sum).cast_unsigned());
+                *start = f32::from_bits((-steps.zero(self.isa) * sum).cast_unsigned());
                 *scale = steps.step * step;
             }
         }
@@ -582,8 +582,17 @@ impl Conv {
             // SAFETY: passed on.
             (Level::Plain, _) => unsafe { plain::tile::<false>(count, half, pixel, args) },
             #[cfg(target_arch = "aarch64")]
-            // SAFETY: passed on; all is of single precision (`new` and `run` asked).
-            (Level::Neon, _) => unsafe { super::neon::tile(count, half, pixel, args) },
+            // SAFETY: passed on; the processor has bf16 or products of bytes where they are needed (`new` and `run` asked).
+            (Level::Neon, precision) => unsafe {
+                match precision {
+                    Precision::Int8 => super::neon::int8(count, half, pixel, args),
+                    Precision::Bf16 => super::neon::bf16(count, half, pixel, args),
+                    _ => super::neon::f32(count, half, pixel, args),
+                }
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: passed on; the processor has AVX-VNNI too, as `new` asked; nothing is bf16.
+            (Level::Avx2, Precision::Int8) => unsafe { super::x86::avx2_int8(count, half, pixel, args) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: passed on; the processor has AVX2 and FMA, else there was no such `Isa`; all is of single precision
             // (`new` and `run` asked).

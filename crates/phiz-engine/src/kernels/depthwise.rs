@@ -10,6 +10,7 @@ use crate::Precision;
 /// Columns that are computed together.
 const COLUMNS: usize = 6;
 /// The same for 3×3: as many sums as multipliers need so as not to wait for one another.
+#[cfg(target_arch = "x86_64")]
 const MANY: usize = 8;
 
 /// A depthwise convolution with its weights.

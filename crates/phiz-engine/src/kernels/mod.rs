@@ -107,14 +107,26 @@ impl Isa {
         match (self.0, precision) {
             (Level::Plain, _) | (_, Precision::Auto | Precision::F32) => true,
             #[cfg(target_arch = "aarch64")]
-            (Level::Neon, _) => false,
+            (Level::Neon, Precision::Bf16) => std::arch::is_aarch64_feature_detected!("bf16"),
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon, Precision::Int8) => std::arch::is_aarch64_feature_detected!("dotprod"),
             #[cfg(target_arch = "x86_64")]
-            (Level::Avx2, _) => false,
+            (Level::Avx2, Precision::Bf16) => false,
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx2, Precision::Int8) => x86::avx2_has_int8(),
             #[cfg(target_arch = "x86_64")]
             (Level::Avx512 | Level::Avx512Full, Precision::Bf16) => is_x86_feature_detected!("avx512bf16"),
             #[cfg(target_arch = "x86_64")]
             (Level::Avx512 | Level::Avx512Full, Precision::Int8) => is_x86_feature_detected!("avx512vnni"),
         }
+    }
+
+    /// Whether its products of bytes take inputs with a sign: ARM's do, x86's want them without.
+    pub(crate) fn signed_bytes(self) -> bool {
+        #[cfg(target_arch = "aarch64")]
+        return self.0 == Level::Neon;
+        #[cfg(not(target_arch = "aarch64"))]
+        false
     }
 
     /// Whether it is more than plain Rust.

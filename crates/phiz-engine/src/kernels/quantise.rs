@@ -6,11 +6,15 @@ use super::{Isa, Level};
 const TOGETHER: usize = 32;
 /// The size of the numbers whose last bit stands for 1: adding it rounds, to even if it is a tie.
 const ROUND: f32 = 8_388_608.0;
+/// What makes of a byte without a sign the one with a sign that stands for 128 less.
+#[cfg(target_arch = "aarch64")]
+const SIGN: u8 = 0x80;
 
 /// What eight bits stand for: `(byte − zero) · step`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Steps {
     pub(super) step: f32,
+    /// As bytes without a sign count.
     pub(super) zero: i32,
 }
 
@@ -26,12 +30,17 @@ impl Steps {
         Steps { step, zero: (-least / step).round_ties_even() as i32 }
     }
 
+    /// The byte that stands for 0, as the bytes of these instructions count.
+    pub(super) fn zero(self, isa: Isa) -> i32 {
+        if isa.signed_bytes() { self.zero - 128 } else { self.zero }
+    }
+
     /// Rounds values, four to an element; what is no number becomes 0 in some way. `from` holds bf16 if `short`.
     pub(super) fn quantise(self, from: &[f32], short: bool, to: &mut [f32], isa: Isa) {
         match isa.0 {
-            Level::Plain => self.row(from, short, to),
+            Level::Plain => self.row::<0>(from, short, to),
             #[cfg(target_arch = "aarch64")]
-            Level::Neon => self.row(from, short, to),
+            Level::Neon => self.row::<SIGN>(from, short, to),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has AVX2 and FMA, else there was no such `Isa`.
             Level::Avx2 => unsafe { self.row_avx2(from, short, to) },
@@ -44,28 +53,32 @@ impl Steps {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn row_avx2(self, from: &[f32], short: bool, to: &mut [f32]) {
-        self.row(from, short, to);
+        self.row::<0>(from, short, to);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,avx512f,avx512vl")]
     fn row_avx512(self, from: &[f32], short: bool, to: &mut [f32]) {
-        self.row(from, short, to);
+        self.row::<0>(from, short, to);
     }
 
     #[inline(always)]
-    fn row(self, from: &[f32], short: bool, to: &mut [f32]) {
-        if short { self.values(halves(from), long, to) } else { self.values(from, |v| v, to) }
+    fn row<const FLIPPED: u8>(self, from: &[f32], short: bool, to: &mut [f32]) {
+        if short {
+            self.values::<u16, FLIPPED>(halves(from), long, to);
+        } else {
+            self.values::<f32, FLIPPED>(from, |v| v, to);
+        }
     }
 
     #[inline(always)]
-    fn values<T: Copy>(self, from: &[T], value: impl Fn(T) -> f32, to: &mut [f32]) {
+    fn values<T: Copy, const FLIPPED: u8>(self, from: &[T], value: impl Fn(T) -> f32, to: &mut [f32]) {
         let (times, zero) = (1.0 / self.step, ROUND + self.zero as f32);
         let byte = |v: T| {
             let rounded = value(v) * times + zero;
             let rounded = if rounded > ROUND { rounded } else { ROUND };
             let rounded = if rounded < ROUND + 255.0 { rounded } else { ROUND + 255.0 };
-            rounded.to_bits() as u8
+            rounded.to_bits() as u8 ^ FLIPPED
         };
         let (many, rest) = from.as_chunks::<TOGETHER>();
         let (to_many, to_rest) = to.as_chunks_mut::<{ TOGETHER / 4 }>();

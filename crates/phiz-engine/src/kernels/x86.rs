@@ -787,7 +787,10 @@ const _: () = {
 /// Tiles for sixteen registers.
 macro_rules! narrow {
     ($name:ident, $count:tt, [$($h:tt)+]) => {
-        tile!($name, $count, [$($h)+], "avx2,fma", "ymm", "32", "vfmadd231ps", no_scale, load, begin, multiply, add, store,
+        narrow!($name, "vfmadd231ps", no_scale, $count, [$($h)+]);
+    };
+    ($name:ident, $dot:literal, $scale:ident, $count:tt, [$($h:tt)+]) => {
+        tile!($name, $count, [$($h)+], "avx2,fma", "ymm", "32", $dot, $scale, load, begin, multiply, add, store,
             add_16, store_16, [
             out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _,
             out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
@@ -975,6 +978,75 @@ macro_rules! by_pixel_8 {
     };
 }
 
+/// Tiles of bytes for sixteen registers, in one of the two encodings that the instruction has: AVX-VNNI's, or AVX-512 VL's.
+macro_rules! vnni {
+    ($module:ident, $dot:literal) => {
+        mod $module {
+            use super::*;
+
+            narrow!(int8_1x1, $dot, scale, 1, [0]);
+            narrow!(int8_1x2, $dot, scale, 1, [0 1]);
+            narrow!(int8_1x3, $dot, scale, 1, [0 1 2]);
+            narrow!(int8_1x4, $dot, scale, 1, [0 1 2 3]);
+            narrow!(int8_1x5, $dot, scale, 1, [0 1 2 3 4]);
+            narrow!(int8_1x6, $dot, scale, 1, [0 1 2 3 4 5]);
+            narrow!(int8_2x1, $dot, scale, 2, [0]);
+            narrow!(int8_2x2, $dot, scale, 2, [0 1]);
+            narrow!(int8_2x3, $dot, scale, 2, [0 1 2]);
+            narrow!(int8_3x1, $dot, scale, 3, [0]);
+            narrow!(int8_3x2, $dot, scale, 3, [0 1]);
+
+            /// # Safety
+            /// As [`super::avx2_int8`], and the processor has this encoding.
+            #[rustfmt::skip]
+            pub(super) unsafe fn tile(count: usize, half: usize, pixel: usize, args: &TileArgs) {
+                match (count, half) {
+                    (1, 1) => by_pixel_8!(pixel, int8_1x1, args),
+                    (1, 2) => by_pixel_8!(pixel, int8_1x2, args),
+                    (1, 3) => by_pixel_8!(pixel, int8_1x3, args),
+                    (1, 4) => by_pixel_8!(pixel, int8_1x4, args),
+                    (1, 5) => by_pixel_8!(pixel, int8_1x5, args),
+                    (1, 6) => by_pixel_8!(pixel, int8_1x6, args),
+                    (2, 1) => by_pixel_8!(pixel, int8_2x1, args),
+                    (2, 2) => by_pixel_8!(pixel, int8_2x2, args),
+                    (2, 3) => by_pixel_8!(pixel, int8_2x3, args),
+                    (3, 1) => by_pixel_8!(pixel, int8_3x1, args),
+                    (3, 2) => by_pixel_8!(pixel, int8_3x2, args),
+                    _ => unreachable!("no tile of {count} blocks and twice {half} pixels"),
+                }
+            }
+        }
+    };
+}
+
+vnni!(avx_vnni, "{{vex}} vpdpbusd");
+// A processor with AVX-512 has the same instruction in another encoding, so that these tiles can be tested there.
+#[cfg(test)]
+vnni!(avx512_vnni, "vpdpbusd");
+
+/// Whether a processor with AVX2 multiplies bytes.
+pub(super) fn avx2_has_int8() -> bool {
+    is_x86_feature_detected!("avxvnni") || cfg!(test) && avx512_has_int8()
+}
+
+fn avx512_has_int8() -> bool {
+    is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni")
+}
+
+/// Computes a tile with AVX2 whose input are fours of bytes without a sign and whose weights are such with one.
+///
+/// # Safety
+/// As [`super::plain::tile_int8`], and [`avx2_has_int8`]; neither what is added nor what goes out is bf16.
+pub(super) unsafe fn avx2_int8(count: usize, half: usize, pixel: usize, args: &TileArgs) {
+    #[cfg(test)]
+    if !is_x86_feature_detected!("avxvnni") {
+        // SAFETY: passed on; without AVX-VNNI there is AVX-512 VNNI.
+        return unsafe { avx512_vnni::tile(count, half, pixel, args) };
+    }
+    // SAFETY: passed on.
+    unsafe { avx_vnni::tile(count, half, pixel, args) };
+}
+
 /// Computes a tile with AVX2 and FMA.
 ///
 /// # Safety
@@ -1148,6 +1220,10 @@ peak!(peak_f32_wide, "avx512f", "vfmadd231ps", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11
     out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
     out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
 ]);
+peak!(peak_int8, "avx2", "{{vex}} vpdpbusd", "ymm", [0 1 2 3 4 5 6 7 8 9 10 11], [
+    out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _,
+    out("ymm6") _, out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
+]);
 peak!(peak_int8_wide, "avx512f", "vpdpbusd", "zmm", [0 1 2 3 4 5 6 7 8 9 10 11], [
     out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
     out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
@@ -1166,7 +1242,11 @@ pub(super) unsafe fn peak(wide: bool, precision: Precision) -> f64 {
     // SAFETY: the caller's promise.
     let lanes = unsafe {
         match (wide, precision) {
-            (_, Precision::Int8) => {
+            (false, Precision::Int8) => {
+                peak_int8();
+                32.0
+            }
+            (true, Precision::Int8) => {
                 peak_int8_wide();
                 64.0
             }
