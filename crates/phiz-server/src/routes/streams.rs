@@ -242,6 +242,25 @@ async fn events(
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
+/// How many items a part of a list of the past has.
+fn limit_of(asked: Option<usize>) -> Result<usize> {
+    match asked.unwrap_or(100) {
+        limit @ 1..=1000 => Ok(limit),
+        _ => Err(ApiError::value("limit", "is out of range", "give a number from 1 to 1000")),
+    }
+}
+
+/// The time that is asked for, in seconds since 1970.
+fn time_of(from: Option<f64>, until: Option<f64>) -> [f64; 2] {
+    [from.unwrap_or(f64::MIN), until.unwrap_or(f64::MAX)]
+}
+
+/// A JPEG that stays as it is, but that only who asked may keep.
+fn kept_picture(jpeg: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")];
+    (headers, jpeg).into_response()
+}
+
 /// Which visits are meant.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -267,16 +286,13 @@ async fn visits(
     Id(id): Id<String>,
     Query(query): Query<VisitQuery>,
 ) -> Result<Answer<List<StreamVisit>>> {
-    let limit = match query.limit.unwrap_or(100) {
-        limit @ 1..=1000 => limit,
-        _ => return Err(ApiError::value("limit", "is out of range", "give a number from 1 to 1000")),
-    };
+    let limit = limit_of(query.limit)?;
     app.blocking(move |app| {
         let camera = app.streams.get(&id, &access.gallery_name)?;
         let key = access.gallery.key_beside()?;
         let of = format!("visits of {id} {:?} {:?}", query.from, query.until);
         let before = query.cursor.as_deref().map(|cursor| number_of(cursor, &of)).transpose()?;
-        let time = [query.from.unwrap_or(f64::MIN), query.until.unwrap_or(f64::MAX)];
+        let time = time_of(query.from, query.until);
         let (past, more) = app.streams.visits(&key, &id, time, before, limit)?;
         let mut items: Vec<StreamVisit> = match before {
             None => camera.current(),
@@ -313,10 +329,7 @@ async fn picture(
     app.blocking(move |app| {
         app.streams.get(&id, &access.gallery_name)?;
         let key = access.gallery.key_beside()?;
-        let picture = app.streams.picture(&key, &id, &visit)?;
-        let headers =
-            [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")];
-        Ok((headers, picture).into_response())
+        Ok(kept_picture(app.streams.picture(&key, &id, &visit)?))
     })
     .await
 }
@@ -346,16 +359,13 @@ async fn snapshots(
     Id(id): Id<String>,
     Query(query): Query<SnapshotQuery>,
 ) -> Result<Answer<List<StreamSnapshot>>> {
-    let limit = match query.limit.unwrap_or(100) {
-        limit @ 1..=1000 => limit,
-        _ => return Err(ApiError::value("limit", "is out of range", "give a number from 1 to 1000")),
-    };
+    let limit = limit_of(query.limit)?;
     app.blocking(move |app| {
         app.streams.get(&id, &access.gallery_name)?;
         let key = access.gallery.key_beside()?;
         let of = format!("snapshots of {id} {:?} {:?}", query.from, query.until);
         let before = query.cursor.as_deref().map(|cursor| number_of(cursor, &of)).transpose()?;
-        let time = [query.from.unwrap_or(f64::MIN), query.until.unwrap_or(f64::MAX)];
+        let time = time_of(query.from, query.until);
         let (items, more) = app.streams.snapshots(&key, &id, time, before, limit)?;
         Ok(Answer(List { items, next: more.map(|number| cursor(&of, number)) }))
     })
@@ -405,10 +415,7 @@ async fn snapshot(
     app.blocking(move |app| {
         app.streams.get(&id, &access.gallery_name)?;
         let key = access.gallery.key_beside()?;
-        let picture = app.streams.snapshot(&key, &id, &snapshot)?;
-        let headers =
-            [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=3600")];
-        Ok((headers, picture).into_response())
+        Ok(kept_picture(app.streams.snapshot(&key, &id, &snapshot)?))
     })
     .await
 }
