@@ -14,8 +14,10 @@ use crate::dashboard::Dashboard;
 use crate::detect::DetectTask;
 use crate::embed::{self, EmbedTask};
 use crate::error::TrainError;
+use crate::even;
 use crate::export;
 use crate::flex::Flex;
+use crate::held_out;
 use crate::model::Model;
 use crate::random::Random;
 use crate::recipe::Recipe;
@@ -71,6 +73,32 @@ enum Command {
         /// Write the curves to this HTML file
         #[arg(long)]
         html: Option<PathBuf>,
+    },
+    /// Take out of an embedder's templates what makes whole groups of people alike, such as small children
+    ///
+    /// Two children resemble each other for an embedder because both are children. What the members of a group have in common
+    /// tells no two of them apart: this command measures the mean template of each group and takes the strongest directions of
+    /// these means out of the embedder's last layer. Prepare the photos with `phiz data prepare`, with the name of a group (such as
+    /// `3-6 asian`) in place of each person's name; a group needs at least 8 faces. The command prints how many pairs within
+    /// each group match before and after, at the similarity that one pair in 1,000 of the different people of `--data` reaches.
+    Even {
+        /// The weights of a run (its model.safetensors)
+        weights: PathBuf,
+        /// The name of their network (`phiz model info` lists all)
+        #[arg(long)]
+        network: String,
+        /// A folder of prepared shards in which `person` names the group of a face
+        #[arg(long)]
+        groups: PathBuf,
+        /// A folder of prepared data, on whose `tune` part the similarity is measured that counts as a match
+        #[arg(long)]
+        data: PathBuf,
+        /// How many directions to take out
+        #[arg(long, default_value_t = 2)]
+        directions: usize,
+        /// The file to write, .safetensors
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Write trained weights as ONNX or in fewer bits, and compare the result with the trained weights
     Export {
@@ -153,6 +181,17 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
         }
         Command::Export { weights, network, out, form, data } => {
             export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
+        }
+        Command::Even { weights, network, groups, data, directions, out } => {
+            let wish = Wish { precision: Precision::F32, threads, ..Wish::default() };
+            let (chosen, why) = select::choose(wish)?;
+            let net = known(&network)?;
+            if Kind::of(&net) != Kind::Embedder {
+                return Err(TrainError::Recipe(format!(
+                    "{network} is no embedder, and only templates have groups"
+                )));
+            }
+            chosen.with(Even { net, weights, groups, data, directions, out, why })
         }
         Command::Compare { runs, html } => compare(&runs, html.as_deref()),
     }
@@ -350,6 +389,73 @@ impl Job for Tune {
         let text = b.without_gradients(|| embed::card(b, &model, &name, TUNED[1], &others, dim));
         card::write(&card, &text)?;
         println!("done: {}, {}", out.display(), card.display());
+        Ok(())
+    }
+}
+
+struct Even {
+    net: Architecture,
+    weights: PathBuf,
+    groups: PathBuf,
+    data: PathBuf,
+    directions: usize,
+    out: PathBuf,
+    why: String,
+}
+
+impl Job for Even {
+    type Output = Result<(), TrainError>;
+
+    fn run<B: Backend>(self, b: &B) -> Self::Output {
+        println!("{}", self.why);
+        let weights = trained(transfer::Start::open(&self.weights, &self.net)?, &self.net)?;
+        let groups = Faces::open(&self.groups, "train")?;
+        let others = Faces::open(&self.data.join("tune"), "tune")?;
+        let dim = self.net.channels()?[self.net.outputs[0].node];
+        let group_of: Vec<Option<usize>> = (0..groups.len()).map(|face| groups.person(face)).collect();
+        let look = |weights: &Weights, faces: &Faces| {
+            let model = Model::from_weights(b, &self.net, weights);
+            b.without_gradients(|| embed::templates(b, &model, faces))
+        };
+        let before = look(&weights, &groups);
+        let means = even::means(&before, dim, &group_of, groups.names().len());
+        let found = even::directions(&means, self.directions)?;
+        let values: Vec<String> = found.iter().map(|(value, _)| format!("{value:.2}")).collect();
+        println!(
+            "{} means of {} groups; strength of the directions: {}",
+            means.len(),
+            groups.names().len(),
+            values.join(", ")
+        );
+        let out: Vec<Vec<f64>> = found.into_iter().map(|(_, direction)| direction).collect();
+        let changed = even::without(&self.net, &weights, &out)?;
+        let after = look(&changed, &groups);
+        let mut thresholds = Vec::new();
+        for (name, weights) in [("before", &weights), ("after", &changed)] {
+            let curve = held_out::curve(&others, &look(weights, &others), dim).ok_or_else(|| {
+                TrainError::Recipe("--data: the tune part shows no two people of two photos each".into())
+            })?;
+            let similarity = card::thresholds(&curve, "").map(|known| known.similarity_at(1e-3));
+            thresholds.push(similarity.ok_or_else(|| {
+                TrainError::Recipe(
+                    "--data: too few pairs of different people for a rate of 1 in 1,000".into(),
+                )
+            })?);
+            println!("held out, {name}: {}", listed(&held_out::figures(&curve)));
+        }
+        println!("pairs within a group that match:");
+        for (group, name) in groups.names().iter().enumerate() {
+            let members: Vec<usize> =
+                (0..groups.len()).filter(|face| group_of[*face] == Some(group)).collect();
+            let share = |templates: &[f32], similarity: f64| {
+                let share = even::matches(templates, dim, &members, similarity);
+                share.map_or_else(|| "-".into(), |share| format!("{:.2} %", 100.0 * share))
+            };
+            let (before, after) = (share(&before, thresholds[0]), share(&after, thresholds[1]));
+            println!("{:<24} {:>6} faces {:>9} {:>9}", name, members.len(), before, after);
+        }
+        export::write(&self.out, &self.net, &changed, Form::F32)?;
+        println!("{}", self.out.display());
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ pub mod degrade;
 pub mod detect;
 pub mod embed;
 pub mod error;
+pub mod even;
 pub mod export;
 pub mod flex;
 pub mod held_out;
