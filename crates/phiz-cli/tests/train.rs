@@ -68,6 +68,26 @@ fn ten_photos_of_ten_people_become_a_network_and_a_report() {
     let network = phiz_engine::load(&read("model.onnx"), &LoadOptions::default()).unwrap();
     let template = network.run(&Tensor::zeros(vec![1, 3, 112, 112]).unwrap()).unwrap().remove(0);
     assert!(template.shape == [1, 512] && template.data.iter().all(|v| v.is_finite()));
+
+    // Each person stands for a group here: eight of them, of ten photos each, span fewer than nine directions.
+    let weights = "run/model.safetensors";
+    let even =
+        ["train", "even", weights, "--network", "slim-small", "--groups", "shards/train", "--data", "shards"];
+    let said = run(&[&even[..], &["--directions", "2", "--out", "even.safetensors"]].concat());
+    assert!(said.contains("8 means of 8 groups") && said.contains("held out, after"), "{said}");
+    assert!(said.lines().any(|line| line.starts_with('P') && line.contains("10 faces")), "{said}");
+    run(&["train", "export", "even.safetensors", "--network", "slim-small", "--out", "even.onnx"]);
+    let card = std::fs::read_to_string(folder.path().join("even.toml")).unwrap();
+    assert!(card.contains("even.onnx"), "{card}");
+    let output = Command::new(env!("CARGO_BIN_EXE_phiz"))
+        .args(even)
+        .args(["--directions", "9", "--out", "other.safetensors"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("do not span 9 directions"), "{error}");
+    assert!(!folder.path().join("other.safetensors").exists());
 }
 
 #[cfg(feature = "vulkan")]

@@ -80,14 +80,14 @@ enum Command {
     /// tells no two of them apart: this command measures the mean template of each group and takes the strongest directions of
     /// these means out of the embedder's last layer. Prepare the photos with `phiz data prepare`, with the name of a group (such as
     /// `3-6 asian`) in place of each person's name; a group needs at least 8 faces. The command prints how many pairs within
-    /// each group match before and after, at the similarity that one pair in 1,000 of the different people of `--data` reaches.
+    /// each group match before and after, at the similarity that 1 in 1,000 pairs of different people of `--data` reaches.
     Even {
         /// The weights of a run (its model.safetensors)
         weights: PathBuf,
         /// The name of their network (`phiz model info` lists all)
         #[arg(long)]
         network: String,
-        /// A folder of prepared shards in which `person` names the group of a face
+        /// A folder of prepared shards in which `person` names the group of a face, such as groups/train
         #[arg(long)]
         groups: PathBuf,
         /// A folder of prepared data, on whose `tune` part the similarity is measured that counts as a match
@@ -435,15 +435,21 @@ impl Job for Even {
             let curve = held_out::curve(&others, &look(weights, &others), dim).ok_or_else(|| {
                 TrainError::Recipe("--data: the tune part shows no two people of two photos each".into())
             })?;
-            let similarity = card::thresholds(&curve, "").map(|known| known.similarity_at(1e-3));
-            thresholds.push(similarity.ok_or_else(|| {
+            // The rarest rate that these pairs can show.
+            let pairs = curve.impostors() as f64;
+            let rate = [1e-3, 1e-2, 1e-1].into_iter().find(|rate| rate * pairs >= 3.0);
+            let quantile = rate.and_then(|rate| curve.impostor_quantiles(&[rate]).ok()?.first().copied());
+            thresholds.push(quantile.ok_or_else(|| {
                 TrainError::Recipe(
-                    "--data: too few pairs of different people for a rate of 1 in 1,000".into(),
+                    "--data: the tune part needs thirty pairs of different people or more".into(),
                 )
             })?);
             println!("held out, {name}: {}", listed(&held_out::figures(&curve)));
         }
-        println!("pairs within a group that match:");
+        let every = 1.0 / thresholds[0].0;
+        println!(
+            "pairs within a group that match, where 1 in {every:.0} pairs of different held-out people does:"
+        );
         for (group, name) in groups.names().iter().enumerate() {
             let members: Vec<usize> =
                 (0..groups.len()).filter(|face| group_of[*face] == Some(group)).collect();
@@ -451,7 +457,7 @@ impl Job for Even {
                 let share = even::matches(templates, dim, &members, similarity);
                 share.map_or_else(|| "-".into(), |share| format!("{:.2} %", 100.0 * share))
             };
-            let (before, after) = (share(&before, thresholds[0]), share(&after, thresholds[1]));
+            let (before, after) = (share(&before, thresholds[0].1), share(&after, thresholds[1].1));
             println!("{:<24} {:>6} faces {:>9} {:>9}", name, members.len(), before, after);
         }
         export::write(&self.out, &self.net, &changed, Form::F32)?;
