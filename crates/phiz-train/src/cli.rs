@@ -94,8 +94,8 @@ enum Command {
         #[arg(long)]
         data: PathBuf,
         /// How many directions to take out
-        #[arg(long, default_value_t = 2)]
-        directions: usize,
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+        directions: u16,
         /// The file to write, .safetensors
         #[arg(long)]
         out: PathBuf,
@@ -168,11 +168,7 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
         Command::Detector(args) => start(&args, Kind::Detector, threads),
         Command::Tune { data, run, from, force, backend } => {
             for name in TUNED {
-                let path = run.join(name);
-                if path.exists() {
-                    let reason = "is there already, and is not overwritten: name another folder with --run";
-                    return Err(TrainError::file(&path, &reason));
-                }
+                unwritten(&run.join(name), "another folder with --run")?;
             }
             let wish = Wish { backend, precision: Precision::F32, threads, ..Wish::default() };
             let (chosen, why) = select::choose(wish)?;
@@ -183,6 +179,11 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
             export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
         }
         Command::Even { weights, network, groups, data, directions, out } => {
+            unwritten(&out, "another file with --out")?;
+            if !out.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
+                return Err(TrainError::file(&out, &"must be named .safetensors"));
+            }
+            let directions = usize::from(directions);
             let wish = Wish { precision: Precision::F32, threads, ..Wish::default() };
             let (chosen, why) = select::choose(wish)?;
             let net = known(&network)?;
@@ -195,6 +196,15 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
         }
         Command::Compare { runs, html } => compare(&runs, html.as_deref()),
     }
+}
+
+/// Refuses a file that is there, before any work is done for it.
+fn unwritten(path: &Path, other: &str) -> Result<(), TrainError> {
+    if path.exists() {
+        let reason = format!("is there already, and is not overwritten: name {other}");
+        return Err(TrainError::file(path, &reason));
+    }
+    Ok(())
 }
 
 fn forms() -> impl TypedValueParser<Value = Form> {
