@@ -140,8 +140,12 @@ fn every_example_of_the_guides_on_data_and_training_runs() {
     for (section, commands) in training.iter().chain(data.iter().filter(|(s, _)| *s != "Your own photos")) {
         let folder = tempfile::tempdir().unwrap();
         copy(if section.starts_with("Ten people") { fresh.path() } else { base.path() }, folder.path());
-        if ["Other forms", "Make groups of people less alike"].contains(&section.as_str()) {
+        if ["Other forms", "Make groups of people less alike", "The mean of two runs"]
+            .contains(&section.as_str())
+        {
             copy(&base.path().join("runs/mine"), &folder.path().join("runs/first"));
+            std::fs::copy(folder.path().join("runs/first/model.onnx"), folder.path().join("before.onnx"))
+                .unwrap();
             // Each person stands for a group.
             copy(&base.path().join("shards"), &folder.path().join("groups"));
         }

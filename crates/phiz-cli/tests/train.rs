@@ -79,15 +79,29 @@ fn ten_photos_of_ten_people_become_a_network_and_a_report() {
     run(&["train", "export", "even.safetensors", "--network", "slim-small", "--out", "even.onnx"]);
     let card = std::fs::read_to_string(folder.path().join("even.toml")).unwrap();
     assert!(card.contains("even.onnx"), "{card}");
-    let output = Command::new(env!("CARGO_BIN_EXE_phiz"))
-        .args(even)
-        .args(["--directions", "9", "--out", "other.safetensors"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && error.contains("do not span 9 directions"), "{error}");
-    assert!(!folder.path().join("other.safetensors").exists());
+    let mean = ["train", "mean", weights, "even.onnx", "--network", "slim-small"];
+    let said = run(&[&mean[..], &["--shares", "1,3", "--out", "mean.safetensors"]].concat());
+    assert!(said.contains("25.0 % of run/model.safetensors"), "{said}");
+    run(&["train", "export", "mean.safetensors", "--network", "slim-small", "--out", "mean.onnx"]);
+
+    let mean_file = folder.path().join("mean.safetensors");
+    let before = std::fs::read(&mean_file).unwrap();
+    for (command, more, expected) in [
+        (&even[..], &["--directions", "9", "--out", "other.safetensors"][..], "do not span 9 directions"),
+        (&even[..], &["--directions", "0", "--out", "other.safetensors"], "--directions"),
+        (&even[..], &["--out", "mean.safetensors"], "is there already"),
+        (&even[..], &["--out", "other.onnx"], "must be named .safetensors"),
+        (&mean[..], &["--out", "mean.safetensors"], "is there already"),
+        (&mean[..], &["--shares", "1", "--out", "other.safetensors"], "1 numbers for 2 files"),
+        (&mean[..], &["--shares", "1,0", "--out", "other.safetensors"], "must be above 0"),
+    ] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_phiz"));
+        let output = program.args(command).args(more).current_dir(folder.path()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(expected), "{more:?}: {error}");
+        assert!(!folder.path().join("other.safetensors").exists(), "{more:?}");
+    }
+    assert_eq!(std::fs::read(&mean_file).unwrap(), before);
 }
 
 #[cfg(feature = "vulkan")]

@@ -1,11 +1,12 @@
 //! The faces of synthetic photos are the same as those that the build of commit a7d064d found: boxes, scores,
-//! landmarks, quality, pose and templates. A change of the pipeline's shape must not change its answers.
+//! landmarks, quality, pose. Templates are those of the embedder that ships since 29 November 2026. A change of the pipeline's
+//! shape must not change its answers.
 //!
-//! `golden/faces.txt` was written by this test in that commit. It has one line per face: the case, then numbers separated
+//! `golden/faces.txt` was written by this test. It has one line per face: the case, then numbers separated
 //! by spaces in the order of [`numbers`]. After new weights, or a change that is meant to change answers, write it again:
 //! `PHIZ_WRITE_GOLDEN=$PWD/crates/phiz-face/tests/golden/faces.txt cargo test -p phiz-face --test golden same`.
 //!
-//! That commit computed with rten. With rten the answers are the same to the last digits; another runtime adds in another
+//! It was computed with rten. With rten the answers are the same to the last digits; another runtime adds in another
 //! order, which moves landmarks by parts of a thousandth of a pixel, and through the pixels of the aligned face the template.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -10,7 +10,7 @@ use phiz_net::card::Card;
 fn bundled_models_keep_their_identity() {
     for (name, (card, onnx), second, id) in [
         ("detector", bundled::DETECTOR, bundled::SECOND, "9bb808da57ab8656"),
-        ("embedder", bundled::EMBEDDER, &[][..], "a62d412e01fe74ef"),
+        ("embedder", bundled::EMBEDDER, &[][..], "9bc3b024160b60d4"),
         ("small detector", bundled::SMALL_DETECTOR, bundled::SMALL_SECOND, "db0d7cffbfdf728f"),
         ("small embedder", bundled::SMALL_EMBEDDER, &[][..], "187dc0390f4e761e"),
     ] {

@@ -100,6 +100,24 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Take the mean of the weights of several runs of one network, one of which went on from another
+    ///
+    /// The mean of weights that lie near each other is often as good as the best of them on the photos that each of them is good
+    /// at (Wortsman et al. 2022, "Model soups"). Normalisations are folded into the weights first.
+    Mean {
+        /// The weights of the runs (their model.safetensors, or .onnx)
+        #[arg(required = true, num_args = 2..)]
+        weights: Vec<PathBuf>,
+        /// The name of their network (`phiz model info` lists all)
+        #[arg(long)]
+        network: String,
+        /// How much each counts, in the order of the files, such as 2,3; equally much unless it is given
+        #[arg(long, value_delimiter = ',', value_parser = share)]
+        shares: Vec<f64>,
+        /// The file to write, .safetensors
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Write trained weights as ONNX or in fewer bits, and compare the result with the trained weights
     Export {
         /// The weights of a run (its model.safetensors)
@@ -178,11 +196,12 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
         Command::Export { weights, network, out, form, data } => {
             export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
         }
+        Command::Mean { weights, network, shares, out } => {
+            new_weights(&out)?;
+            mean(&weights, &known(&network)?, &shares, &out)
+        }
         Command::Even { weights, network, groups, data, directions, out } => {
-            unwritten(&out, "another file with --out")?;
-            if !out.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
-                return Err(TrainError::file(&out, &"must be named .safetensors"));
-            }
+            new_weights(&out)?;
             let directions = usize::from(directions);
             let wish = Wish { precision: Precision::F32, threads, ..Wish::default() };
             let (chosen, why) = select::choose(wish)?;
@@ -205,6 +224,20 @@ fn unwritten(path: &Path, other: &str) -> Result<(), TrainError> {
         return Err(TrainError::file(path, &reason));
     }
     Ok(())
+}
+
+/// Refuses a name for weights that are to be written, before any work is done for them.
+fn new_weights(out: &Path) -> Result<(), TrainError> {
+    unwritten(out, "another file with --out")?;
+    if !out.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
+        return Err(TrainError::file(out, &"must be named .safetensors"));
+    }
+    Ok(())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.trim().parse().map_err(|_| "is not a number")?;
+    if share.is_finite() && share > 0.0 { Ok(share) } else { Err("must be above 0".into()) }
 }
 
 fn forms() -> impl TypedValueParser<Value = Form> {
@@ -482,6 +515,28 @@ fn trained(start: transfer::Start, net: &Architecture) -> Result<Weights, TrainE
         transfer::Start::Trained(weights) => Ok(weights),
         transfer::Start::Folded(folded) => transfer::unfolded(net, &folded),
     }
+}
+
+/// Writes the mean of the weights of some files.
+fn mean(paths: &[PathBuf], net: &Architecture, shares: &[f64], out: &Path) -> Result<(), TrainError> {
+    let shares = if shares.is_empty() { vec![1.0; paths.len()] } else { shares.to_vec() };
+    if shares.len() != paths.len() {
+        return Err(TrainError::Recipe(format!(
+            "--shares: {} numbers for {} files: give one for each",
+            shares.len(),
+            paths.len()
+        )));
+    }
+    let whole: f64 = shares.iter().sum();
+    let mut parts = Vec::with_capacity(paths.len());
+    for (path, share) in paths.iter().zip(shares) {
+        let weights = trained(transfer::Start::open(path, net)?, net)?;
+        parts.push((share / whole, export::held(net, &weights, Form::F32)?));
+        println!("{:.1} % of {}", 100.0 * share / whole, path.display());
+    }
+    export::write(out, net, &transfer::unfolded(net, &transfer::mean(&parts)?)?, Form::F32)?;
+    println!("{}", out.display());
+    Ok(())
 }
 
 /// Writes the form and says what it costs: the largest difference of outputs, and held-out figures before and after.

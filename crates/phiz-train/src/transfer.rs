@@ -106,6 +106,26 @@ fn grown(net: &Architecture, weights: &Weights) -> Weights {
     weights
 }
 
+/// The weighted mean of folded weights of one network; the shares should sum to 1.
+///
+/// # Errors
+/// A parameter that one of them lacks, or has in another shape.
+pub fn mean(parts: &[(f64, Weights)]) -> Result<Weights, TrainError> {
+    let mut all = Weights::new();
+    for (name, (shape, values)) in parts.first().map(|(_, weights)| weights).into_iter().flatten() {
+        let mut sum = vec![0.0; values.len()];
+        for (share, weights) in parts {
+            let values = weights.get(name).filter(|(other, _)| other == shape).map(|(_, values)| values);
+            let values = values.ok_or_else(|| {
+                TrainError::Form(format!("the weights differ in {name:?}: they are not of one network"))
+            })?;
+            sum.iter_mut().zip(values).for_each(|(sum, v)| *sum += share * f64::from(*v));
+        }
+        all.insert(name.clone(), (shape.clone(), sum.into_iter().map(|v| v as f32).collect()));
+    }
+    Ok(all)
+}
+
 /// Folded weights in the trained form, with a normalisation that is the identity by its running statistics (and
 /// only by those).
 ///
@@ -186,6 +206,18 @@ mod tests {
     use crate::flex::Flex;
     use crate::random::Random;
     use phiz_net::zoo::Slim;
+
+    #[test]
+    fn a_mean_lies_between_its_parts() {
+        let of = |name: &str, values: [f32; 2]| Weights::from([(name.into(), (vec![2], values.to_vec()))]);
+        let (a, b) = (of("a", [0.0, 4.0]), of("a", [8.0, -4.0]));
+        assert_eq!(mean(&[(0.25, a.clone()), (0.75, b.clone())]).unwrap(), of("a", [6.0, -2.0]));
+        assert_eq!(mean(&[(1.0, a.clone())]).unwrap(), a);
+        for other in [of("b", [0.0; 2]), Weights::from([("a".into(), (vec![1, 2], vec![0.0; 2]))])] {
+            let error = mean(&[(0.5, a.clone()), (0.5, other)]).unwrap_err().to_string();
+            assert!(error.contains("\"a\""), "{error}");
+        }
+    }
 
     #[test]
     fn a_network_that_grows_computes_what_it_did() {
