@@ -676,6 +676,12 @@ async function review({ own, open, look, step, toast, phiz, folder, fixtures }) 
       await page.keyboard.press('Enter');
       await page.locator('a.tile').first().waitFor();
       await page.getByRole('link', { name: 'Review', exact: true }).click();
+      // Two of the people who do not exist look a little alike.
+      await question('Is this Ben?');
+      await page.getByText('4 questions left').waitFor();
+      await look(page, 'review-is-person');
+      await page.getByRole('button', { name: 'No', exact: true }).click();
+      await toast(page, 'It is not Ben');
       await question('Who is this?');
       await page.getByText('In 4 photos').waitFor();
       await page.getByText('3 questions left').waitFor();
