@@ -42,7 +42,7 @@ fn eval(folder: &Path, arguments: &[&str]) -> impl Fn(&str) -> f64 + use<> {
     let figures = all["sections"][0]["figures"].as_array().unwrap().clone();
     move |id| {
         let figure = figures.iter().find(|f| f["id"] == id).unwrap_or_else(|| panic!("no {id}"));
-        figure["value"]["number"].as_f64().unwrap()
+        figure["value"].as_f64().unwrap()
     }
 }
 
