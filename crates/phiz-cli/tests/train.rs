@@ -93,6 +93,7 @@ fn ten_photos_of_ten_people_become_a_network_and_a_report() {
         (&even[..], &["--out", "other.onnx"], "must be named .safetensors"),
         (&mean[..], &["--out", "mean.safetensors"], "is there already"),
         (&mean[..], &["--shares", "1", "--out", "other.safetensors"], "1 numbers for 2 files"),
+        (&mean[..], &["--shares", "1e308,1e308", "--out", "other.safetensors"], "too large to be added"),
         (&mean[..], &["--shares", "1,0", "--out", "other.safetensors"], "must be above 0"),
     ] {
         let mut program = Command::new(env!("CARGO_BIN_EXE_phiz"));

@@ -528,6 +528,9 @@ fn mean(paths: &[PathBuf], net: &Architecture, shares: &[f64], out: &Path) -> Re
         )));
     }
     let whole: f64 = shares.iter().sum();
+    if !whole.is_finite() {
+        return Err(TrainError::Recipe("--shares: the numbers are too large to be added".into()));
+    }
     let mut parts = Vec::with_capacity(paths.len());
     for (path, share) in paths.iter().zip(shares) {
         let weights = trained(transfer::Start::open(path, net)?, net)?;

@@ -109,7 +109,7 @@ fn grown(net: &Architecture, weights: &Weights) -> Weights {
 /// The weighted mean of folded weights of one network; the shares should sum to 1.
 ///
 /// # Errors
-/// A parameter that one of them lacks, or has in another shape.
+/// A parameter that one of them lacks, has in another shape, or has with a value that is no finite number.
 pub fn mean(parts: &[(f64, Weights)]) -> Result<Weights, TrainError> {
     let mut all = Weights::new();
     for (name, (shape, values)) in parts.first().map(|(_, weights)| weights).into_iter().flatten() {
@@ -121,7 +121,11 @@ pub fn mean(parts: &[(f64, Weights)]) -> Result<Weights, TrainError> {
             })?;
             sum.iter_mut().zip(values).for_each(|(sum, v)| *sum += share * f64::from(*v));
         }
-        all.insert(name.clone(), (shape.clone(), sum.into_iter().map(|v| v as f32).collect()));
+        let values: Vec<f32> = sum.into_iter().map(|v| v as f32).collect();
+        if !values.iter().all(|v| v.is_finite()) {
+            return Err(TrainError::Form(format!("{name:?} holds a value that is no finite number")));
+        }
+        all.insert(name.clone(), (shape.clone(), values));
     }
     Ok(all)
 }
@@ -217,6 +221,8 @@ mod tests {
             let error = mean(&[(0.5, a.clone()), (0.5, other)]).unwrap_err().to_string();
             assert!(error.contains("\"a\""), "{error}");
         }
+        let error = mean(&[(0.5, a), (0.5, of("a", [f32::NAN, 0.0]))]).unwrap_err().to_string();
+        assert!(error.contains("no finite number"), "{error}");
     }
 
     #[test]
