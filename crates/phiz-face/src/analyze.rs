@@ -29,6 +29,16 @@ impl Face {
     }
 }
 
+/// A face that was found in a photo, and its picture for the embedder.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct AlignedFace {
+    /// Its box, score and landmarks.
+    pub detection: Detection,
+    /// The 112×112 picture that the embedder reads.
+    pub picture: Image,
+}
+
 /// A [`Detector`] and an [`Embedder`], and what is done to a photo with both: find the faces, align, embed, and tell pose
 /// and quality of each.
 ///
@@ -198,13 +208,28 @@ impl Analyzer {
         image: impl Into<ImageView<'a>>,
         found: Vec<Detection>,
     ) -> Result<Vec<Face>, FaceError> {
+        self.describe_aligned(self.align_all(image, found))
+    }
+
+    /// Cuts out faces that were found in a photo, in their order. What they show no longer needs the photo.
+    pub fn align_all<'a>(&self, image: impl Into<ImageView<'a>>, found: Vec<Detection>) -> Vec<AlignedFace> {
         let image = image.into();
-        let aligned: Vec<Image> = found.iter().map(|detection| align(image, detection)).collect();
-        let templates = self.embedder.embed(&aligned)?;
-        let faces = found.into_iter().zip(&aligned).zip(templates);
+        let aligned = |detection: Detection| AlignedFace { picture: align(image, &detection), detection };
+        found.into_iter().map(aligned).collect()
+    }
+
+    /// Everything about aligned faces, in their order. They go through the embedder together, also those of several photos.
+    ///
+    /// # Errors
+    /// The same errors as [`Embedder::embed`].
+    pub fn describe_aligned(&self, faces: Vec<AlignedFace>) -> Result<Vec<Face>, FaceError> {
+        let (found, pictures): (Vec<_>, Vec<_>) =
+            faces.into_iter().map(|face| (face.detection, face.picture)).unzip();
+        let templates = self.embedder.embed(&pictures)?;
+        let faces = found.into_iter().zip(&pictures).zip(templates);
         Ok(faces
-            .map(|((detection, aligned), template)| {
-                let quality = quality(&detection, aligned);
+            .map(|((detection, picture), template)| {
+                let quality = quality(&detection, picture);
                 Face { pose: pose(&detection.landmarks), quality, template, detection }
             })
             .collect())

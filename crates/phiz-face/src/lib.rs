@@ -40,7 +40,7 @@ mod quality;
 mod refine;
 
 pub use align::{ALIGNED_SIZE, TEMPLATE_POINTS, align, alignment};
-pub use analyze::{Analyzer, AnalyzerBuilder, Face};
+pub use analyze::{AlignedFace, Analyzer, AnalyzerBuilder, Face};
 pub use choose::{Choice, ChoiceError};
 pub use detect::{DetectOptions, Detector, Expected, Rotate, UNSURE_SCORE};
 pub use detection::{Detection, iou, suppress};

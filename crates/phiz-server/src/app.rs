@@ -10,7 +10,7 @@ use std::time::Instant;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use phiz_gallery::Gallery;
-use phiz_service::Service;
+use phiz_service::{AlignedFace, Face, PhotoAnswer, Service};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::archives::Archives;
@@ -24,16 +24,33 @@ use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::streams::Streams;
 
+/// The faces of a request's photos: found, and described.
+type Found = Vec<PhotoAnswer<AlignedFace>>;
+type Described = Vec<PhotoAnswer<Face>>;
+
+/// Describes the faces of several requests together.
+pub(crate) fn describe(service: &Service, requests: Vec<Found>) -> Vec<Result<Described>> {
+    let counts: Vec<usize> = requests.iter().map(Vec::len).collect();
+    match service.describe(requests.into_iter().flatten().collect()) {
+        Ok(all) => {
+            let mut all = all.into_iter();
+            counts.into_iter().map(|photos| Ok(all.by_ref().take(photos).collect())).collect()
+        }
+        // Only the network fails here, and it would for each.
+        Err(problem) => counts.iter().map(|_| Err(problem.clone().into())).collect(),
+    }
+}
+
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) home: PathBuf,
-    pub(crate) service: Service,
+    pub(crate) service: Arc<Service>,
     pub(crate) galleries: Galleries,
     /// What is known of photos and strangers.
     pub(crate) archives: Archives,
     pub(crate) book: Book,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Pool<Found, Result<Described>>,
     pub(crate) jobs: Jobs,
     pub(crate) streams: Streams,
     pub(crate) metrics: Metrics,
@@ -78,6 +95,17 @@ impl App {
     ) -> Result<T> {
         let app = self.clone();
         tokio::task::spawn_blocking(move || work(&app)).await?
+    }
+
+    /// Finds faces, describes them together with those of other requests that wait, and does the rest: `first` and `rest` on one of
+    /// the pool's threads.
+    pub(crate) async fn compute_faces<T: Send + 'static>(
+        &self,
+        first: impl FnOnce(&App) -> Result<Found> + Send + 'static,
+        rest: impl FnOnce(&App, Described) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (app, own) = (self.clone(), self.clone());
+        self.pool.run_staged(move || first(&app), move |described| rest(&own, described?)).await
     }
 
     /// Computes on one of the pool's threads.

@@ -46,8 +46,8 @@ impl Metrics {
         histogram.count += 1;
     }
 
-    /// The text.
-    pub(crate) fn text(&self, gauges: &[Gauge<'_>]) -> String {
+    /// The text, with figures that are counted elsewhere: name, what it means, value.
+    pub(crate) fn text(&self, counters: &[(&str, &str, u64)], gauges: &[Gauge<'_>]) -> String {
         let mut out = String::new();
         let head = |out: &mut String, name: &str, help: &str, kind: &str| {
             _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -75,14 +75,16 @@ impl Metrics {
             _ = writeln!(out, "phiz_request_seconds_sum{{route=\"{route}\"}} {sum}");
             _ = writeln!(out, "phiz_request_seconds_count{{route=\"{route}\"}} {count}");
         }
-        for (name, help, value) in [
+        let own = [
             ("phiz_faces_total", "Faces that were found in photos.", &self.faces),
             ("phiz_enrolled_total", "Faces that were enrolled.", &self.enrolled),
             ("phiz_refused_total", "Photos that were not enrolled.", &self.refused),
             ("phiz_connections_total", "Connections that were taken.", &self.connections),
-        ] {
+        ]
+        .map(|(name, help, value)| (name, help, value.load(Ordering::Relaxed)));
+        for (name, help, value) in own.iter().chain(counters) {
             head(&mut out, name, help, "counter");
-            _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+            _ = writeln!(out, "{name} {value}");
         }
         head(&mut out, "phiz_connections", "Connections that are open.", "gauge");
         _ = writeln!(out, "phiz_connections {}", self.open.load(Ordering::Relaxed));
@@ -103,13 +105,17 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request("GET", "/v1/people/{id}", 200, Duration::from_millis(3));
         metrics.request("GET", "/v1/people/{id}", 200, Duration::from_secs(20));
-        let text = metrics.text(&[Gauge("phiz_waiting", "Work that waits.", 2.0)]);
+        let text = metrics.text(
+            &[("phiz_batches_total", "Batches.", 3)],
+            &[Gauge("phiz_waiting", "Work that waits.", 2.0)],
+        );
         for line in [
             "phiz_requests_total{method=\"GET\",route=\"/v1/people/{id}\",status=\"200\"} 2",
             "phiz_request_seconds_bucket{route=\"/v1/people/{id}\",le=\"0.0025\"} 0",
             "phiz_request_seconds_bucket{route=\"/v1/people/{id}\",le=\"0.005\"} 1",
             "phiz_request_seconds_bucket{route=\"/v1/people/{id}\",le=\"+Inf\"} 2",
             "phiz_waiting 2",
+            "phiz_batches_total 3",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }

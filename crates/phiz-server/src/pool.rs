@@ -1,49 +1,103 @@
 //! Threads that compute, behind a bounded queue: what does not fit is refused at once, so that nobody waits for an answer
 //! that comes too late.
+//!
+//! Work may have a middle part that is done for several at once: a batch. A thread that takes such work also takes its share
+//! of the like that waits behind it, does the first part of each in turn, the middle of all together and then the rest of each. Nothing
+//! ever waits for a batch to fill: if nobody else waits, a batch is one.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::error::{ApiError, Code, Result};
+use crate::error::{ApiError, Result};
 
-type Work = Box<dyn FnOnce() + Send>;
+type Rest<O> = Box<dyn FnOnce(O) + Send>;
+type First<I, O> = Box<dyn FnOnce() -> Option<(I, Rest<O>)> + Send>;
 
-/// The threads and their queue.
-pub(crate) struct Pool {
-    queue: SyncSender<Work>,
-    waiting: Arc<AtomicUsize>,
+enum Work<I, O> {
+    Alone(Box<dyn FnOnce() + Send>),
+    /// The first part answers what goes into the middle and what is done with its result, or nothing if it has ended.
+    Staged(First<I, O>),
+}
+
+struct Queue<I, O> {
+    work: Mutex<VecDeque<Work<I, O>>>,
+    /// Told of new work and of the end.
+    news: Condvar,
+    /// As long as `work`, for those who only look.
+    waiting: AtomicUsize,
+    ended: std::sync::atomic::AtomicBool,
+    threads: usize,
+    /// So much work is put together at most.
+    most: usize,
+    batches: AtomicU64,
+    batched: AtomicU64,
+}
+
+/// The threads and their queue. `I` goes into the middle part of staged work, `O` comes out of it.
+pub(crate) struct Pool<I, O> {
+    queue: Arc<Queue<I, O>>,
     room: usize,
 }
 
-impl Pool {
-    /// Starts the threads.
+impl<I, O> Drop for Pool<I, O> {
+    fn drop(&mut self) {
+        self.queue.ended.store(true, Ordering::Release);
+        self.queue.news.notify_all();
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
+    /// Starts the threads. `middle` must answer as many as it gets, in their order; at most `most` are put together.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn start(threads: usize, room: usize) -> std::io::Result<Pool> {
-        let (queue, work) = sync_channel::<Work>(room.max(1));
-        let work = Arc::new(Mutex::new(work));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        for number in 0..threads.max(1) {
-            let (work, waiting) = (work.clone(), waiting.clone());
+    pub(crate) fn start(
+        threads: usize,
+        room: usize,
+        most: usize,
+        middle: impl Fn(Vec<I>) -> Vec<O> + Send + Sync + 'static,
+    ) -> std::io::Result<Pool<I, O>> {
+        let threads = threads.max(1);
+        let queue = Arc::new(Queue {
+            work: Mutex::default(),
+            news: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+            ended: false.into(),
+            threads,
+            most: most.max(1),
+            batches: AtomicU64::new(0),
+            batched: AtomicU64::new(0),
+        });
+        let middle = Arc::new(middle);
+        for number in 0..threads {
+            let (queue, middle) = (queue.clone(), middle.clone());
             let name = format!("phiz-compute-{number}");
-            std::thread::Builder::new().name(name).spawn(move || compute(&work, &waiting))?;
+            std::thread::Builder::new().name(name).spawn(move || {
+                while let Some(work) = queue.take() {
+                    queue.compute(work, &*middle);
+                }
+            })?;
         }
-        Ok(Pool { queue, waiting, room: room.max(1) })
+        Ok(Pool { queue, room: room.max(1) })
     }
 
     /// How much waits.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.queue.waiting.load(Ordering::Relaxed)
     }
 
     /// Whether more would be refused now.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting() >= self.room
+    }
+
+    /// How many batches were computed, and how much staged work was in them.
+    pub(crate) fn batches(&self) -> (u64, u64) {
+        (self.queue.batches.load(Ordering::Relaxed), self.queue.batched.load(Ordering::Relaxed))
     }
 
     /// Computes on one of the threads. Work whose caller has gone before it begins is dropped.
@@ -55,69 +109,170 @@ impl Pool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let (send, receive) = oneshot::channel();
-        let boxed: Work = Box::new(move || {
+        self.put(Work::Alone(Box::new(move || {
+            if !send.is_closed() {
+                answer(send, work);
+            }
+        })))?;
+        receive.await.map_err(panicked)
+    }
+
+    /// Computes staged work on one of the threads: `first`, the pool's middle part together with others, `rest`. Work whose
+    /// caller has gone before it begins is dropped.
+    ///
+    /// # Errors
+    /// As [`Pool::run`], and those of `first`.
+    pub(crate) async fn run_staged<T: Send + 'static>(
+        &self,
+        first: impl FnOnce() -> Result<I> + Send + 'static,
+        rest: impl FnOnce(O) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (send, receive) = oneshot::channel();
+        self.put(Work::Staged(Box::new(move || {
             if send.is_closed() {
-                return;
+                return None;
             }
-            // A panic must not take the thread along.
-            if let Ok(done) = catch_unwind(AssertUnwindSafe(work)) {
-                _ = send.send(done);
-            }
-        });
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(full) = self.queue.try_send(boxed) {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(match full {
-                TrySendError::Full(_) => ApiError::overloaded(),
-                TrySendError::Disconnected(_) => {
-                    ApiError::new(Code::Stopping, "the server is being stopped", "try again")
+            match catch_unwind(AssertUnwindSafe(first)) {
+                Ok(Ok(begun)) => Some((begun, Box::new(move |middle| answer(send, || rest(middle))))),
+                Ok(Err(error)) => {
+                    _ = send.send(Err(error));
+                    None
                 }
-            });
+                Err(_) => None,
+            }
+        })))?;
+        receive.await.map_err(panicked)?
+    }
+
+    fn put(&self, work: Work<I, O>) -> Result<()> {
+        let mut queue = self.queue.lock();
+        if queue.len() >= self.room {
+            return Err(ApiError::overloaded());
         }
-        receive.await.map_err(|_| ApiError::internal("a computation panicked"))
+        queue.push_back(work);
+        self.queue.waiting.store(queue.len(), Ordering::Relaxed);
+        drop(queue);
+        self.queue.news.notify_one();
+        Ok(())
     }
 }
 
-fn compute(work: &Mutex<Receiver<Work>>, waiting: &AtomicUsize) {
-    loop {
-        // Held only while waiting for work.
-        let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(next) = next else { return };
-        waiting.fetch_sub(1, Ordering::Relaxed);
-        next();
+/// Does the work and answers; a panic must not take the thread along.
+fn answer<T>(send: oneshot::Sender<T>, work: impl FnOnce() -> T) {
+    if let Ok(done) = catch_unwind(AssertUnwindSafe(work)) {
+        _ = send.send(done);
+    }
+}
+
+fn panicked(_: oneshot::error::RecvError) -> ApiError {
+    ApiError::internal("a computation panicked")
+}
+
+impl<I, O> Queue<I, O> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Work<I, O>>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What one thread does next, as soon as there is anything: one piece of work, or a thread's share of the staged work that
+    /// stands first. None when the pool has ended.
+    fn take(&self) -> Option<Vec<Work<I, O>>> {
+        let mut queue = self.lock();
+        let first = loop {
+            if self.ended.load(Ordering::Acquire) {
+                return None;
+            }
+            match queue.pop_front() {
+                Some(first) => break first,
+                None => queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        let mut taken = vec![first];
+        if matches!(taken[0], Work::Staged(_)) {
+            let share = (queue.len() / self.threads).min(self.most - 1);
+            while taken.len() <= share && matches!(queue.front(), Some(Work::Staged(_))) {
+                taken.extend(queue.pop_front());
+            }
+        }
+        self.waiting.store(queue.len(), Ordering::Relaxed);
+        Some(taken)
+    }
+
+    fn compute(&self, work: Vec<Work<I, O>>, middle: &(impl Fn(Vec<I>) -> Vec<O> + ?Sized)) {
+        let (mut begun, mut rests) = (Vec::new(), Vec::new());
+        for work in work {
+            match work {
+                Work::Alone(work) => work(),
+                Work::Staged(first) => {
+                    if let Some((one, rest)) = first() {
+                        begun.push(one);
+                        rests.push(rest);
+                    }
+                }
+            }
+        }
+        if begun.is_empty() {
+            return;
+        }
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.batched.fetch_add(begun.len() as u64, Ordering::Relaxed);
+        if let Ok(done) = catch_unwind(AssertUnwindSafe(|| middle(begun))) {
+            rests.into_iter().zip(done).for_each(|(rest, one)| rest(one));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
+    use crate::error::Code;
+
+    /// A pool whose middle part doubles, and tells how many numbers it got.
+    fn doubling(threads: usize, room: usize, most: usize) -> Arc<Pool<u32, (u32, usize)>> {
+        let middle = |numbers: Vec<u32>| {
+            assert!(!numbers.contains(&13), "on purpose");
+            let together = numbers.len();
+            numbers.into_iter().map(|number| (number * 2, together)).collect()
+        };
+        Arc::new(Pool::start(threads, room, most, middle).unwrap())
+    }
+
+    /// Keeps a thread busy from now until the sender is used or dropped.
+    fn busy(pool: &Arc<Pool<u32, (u32, usize)>>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<()>>) {
+        let (begin, begun) = mpsc::channel();
+        let (go, gate) = mpsc::channel();
+        let pool = pool.clone();
+        let work = move || {
+            begin.send(()).unwrap();
+            _ = gate.recv();
+        };
+        let task = tokio::spawn(async move { pool.run(work).await });
+        begun.recv().unwrap();
+        (go, task)
+    }
+
+    async fn until_wait(pool: &Pool<u32, (u32, usize)>, many: usize) {
+        while pool.waiting() < many {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_does_not_fit_is_refused_at_once() {
-        let pool = Arc::new(Pool::start(1, 2).unwrap());
-        let (begin, begun) = std::sync::mpsc::channel();
-        let (go, gate) = std::sync::mpsc::channel();
-        let first = pool.clone();
-        let first = tokio::spawn(async move {
-            let work = move || {
-                begin.send(()).unwrap();
-                gate.recv().unwrap();
-            };
-            first.run(work).await
-        });
+        let pool = doubling(1, 2, 1);
         // It is being computed, so that the others fill the queue.
-        begun.recv().unwrap();
+        let (go, first) = busy(&pool);
         let others = [0, 1].map(|number| {
             let pool = pool.clone();
             tokio::spawn(async move { pool.run(move || number).await })
         });
-        while !pool.is_full() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until_wait(&pool, 2).await;
         // At once: nothing that is ahead of it ends before the gate opens.
+        assert!(pool.is_full());
         assert_eq!(pool.run(|| ()).await.unwrap_err().code, Code::Overloaded);
+        assert_eq!(pool.run_staged(|| Ok(1), Ok).await.unwrap_err().code, Code::Overloaded);
         go.send(()).unwrap();
         first.await.unwrap().unwrap();
         for (number, other) in others.into_iter().enumerate() {
@@ -128,8 +283,75 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_panic_ends_its_work_alone() {
-        let pool = Pool::start(1, 2).unwrap();
+        let pool = doubling(1, 2, 2);
         assert_eq!(pool.run(|| panic!("on purpose")).await.unwrap_err().code, Code::Internal);
+        let first: Result<()> = pool.run_staged(|| panic!("on purpose"), |_| Ok(())).await;
+        assert_eq!(first.unwrap_err().code, Code::Internal);
+        assert_eq!(pool.run_staged(|| Ok(13), Ok).await.unwrap_err().code, Code::Internal);
+        let rest: Result<()> = pool.run_staged(|| Ok(1), |_| panic!("on purpose")).await;
+        assert_eq!(rest.unwrap_err().code, Code::Internal);
         assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+        assert_eq!(pool.run_staged(|| Ok(7), Ok).await.unwrap(), (14, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_waits_is_computed_together() {
+        for (waiting, most, together) in
+            [(5, 4, [4, 4, 4, 4, 1]), (3, 8, [3; 5]), (5, 1, [1; 5]), (5, 9, [5; 5])]
+        {
+            let pool = doubling(1, 9, most);
+            let (go, first) = busy(&pool);
+            let mut all = Vec::new();
+            for number in 0..waiting {
+                let own = pool.clone();
+                all.push(tokio::spawn(async move { own.run_staged(move || Ok(number), Ok).await }));
+                until_wait(&pool, all.len()).await;
+            }
+            go.send(()).unwrap();
+            first.await.unwrap().unwrap();
+            for (number, (one, together)) in all.into_iter().zip(together).enumerate() {
+                assert_eq!(one.await.unwrap().unwrap(), (number as u32 * 2, together), "{waiting} of {most}");
+            }
+            assert_eq!(pool.batches().1, u64::from(waiting));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_batch_leaves_work_for_the_other_threads_and_holds_nobody_up() {
+        let pool = doubling(2, 9, 8);
+        let ((go, first), (go_too, second)) = (busy(&pool), busy(&pool));
+        let mut all = Vec::new();
+        for number in 0..4 {
+            let own = pool.clone();
+            let kind = move || match number {
+                // An error of one's own does not reach the others.
+                1 => Err(ApiError::internal("on purpose")),
+                number => Ok(number),
+            };
+            all.push(tokio::spawn(async move { own.run_staged(kind, Ok).await }));
+            until_wait(&pool, all.len()).await;
+        }
+        // The first thread takes one and its share, half of the three behind it.
+        go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        let mut answers = Vec::new();
+        for one in all {
+            answers.push(one.await.unwrap().map_err(|error| error.code));
+        }
+        assert_eq!(answers, [Ok((0, 1)), Err(Code::Internal), Ok((4, 1)), Ok((6, 1))]);
+        go_too.send(()).unwrap();
+        second.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn threads_end_with_their_pool() {
+        let (tell, told) = mpsc::channel::<()>();
+        let pool = Pool::<(), ()>::start(2, 1, 1, move |all| {
+            _ = &tell;
+            all
+        });
+        drop(pool.unwrap());
+        // The sender is dropped with the last thread.
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 }

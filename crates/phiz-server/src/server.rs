@@ -144,8 +144,11 @@ impl Server {
         let first = if is_set_up { wanted } else { loopback_of(wanted) };
         let listener = std::net::TcpListener::bind(first).map_err(ServerError::io(first.to_string()))?;
         listener.set_nonblocking(true).map_err(ServerError::io(first.to_string()))?;
-        let pool =
-            Pool::start(settings.worker_threads(), settings.queue).map_err(ServerError::io("threads"))?;
+        let service = Arc::new(service);
+        let own = service.clone();
+        let together = move |requests| crate::app::describe(&own, requests);
+        let pool = Pool::start(settings.worker_threads(), settings.queue, settings.batch, together)
+            .map_err(ServerError::io("threads"))?;
         let random = |e| ServerError::Io { what: "random numbers".into(), source: e };
         let setup_code = secret::token().map_err(random)?.chars().take(22).collect();
         let run = secret::token().map_err(random)?;

@@ -97,6 +97,8 @@ pub struct Settings {
     pub workers: usize,
     /// Photos that may wait.
     pub queue: usize,
+    /// Requests whose faces are described together at most.
+    pub batch: usize,
     /// Connections at a time.
     pub connections: usize,
     /// Connections of one address at a time.
@@ -217,6 +219,8 @@ table! {
         |s, text| number(text, 0, 1024)?;
     queue = "64", "Photos that may wait for these threads. What comes when all places are taken is refused with 503.",
         |s, text| number(text, 1, 100_000)?;
+    batch = "4", "Requests whose faces a thread describes together at most, if so many wait. 1: each by itself.",
+        |s, text| number(text, 1, 64)?;
     connections = "1024", "Connections at a time.",
         |s, text| number(text, 1, 100_000)?;
     connections_per_address = "256", "Connections of one address at a time.",
@@ -288,6 +292,7 @@ impl Default for Settings {
             tls_self_signed: false,
             workers: 0,
             queue: 0,
+            batch: 0,
             connections: 0,
             connections_per_address: 0,
             max_body_mb: 0,

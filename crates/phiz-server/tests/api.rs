@@ -720,6 +720,50 @@ fn a_backup_of_a_live_gallery_opens_with_its_key() {
 }
 
 #[test]
+fn requests_that_wait_are_described_together_and_answered_as_alone() {
+    let server = Running::with(|settings| (settings.workers, settings.batch) = (1, 8));
+    server.person("Ada", &ADA[..1]);
+    let both = common::scene(&[1, 2], 31).image.encode_jpeg(90).unwrap();
+    let pair = [("a", "a.jpg", &*ADA[1]), ("b", "b.jpg", &*BEN[0])];
+    let requests: [(&str, Vec<(&str, &str, &[u8])>); 6] = [
+        ("/v1/identify", vec![("photo", "x.jpg", &both)]),
+        ("/v1/embed", vec![("photo", "x.jpg", &BEN[1])]),
+        ("/v1/verify", pair.to_vec()),
+        ("/v1/verify?person=p1", vec![("photo", "x.jpg", &ADA[2])]),
+        // One that cannot be used does not reach the others.
+        ("/v1/identify", vec![("photo", "x.jpg", &both[..both.len() / 2])]),
+        ("/v1/embed", vec![("photo", "x.jpg", &both)]),
+    ];
+    let send = |(path, parts): &(&str, Vec<(&str, &str, &[u8])>)| {
+        let got = server.form(path, parts);
+        let mut body = got.json();
+        // The id of a request is its own.
+        body["error"]["request"] = serde_json::Value::Null;
+        (got.status, body)
+    };
+    let alone: Vec<_> = requests.iter().map(send).collect();
+    assert_eq!(alone.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [200, 200, 200, 200, 422, 200]);
+    let figure = |name: &str| {
+        let text = server.get("/metrics").text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse::<u64>().unwrap()
+    };
+    let figures = || (figure("phiz_batches_total "), figure("phiz_batched_total "));
+    let before = figures();
+    assert_eq!(before, (5, 5), "each alone; one photo showed nothing to describe");
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .flat_map(|_| requests.iter().zip(&alone))
+            .map(|(request, alone)| scope.spawn(move || assert_eq!(&send(request), alone, "{}", request.0)))
+            .collect();
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+    let after = figures();
+    assert_eq!(after.1 - before.1, 20);
+    assert!(after.0 - before.0 < 20, "{after:?}");
+}
+
+#[test]
 fn operation_is_told_and_the_page_is_there() {
     let server = common::shared();
     let get = |path: &str| server.send("GET", path, &[], b"");

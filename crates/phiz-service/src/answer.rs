@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use phiz_face::{Detection, pose};
+use phiz_face::{Detection, Face, pose};
 use phiz_gallery::{Candidate, FaceId, PersonId};
 use serde::Serialize;
 
@@ -76,6 +76,12 @@ impl FaceAnswer {
             quality,
             pose: PoseAnswer { yaw: rounded(pose.yaw), pitch: rounded(pose.pitch), roll: rounded(pose.roll) },
         }
+    }
+}
+
+impl From<&Face> for FaceAnswer {
+    fn from(face: &Face) -> FaceAnswer {
+        FaceAnswer::new(&face.detection, face.quality)
     }
 }
 

@@ -107,6 +107,20 @@ impl Service {
         self.identify_in(gallery, &image, options)
     }
 
+    /// Identifies the faces of a photo that were found and described already.
+    ///
+    /// # Errors
+    /// A gallery that cannot be read.
+    pub fn identify_described(
+        &self,
+        gallery: &Gallery,
+        photo: &PhotoAnswer<Face>,
+        options: &IdentifyOptions,
+    ) -> Result<PhotoAnswer<IdentifiedFace>> {
+        let PhotoAnswer { width, height, ref faces } = *photo;
+        Ok(PhotoAnswer { width, height, faces: self.identify_faces(gallery, faces, options)? })
+    }
+
     /// Identifies the faces in a picture that is decoded already.
     ///
     /// # Errors

@@ -23,7 +23,6 @@
 mod adopt;
 mod album;
 mod answer;
-mod embed;
 mod enrol;
 mod error;
 mod identify;
@@ -51,7 +50,6 @@ pub use album::{
     photo_shown,
 };
 pub use answer::{CandidateAnswer, FaceAnswer, PathName, PhotoAnswer, PoseAnswer};
-pub use embed::DescribedFace;
 pub use enrol::{
     DoubtAnswer, EnrolAnswer, EnrolEvent, EnrolOptions, EnrolledPhoto, JudgedPhoto, MIN_EYE_DISTANCE,
     MIN_QUALITY, PersonPhotos, PhotoResult,
@@ -62,7 +60,7 @@ pub use look::Looking;
 pub use mark::{KNOWN, Mark, Marked, NOT_KNOWN, marked};
 pub use named::{NameReader, NamedPhoto};
 pub use parallel::in_order;
-pub use phiz_face::Choice;
+pub use phiz_face::{AlignedFace, Choice, Face};
 pub use photo::Photo;
 pub use place::Place;
 pub use problem::{Code, Problem};

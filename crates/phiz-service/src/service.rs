@@ -1,6 +1,6 @@
 //! The models, and what they alone can do with a photo.
 
-use phiz_face::{Analyzer, Choice, Detection, Face, quality};
+use phiz_face::{AlignedFace, Analyzer, Choice, Detection, Face, quality};
 use phiz_gallery::Gallery;
 use phiz_image::Image;
 use phiz_template::Thresholds;
@@ -102,6 +102,58 @@ impl Service {
     /// A network that fails.
     pub fn faces(&self, image: &Image, looking: &Looking) -> std::result::Result<Vec<Face>, Problem> {
         Ok(self.analyzer.analyze_with(image, &looking.detect)?)
+    }
+
+    /// Finds all faces in a photo, from the largest to the smallest, and cuts them out: what [`Service::describe`] goes on from.
+    ///
+    /// # Errors
+    /// A photo that cannot be used.
+    pub fn find(
+        &self,
+        photo: &Photo,
+        looking: &Looking,
+    ) -> std::result::Result<PhotoAnswer<AlignedFace>, Problem> {
+        let image = self.decode(photo, looking)?;
+        let found = self.analyzer.detect(&image, &looking.detect)?;
+        let (width, height) = image.original_size();
+        Ok(PhotoAnswer { width, height, faces: self.analyzer.align_all(&image, found) })
+    }
+
+    /// Finds the face that is meant as [`Service::face`] does, and cuts it out.
+    ///
+    /// # Errors
+    /// There is no such face, or the photo cannot be used.
+    pub fn find_one(
+        &self,
+        photo: &Photo,
+        looking: &Looking,
+        choice: Choice,
+    ) -> std::result::Result<PhotoAnswer<AlignedFace>, Problem> {
+        let image = self.decode(photo, looking)?;
+        let found = self.analyzer.detector().detect_expected(&image, &looking.detect)?.detections;
+        let meant = choice.of(&found)?.clone();
+        let (width, height) = image.original_size();
+        Ok(PhotoAnswer { width, height, faces: self.analyzer.align_all(&image, vec![meant]) })
+    }
+
+    /// The templates of the faces of several photos. All go through the embedder together; a photo's answer is the same as
+    /// alone.
+    ///
+    /// # Errors
+    /// A network that fails.
+    pub fn describe(
+        &self,
+        photos: Vec<PhotoAnswer<AlignedFace>>,
+    ) -> std::result::Result<Vec<PhotoAnswer<Face>>, Problem> {
+        let sizes: Vec<_> = photos.iter().map(|p| (p.width, p.height, p.faces.len())).collect();
+        let aligned = photos.into_iter().flat_map(|photo| photo.faces).collect();
+        let mut described = self.analyzer.describe_aligned(aligned)?.into_iter();
+        let photo = |(width, height, faces)| PhotoAnswer {
+            width,
+            height,
+            faces: described.by_ref().take(faces).collect(),
+        };
+        Ok(sizes.into_iter().map(photo).collect())
     }
 
     /// Finds the face that is meant, with its template. The caller says that there is one, so if no face reaches the

@@ -1,10 +1,10 @@
 //! Verification: whether two photos show the same person, or a photo somebody in the gallery.
 
-use phiz_face::{Choice, Face};
+use phiz_face::{AlignedFace, Choice, ChoiceError, Face};
 use phiz_gallery::{Gallery, PersonId, Rate};
 use serde::Serialize;
 
-use crate::{Looking, Photo, Problem, Result, Service};
+use crate::{Looking, Photo, PhotoAnswer, Problem, Result, Service};
 
 /// How to verify.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,10 +71,21 @@ pub struct VerifiedPerson {
 }
 
 impl Service {
-    fn face_of(&self, photo: &Photo, index: usize, options: &VerifyOptions) -> Result<Face> {
-        let image = photo.decode(&options.looking.to_describe());
-        let face = image.and_then(|image| self.face(&image, &options.looking, options.choice));
-        Ok(face.map_err(|problem| VerifyProblem { photo: photo.name().into_owned(), index, problem })?)
+    /// Finds the face that is meant in each of the photos that are compared, and cuts it out.
+    ///
+    /// # Errors
+    /// [`crate::Error::Compared`] for a photo that cannot be used, [`crate::Error::Template`] for a rate that is none.
+    pub fn find_compared(
+        &self,
+        photos: &[&Photo],
+        options: &VerifyOptions,
+    ) -> Result<Vec<PhotoAnswer<AlignedFace>>> {
+        Rate::Fmr(options.fmr).fmr(1.0)?;
+        let find = |(index, photo): (usize, &&Photo)| {
+            let found = self.find_one(photo, &options.looking, options.choice);
+            Ok(found.map_err(|problem| VerifyProblem { photo: photo.name().into_owned(), index, problem })?)
+        };
+        photos.iter().enumerate().map(find).collect()
     }
 
     /// Whether two photos show the same person.
@@ -82,9 +93,22 @@ impl Service {
     /// # Errors
     /// [`crate::Error::Compared`] for a photo that cannot be used, [`crate::Error::Template`] for a rate that is none.
     pub fn verify(&self, a: &Photo, b: &Photo, options: &VerifyOptions) -> Result<VerifiedPair> {
+        let described = self.describe(self.find_compared(&[a, b], options)?)?;
+        self.verify_described(&described, options)
+    }
+
+    /// Whether the two faces that [`Service::find_compared`] found show the same person.
+    ///
+    /// # Errors
+    /// [`crate::Error::Template`] for a rate that is none, or for faces that another embedder has described.
+    pub fn verify_described(
+        &self,
+        photos: &[PhotoAnswer<Face>],
+        options: &VerifyOptions,
+    ) -> Result<VerifiedPair> {
         let asked = Rate::Fmr(options.fmr).fmr(1.0)?;
-        let (a, b) = (self.face_of(a, 0, options)?, self.face_of(b, 1, options)?);
-        let similarity = a.template.similarity(&b.template)?;
+        let [a, b] = [0, 1].map(|index| face_of(photos, index));
+        let similarity = a?.template.similarity(&b?.template)?;
         Ok(match self.thresholds() {
             Ok(thresholds) => {
                 let fmr = thresholds.fmr_at(f64::from(similarity));
@@ -107,8 +131,22 @@ impl Service {
         photo: &Photo,
         options: &VerifyOptions,
     ) -> Result<VerifiedPerson> {
-        let face = self.face_of(photo, 0, options)?;
-        let found = gallery.verify(&face.template, person, Rate::Fmr(options.fmr))?;
+        let found = self.find_compared(&[photo], options)?;
+        self.verify_person_described(gallery, person, &self.describe(found)?, options)
+    }
+
+    /// Whether the face that [`Service::find_compared`] found is this person's.
+    ///
+    /// # Errors
+    /// [`crate::Error::Gallery`] for a gallery that cannot be read or does not hold the person.
+    pub fn verify_person_described(
+        &self,
+        gallery: &Gallery,
+        person: PersonId,
+        photos: &[PhotoAnswer<Face>],
+        options: &VerifyOptions,
+    ) -> Result<VerifiedPerson> {
+        let found = gallery.verify(&face_of(photos, 0)?.template, person, Rate::Fmr(options.fmr))?;
         Ok(VerifiedPerson {
             similarity: found.similarity,
             fmr: found.fmr,
@@ -119,4 +157,10 @@ impl Service {
             least_measured: gallery.thresholds().least_measured(),
         })
     }
+}
+
+/// The face that is meant in a photo: the only one that was cut out.
+fn face_of(photos: &[PhotoAnswer<Face>], index: usize) -> std::result::Result<&Face, Problem> {
+    let face = photos.get(index).and_then(|photo| photo.faces.first());
+    face.ok_or_else(|| Problem::from(ChoiceError::NoFace))
 }

@@ -265,6 +265,21 @@ fn who_a_face_is() {
 }
 
 #[test]
+fn photos_are_described_together_as_alone() {
+    let looking = Looking::default();
+    let photos = [of("Ada", 1), Photo::from_path(fixture("nobody.jpg")), of("Ben", 2), of("Ada", 3)];
+    let find = |photo| SERVICE.find(photo, &looking).unwrap();
+    let together = SERVICE.describe(photos.iter().map(find).collect()).unwrap();
+    assert_eq!(together.iter().map(|photo| photo.faces.len()).collect::<Vec<_>>(), [1, 0, 1, 1]);
+    for (photo, together) in photos.iter().zip(&together) {
+        let image = SERVICE.decode(photo, &looking).unwrap();
+        assert_eq!(SERVICE.faces(&image, &looking).unwrap(), together.faces, "{}", photo.name());
+        assert_eq!((together.width, together.height), image.original_size());
+    }
+    assert!(SERVICE.describe(Vec::new()).unwrap().is_empty());
+}
+
+#[test]
 fn whether_it_is_the_same() {
     let options = VerifyOptions::default();
     let same = SERVICE.verify(&of("Ada", 1), &of("Ada", 1), &options).unwrap();

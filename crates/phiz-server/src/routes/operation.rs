@@ -63,17 +63,25 @@ async fn metrics(
             }
             let free = app.memory.available_permits();
             let held = (app.memory_units as usize).saturating_sub(free) * 1000;
-            Ok(app.metrics.text(&[
-                Gauge("phiz_people", "People in all galleries.", people as f64),
-                Gauge("phiz_stored_faces", "Faces in all galleries.", faces as f64),
-                Gauge("phiz_waiting", "Photos that wait to be worked on.", app.pool.waiting() as f64),
-                Gauge("phiz_body_bytes", "Bytes of bodies in memory.", held as f64),
-                Gauge(
-                    "phiz_up_seconds",
-                    "Seconds since the server was started.",
-                    app.started.elapsed().as_secs_f64(),
-                ),
-            ]))
+            let (batches, batched) = app.pool.batches();
+            let counters = [
+                ("phiz_batches_total", "Batches of faces that were described together.", batches),
+                ("phiz_batched_total", "Requests whose faces were in these batches.", batched),
+            ];
+            Ok(app.metrics.text(
+                &counters,
+                &[
+                    Gauge("phiz_people", "People in all galleries.", people as f64),
+                    Gauge("phiz_stored_faces", "Faces in all galleries.", faces as f64),
+                    Gauge("phiz_waiting", "Photos that wait to be worked on.", app.pool.waiting() as f64),
+                    Gauge("phiz_body_bytes", "Bytes of bodies in memory.", held as f64),
+                    Gauge(
+                        "phiz_up_seconds",
+                        "Seconds since the server was started.",
+                        app.started.elapsed().as_secs_f64(),
+                    ),
+                ],
+            ))
         })
         .await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::Json as Answer;
 use axum::extract::State;
 use phiz_gallery::{ModelId, PersonId, Template};
-use phiz_service::{IdentifyOptions, VerifyOptions};
+use phiz_service::{FaceAnswer, IdentifyOptions, VerifyOptions};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -86,6 +86,11 @@ pub(super) fn check_faces(app: &App, faces: usize) -> Result<()> {
     ))
 }
 
+/// The answer of a request of one photo.
+fn only<T>(photos: &[T]) -> Result<&T> {
+    photos.first().ok_or_else(|| ApiError::internal("a photo was lost between two steps"))
+}
+
 /// Find the faces in a photo
 #[utoipa::path(post, path = "/v1/detect", tag = "photos", params(LookQuery),
     request_body(content((PhotoForm = "multipart/form-data"), (PhotoJson = "application/json"), (Vec<u8> = "application/octet-stream"))),
@@ -148,7 +153,15 @@ async fn identify(
         check_faces(&app, kept.answer.faces.len())?;
         return Ok(Answer(kept.into()));
     }
-    let found = app.compute(move |app| Ok(app.service.identify(&access.gallery, &photo, &options)?)).await?;
+    let looking = options.looking.clone();
+    let found = app
+        .compute_faces(
+            move |app| Ok(vec![app.service.find(&photo, &looking)?]),
+            move |app, described| {
+                Ok(app.service.identify_described(&access.gallery, only(&described)?, &options)?)
+            },
+        )
+        .await?;
     check_faces(&app, found.faces.len())?;
     Ok(Answer(found.into()))
 }
@@ -178,9 +191,16 @@ async fn verify(
         VerifyOptions { looking: look.looking(&app.settings)?, choice: look.choice()?, fmr: fmr.fmr()? };
     if let Some(person) = with.person {
         let photo = photos.one("photo")?.photo();
-        let work =
-            move |app: &App| Ok(app.service.verify_person(&access.gallery, person, &photo, &options)?);
-        let found = app.compute(work).await?;
+        let own = options.clone();
+        let found = app
+            .compute_faces(
+                move |app| Ok(app.service.find_compared(&[&photo], &own)?),
+                move |app, described| {
+                    let gallery = &access.gallery;
+                    Ok(app.service.verify_person_described(gallery, person, &described, &options)?)
+                },
+            )
+            .await?;
         return Ok(Answer(Verified {
             similarity: found.similarity,
             fmr: Some(found.fmr),
@@ -191,7 +211,13 @@ async fn verify(
         }));
     }
     let (a, b) = (photos.one("a")?.photo(), photos.one("b")?.photo());
-    let found = app.compute(move |app| Ok(app.service.verify(&a, &b, &options)?)).await?;
+    let own = options.clone();
+    let found = app
+        .compute_faces(
+            move |app| Ok(app.service.find_compared(&[&a, &b], &own)?),
+            move |app, described| Ok(app.service.verify_described(&described, &options)?),
+        )
+        .await?;
     let (similarity, fmr, same) = (found.similarity, found.fmr, found.same);
     Ok(Answer(Verified { similarity, fmr, same, person: None, id: None, denied: None }))
 }
@@ -208,12 +234,14 @@ async fn embed(
 ) -> Result<Answer<EmbeddedPhoto>> {
     let looking = look.looking(&app.settings)?;
     let photo = photos.one("photo")?.photo();
-    let found = app.compute(move |app| Ok(app.service.embed(&photo, &looking)?)).await?;
+    let find = move |app: &App| Ok(vec![app.service.find(&photo, &looking)?]);
+    let described = app.compute_faces(find, |_, described| Ok(described)).await?;
+    let found = only(&described)?;
     check_faces(&app, found.faces.len())?;
     let (width, height) = (found.width, found.height);
-    let faces = found.faces.iter().map(|described| Embedded {
-        face: Face::new(&described.face, width, height),
-        template: encode_values(described.template.vector()),
+    let faces = found.faces.iter().map(|face| Embedded {
+        face: Face::new(&FaceAnswer::from(face), width, height),
+        template: encode_values(face.template.vector()),
     });
     Ok(Answer(EmbeddedPhoto {
         width,
