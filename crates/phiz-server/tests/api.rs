@@ -738,7 +738,7 @@ fn requests_that_wait_are_described_together_and_answered_as_alone() {
         let got = server.form(path, parts);
         let mut body = got.json();
         // The id of a request is its own.
-        body["error"]["request"] = serde_json::Value::Null;
+        body["error"]["request_id"] = serde_json::Value::Null;
         (got.status, body)
     };
     let alone: Vec<_> = requests.iter().map(send).collect();
