@@ -10,12 +10,13 @@
 # (target/amx-in-bochs), and not installed. The first run takes about a quarter of an hour on two cores,
 # others a few minutes.
 #
-# The instruction for bytes, TDPBUSD, multiplies weights by their value without a sign in Bochs of September 2026, against Intel's
-# manual ("SIGN_EXTEND" of the second source). A copy of the source is corrected before it is built; everything else
-# is Bochs as it is.
+# Bochs of August 2026 is not whole in two places, and a copy of its source is corrected before it is built:
+# - TDPBUSD multiplies weights as bytes without a sign, against Intel's manual.
+# - There is no extended feature disable (XFD: two registers, and an exception when a process first touches AMX's
+#   registers), without which Linux gives AMX to nobody.
 set -eu
 
-[ $# -ge 1 ] || { sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 2; }
 bochs=$(cd "$1" && pwd)
 shift
 tests=${*:-amx_runs convolutions_are eight_bits}
@@ -29,9 +30,42 @@ cd "$work"
 if [ ! -x build/bochs ]; then
     rm -rf source build
     cp -r "$bochs" source
-    python3 - source/cpu/avx/amx.cc <<'PYTHON'
-import re, sys
-path = sys.argv[1]
+    python3 - source <<'PYTHON'
+import os, re, sys
+root = sys.argv[1]
+def change(name, *pairs):
+    path = os.path.join(root, "cpu", name)
+    text = open(path, encoding="latin-1").read()
+    for old, new in pairs:
+        if text.count(old) != 1:
+            sys.exit(f"{path}: {old!r} stands there {text.count(old)} times; this version of Bochs is another one")
+        text = text.replace(old, new)
+    open(path, "w", encoding="latin-1").write(text)
+change("cpuid.cc", ("      leaf->eax |= (1<<3);\n\n    // EBX[31:00] - The size (in bytes) of the XSAVE area",
+    "      leaf->eax |= (1<<3) | (1<<4);\n\n    // EBX[31:00] - The size (in bytes) of the XSAVE area"))
+change("crregs.cc", ("[xcr0_t::BX_XCR0_XTILEDATA_BIT].attr   = BX_XSAVE_ALIGN64;",
+    "[xcr0_t::BX_XCR0_XTILEDATA_BIT].attr   = BX_XSAVE_ALIGN64 | BX_XSAVE_XFD_SUPPORT;"))
+registers = "Bit64u ia32_xfd, ia32_xfd_error; // of the one processor\n"
+known = '("MSR_IA32_XSS", BX_ISA_XSAVES, ~Bit64u(get_ia32_xss_allow_mask()));\n'
+head = "#define LOG_THIS BX_CPU_THIS_PTR\n"
+change("msr.cc", (head, head + registers),
+    (known, known + "".join(
+        f'  msr_desc[BX_MSR_{name}] = new MSR_Descriptor("MSR_{name}", BX_ISA_XSAVES, ~Bit64u(BX_XCR0_XTILEDATA_MASK));\n'
+        for name in ["IA32_XFD", "IA32_XFD_ERROR"])),
+    ("      val64 = BX_CPU_THIS_PTR msr.ia32_xss;\n      break;\n", "      val64 = BX_CPU_THIS_PTR msr.ia32_xss;\n      break;\n"
+        "    case BX_MSR_IA32_XFD: val64 = ia32_xfd; break;\n"
+        "    case BX_MSR_IA32_XFD_ERROR: val64 = ia32_xfd_error; break;\n"),
+    ("      BX_CPU_THIS_PTR msr.ia32_xss = val_64;\n      break;\n", "      BX_CPU_THIS_PTR msr.ia32_xss = val_64;\n      break;\n"
+        "    case BX_MSR_IA32_XFD: ia32_xfd = val_64; handleAvxModeChange(); break;\n"
+        "    case BX_MSR_IA32_XFD_ERROR: ia32_xfd_error = val_64; break;\n"))
+data = "(ia32_xfd & BX_XCR0_XTILEDATA_MASK) != 0"
+change("proc_ctrl.cc", (head, head + "extern " + registers),
+    ("(BX_XCR0_XTILECFG_MASK | BX_XCR0_XTILEDATA_MASK)) != 0)\n    clear_amx_ok();",
+     "(BX_XCR0_XTILECFG_MASK | BX_XCR0_XTILEDATA_MASK)) != 0 || " + data + ")\n    clear_amx_ok();"),
+    ("  if (~BX_CPU_THIS_PTR xcr0.get32() & (BX_XCR0_XTILECFG_MASK | BX_XCR0_XTILEDATA_MASK))\n    exception(BX_UD_EXCEPTION, 0);\n",
+     "  if (~BX_CPU_THIS_PTR xcr0.get32() & (BX_XCR0_XTILECFG_MASK | BX_XCR0_XTILEDATA_MASK))\n    exception(BX_UD_EXCEPTION, 0);\n"
+     "  if (" + data + ") {\n    ia32_xfd_error = BX_XCR0_XTILEDATA_MASK;\n    exception(BX_NM_EXCEPTION, 0);\n  }\n"))
+path = os.path.join(root, "cpu", "avx", "amx.cc")
 text = open(path).read()
 begin = text.index("Bit32u DPBDUS(")
 end = text.index("}\n\n", begin)
@@ -125,7 +159,7 @@ default tests
 prompt 0
 label tests
     kernel vmlinuz
-    append initrd=init.img console=ttyS0 nosmp mitigations=off tsc=reliable lpj=1000000 random.trust_cpu=on panic=-1
+    append initrd=init.img console=ttyS0 nosmp mitigations=off tsc=reliable lpj=1000000 random.trust_cpu=on quiet panic=-1
 CONFIG
 debian/usr/bin/genisoimage -quiet -o disk.iso -b isolinux.bin -c boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table disk
 cat > bochsrc <<CONFIG

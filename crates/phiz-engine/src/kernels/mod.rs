@@ -144,14 +144,14 @@ impl Isa {
 
     /// The best that this processor has, of the sets of instructions whose speed was measured on x86.
     pub(crate) fn best() -> Isa {
-        let all = Isa::all().into_iter().filter(|isa| isa.1 == Matrices::No);
+        let mut all = Isa::all().into_iter().filter(|isa| isa.1 == Matrices::No);
         #[cfg(target_arch = "x86_64")]
         if two_steps()
             && let Some(isa) = all.clone().find(|isa| isa.0 == Level::Avx512)
         {
             return isa;
         }
-        all.last().unwrap_or(Isa(Level::Plain, Matrices::No))
+        all.next_back().unwrap_or(Isa(Level::Plain, Matrices::No))
     }
 
     /// What its instructions for a precision are called.
