@@ -16,9 +16,12 @@
 //! Where one pixel comes out (a fully connected layer), the pixels of the line are the pictures of a batch.
 //!
 //! # Tests
-//! The same strips are computed with products in plain Rust in tests ([`Matrices::Plain`]) on every processor, and with
-//! AMX where there is AMX: `peers/amx-in-bochs.sh` runs them in an emulator.
+//! The same strips are computed with products in plain Rust in tests ([`Matrices::Plain`]) on every processor. The assembly
+//! runs in tests on every x86 Linux with AVX-512 BF16 and VNNI: where there is no AMX, `amx/emulated.rs` does by hand what each
+//! of its instructions does.
 
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux", not(miri)))]
+mod emulated;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod x86;
 
@@ -526,7 +529,7 @@ impl Job<'_> {
                     let to = self.out.get().add(place.out + block * plane);
                     let next = to.wrapping_add(plane);
                     if out_map.is_short() {
-                        // SAFETY of the form: both are sixteen halves.
+                        // Both are sixteen halves.
                         let halves: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(values));
                         _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(halves));
                         if two {
