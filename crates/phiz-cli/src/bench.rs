@@ -58,6 +58,8 @@ struct Answer {
 #[derive(Serialize)]
 struct Run {
     name: String,
+    /// What the instructions that multiply are called; null where the runtime does not tell.
+    instructions: Option<&'static str>,
     load_ms: Option<f64>,
     least_ms: f64,
     median_ms: f64,
@@ -99,7 +101,17 @@ pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failur
     bar.finish_and_clear();
     if !arguments.json {
         table::print(
-            &["network", "px", "MMAC", "runtime", "ms least", "median", "of peak", "× ONNX Runtime"],
+            &[
+                "network",
+                "px",
+                "MMAC",
+                "runtime",
+                "instructions",
+                "ms least",
+                "median",
+                "of peak",
+                "× ONNX Runtime",
+            ],
             &rows,
         );
     }
@@ -153,6 +165,7 @@ fn measure(
             share_of_peak: done.zip(peak).map(|(done, peak)| done / (peak * threads as f64)),
             times_onnxruntime: peer.map(|peer| timing.least / peer),
             name: timing.name,
+            instructions: timing.instructions,
             load_ms: timing.load,
             least_ms: timing.least,
             median_ms: timing.median,
@@ -182,6 +195,7 @@ impl Answer {
                 side.to_string(),
                 mmac.map(|mmac| format!("{mmac:.0}")).unwrap_or_default(),
                 run.name,
+                run.instructions.unwrap_or_default().to_owned(),
                 format!("{:.2}", run.least_ms),
                 format!("{:.2}", run.median_ms),
                 run.share_of_peak.map(percent).unwrap_or_default(),

@@ -12,7 +12,9 @@ use std::time::Instant;
 
 use crate::kernels::{self, Isa};
 use crate::native::NativeNetwork;
-use crate::{EngineError, Input, LoadOptions, Network, Precision, Runtime, Tensor, Workspace, load};
+use crate::{
+    EngineError, Input, Instructions, LoadOptions, Network, Precision, Runtime, Tensor, Workspace, load,
+};
 
 /// How long one step of a network takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,14 +37,14 @@ pub fn steps(
     input: &Tensor,
     rounds: usize,
 ) -> Result<Vec<StepTime>, EngineError> {
-    NativeNetwork::load(onnx, options, Isa::best())?.profile(input, rounds)
+    NativeNetwork::load(onnx, options)?.profile(input, rounds)
 }
 
 /// The multiplications with addition that one core does in a second if nothing keeps it waiting, in thousand millions;
 /// none if there are no kernels for that precision on this processor. Takes a few milliseconds.
 #[must_use]
 pub fn peak(precision: Precision) -> Option<f64> {
-    let once = || kernels::peak(Isa::best(), precision);
+    let once = || kernels::peak(Isa::choose(Instructions::Auto, precision)?, precision);
     (0..8).filter_map(|_| once()).reduce(f64::max)
 }
 
@@ -51,6 +53,8 @@ pub fn peak(precision: Precision) -> Option<f64> {
 pub struct Timing {
     /// The runtime and the precision, or the other program.
     pub name: String,
+    /// What the instructions that multiply are called; none where the runtime does not tell.
+    pub instructions: Option<&'static str>,
     /// From the file's bytes to a network that is ready, in milliseconds; none for another program.
     pub load: Option<f64>,
     /// The least time of a run, in milliseconds.
@@ -136,11 +140,25 @@ impl Bench {
             let (least, median) = least_and_median(&mut subject.times);
             let pairs = subject.outputs.iter().zip(&first).flat_map(|(a, b)| a.data.iter().zip(&b.data));
             let difference = Some(pairs.fold(0f32, |most, (a, b)| most.max((a - b).abs())));
-            timings.push(Timing { name: subject.name, load: Some(subject.load), least, median, difference });
+            timings.push(Timing {
+                name: subject.name,
+                instructions: subject.network.instructions(),
+                load: Some(subject.load),
+                least,
+                median,
+                difference,
+            });
         }
         if let Some((_, mut times)) = self.peer {
             let (least, median) = least_and_median(&mut times);
-            timings.push(Timing { name: "onnxruntime".into(), load: None, least, median, difference: None });
+            timings.push(Timing {
+                name: "onnxruntime".into(),
+                instructions: None,
+                load: None,
+                least,
+                median,
+                difference: None,
+            });
         }
         Ok(timings)
     }

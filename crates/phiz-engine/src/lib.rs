@@ -37,6 +37,6 @@ mod workspace;
 
 pub use error::EngineError;
 pub use input::{ChannelOrder, Input, Normalisation, Pictures};
-pub use network::{LoadOptions, Network, Precision, Runtime, load};
+pub use network::{Instructions, LoadOptions, Network, Precision, Runtime, load};
 pub use tensor::{MAX_ELEMENTS, Port, Tensor};
 pub use workspace::Workspace;

@@ -22,6 +22,11 @@ pub trait Network: Send + Sync {
     /// The precision of its arithmetic; never [`Precision::Auto`].
     fn precision(&self) -> Precision;
 
+    /// What the instructions that multiply are called; none where the runtime does not tell.
+    fn instructions(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Computes all outputs for one input (which may be a batch) in the caller's workspace.
     ///
     /// Requires: the input's shape fits [`Network::input`]. Ensures: one tensor for each of [`Network::outputs`], in
@@ -76,6 +81,23 @@ pub enum Precision {
     Int8,
 }
 
+/// The instructions that our own engine multiplies with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Instructions {
+    /// The best that the processor has for the precision, whether or not anybody has measured their speed.
+    #[default]
+    Auto,
+    /// The best whose speed was measured: for whoever chooses a precision that nobody asked for.
+    Measured,
+    /// AVX2 and FMA; in eight bits AVX-VNNI.
+    Avx2,
+    /// AVX-512; in bf16 AVX-512 BF16, in eight bits AVX-512 VNNI.
+    Avx512,
+    /// AMX in bf16 and in eight bits, AVX-512 otherwise.
+    Amx,
+}
+
 /// Display and parsing by a table of names, which help texts list as well.
 macro_rules! named {
     ($kind:ident, $what:literal, $($variant:ident = $name:literal),+) => {
@@ -112,6 +134,15 @@ macro_rules! named {
 }
 
 named!(Runtime, "runtime", Auto = "auto", Native = "native", Rten = "rten");
+named!(
+    Instructions,
+    "set of instructions",
+    Auto = "auto",
+    Measured = "measured",
+    Avx2 = "avx2",
+    Avx512 = "avx512",
+    Amx = "amx"
+);
 named!(Precision, "precision", Auto = "auto", F32 = "f32", Bf16 = "bf16", Int8 = "int8");
 
 /// How to load a network. Made from its default and changed by its methods.
@@ -122,6 +153,8 @@ pub struct LoadOptions {
     pub runtime: Runtime,
     /// The precision. Default: [`Precision::Auto`].
     pub precision: Precision,
+    /// The instructions. Default: [`Instructions::Auto`].
+    pub instructions: Instructions,
     /// Threads that one run computes on. Default 1.
     pub threads: usize,
     /// How pictures of eight bits are normalised. Default: not at all.
@@ -133,6 +166,7 @@ impl Default for LoadOptions {
         LoadOptions {
             runtime: Runtime::Auto,
             precision: Precision::Auto,
+            instructions: Instructions::Auto,
             threads: 1,
             normalisation: Normalisation::default(),
         }
@@ -151,6 +185,13 @@ impl LoadOptions {
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> LoadOptions {
         self.precision = precision;
+        self
+    }
+
+    /// Sets the instructions.
+    #[must_use]
+    pub fn instructions(mut self, instructions: Instructions) -> LoadOptions {
+        self.instructions = instructions;
         self
     }
 
@@ -186,7 +227,7 @@ pub fn load(onnx: &[u8], options: &LoadOptions) -> Result<Box<dyn Network>, Engi
         Runtime::Auto => Isa::best().is_vector() && cfg!(target_arch = "x86_64"),
     };
     if native {
-        match NativeNetwork::load(onnx, options, Isa::best()) {
+        match NativeNetwork::load(onnx, options) {
             Ok(network) => return Ok(Box::new(network)),
             Err(error) if options.runtime == Runtime::Native => return Err(error),
             Err(_) => {}

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use phiz_engine::{
-    ChannelOrder, EngineError, LoadOptions, Network, Normalisation, Pictures, Port, Precision, Tensor,
-    Workspace,
+    ChannelOrder, EngineError, Instructions, LoadOptions, Network, Normalisation, Pictures, Port, Precision,
+    Tensor, Workspace,
 };
 use phiz_image::Image;
 use phiz_net::card::{Card, Order};
@@ -21,7 +21,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Loads the network in `onnx`, which is fed as `card` says. `measured` tells that its accuracy in bf16 is known to be
-    /// that in f32, so that [`Precision::Auto`] means bf16 where the processor has it.
+    /// that in f32, so that [`Precision::Auto`] means bf16 where the processor has it, by instructions whose speed is known.
     pub(crate) fn new(
         card: &Card,
         onnx: &[u8],
@@ -35,7 +35,8 @@ impl Loaded {
         let normalisation = Normalisation { mean: card.input.mean, std: card.input.std, order };
         let options = options.clone().normalisation(normalisation);
         let network = if measured && options.precision == Precision::Auto {
-            match phiz_engine::load(onnx, &options.clone().precision(Precision::Bf16)) {
+            let bf16 = options.clone().precision(Precision::Bf16).instructions(Instructions::Measured);
+            match phiz_engine::load(onnx, &bf16) {
                 // The processor, or the runtime that was asked for, has none.
                 Err(EngineError::Unsupported { .. }) => phiz_engine::load(onnx, &options),
                 loaded => loaded,

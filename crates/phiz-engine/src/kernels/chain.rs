@@ -48,7 +48,9 @@ impl Link<'_> {
     /// Whether it may stand in a chain: as its first layer or as another.
     pub(crate) fn fits(&self, first: bool) -> bool {
         match self {
-            Link::Conv(conv) => !conv.takes_bytes() && (first || self.reach() == [1, 1, 0]),
+            Link::Conv(conv) => {
+                !conv.takes_bytes() && !conv.takes_matrices() && (first || self.reach() == [1, 1, 0])
+            }
             Link::Depthwise(depthwise) => depthwise.is_three_by_three(),
             Link::MaxPool(_) => true,
         }

@@ -4,7 +4,7 @@ use super::pointwise::vectorised;
 use super::quantise::{self, Steps};
 use super::team::{Pointer, SIMPLE};
 use super::tile::{MOST_BLOCKS, MOST_HALF, TileArgs};
-use super::{Aligned, BYTES, Crew, Isa, LANES, Level, Map, SHORT, plain};
+use super::{Aligned, BYTES, Crew, Isa, LANES, Level, Map, SHORT, amx, plain};
 use crate::Precision;
 
 /// The properties of a convolution.
@@ -54,6 +54,8 @@ pub(crate) struct Conv {
     halves: [usize; MOST_BLOCKS + 1],
     /// If inputs have eight bits: what a weight stands for, and the sum of all weights, of each output channel.
     steps: Vec<(f32, i32)>,
+    /// The weights, in place of [`Conv::weights`], where products of matrices compute it.
+    matrices: Option<amx::Weights>,
 }
 
 impl Conv {
@@ -82,6 +84,11 @@ impl Conv {
         isa: Isa,
         filter: impl Fn(usize, &mut Vec<f32>),
     ) -> Conv {
+        if amx::suits(&shape, isa) {
+            let mut conv = Conv::with_room(shape, bias, isa, 0);
+            vectorised!(isa, || conv.pack_matrices(&filter));
+            return conv;
+        }
         let mut conv = Conv::open(shape, bias, isa);
         vectorised!(isa, || conv.pack(&filter));
         conv
@@ -152,8 +159,32 @@ impl Conv {
         }
     }
 
+    /// Packs weights for products of matrices.
+    #[inline(always)]
+    fn pack_matrices(&mut self, filter_of: &impl Fn(usize, &mut Vec<f32>)) {
+        let shape = &self.shape;
+        let each = shape.inputs * shape.kernel[0] * shape.kernel[1];
+        let mut weights = amx::Weights::zeros(shape);
+        let mut filter = Vec::new();
+        for output in 0..shape.outputs {
+            filter_of(output, &mut filter);
+            assert_eq!(filter.len(), each, "as many weights as the shape says");
+            let step = if shape.lanes == BYTES { step_of(&filter) } else { 1.0 };
+            let sum = weights.pack(shape, output, &filter, |w| quantised(w, step));
+            if shape.lanes == BYTES {
+                self.steps.push((step, sum));
+            }
+        }
+        self.matrices = Some(weights);
+    }
+
     /// A convolution whose weights are zero, for whoever packs them.
     pub(super) fn open(shape: ConvShape, bias: &[f32], isa: Isa) -> Conv {
+        Conv::with_room(shape, bias, isa, shape.block_elements())
+    }
+
+    /// The same, with so many elements of weights for each block of outputs.
+    fn with_room(shape: ConvShape, bias: &[f32], isa: Isa, each: usize) -> Conv {
         assert_eq!(bias.len(), shape.outputs, "a bias for each output");
         assert!(
             matches!(shape.stride, 1 | 2) && matches!(shape.lanes, 3 | BYTES | SHORT | LANES),
@@ -161,7 +192,6 @@ impl Conv {
         );
         assert!(isa.has(shape.precision()), "a processor with this precision");
         let blocks = shape.outputs.div_ceil(LANES);
-        let each = shape.block_elements();
         let halves = most_halves(isa);
         #[cfg(target_arch = "x86_64")]
         let full = isa.0 == Level::Avx512Full;
@@ -184,7 +214,7 @@ impl Conv {
         let mut padded = Aligned::zeros(blocks * LANES);
         padded[..bias.len()].copy_from_slice(bias);
         let weights = Aligned::zeros(blocks * each);
-        Conv { shape, isa, weights, bias: padded, groups, halves, steps: Vec::new() }
+        Conv { shape, isa, weights, bias: padded, groups, halves, steps: Vec::new(), matrices: None }
     }
 
     /// The map that comes out, without a border; none if the kernel is larger than the map.
@@ -201,19 +231,45 @@ impl Conv {
         })
     }
 
-    /// Computes the convolution of `pictures` pictures; the border of `out` becomes zero.
+    /// Computes the convolution of `pictures` pictures; the border of `out` becomes zero. `room` holds [`Conv::room`] for
+    /// each thread.
     ///
     /// # Panics
-    /// When a map does not fit the shape or a slice the map.
+    /// When a map does not fit the shape or a slice the map; when `room` is too small.
     pub(crate) fn run(
         &self,
         (x_map, x): (&Map, &[f32]),
         add: Option<(&Map, &[f32])>,
         (out_map, out): (&Map, &mut [f32]),
         pictures: usize,
+        room: &mut [f32],
         crew: &mut Crew,
     ) {
-        self.run_scaled((x_map, x), add, (out_map, out), pictures, &[], crew);
+        if self.matrices.is_none() {
+            self.run_scaled((x_map, x), add, (out_map, out), pictures, &[], crew);
+            return;
+        }
+        self.known(x_map, add, out_map, pictures);
+        assert_eq!(
+            (x_map.channels, x_map.lanes),
+            (self.shape.inputs, self.shape.lanes),
+            "the map that comes in"
+        );
+        self.run_matrices((x_map, x), None, add, (out_map, out), pictures, room, crew);
+    }
+
+    /// Elements of memory that each thread needs beside the maps, and beside [`Conv::scratch`]: none but for products of
+    /// matrices.
+    pub(crate) fn room(&self, x: &Map, pictures: usize) -> usize {
+        match (&self.matrices, self.out_map(x)) {
+            (Some(_), Some(out)) => amx::room(&self.shape, x, &out, pictures),
+            _ => 0,
+        }
+    }
+
+    /// Whether products of matrices compute it.
+    pub(crate) fn takes_matrices(&self) -> bool {
+        self.matrices.is_some()
     }
 
     /// As [`Conv::run`]; if inputs have eight bits, with what they stand for: see [`Job::scales`].
@@ -226,21 +282,13 @@ impl Conv {
         scales: &[f32],
         crew: &mut Crew,
     ) {
-        let fits = self.out_map(x_map).expect("a kernel within the map");
-        let same = |map: &Map| (map.channels, map.height, map.width);
-        let known = |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has(Precision::Bf16));
-        assert!(same(out_map) == same(&fits) && known(out_map), "the map that comes out");
-        assert!(x_map.pad >= self.shape.pad, "a border as wide as the padding");
+        self.known(x_map, add, out_map, pictures);
         assert_eq!(
             (x_map.channels, x_map.lanes),
             (self.shape.inputs, self.shape.lanes),
             "the map that comes in"
         );
         assert!(x.len() >= pictures * x_map.picture() && out.len() >= pictures * out_map.picture());
-        if let Some((map, data)) = add {
-            assert!(same(map) == same(&fits) && known(map), "the map that is added");
-            assert!(data.len() >= pictures * map.picture());
-        }
         assert!(self.steps.is_empty() || scales.len() >= pictures * self.scales(), "scales of each picture");
         let out = Pointer(out.as_mut_ptr());
         let soon = match self.shape.kernel {
@@ -257,6 +305,61 @@ impl Conv {
         });
     }
 
+    /// Checks what is read and written beside `x`.
+    fn known(&self, x_map: &Map, add: Option<(&Map, &[f32])>, out_map: &Map, pictures: usize) {
+        let fits = self.out_map(x_map).expect("a kernel within the map");
+        let same = |map: &Map| (map.channels, map.height, map.width);
+        let known = |map: &Map| map.lanes == LANES || (map.lanes == SHORT && self.isa.has(Precision::Bf16));
+        assert!(same(out_map) == same(&fits) && known(out_map), "the map that comes out");
+        assert!(x_map.pad >= self.shape.pad, "a border as wide as the padding");
+        if let Some((map, data)) = add {
+            assert!(same(map) == same(&fits) && known(map), "the map that is added");
+            assert!(data.len() >= pictures * map.picture());
+        }
+    }
+
+    /// Computes it by products of matrices, from single precision or bf16; if inputs are rounded to eight bits, with what each
+    /// picture's stand for and with its scales (see [`Job::scales`]).
+    #[expect(clippy::too_many_arguments, reason = "maps, data and scales of one call")]
+    fn run_matrices(
+        &self,
+        (x_map, x): (&Map, &[f32]),
+        bytes: Option<amx::Bytes<'_>>,
+        add: Option<(&Map, &[f32])>,
+        (out_map, out): (&Map, &mut [f32]),
+        pictures: usize,
+        room: &mut [f32],
+        crew: &mut Crew,
+    ) {
+        let weights = self.matrices.as_ref().expect("weights of matrices");
+        assert!(x.len() >= pictures * x_map.picture() && out.len() >= pictures * out_map.picture());
+        let needed = amx::room(&self.shape, x_map, out_map, pictures);
+        assert!(room.len() >= needed * crew.threads(), "room for each thread");
+        let job = amx::Job {
+            shape: &self.shape,
+            isa: self.isa,
+            weights,
+            bias: &self.bias,
+            x_map,
+            x,
+            bytes,
+            add,
+            out_map,
+            out: Pointer(out.as_mut_ptr()),
+            pictures,
+        };
+        let parts = job.parts(crew.threads());
+        let work = pictures * (self.macs(out_map) + SIMPLE * x_map.picture());
+        let room = Pointer(room.as_mut_ptr());
+        crew.lines(1, parts, work, &|_, part, thread| {
+            // SAFETY: `room` is borrowed exclusively and has room for this thread (asserted), which does one part at a time.
+            let room = unsafe { std::slice::from_raw_parts_mut(room.get().add(thread * needed), needed) };
+            // SAFETY: the maps fit the convolution and the slices the maps, as was asserted; `out` is borrowed exclusively, and
+            // each part, which is given to one thread once, has rows or blocks of its own.
+            unsafe { job.part(part, parts, room) };
+        });
+    }
+
     /// Elements that say for one picture what inputs of eight bits stand for.
     fn scales(&self) -> usize {
         2 * self.bias.len()
@@ -267,6 +370,11 @@ impl Conv {
         Map { lanes: BYTES, pad: self.shape.pad, ..*x }
     }
 
+    /// Elements of a picture in eight bits; none where products of matrices compute it, which round a few rows at a time.
+    fn byte_elements(&self, x: &Map) -> usize {
+        if self.takes_matrices() { 0 } else { self.byte_map(x).picture() }
+    }
+
     /// Whether inputs have eight bits: then [`Conv::run_bytes`] makes them so.
     pub(crate) fn takes_bytes(&self) -> bool {
         self.shape.lanes == BYTES
@@ -274,7 +382,7 @@ impl Conv {
 
     /// Elements of memory that [`Conv::run_bytes`] needs beside its maps.
     pub(crate) fn scratch(&self, x: &Map, pictures: usize) -> usize {
-        let bytes = self.byte_map(x).picture().next_multiple_of(16);
+        let bytes = self.byte_elements(x).next_multiple_of(16);
         pictures * (bytes + self.scales() + range_map(x).picture())
     }
 
@@ -283,6 +391,7 @@ impl Conv {
     ///
     /// # Panics
     /// As [`Conv::run`], and when `scratch` is too small.
+    #[expect(clippy::too_many_arguments, reason = "maps, data and memory of one call")]
     pub(crate) fn run_bytes(
         &self,
         (x_map, x): (&Map, &[f32]),
@@ -290,13 +399,14 @@ impl Conv {
         (out_map, out): (&Map, &mut [f32]),
         pictures: usize,
         scratch: &mut [f32],
+        room: &mut [f32],
         crew: &mut Crew,
     ) {
         let short = x_map.is_short();
         assert!((short || x_map.lanes == LANES) && x_map.pad >= self.shape.pad, "a map to be rounded");
         assert!(x.len() >= pictures * x_map.picture());
         let map = self.byte_map(x_map);
-        let (bytes, rest) = scratch.split_at_mut(pictures * map.picture());
+        let (bytes, rest) = scratch.split_at_mut(pictures * self.byte_elements(x_map));
         let (scales, rest) = rest.split_at_mut(pictures * self.scales());
         let range_map = range_map(x_map);
         let ranges = &mut rest[..pictures * range_map.picture()];
@@ -320,6 +430,13 @@ impl Conv {
             }
         }
         let (ranges, scales) = (&*ranges, &*scales);
+        if self.takes_matrices() {
+            assert_eq!(x_map.channels, self.shape.inputs, "the map that comes in");
+            self.known(x_map, add, out_map, pictures);
+            let bytes = amx::Bytes { ranges, apart: range_map.picture(), scales };
+            self.run_matrices((x_map, x), Some(bytes), add, (out_map, out), pictures, room, crew);
+            return;
+        }
         // A border is what 0 is rounded to.
         let whole = Map { height: map.height + 2 * map.pad, width: map.width + 2 * map.pad, pad: 0, ..map };
         crew.rows(&whole, bytes, SIMPLE * planes.len(), &|plane, y, row| {
@@ -333,7 +450,7 @@ impl Conv {
 
     /// Elements of its weights.
     pub(crate) fn weights(&self) -> usize {
-        self.weights.len()
+        self.weights.len() + self.matrices.as_ref().map_or(0, amx::Weights::len)
     }
 
     /// Whether it reads one map and computes the other.

@@ -15,6 +15,7 @@
 #![allow(unsafe_code, reason = "speed: everything that the compiler cannot check lies in this module")]
 
 mod aligned;
+mod amx;
 pub(crate) mod chain;
 mod conv;
 mod depthwise;
@@ -33,7 +34,7 @@ mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::Precision;
+use crate::{Instructions, Precision};
 
 pub(crate) use aligned::Aligned;
 pub(crate) use conv::{Conv, ConvShape};
@@ -54,7 +55,7 @@ pub(crate) const BYTES: usize = LANES / 4;
 
 /// The instructions that kernels use. Only [`Isa::all`] makes one other than `Plain`, after it has asked the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Isa(Level);
+pub(crate) struct Isa(Level, Matrices);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
@@ -73,33 +74,115 @@ enum Level {
     Neon,
 }
 
+/// Whether dense convolutions in bf16 and in eight bits are products of small matrices ([`amx`]) where that suits them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Matrices {
+    No,
+    /// In plain Rust, for tests.
+    #[cfg(test)]
+    Plain,
+    /// By AMX.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
+}
+
 impl Isa {
-    /// All that this processor has, the plainest first. The last two have the same instructions and differ in speed.
+    /// All that this processor has, the plainest first. AVX-512 comes twice, with the same instructions and different
+    /// speed, and AMX last. Tests get matrices in plain Rust as well.
     pub(crate) fn all() -> Vec<Isa> {
-        let mut all = vec![Isa(Level::Plain)];
+        let mut all = vec![Isa(Level::Plain, Matrices::No)];
         #[cfg(all(target_arch = "aarch64", not(miri)))]
-        all.push(Isa(Level::Neon));
+        all.push(Isa(Level::Neon, Matrices::No));
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            all.push(Isa(Level::Avx2));
+            all.push(Isa(Level::Avx2, Matrices::No));
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
-                all.push(Isa(Level::Avx512));
-                all.push(Isa(Level::Avx512Full));
+                all.push(Isa(Level::Avx512, Matrices::No));
+                all.push(Isa(Level::Avx512Full, Matrices::No));
+            }
+        }
+        // Not with NEON, whose bytes have a sign.
+        #[cfg(test)]
+        for level in all
+            .iter()
+            .map(|isa| isa.0)
+            .filter(|level| *level == Level::Plain || cfg!(target_arch = "x86_64"))
+            .collect::<Vec<_>>()
+        {
+            all.push(Isa(level, Matrices::Plain));
+        }
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            let wide = Isa(Level::Avx512Full, Matrices::No);
+            let rest = all.contains(&wide) && wide.has(Precision::Bf16) && wide.has(Precision::Int8);
+            if rest && amx::is_granted() {
+                all.push(Isa(Level::Avx512Full, Matrices::Amx));
             }
         }
         all
     }
 
-    /// The best that this processor has.
-    pub(crate) fn best() -> Isa {
+    /// What a network is computed with: for a set of instructions that was asked for, none if this processor lacks it.
+    pub(crate) fn choose(instructions: Instructions, precision: Precision) -> Option<Isa> {
         let all = Isa::all();
+        let fewer_bits = matches!(precision, Precision::Bf16 | Precision::Int8);
+        #[cfg(target_arch = "x86_64")]
+        let find = |level, matrices| all.iter().copied().find(|isa| *isa == Isa(level, matrices));
+        match instructions {
+            Instructions::Measured => Some(Isa::best()),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Auto if fewer_bits => find(Level::Avx512Full, Matrices::Amx).or(Some(Isa::best())),
+            Instructions::Auto => Some(Isa::best()),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => find(Level::Avx2, Matrices::No),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => {
+                Some(Isa::best()).filter(|isa| !matches!(isa.0, Level::Plain | Level::Avx2))
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => find(Level::Avx512Full, Matrices::Amx),
+            #[cfg(not(target_arch = "x86_64"))]
+            Instructions::Avx2 | Instructions::Avx512 | Instructions::Amx => {
+                None.filter(|_: &Isa| fewer_bits)
+            }
+        }
+    }
+
+    /// The best that this processor has, of the sets of instructions whose speed was measured on x86.
+    pub(crate) fn best() -> Isa {
+        let mut all = Isa::all().into_iter().filter(|isa| isa.1 == Matrices::No);
         #[cfg(target_arch = "x86_64")]
         if two_steps()
-            && let Some(isa) = all.iter().find(|isa| isa.0 == Level::Avx512)
+            && let Some(isa) = all.clone().find(|isa| isa.0 == Level::Avx512)
         {
-            return *isa;
+            return isa;
         }
-        all.last().copied().unwrap_or(Isa(Level::Plain))
+        all.next_back().unwrap_or(Isa(Level::Plain, Matrices::No))
+    }
+
+    /// What its instructions for a precision are called.
+    pub(crate) fn name(self, precision: Precision) -> &'static str {
+        match (self.0, precision) {
+            #[cfg(target_arch = "x86_64")]
+            (_, Precision::Bf16 | Precision::Int8) if self.1 == Matrices::Amx => "AMX",
+            (Level::Plain, _) => "plain Rust",
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon, Precision::Bf16) => "NEON BF16",
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon, Precision::Int8) => "NEON DotProd",
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon, _) => "NEON",
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx2, Precision::Int8) => "AVX-VNNI",
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx2, _) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512 | Level::Avx512Full, Precision::Bf16) => "AVX-512 BF16",
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512 | Level::Avx512Full, Precision::Int8) => "AVX-512 VNNI",
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512 | Level::Avx512Full, _) => "AVX-512",
+        }
     }
 
     /// Whether it computes in a precision.
@@ -145,9 +228,9 @@ fn two_steps() -> bool {
 }
 
 /// Multiplications with addition that one core does in a second if nothing keeps it waiting, in thousand millions; none
-/// without vector kernels for the precision.
+/// without vector kernels for the precision, and for AMX, whose speed nobody has measured.
 pub(crate) fn peak(isa: Isa, precision: Precision) -> Option<f64> {
-    if !isa.is_vector() || !isa.has(precision) {
+    if !isa.is_vector() || !isa.has(precision) || isa.1 != Matrices::No {
         return None;
     }
     #[cfg(target_arch = "x86_64")]

@@ -93,7 +93,9 @@ const fn most(most: usize, for_miri: usize) -> usize {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let channels = (1usize..=most(20, 9), 1usize..=most(44, 17));
+    // Seldom so many inputs that a pixel is more than one row of a matrix.
+    let inputs = prop_oneof![7 => 1usize..=most(20, 9), 1 => 21usize..=most(140, 40)];
+    let channels = (inputs, 1usize..=most(44, 17));
     let sides = (1usize..=most(9, 4), 1usize..=most(31, 9));
     let kernels = prop_oneof![
         4 => Just(([1usize, 1], 0usize)),
@@ -190,7 +192,9 @@ fn check(case: &Case, isa: Isa, crew: &mut Crew) {
         (blocked(&x_map, case.pictures, &x), blocked(&add_map, case.pictures, &added));
     let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
     let add = case.add.then_some((&add_map, &blocked_add[..]));
-    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, crew);
+    let mut room = Aligned::zeros(conv.room(&x_map, case.pictures) * crew.threads());
+    room.fill(f32::NAN);
+    conv.run((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, &mut room, crew);
     let (x, w) = if bf16 { (rounded(&x), rounded(&w)) } else { (x, w) };
     let added = if case.short[1] { rounded(&added) } else { added };
     let want = by_definition(case, &x, &w, &bias, case.add.then_some(&added));
@@ -221,6 +225,104 @@ fn check(case: &Case, isa: Isa, crew: &mut Crew) {
     assert!(same, "{isa:?}: written beyond the map in {case:?}");
 }
 
+/// A convolution in eight bits under each set of instructions: its definition, and the same bits.
+fn check_bytes(case: &Case, threads: usize, shift: f32, short: bool) -> Result<(), TestCaseError> {
+    let shape = ConvShape { lanes: BYTES, ..case.shape };
+    let case = Case { shape, short: [false; 2], ..case.clone() };
+    let mut crew = Crew::default();
+    crew.resize(threads);
+    let taps = shape.kernel[0] * shape.kernel[1];
+    let (w, bias) = (noise(shape.outputs * shape.inputs * taps, 1), noise(shape.outputs, 2));
+    let x_map = Map {
+        channels: shape.inputs,
+        height: case.height,
+        width: case.width,
+        pad: shape.pad + case.borders[0],
+        lanes: LANES,
+    };
+    let each = shape.inputs * case.height * case.width;
+    // Pictures of different ranges.
+    let mut x = noise(case.pictures * each, 3);
+    for (n, picture) in x.chunks_mut(each).enumerate() {
+        picture.iter_mut().for_each(|v| *v = (*v + shift) * (3.0 * n as f32 + 0.1));
+    }
+    // What comes in may be bf16.
+    let (x, x_map) = match short {
+        true => (rounded(&x), Map { lanes: SHORT, ..x_map }),
+        false => (x, x_map),
+    };
+    let mut whole = Vec::new();
+    let mut steps = Vec::new();
+    for picture in x.chunks(each) {
+        let ranges: Vec<f32> = picture.iter().flat_map(|v| [*v, *v]).collect();
+        let Steps { step, zero } = Steps::of(&ranges);
+        steps.push(step);
+        whole.extend(
+            picture
+                .iter()
+                .map(|v| {
+                    let byte =
+                        (f64::from(v * (1.0 / step)) + f64::from(zero)).round_ties_even().clamp(0.0, 255.0);
+                    let whole = byte as f32 - zero as f32;
+                    prop_assert!((whole * step - v).abs() <= 0.51 * step);
+                    Ok(whole)
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+        );
+    }
+    let filters: Vec<_> = w
+        .chunks(shape.inputs * taps)
+        .map(|f| {
+            let most = f.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
+            (most, f.iter().map(|v| (v / most).round_ties_even()).collect::<Vec<f32>>())
+        })
+        .collect();
+    let whole_w: Vec<f32> = filters.iter().flat_map(|(_, f)| f.clone()).collect();
+    let open = [f32::NEG_INFINITY, f32::INFINITY];
+    let plainly = Case { shape: ConvShape { clamp: open, ..shape }, ..case.clone() };
+    let sums = by_definition(&plainly, &whole, &whole_w, &vec![0.0; shape.outputs], None);
+    let added = noise(sums.len(), 4);
+    let blocked_x = blocked(&x_map, case.pictures, &x);
+    let mut first: Option<Vec<f32>> = None;
+    for isa in Isa::all().into_iter().filter(|isa| isa.has(Precision::Int8)) {
+        let conv = Conv::new(shape, &w, &bias, isa);
+        let fits = conv.out_map(&x_map).unwrap();
+        let (out_map, add_map) = (Map { pad: case.borders[1], ..fits }, Map { pad: case.borders[2], ..fits });
+        let blocked_add = blocked(&add_map, case.pictures, &added);
+        let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
+        let mut scratch = Aligned::zeros(conv.scratch(&x_map, case.pictures));
+        scratch.fill(f32::NAN);
+        let add = case.add.then_some((&add_map, &blocked_add[..]));
+        let mut room = Aligned::zeros(conv.room(&x_map, case.pictures) * threads);
+        room.fill(f32::NAN);
+        let maps = ((&x_map, &blocked_x[..]), (&out_map, &mut out[..]));
+        conv.run_bytes(maps.0, add, maps.1, case.pictures, &mut scratch, &mut room, &mut crew);
+        let got = plain_order(&out_map, case.pictures, &out);
+        let channel = fits.height * fits.width;
+        for (i, (got, (sum, _))) in got.iter().zip(&sums).enumerate() {
+            let (o, n) = (i / channel % shape.outputs, i / channel / shape.outputs);
+            let real = sum * f64::from(steps[n]) * f64::from(filters[o].0);
+            let (bias, add) = (f64::from(bias[o]), if case.add { f64::from(added[i]) } else { 0.0 });
+            let [least, most] = shape.clamp;
+            let want = (real + bias + add).max(least.into()).min(most.into());
+            let tolerance = 4.0 * f64::from(f32::EPSILON) * (real.abs() + bias.abs() + add.abs());
+            prop_assert!(
+                (f64::from(*got) - want).abs() <= tolerance,
+                "{isa:?} [{i}]: {got} is not {want} in {case:?}"
+            );
+        }
+        prop_assert!(out[case.pictures * out_map.picture()..].iter().all(|v| *v == 7.0));
+        // Whole numbers are exact: all instructions give the same bits.
+        match &first {
+            None => first = Some(got),
+            Some(first) => {
+                prop_assert!(first.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()), "{isa:?}")
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Miri lets nobody see a folder, where proptest would keep a failed case.
 fn config() -> ProptestConfig {
     if cfg!(miri) {
@@ -249,82 +351,7 @@ proptest! {
         shift in -1f32..=1.0,
         short in any::<bool>(),
     ) {
-        let shape = ConvShape { lanes: BYTES, ..case.shape };
-        let case = Case { shape, short: [false; 2], ..case };
-        let mut crew = Crew::default();
-        crew.resize(threads);
-        let taps = shape.kernel[0] * shape.kernel[1];
-        let (w, bias) = (noise(shape.outputs * shape.inputs * taps, 1), noise(shape.outputs, 2));
-        let x_map = Map {
-            channels: shape.inputs,
-            height: case.height,
-            width: case.width,
-            pad: shape.pad + case.borders[0],
-            lanes: LANES,
-        };
-        let each = shape.inputs * case.height * case.width;
-        // Pictures of different ranges.
-        let mut x = noise(case.pictures * each, 3);
-        for (n, picture) in x.chunks_mut(each).enumerate() {
-            picture.iter_mut().for_each(|v| *v = (*v + shift) * (3.0 * n as f32 + 0.1));
-        }
-        // What comes in may be bf16.
-        let (x, x_map) = match short {
-            true => (rounded(&x), Map { lanes: SHORT, ..x_map }),
-            false => (x, x_map),
-        };
-        let mut whole = Vec::new();
-        let mut steps = Vec::new();
-        for picture in x.chunks(each) {
-            let ranges: Vec<f32> = picture.iter().flat_map(|v| [*v, *v]).collect();
-            let Steps { step, zero } = Steps::of(&ranges);
-            steps.push(step);
-            whole.extend(picture.iter().map(|v| {
-                let byte = (f64::from(v * (1.0 / step)) + f64::from(zero)).round_ties_even().clamp(0.0, 255.0);
-                let whole = byte as f32 - zero as f32;
-                prop_assert!((whole * step - v).abs() <= 0.51 * step);
-                Ok(whole)
-            }).collect::<Result<Vec<_>, _>>()?);
-        }
-        let filters: Vec<_> = w.chunks(shape.inputs * taps).map(|f| {
-            let most = f.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
-            (most, f.iter().map(|v| (v / most).round_ties_even()).collect::<Vec<f32>>())
-        }).collect();
-        let whole_w: Vec<f32> = filters.iter().flat_map(|(_, f)| f.clone()).collect();
-        let open = [f32::NEG_INFINITY, f32::INFINITY];
-        let plainly = Case { shape: ConvShape { clamp: open, ..shape }, ..case.clone() };
-        let sums = by_definition(&plainly, &whole, &whole_w, &vec![0.0; shape.outputs], None);
-        let added = noise(sums.len(), 4);
-        let blocked_x = blocked(&x_map, case.pictures, &x);
-        let mut first: Option<Vec<f32>> = None;
-        for isa in Isa::all().into_iter().filter(|isa| isa.has(Precision::Int8)) {
-            let conv = Conv::new(shape, &w, &bias, isa);
-            let fits = conv.out_map(&x_map).unwrap();
-            let (out_map, add_map) = (Map { pad: case.borders[1], ..fits }, Map { pad: case.borders[2], ..fits });
-            let blocked_add = blocked(&add_map, case.pictures, &added);
-            let mut out = vec![7.0; case.pictures * out_map.picture() + 64];
-            let mut scratch = Aligned::zeros(conv.scratch(&x_map, case.pictures));
-            scratch.fill(f32::NAN);
-            let add = case.add.then_some((&add_map, &blocked_add[..]));
-            conv.run_bytes((&x_map, &blocked_x), add, (&out_map, &mut out), case.pictures, &mut scratch, &mut crew);
-            let got = plain_order(&out_map, case.pictures, &out);
-            let channel = fits.height * fits.width;
-            for (i, (got, (sum, _))) in got.iter().zip(&sums).enumerate() {
-                let (o, n) = (i / channel % shape.outputs, i / channel / shape.outputs);
-                let real = sum * f64::from(steps[n]) * f64::from(filters[o].0);
-                let (bias, add) = (f64::from(bias[o]), if case.add { f64::from(added[i]) } else { 0.0 });
-                let [least, most] = shape.clamp;
-                let want = (real + bias + add).max(least.into()).min(most.into());
-                let tolerance = 4.0 * f64::from(f32::EPSILON) * (real.abs() + bias.abs() + add.abs());
-                prop_assert!((f64::from(*got) - want).abs() <= tolerance, "{isa:?} [{i}]: {got} is not {want} in {case:?}");
-            }
-            prop_assert!(out[case.pictures * out_map.picture()..].iter().all(|v| *v == 7.0));
-            // Whole numbers are exact: all instructions give the same bits.
-            match &first {
-                None => first = Some(got),
-                Some(first) => prop_assert!(first.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()), "{isa:?}"),
-            }
-        }
+        check_bytes(&case, threads, shift, short)?;
     }
 
     #[test]
@@ -445,8 +472,14 @@ proptest! {
                 continue;
             }
             let first = Conv::new(shape, &w, &bias, isa);
+            if first.takes_matrices() {
+                continue;
+            }
             let depthwise = Depthwise::new([3; 2], stride, pad, clamp, &filters, &offsets, isa);
             let last = Conv::new(last, &more, &bias, isa);
+            if last.takes_matrices() {
+                continue;
+            }
             let map = |map: Map, pad: usize, lanes: usize| Map { pad, lanes, ..map };
             let a = map(first.out_map(&x_map).unwrap(), pad + borders[1], lanes[1]);
             prop_assume!(a.height + 2 * pad >= 3 && a.width + 2 * pad >= 3);
@@ -460,7 +493,7 @@ proptest! {
             let add = add.then_some((&added_map, &added[..]));
             let empty = |map: &Map| vec![7.0; pictures * map.picture()];
             let (mut a_data, mut b_data, mut c_data) = (empty(&a), empty(&b), empty(&c));
-            first.run((&x_map, &x), None, (&a, &mut a_data), pictures, &mut crew);
+            first.run((&x_map, &x), None, (&a, &mut a_data), pictures, &mut [], &mut crew);
             let blocks = b.blocks();
             crew.rows(&b, &mut b_data, 0, &|plane, y, row| {
                 let x = &a_data[plane * a.plane()..][..a.plane()];
@@ -470,7 +503,7 @@ proptest! {
                 max_pool(y, (&b, &b_data[plane * b.plane()..][..b.plane()]), row, [2, 2, 0], isa);
             });
             let mut want = vec![7.0; pictures * out_map.picture() + 64];
-            last.run((&c, &c_data), add, (&out_map, &mut want), pictures, &mut crew);
+            last.run((&c, &c_data), add, (&out_map, &mut want), pictures, &mut [], &mut crew);
             let links = [
                 (chain::Link::Conv(&first), a),
                 (chain::Link::Depthwise(&depthwise), b),
@@ -573,10 +606,58 @@ fn a_vector_path_was_tested() {
         assert!(Isa::best().is_vector());
         assert!(Isa::all().len() >= 2);
     } else {
-        assert_eq!(Isa::all().len(), 1);
+        assert!(!Isa::all().into_iter().any(Isa::is_vector));
     }
     for isa in Isa::all() {
-        println!("{isa:?}, bf16: {}, int8: {}", isa.has(Precision::Bf16), isa.has(Precision::Int8));
+        let names =
+            [Precision::F32, Precision::Bf16, Precision::Int8].map(|p| isa.has(p).then(|| isa.name(p)));
+        println!("{isa:?}: {names:?}");
+    }
+}
+
+/// On a processor with AMX, `PHIZ_DEMANDS_AMX` makes sure that it is used, and not what tests do by hand.
+#[test]
+fn amx_runs_where_it_is_demanded() {
+    let amx = Isa::choose(Instructions::Amx, Precision::Int8);
+    println!("AMX: {}", if amx.is_some() { "by the processor or by hand" } else { "not there" });
+    if std::env::var_os("PHIZ_DEMANDS_AMX").is_some() {
+        assert!(amx.is_some(), "AMX was demanded");
+    }
+    // Where nobody has measured its speed, it is for whoever asks for the precision.
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        assert_eq!(Isa::choose(Instructions::Measured, precision), Some(Isa::best()));
+        let amx = amx.filter(|_| precision != Precision::F32);
+        assert_eq!(Isa::choose(Instructions::Auto, precision), Some(amx.unwrap_or(Isa::best())));
+    }
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if let Some(isa) = amx {
+        for lanes in [SHORT, BYTES] {
+            let shape = ConvShape {
+                inputs: 70,
+                outputs: 40,
+                lanes,
+                kernel: [3; 2],
+                stride: 1,
+                pad: 1,
+                clamp: [f32::NEG_INFINITY, f32::INFINITY],
+            };
+            let before = amx::ran();
+            let case = Case {
+                shape,
+                pictures: 1,
+                height: 7,
+                width: 7,
+                borders: [0; 3],
+                add: false,
+                short: [false; 2],
+            };
+            match lanes {
+                SHORT => check(&case, isa, &mut Crew::default()),
+                _ => check_bytes(&case, 1, 0.0, false).unwrap(),
+            }
+            println!("AMX ran {} products of {lanes} elements a block", amx::ran() - before);
+            assert!(amx::ran() > before, "the instructions ran");
+        }
     }
 }
 

@@ -37,11 +37,14 @@ pub(crate) struct NativeNetwork {
 
 impl NativeNetwork {
     /// Compiles an ONNX file.
-    pub(crate) fn load(onnx: &[u8], options: &LoadOptions, isa: Isa) -> Result<NativeNetwork, EngineError> {
+    pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<NativeNetwork, EngineError> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let (mut graph, packed) = phiz_onnx::read_packed(onnx)
             .map_err(|error| EngineError::Load { reason: format!("no whole ONNX file: {}", error.reason) })?;
         let lacks = |reason: String| EngineError::Unsupported { runtime: "native", reason };
+        let wish = options.instructions;
+        let isa = Isa::choose(wish, options.precision)
+            .ok_or_else(|| lacks(format!("this processor does not have the instructions {wish}")))?;
         let precision = match options.precision {
             Precision::Auto => Precision::F32,
             known if !isa.has(known) => {
@@ -127,7 +130,7 @@ impl NativeNetwork {
         &self,
         index: usize,
         plan: &Plan,
-        Memory { arena, extra }: &mut Memory<'_>,
+        Memory { arena, extra, room }: &mut Memory<'_>,
         pictures: usize,
         crew: &mut Crew,
     ) -> Result<(), EngineError> {
@@ -176,11 +179,11 @@ impl NativeNetwork {
             }
             Kind::Conv(conv, _) | Kind::Whole(conv) if conv.takes_bytes() => {
                 let extra = &mut extra[plan.bytes(step.output)..];
-                conv.run_bytes((x_map, x), more, (out_map, out), pictures, extra, crew);
+                conv.run_bytes((x_map, x), more, (out_map, out), pictures, extra, room, crew);
                 return Ok(());
             }
             Kind::Conv(conv, _) | Kind::Whole(conv) => {
-                conv.run((x_map, x), more, (out_map, out), pictures, crew);
+                conv.run((x_map, x), more, (out_map, out), pictures, room, crew);
                 return Ok(());
             }
             _ => {}
@@ -301,6 +304,10 @@ impl Network for NativeNetwork {
 
     fn precision(&self) -> Precision {
         self.precision
+    }
+
+    fn instructions(&self) -> Option<&'static str> {
+        Some(self.isa.name(self.precision))
     }
 
     fn run_into<'w>(

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     bytes_len: usize,
     /// Where those of each convolution begin, by the value that it computes.
     bytes: Vec<usize>,
+    /// Elements that each thread needs, beside all these, for products of matrices.
+    room: usize,
     /// For each step with how many that follow it is computed in one pass ([`chain`]), and for those that follow how many
     /// go before.
     chains: Vec<[usize; 2]>,
@@ -37,6 +39,8 @@ pub(super) struct Memory<'a> {
     pub(super) arena: &'a mut [f32],
     /// What is needed within a step.
     pub(super) extra: &'a mut [f32],
+    /// What products of matrices need beside that.
+    pub(super) room: &'a mut [f32],
 }
 
 /// What our own engine keeps in a workspace.
@@ -73,8 +77,11 @@ impl Scratch {
         };
         let plan = &self.plans[index];
         self.arena.grow(plan.len);
-        self.extra.grow((plan.extra * self.crew.threads()).max(plan.bytes_len));
-        Ok((plan, Memory { arena: &mut self.arena, extra: &mut self.extra }, &mut self.crew))
+        let extra = (plan.extra * self.crew.threads()).max(plan.bytes_len).next_multiple_of(LINE);
+        let room = plan.room * self.crew.threads();
+        self.extra.grow(extra + room);
+        let (extra, room) = self.extra.split_at_mut(extra);
+        Ok((plan, Memory { arena: &mut self.arena, extra, room }, &mut self.crew))
     }
 }
 
@@ -154,6 +161,11 @@ impl Plan {
             chain::scratch(&links[..count])
         });
         let extra = extra.chain(rings).max().unwrap_or(0);
+        let room = program.steps.iter().filter_map(|step| match &step.kind {
+            Kind::Conv(conv, _) | Kind::Whole(conv) => Some(conv.room(&maps[step.input], pictures)),
+            _ => None,
+        });
+        let room = room.max().unwrap_or(0);
         // With several threads only convolutions of one shape share memory, as activations do.
         let mut bytes = vec![0; maps.len()];
         let mut bytes_len = 0;
@@ -175,7 +187,7 @@ impl Plan {
             bytes[step.output] = begin;
             bytes_len = bytes_len.max(begin + len);
         }
-        Ok(Plan { key, maps, offsets, len, extra, bytes_len, bytes, chains })
+        Ok(Plan { key, maps, offsets, len, extra, bytes_len, bytes, room, chains })
     }
 
     /// With how many steps that follow a step is computed in one pass, and with how many that go before.
