@@ -88,7 +88,8 @@ pub enum Instructions {
     /// The best that the processor has for the precision, whether or not anybody has measured their speed.
     #[default]
     Auto,
-    /// The best whose speed was measured: for whoever chooses a precision that nobody asked for.
+    /// The best whose speed was measured: for whoever chooses a precision that nobody asked for. Refuses bf16 where that is
+    /// slower than single precision.
     Measured,
     /// AVX2 and FMA; in eight bits AVX-VNNI.
     Avx2,

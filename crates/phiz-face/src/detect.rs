@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use phiz_engine::LoadOptions;
+use phiz_engine::{LoadOptions, Precision};
 use phiz_image::{Image, ImageView};
 use phiz_net::card::{Card, Decode, Output};
 
@@ -174,7 +174,9 @@ impl Detector {
     /// another size than its card says.
     pub fn load(model: &Model, options: &LoadOptions) -> Result<Detector, FaceError> {
         let card = model.card().clone();
-        let network = Loaded::new(&card, model.onnx(), model.is_bundled(), options)?;
+        // In eight bits its networks gain a tenth, and not all that is said of them was measured so.
+        let measured: &[Precision] = if model.is_bundled() { &[Precision::Bf16] } else { &[] };
+        let network = Loaded::new(&card, model.onnx(), measured, options)?;
         if card.output.decode == Decode::Arcface {
             return Err(network.unlike("is no detector"));
         }
@@ -183,8 +185,7 @@ impl Detector {
         let fixed = (width > 0).then_some((width, height));
         let names = network.outputs().iter().map(|port| port.name.clone()).collect();
         let refinement = model.refinement();
-        let refinement =
-            refinement.map(|onnx| Loaded::new(&card, onnx, model.is_bundled(), options)).transpose()?;
+        let refinement = refinement.map(|onnx| Loaded::new(&card, onnx, measured, options)).transpose()?;
         let detector = Detector { card, network, names, refinement, frame: Frame { fixed } };
         // A look at nothing tells whether the outputs are what the card says, before the first photo does.
         let (width, height) = fixed.unwrap_or((STRIDE, STRIDE));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use phiz_engine::LoadOptions;
+use phiz_engine::{LoadOptions, Precision};
 use phiz_image::Image;
 use phiz_net::card::{Card, Decode};
 use phiz_template::{ModelId, Template, Thresholds};
@@ -44,7 +44,9 @@ impl Embedder {
         options: &LoadOptions,
     ) -> Result<impl FnOnce(ModelId) -> Embedder + use<>, FaceError> {
         let card = model.card().clone();
-        let network = Loaded::new(&card, model.onnx(), model.is_bundled(), options)?;
+        let measured: &[Precision] =
+            if model.is_bundled() { &[Precision::Int8, Precision::Bf16] } else { &[] };
+        let network = Loaded::new(&card, model.onnx(), measured, options)?;
         if card.output.decode != Decode::Arcface {
             return Err(network.unlike("is no embedder"));
         }

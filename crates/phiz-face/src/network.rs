@@ -20,12 +20,13 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the network in `onnx`, which is fed as `card` says. `measured` tells that its accuracy in bf16 is known to be
-    /// that in f32, so that [`Precision::Auto`] means bf16 where the processor has it, by instructions whose speed is known.
+    /// Loads the network in `onnx`, which is fed as `card` says. `measured` are the precisions in which its accuracy is known
+    /// to be that in f32, the fastest first: [`Precision::Auto`] means the first that the processor gains from, by instructions whose
+    /// speed is known, and f32 if there is none.
     pub(crate) fn new(
         card: &Card,
         onnx: &[u8],
-        measured: bool,
+        measured: &[Precision],
         options: &LoadOptions,
     ) -> Result<Loaded, FaceError> {
         let order = match card.input.order {
@@ -34,16 +35,16 @@ impl Loaded {
         };
         let normalisation = Normalisation { mean: card.input.mean, std: card.input.std, order };
         let options = options.clone().normalisation(normalisation);
-        let network = if measured && options.precision == Precision::Auto {
-            let bf16 = options.clone().precision(Precision::Bf16).instructions(Instructions::Measured);
-            match phiz_engine::load(onnx, &bf16) {
+        let faster = measured.iter().filter(|_| options.precision == Precision::Auto);
+        let mut faster = faster
+            .map(|precision| options.clone().precision(*precision).instructions(Instructions::Measured));
+        let network = faster
+            .find_map(|options| match phiz_engine::load(onnx, &options) {
                 // The processor, or the runtime that was asked for, has none.
-                Err(EngineError::Unsupported { .. }) => phiz_engine::load(onnx, &options),
-                loaded => loaded,
-            }
-        } else {
-            phiz_engine::load(onnx, &options)
-        };
+                Err(EngineError::Unsupported { .. }) => None,
+                loaded => Some(loaded),
+            })
+            .unwrap_or_else(|| phiz_engine::load(onnx, &options));
         let network = network.map_err(|source| FaceError::Network { model: card.name.clone(), source })?;
         Ok(Loaded { name: card.name.clone(), network, workspaces: Mutex::default() })
     }

@@ -719,13 +719,16 @@ fn a_backup_of_a_live_gallery_opens_with_its_key() {
     assert!(gallery.check().unwrap().is_empty());
 }
 
+/// A path, and the parts of a form.
+type Request<'a> = (&'a str, Vec<(&'a str, &'a str, &'a [u8])>);
+
 #[test]
 fn requests_that_wait_are_described_together_and_answered_as_alone() {
     let server = Running::with(|settings| (settings.workers, settings.batch) = (1, 8));
     server.person("Ada", &ADA[..1]);
     let both = common::scene(&[1, 2], 31).image.encode_jpeg(90).unwrap();
     let pair = [("a", "a.jpg", &*ADA[1]), ("b", "b.jpg", &*BEN[0])];
-    let requests: [(&str, Vec<(&str, &str, &[u8])>); 6] = [
+    let requests: [Request<'_>; 6] = [
         ("/v1/identify", vec![("photo", "x.jpg", &both)]),
         ("/v1/embed", vec![("photo", "x.jpg", &BEN[1])]),
         ("/v1/verify", pair.to_vec()),
@@ -734,7 +737,7 @@ fn requests_that_wait_are_described_together_and_answered_as_alone() {
         ("/v1/identify", vec![("photo", "x.jpg", &both[..both.len() / 2])]),
         ("/v1/embed", vec![("photo", "x.jpg", &both)]),
     ];
-    let send = |(path, parts): &(&str, Vec<(&str, &str, &[u8])>)| {
+    let send = |(path, parts): &Request<'_>| {
         let got = server.form(path, parts);
         let mut body = got.json();
         // The id of a request is its own.

@@ -204,6 +204,15 @@ impl Isa {
         }
     }
 
+    /// Whether it is faster in bf16 than in single precision. AMD's processors multiply twice as much in a second, Intel's by
+    /// AVX-512 half as much (measured on an Emerald Rapids: 87 against 177 GFLOP/s).
+    pub(crate) fn gains_from_bf16(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.has(Precision::Bf16) && (self.1 != Matrices::No || is_by_amd());
+        #[cfg(not(target_arch = "x86_64"))]
+        self.has(Precision::Bf16)
+    }
+
     /// Whether its products of bytes take inputs with a sign: ARM's do, x86's want them without.
     pub(crate) fn signed_bytes(self) -> bool {
         #[cfg(target_arch = "aarch64")]
@@ -218,13 +227,17 @@ impl Isa {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+fn is_by_amd() -> bool {
+    std::arch::x86_64::__cpuid(0).ebx == u32::from_le_bytes(*b"Auth")
+}
+
 /// Whether the processor executes vectors of 512 bits in two steps: AMD's family 25, Zen 4.
 #[cfg(target_arch = "x86_64")]
 fn two_steps() -> bool {
-    let vendor = std::arch::x86_64::__cpuid(0);
     let version = std::arch::x86_64::__cpuid(1).eax;
     let family = (version >> 8 & 0xf) + (version >> 20 & 0xff);
-    vendor.ebx == u32::from_le_bytes(*b"Auth") && family == 25
+    is_by_amd() && family == 25
 }
 
 /// Multiplications with addition that one core does in a second if nothing keeps it waiting, in thousand millions; none

@@ -843,10 +843,10 @@ impl<'g> Compiler<'g> {
             }
             results.push(outcome);
         }
-        // In eight bits what lies between the layers is bf16 where the processor has it, and layers that would gain nothing
-        // from fewer bits compute in that.
+        // In eight bits, layers that would gain nothing from so few compute in bf16, which then also lies between the layers,
+        // or in single precision where that is faster.
         let mixed = precision == Precision::Int8 && isa.has(Precision::Bf16);
-        if precision == Precision::Bf16 || mixed {
+        if precision == Precision::Bf16 || mixed && isa.gains_from_bf16() {
             self.shorten(&results, isa);
         }
         let sides = self.sides();

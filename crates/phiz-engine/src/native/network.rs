@@ -7,7 +7,8 @@ use crate::kernels::{
     Crew, Isa, LANES, Map, SIMPLE, Winograd, add, apart, chain, copy, global_mean, max_pool, upsample,
 };
 use crate::{
-    EngineError, Input, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor, Workspace,
+    EngineError, Input, Instructions, LoadOptions, Network, Normalisation, Port, Precision, Runtime, Tensor,
+    Workspace,
 };
 
 use super::compile::{Kind, Last, Outcome, Program, compile};
@@ -49,6 +50,9 @@ impl NativeNetwork {
             Precision::Auto => Precision::F32,
             known if !isa.has(known) => {
                 return Err(lacks(format!("this processor does not multiply in {known}")));
+            }
+            Precision::Bf16 if wish == Instructions::Measured && !isa.gains_from_bf16() => {
+                return Err(lacks("this processor is slower in bf16 than in f32".into()));
             }
             known => known,
         };
