@@ -117,6 +117,77 @@ fn a_folder_of_people_becomes_shards_and_an_interrupted_preparation_goes_on() {
 }
 
 #[test]
+fn a_quick_look_cuts_the_same_faces() {
+    let desk = Desk::new();
+    desk.people(4, 2);
+    let prepare = ["prepare", "people", "--min-quality", "0.1"];
+    let faces = |options: &[&str], out: &str| {
+        desk.run(0, &[&prepare[..], options, &["--out", out]].concat());
+        Faces::open(&desk.path(out).join("train"), "train").unwrap()
+    };
+    let careful = faces(&[], "careful");
+    for detector in ["phiz-detect", "phiz-detect-small"] {
+        let card = format!("{}/../../models/{detector}.toml", env!("CARGO_MANIFEST_DIR"));
+        let quick = faces(&["--quick", "--detector", &card], detector);
+        assert_eq!(quick.len(), careful.len());
+        for face in 0..quick.len() {
+            let pairs = quick.template(face).iter().zip(careful.template(face));
+            let cosine: f32 = pairs.map(|(a, b)| a * b).sum();
+            assert!(cosine > 0.8, "{detector}: face {face}: {cosine}");
+        }
+    }
+
+    // It is another way of preparing, and it stands before the command's name as well.
+    let quick = ["--quick", "prepare", "people", "--min-quality", "0.1", "--out", "phiz-detect"];
+    let card = format!("{}/../../models/phiz-detect.toml", env!("CARGO_MANIFEST_DIR"));
+    let (_, err) = desk.run(0, &[&quick[..], &["--detector", &card]].concat());
+    assert!(err.contains("are there already"), "{err}");
+    let (_, err) = desk.run(2, &["prepare", "people", "--min-quality", "0.1", "--out", "phiz-detect"]);
+    assert!(err.contains("--redo"), "{err}");
+    for other in ["--careful", "--aligned"] {
+        for arguments in [["--quick", "prepare", "people", other], ["prepare", "people", "--quick", other]] {
+            let (_, err) = desk.run(2, &[&arguments[..], &["--out", "none"]].concat());
+            assert!(err.contains("--quick cannot be used with") && err.contains(other), "{err}");
+        }
+    }
+}
+
+#[test]
+fn a_quick_look_sees_squashed_and_tight_photos_and_faces_in_boxes() {
+    let desk = Desk::new();
+    let portrait = Scene::portrait(FaceModel::bundled(), 3, 224, 7).unwrap();
+    let [x, y, w, h] = portrait.faces[0].bbox;
+    desk.save("list/squashed.png", &portrait.image.resize(224, 150));
+    let tight = portrait.image.crop(x as u32, y as u32, w as u32, h as u32).unwrap();
+    desk.save("list/tight.png", &tight.resize(tight.width(), tight.height()));
+    // A small face in a large photo: one look at all of it misses the face, and a look around its box does not.
+    let mut pixels = vec![120u8; 1600 * 1200 * 3];
+    let small = portrait.image.resize(64, 64);
+    for (row, line) in small.pixels().chunks_exact(64 * 3).enumerate() {
+        pixels[((400 + row) * 1600 + 1000) * 3..][..64 * 3].copy_from_slice(line);
+    }
+    desk.save("list/small.png", &Image::from_rgb(1600, 1200, pixels).unwrap());
+    let [x, y, w, h] = portrait.faces[0].bbox.map(|v| v * 64.0 / 224.0);
+    let boxed = format!("small.png,{} {} {w} {h}", 1000.0 + x, 400.0 + y);
+    for (list, row) in
+        [("squashed", "squashed.png,"), ("tight", "tight.png,"), ("none", "small.png,"), ("boxed", &boxed)]
+    {
+        std::fs::write(desk.path(&format!("list/{list}.csv")), format!("path,boxes\n{row}\n")).unwrap();
+    }
+    for (code, list, option) in [
+        (0, "squashed", &["--restore", "224:224"][..]),
+        (0, "tight", &["--cropped"]),
+        (2, "none", &[]),
+        (0, "boxed", &[]),
+        (0, "boxed", &["--face", "central", "--rotate", "auto"]),
+    ] {
+        let (list, out) = (format!("list/{list}.csv"), format!("{list}{}", option.len()));
+        let all = ["prepare", &list, "--out", &out, "--quick", "--min-quality", "0", "--min-eyes", "4"];
+        desk.run(code, &[&all[..], option].concat());
+    }
+}
+
+#[test]
 fn what_is_wrong_is_found_and_a_list_of_it_applied() {
     let desk = Desk::new();
     desk.people(8, 4);

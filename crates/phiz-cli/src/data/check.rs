@@ -55,6 +55,7 @@ struct Seen<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    arguments.cutting.check()?;
     let all: Vec<Photo> = arguments.inputs.open()?.into_iter().flat_map(|set| set.photos).collect();
     let (engine, _) = super::engine(shared, None)?;
     let places: Vec<usize> = (0..all.len()).collect();

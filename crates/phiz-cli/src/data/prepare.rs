@@ -23,7 +23,8 @@ use phiz_service::{Code, Problem};
 #[command(after_help = "Examples:
   phiz data prepare photos/ --out shards            photos/Ada/1.jpg, photos/Ben/1.jpg, …
   phiz data prepare --manifest a.csv b.csv --out shards --teacher teacher.toml
-  phiz data prepare small.csv --restore 178:218 --min-eyes 6 --out shards")]
+  phiz data prepare small.csv --restore 178:218 --min-eyes 6 --out shards
+  phiz data prepare portraits/ --quick --out shards one look at each photo")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
@@ -58,6 +59,7 @@ struct Job<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments, shared: &Shared) -> Result<Done, Failure> {
+    arguments.cutting.check()?;
     let mut sets = arguments.inputs.open()?;
     let unwanted = arguments.wanted.choose(&mut sets)?;
     let (engine, models) = super::engine(shared, arguments.teacher.as_deref())?;
