@@ -212,7 +212,7 @@ impl Analyzer {
         self.describe_aligned(self.align_all(image, found))
     }
 
-    /// Cuts out faces that were found in a photo, in their order. What they show no longer needs the photo.
+    /// Cuts out faces that were found in a photo, in their order. Afterwards the photo is no longer needed.
     pub fn align_all<'a>(&self, image: impl Into<ImageView<'a>>, found: Vec<Detection>) -> Vec<AlignedFace> {
         let image = image.into();
         let aligned = |detection: Detection| AlignedFace { picture: align(image, &detection), detection };

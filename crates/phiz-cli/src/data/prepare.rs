@@ -24,7 +24,7 @@ use phiz_service::{Code, Problem};
   phiz data prepare photos/ --out shards            photos/Ada/1.jpg, photos/Ben/1.jpg, …
   phiz data prepare --manifest a.csv b.csv --out shards --teacher teacher.toml
   phiz data prepare small.csv --restore 178:218 --min-eyes 6 --out shards
-  phiz data prepare portraits/ --quick --out shards one look at each photo")]
+  phiz data prepare portraits/ --quick --out shards     one look at each photo")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
