@@ -66,7 +66,7 @@ impl Looking {
     pub(crate) fn service(&self) -> phiz_service::Looking {
         let limits =
             Limits { max_bytes: self.max_megabytes * 1_000_000, max_pixels: self.max_megapixels * 1_000_000 };
-        phiz_service::Looking { detect: self.options(), limits }
+        phiz_service::Looking { detect: self.options(), limits, max_faces: None }
     }
 }
 

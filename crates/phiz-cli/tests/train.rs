@@ -86,12 +86,15 @@ fn ten_photos_of_ten_people_become_a_network_and_a_report() {
 
     let mean_file = folder.path().join("mean.safetensors");
     let before = std::fs::read(&mean_file).unwrap();
+    let export = ["train", "export", weights, "--network", "slim-small"];
     for (command, more, expected) in [
         (&even[..], &["--directions", "9", "--out", "other.safetensors"][..], "do not span 9 directions"),
         (&even[..], &["--directions", "0", "--out", "other.safetensors"], "--directions"),
         (&even[..], &["--out", "mean.safetensors"], "is there already"),
         (&even[..], &["--out", "other.onnx"], "must be named .safetensors"),
         (&mean[..], &["--out", "mean.safetensors"], "is there already"),
+        (&export[..], &["--out", "mean.safetensors"], "is there already"),
+        (&export[..], &["--out", "other.bin"], "must be named .onnx or .safetensors"),
         (&mean[..], &["--shares", "1", "--out", "other.safetensors"], "1 numbers for 2 files"),
         (&mean[..], &["--shares", "1e308,1e308", "--out", "other.safetensors"], "too large to be added"),
         (&mean[..], &["--shares", "1,0", "--out", "other.safetensors"], "must be above 0"),

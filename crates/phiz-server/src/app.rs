@@ -28,6 +28,11 @@ use crate::streams::Streams;
 type Found = Vec<PhotoAnswer<AlignedFace>>;
 type Described = Vec<PhotoAnswer<Face>>;
 
+/// How many faces a request has.
+pub(crate) fn faces(request: &Found) -> usize {
+    request.iter().map(|photo| photo.faces.len()).sum()
+}
+
 /// Describes the faces of several requests together.
 pub(crate) fn describe(service: &Service, requests: Vec<Found>) -> Vec<Result<Described>> {
     let counts: Vec<usize> = requests.iter().map(Vec::len).collect();

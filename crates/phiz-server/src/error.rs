@@ -264,7 +264,7 @@ impl From<Problem> for ApiError {
             PhotoCode::Unreadable | PhotoCode::Unwritable => return ApiError::internal(&problem),
             PhotoCode::Model => return ApiError::internal(&problem),
             PhotoCode::UnknownFormat => {
-                (Code::UnknownFormat, "send a JPEG, PNG, WebP, GIF, BMP or TIFF picture")
+                (Code::UnknownFormat, "send a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF or JPEG XL picture")
             }
             PhotoCode::Damaged => (Code::Damaged, "send the original file again"),
             PhotoCode::TooLarge => {

@@ -91,6 +91,7 @@ impl LookQuery {
         looking.detect.max_tiles = 64;
         looking.limits.max_pixels = settings.max_megapixels * 1_000_000;
         looking.limits.max_bytes = settings.max_body_mb * 1_000_000;
+        looking.max_faces = Some(settings.max_faces);
         Ok(looking)
     }
 

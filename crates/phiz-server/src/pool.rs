@@ -3,7 +3,8 @@
 //!
 //! Work may have a middle part that is done for several at once: a batch. A thread that takes such work also takes its share
 //! of the like that waits behind it, does the first part of each in turn, the middle of all together and then the rest of each. Nothing
-//! ever waits for a batch to fill: if nobody else waits, a batch is one.
+//! ever waits for a batch to fill: if nobody else waits, a batch is one. What is heavy has its middle part by itself, so that nobody
+//! waits for it who came before it or whom another thread can take.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,10 +32,31 @@ struct Queue<I, O> {
     waiting: AtomicUsize,
     ended: std::sync::atomic::AtomicBool,
     threads: usize,
-    /// So much work is put together at most.
-    most: usize,
+    limit: Together,
     batches: AtomicU64,
     batched: AtomicU64,
+}
+
+/// How much is put together at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Together {
+    /// Pieces of work.
+    pub(crate) work: usize,
+    /// Their weight. A piece that is heavier has its middle part alone.
+    pub(crate) weight: usize,
+}
+
+/// What goes into the middle part together.
+struct Batch<I, O> {
+    begun: Vec<I>,
+    rests: Vec<Rest<O>>,
+    weight: usize,
+}
+
+impl<I, O> Default for Batch<I, O> {
+    fn default() -> Batch<I, O> {
+        Batch { begun: Vec::new(), rests: Vec::new(), weight: 0 }
+    }
 }
 
 /// The threads and their queue. `I` goes into the middle part of staged work, `O` comes out of it.
@@ -51,14 +73,15 @@ impl<I, O> Drop for Pool<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
-    /// Starts the threads. `middle` must answer as many as it gets, in their order; at most `most` are put together.
+    /// Starts the threads. `middle` must answer as many as it gets, in their order; `weigh` says how much one adds to it.
     ///
     /// # Errors
     /// The system gives no thread.
     pub(crate) fn start(
         threads: usize,
         room: usize,
-        most: usize,
+        limit: Together,
+        weigh: fn(&I) -> usize,
         middle: impl Fn(Vec<I>) -> Vec<O> + Send + Sync + 'static,
     ) -> std::io::Result<Pool<I, O>> {
         let threads = threads.max(1);
@@ -68,7 +91,7 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
             waiting: AtomicUsize::new(0),
             ended: false.into(),
             threads,
-            most: most.max(1),
+            limit,
             batches: AtomicU64::new(0),
             batched: AtomicU64::new(0),
         });
@@ -77,8 +100,11 @@ impl<I: Send + 'static, O: Send + 'static> Pool<I, O> {
             let (queue, middle) = (queue.clone(), middle.clone());
             let name = format!("phiz-compute-{number}");
             std::thread::Builder::new().name(name).spawn(move || {
-                while let Some(work) = queue.take() {
-                    queue.compute(work, &*middle);
+                while let Some((work, behind)) = queue.take() {
+                    match work {
+                        Work::Alone(work) => work(),
+                        Work::Staged(first) => queue.compute(first, behind, weigh, &*middle),
+                    }
                 }
             })?;
         }
@@ -173,50 +199,71 @@ impl<I, O> Queue<I, O> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What one thread does next, as soon as there is anything: one piece of work, or a thread's share of the staged work that
-    /// stands first. None when the pool has ended.
-    fn take(&self) -> Option<Vec<Work<I, O>>> {
+    /// What one thread does next, as soon as there is anything, and how much of what waits behind it is this thread's share. None
+    /// when the pool has ended.
+    fn take(&self) -> Option<(Work<I, O>, usize)> {
         let mut queue = self.lock();
-        let first = loop {
+        loop {
             if self.ended.load(Ordering::Acquire) {
                 return None;
             }
-            match queue.pop_front() {
-                Some(first) => break first,
-                None => queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            if let Some(first) = queue.pop_front() {
+                self.waiting.store(queue.len(), Ordering::Relaxed);
+                return Some((first, queue.len() / self.threads));
             }
-        };
-        let mut taken = vec![first];
-        if matches!(taken[0], Work::Staged(_)) {
-            let share = (queue.len() / self.threads).min(self.most - 1);
-            while taken.len() <= share && matches!(queue.front(), Some(Work::Staged(_))) {
-                taken.extend(queue.pop_front());
-            }
+            queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        self.waiting.store(queue.len(), Ordering::Relaxed);
-        Some(taken)
     }
 
-    fn compute(&self, work: Vec<Work<I, O>>, middle: &(impl Fn(Vec<I>) -> Vec<O> + ?Sized)) {
-        let (mut begun, mut rests) = (Vec::new(), Vec::new());
-        for work in work {
-            match work {
-                Work::Alone(work) => work(),
-                Work::Staged(first) => {
-                    if let Some((one, rest)) = first() {
-                        begun.push(one);
-                        rests.push(rest);
-                    }
+    /// The next in the queue, if it is staged.
+    fn take_staged(&self) -> Option<First<I, O>> {
+        let mut queue = self.lock();
+        let next = queue.pop_front()?;
+        let Work::Staged(first) = next else {
+            queue.push_front(next);
+            return None;
+        };
+        self.waiting.store(queue.len(), Ordering::Relaxed);
+        Some(first)
+    }
+
+    /// Does staged work, and as much of what waits behind it as this thread's share and the limits allow.
+    fn compute(
+        &self,
+        first: First<I, O>,
+        behind: usize,
+        weigh: fn(&I) -> usize,
+        middle: &(impl Fn(Vec<I>) -> Vec<O> + ?Sized),
+    ) {
+        let mut more = behind.min(self.limit.work.saturating_sub(1));
+        let (mut batch, mut next) = (Batch::default(), Some(first));
+        while let Some(first) = next {
+            if let Some((begun, rest)) = first() {
+                let weight = weigh(&begun);
+                if batch.weight + weight > self.limit.weight {
+                    self.finish(std::mem::take(&mut batch), middle);
                 }
+                batch.begun.push(begun);
+                batch.rests.push(rest);
+                batch.weight += weight;
             }
+            if more == 0 || batch.weight >= self.limit.weight {
+                break;
+            }
+            more -= 1;
+            next = self.take_staged();
         }
-        if begun.is_empty() {
+        self.finish(batch, middle);
+    }
+
+    fn finish(&self, batch: Batch<I, O>, middle: &(impl Fn(Vec<I>) -> Vec<O> + ?Sized)) {
+        if batch.begun.is_empty() {
             return;
         }
         self.batches.fetch_add(1, Ordering::Relaxed);
-        self.batched.fetch_add(begun.len() as u64, Ordering::Relaxed);
-        if let Ok(done) = catch_unwind(AssertUnwindSafe(|| middle(begun))) {
-            rests.into_iter().zip(done).for_each(|(rest, one)| rest(one));
+        self.batched.fetch_add(batch.begun.len() as u64, Ordering::Relaxed);
+        if let Ok(done) = catch_unwind(AssertUnwindSafe(|| middle(batch.begun))) {
+            batch.rests.into_iter().zip(done).for_each(|(rest, one)| rest(one));
         }
     }
 }
@@ -236,7 +283,10 @@ mod tests {
             let together = numbers.len();
             numbers.into_iter().map(|number| (number * 2, together)).collect()
         };
-        Arc::new(Pool::start(threads, room, most, middle).unwrap())
+        Arc::new(
+            Pool::start(threads, room, Together { work: most, weight: 100 }, |n| *n as usize, middle)
+                .unwrap(),
+        )
     }
 
     /// Keeps a thread busy from now until the sender is used or dropped.
@@ -344,12 +394,48 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_heavy_is_computed_by_itself() {
+        for (numbers, together) in [
+            // Those before it are answered first; those behind it begin anew.
+            (vec![1, 2, 200, 3, 4], vec![2, 2, 1, 2, 2]),
+            (vec![200, 300, 1], vec![1, 1, 1]),
+            // Light ones of which the last no longer fits.
+            (vec![60, 30, 20, 5], vec![2, 2, 2, 2]),
+            (vec![60, 40, 20, 5], vec![2, 2, 2, 2]),
+        ] {
+            let pool = doubling(1, 9, 8);
+            let (go, first) = busy(&pool);
+            let mut all = Vec::new();
+            for number in numbers.clone() {
+                let own = pool.clone();
+                all.push(tokio::spawn(async move { own.run_staged(move || Ok(number), Ok).await }));
+                until_wait(&pool, all.len()).await;
+            }
+            go.send(()).unwrap();
+            first.await.unwrap().unwrap();
+            let mut answers = Vec::new();
+            for one in all {
+                answers.push(one.await.unwrap().unwrap());
+            }
+            let wanted: Vec<_> = numbers.iter().map(|n| n * 2).zip(together).collect();
+            assert_eq!(answers, wanted);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn threads_end_with_their_pool() {
         let (tell, told) = mpsc::channel::<()>();
-        let pool = Pool::<(), ()>::start(2, 1, 1, move |all| {
-            _ = &tell;
-            all
-        });
+        let limit = Together { work: 1, weight: 1 };
+        let pool = Pool::<(), ()>::start(
+            2,
+            1,
+            limit,
+            |()| 1,
+            move |all| {
+                _ = &tell;
+                all
+            },
+        );
         drop(pool.unwrap());
         // The sender is dropped with the last thread.
         assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));

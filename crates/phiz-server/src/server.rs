@@ -31,7 +31,7 @@ use crate::galleries::Galleries;
 use crate::jobs::Jobs;
 use crate::limits::{Buckets, network};
 use crate::metrics::Metrics;
-use crate::pool::Pool;
+use crate::pool::{Pool, Together};
 use crate::settings::Settings;
 use crate::streams::Streams;
 use crate::{guard, openapi, page, routes, secret, tls};
@@ -39,6 +39,8 @@ use crate::{guard, openapi, page, routes, secret, tls};
 /// Most bytes of a request's headers, and most of them.
 const HEADER_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 64;
+/// Faces that are described together at most, unless one photo has more. Each waits as a picture of 38 kB.
+const FACES_TOGETHER: usize = 32;
 
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +149,8 @@ impl Server {
         let service = Arc::new(service);
         let own = service.clone();
         let together = move |requests| crate::app::describe(&own, requests);
-        let pool = Pool::start(settings.worker_threads(), settings.queue, settings.batch, together)
+        let limit = Together { work: settings.batch, weight: FACES_TOGETHER };
+        let pool = Pool::start(settings.worker_threads(), settings.queue, limit, crate::app::faces, together)
             .map_err(ServerError::io("threads"))?;
         let random = |e| ServerError::Io { what: "random numbers".into(), source: e };
         let setup_code = secret::token().map_err(random)?.chars().take(22).collect();

@@ -358,7 +358,7 @@ fn a_gallery_of_another_model_adopts_the_servers() {
     let (gallery, _) = place.open_or_create(&small).unwrap();
     let photo = |bytes: &[u8]| Photo::from_bytes("x.jpg", bytes.to_vec());
     small.enrol(&gallery, "Ada", &[photo(&ADA[0])], &EnrolOptions::default()).unwrap();
-    let sent = small.identify_and_keep(&gallery, &photo(&BEN[0]), &IdentifyOptions::default(), 10).unwrap();
+    let sent = small.identify_and_keep(&gallery, &photo(&BEN[0]), &IdentifyOptions::default()).unwrap();
     let sighting = sent.sightings[0].unwrap();
     drop(gallery);
 

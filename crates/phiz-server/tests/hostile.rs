@@ -719,7 +719,13 @@ fn more_than_is_allowed_is_refused_at_once() {
     let large = phiz_image::Image::from_rgb(1200, 1000, vec![0; 3_600_000]).unwrap().encode_png().unwrap();
     server.form("/v1/detect", &[("photo", "a.png", &large)]).error("too_large");
     let two = common::scene(&[1, 2], 5);
-    server.form("/v1/detect", &[("photo", "a.jpg", &two.image.encode_jpeg(80).unwrap())]).error("too_large");
+    let two = two.image.encode_jpeg(80).unwrap();
+    for path in ["/v1/detect", "/v1/identify", "/v1/identify?keep=true", "/v1/embed"] {
+        let error = server.form(path, &[("photo", "a.jpg", &two)]).error("too_large");
+        assert!(error.to_string().contains("shows 2 faces, more than 1"), "{path}: {error}");
+    }
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("phiz_batched_total 0"), "no face was described: {metrics}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use phiz_face::{DetectOptions, Plan, Rotate};
 use phiz_image::{DecodeOptions, Limits};
 
+use crate::problem::{Code, Problem};
+
 /// Twice what the detector's overview shows, and twice the smallest face that its closest view is sure of.
 const LONG_SIDE_TO_FIND: u32 = 1280;
 const SMALLEST_TO_FIND: f32 = 28.0;
@@ -17,6 +19,8 @@ pub struct Looking {
     pub detect: DetectOptions,
     /// Limits on a photo: bytes of the file, pixels of the picture.
     pub limits: Limits,
+    /// A photo with more faces is refused, before any of them is described. None: no limit.
+    pub max_faces: Option<usize>,
 }
 
 impl Looking {
@@ -34,6 +38,19 @@ impl Looking {
         self.detect.plan = Plan::Single { side: QUICK_SIDE };
         self.detect.min_face = self.detect.min_face.max(QUICK_FACE);
         self
+    }
+
+    /// # Errors
+    /// [`Code::TooLarge`]: there are more faces than [`Looking::max_faces`].
+    pub(crate) fn allows(&self, faces: usize) -> Result<(), Problem> {
+        match self.max_faces {
+            Some(most) if faces > most => Err(Problem::new(
+                Code::TooLarge,
+                format!("the photo shows {faces} faces, more than {most}"),
+                "look for larger faces with --min-face",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// At full resolution, so that faces can be described.

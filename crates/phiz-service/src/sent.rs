@@ -39,8 +39,7 @@ fn of_face(bbox: &[f32; 4], sightings: &[Sighting]) -> Option<SightingId> {
 
 impl Service {
     /// Identifies the faces in a photo that was sent, and keeps what was seen: the templates and aligned crops of its faces,
-    /// the photo's name and the time, but not the photo. The same photo, sent again, is known by its content. Nothing is kept
-    /// of a photo with more than `most` faces.
+    /// the photo's name and the time, but not the photo. The same photo, sent again, is known by its content.
     ///
     /// # Errors
     /// As [`Service::identify`]; or the gallery cannot be written.
@@ -49,7 +48,6 @@ impl Service {
         gallery: &Gallery,
         photo: &Photo,
         options: &IdentifyOptions,
-        most: usize,
     ) -> Result<SentPhoto> {
         let decode = options.looking.to_describe();
         let bytes = photo.read(&decode)?;
@@ -57,7 +55,7 @@ impl Service {
         let faces = self.faces(&image, &options.looking)?;
         let (width, height) = image.original_size();
         let answer = PhotoAnswer { width, height, faces: self.identify_faces(gallery, &faces, options)? };
-        if faces.is_empty() || faces.len() > most {
+        if faces.is_empty() {
             return Ok(SentPhoto { answer, photo: None, sightings: Vec::new(), new: false });
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -76,13 +76,14 @@ impl Service {
     /// Finds the faces in a picture that is decoded already.
     ///
     /// # Errors
-    /// A network that fails.
+    /// More faces than are allowed, or a network that fails.
     pub fn detect_in(
         &self,
         image: &Image,
         looking: &Looking,
     ) -> std::result::Result<PhotoAnswer<FaceAnswer>, Problem> {
         let found = self.analyzer.detect(image, &looking.detect)?;
+        looking.allows(found.len())?;
         let face = |d: &Detection| FaceAnswer::new(d, quality(d, &self.analyzer.align(image, d)));
         let (width, height) = image.original_size();
         Ok(PhotoAnswer { width, height, faces: found.iter().map(face).collect() })
@@ -99,9 +100,11 @@ impl Service {
     /// Finds all faces, from the largest to the smallest, with their templates.
     ///
     /// # Errors
-    /// A network that fails.
+    /// More faces than are allowed, or a network that fails.
     pub fn faces(&self, image: &Image, looking: &Looking) -> std::result::Result<Vec<Face>, Problem> {
-        Ok(self.analyzer.analyze_with(image, &looking.detect)?)
+        let found = self.analyzer.detect(image, &looking.detect)?;
+        looking.allows(found.len())?;
+        Ok(self.analyzer.describe_all(image, found)?)
     }
 
     /// Finds all faces in a photo, from the largest to the smallest, and cuts them out: what [`Service::describe`] goes on from.
@@ -115,6 +118,7 @@ impl Service {
     ) -> std::result::Result<PhotoAnswer<AlignedFace>, Problem> {
         let image = self.decode(photo, looking)?;
         let found = self.analyzer.detect(&image, &looking.detect)?;
+        looking.allows(found.len())?;
         let (width, height) = image.original_size();
         Ok(PhotoAnswer { width, height, faces: self.analyzer.align_all(&image, found) })
     }

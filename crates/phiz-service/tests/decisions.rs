@@ -378,6 +378,20 @@ fn problems_have_their_codes() {
     let problem = SERVICE.detect_in(&wide, &close).unwrap_err();
     assert_eq!(problem.code(), Code::TooLarge, "{problem}");
     assert!(problem.remedy().contains("--min-face"), "{}", problem.remedy());
+    // More faces than are allowed, wherever all of them are wanted.
+    let party = Photo::from_path(fixture("party.jpg"));
+    let image = SERVICE.decode(&party, &usual).unwrap();
+    let faces = SERVICE.detect(&party, &usual).unwrap().faces.len();
+    let just = Looking { max_faces: Some(faces), ..Looking::default() };
+    let fewer = Looking { max_faces: Some(faces - 1), ..Looking::default() };
+    assert_eq!(SERVICE.find(&party, &just).unwrap().faces.len(), faces);
+    for problem in [
+        SERVICE.detect(&party, &fewer).unwrap_err(),
+        SERVICE.find(&party, &fewer).unwrap_err(),
+        SERVICE.faces(&image, &fewer).unwrap_err(),
+    ] {
+        assert_eq!(problem.code(), Code::TooLarge, "{problem}");
+    }
 }
 
 #[test]

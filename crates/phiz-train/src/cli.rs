@@ -194,14 +194,15 @@ pub fn main(train: Train, threads: usize) -> Result<(), TrainError> {
             chosen.with(Tune { net, start, data, run, force, why })
         }
         Command::Export { weights, network, out, form, data } => {
+            new_weights(&out, &["onnx", "safetensors"])?;
             export(&weights, &known(&network)?, &out, form, data.as_deref(), threads)
         }
         Command::Mean { weights, network, shares, out } => {
-            new_weights(&out)?;
+            new_weights(&out, &["safetensors"])?;
             mean(&weights, &known(&network)?, &shares, &out)
         }
         Command::Even { weights, network, groups, data, directions, out } => {
-            new_weights(&out)?;
+            new_weights(&out, &["safetensors"])?;
             let directions = usize::from(directions);
             let wish = Wish { precision: Precision::F32, threads, ..Wish::default() };
             let (chosen, why) = select::choose(wish)?;
@@ -226,11 +227,12 @@ fn unwritten(path: &Path, other: &str) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Refuses a name for weights that are to be written, before any work is done for them.
-fn new_weights(out: &Path) -> Result<(), TrainError> {
+/// Refuses a name for weights that are to be written, before any work is done for them: one that is taken, or one with another
+/// ending.
+fn new_weights(out: &Path, endings: &[&str]) -> Result<(), TrainError> {
     unwritten(out, "another file with --out")?;
-    if !out.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
-        return Err(TrainError::file(out, &"must be named .safetensors"));
+    if !endings.iter().any(|ending| out.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))) {
+        return Err(TrainError::file(out, &format!("must be named .{}", endings.join(" or ."))));
     }
     Ok(())
 }
@@ -286,6 +288,8 @@ fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
     }
     let wish = Wish { backend: args.backend, device: args.device, precision: args.precision, threads };
     let (chosen, why) = select::choose(wish)?;
+    #[cfg(all(feature = "libtorch", target_os = "linux", target_env = "gnu"))]
+    select::keep_memory(&chosen);
     let mut options = RunOptions::new(args.run.clone());
     options.amend = args.amend;
     options.save_every = args.save_every.max(1);

@@ -25,6 +25,11 @@ impl Torch {
         Torch { device: Device::Cpu, bf16 }
     }
 
+    /// Whether the processor computes.
+    pub(crate) fn on_processor(&self) -> bool {
+        self.device == Device::Cpu
+    }
+
     /// On the first CUDA device; none if there is no usable one.
     #[must_use]
     pub fn cuda(bf16: bool) -> Option<Torch> {

@@ -16,11 +16,8 @@ use crate::kernels::{BYTES, Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary
 const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 /// What convolutions in groups may hold in weights after they were expanded, all of a network together: 64 MiB.
 const MOST_EXPANDED: usize = 1 << 24;
-/// Products for each input from which eight bits gain more than rounding to them costs: where the alternative is bf16, and
-/// where it is single precision.
-const WORTH_ROUNDING: [usize; 2] = [220, 32];
-/// Convolutions with fewer outputs are the last of a detector: what they compute is looked at itself, and costs little.
-const FEWEST: usize = 16;
+/// Products for each input from which eight bits gain more than rounding to them costs.
+const WORTH_ROUNDING: usize = 220;
 
 /// A network ready to be laid out.
 #[derive(Debug)]
@@ -845,8 +842,7 @@ impl<'g> Compiler<'g> {
         }
         // In eight bits, layers that would gain nothing from so few compute in bf16, which then also lies between the layers,
         // or in single precision where that is faster.
-        let mixed = precision == Precision::Int8 && isa.has(Precision::Bf16);
-        if precision == Precision::Bf16 || mixed && isa.gains_from_bf16() {
+        if precision == Precision::Bf16 || precision == Precision::Int8 && isa.gains_from_bf16() {
             self.shorten(&results, isa);
         }
         let sides = self.sides();
@@ -861,13 +857,8 @@ impl<'g> Compiler<'g> {
                     *pad = shape.pad.max(*pad);
                     let each =
                         shape.outputs * shape.kernel[0] * shape.kernel[1] / (shape.stride * shape.stride);
-                    let [least, least_long] = WORTH_ROUNDING;
-                    let worth = match shape.lanes {
-                        SHORT => each >= least,
-                        LANES => !mixed || each >= least_long,
-                        _ => false,
-                    };
-                    if precision == Precision::Int8 && shape.outputs >= FEWEST && worth {
+                    let worth = each >= WORTH_ROUNDING && matches!(shape.lanes, LANES | SHORT);
+                    if precision == Precision::Int8 && worth {
                         shape.lanes = BYTES;
                     }
                     let short = self.values[output].lanes == SHORT

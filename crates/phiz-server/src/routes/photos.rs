@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::app::{App, Reader};
 use crate::body::{Json, Photos};
 use crate::book::Scope;
-use crate::error::{ApiError, Code, Result};
+use crate::error::{ApiError, Result};
 use crate::look::{FmrQuery, LookQuery, Query, SearchQuery};
 use crate::wire::{
     Compare, Detected, Embedded, EmbeddedPhoto, Face, IdentifiedPhoto, Verified, decode_values, encode_values,
@@ -73,17 +73,8 @@ pub(crate) struct PairJson {
     photo: Option<String>,
 }
 
-pub(super) fn check_faces(app: &App, faces: usize) -> Result<()> {
+fn count_faces(app: &App, faces: usize) {
     app.metrics.faces.fetch_add(faces as u64, Ordering::Relaxed);
-    if faces <= app.settings.max_faces {
-        return Ok(());
-    }
-    let (most, reason) = (app.settings.max_faces, format!("the photo shows {faces} faces"));
-    Err(ApiError::new(
-        Code::TooLarge,
-        format!("{reason}, more than {most}"),
-        "look for larger faces with min_face",
-    ))
 }
 
 /// The answer of a request of one photo.
@@ -104,7 +95,7 @@ async fn detect(
     let looking = look.looking(&app.settings)?;
     let photo = photos.one("photo")?.photo();
     let found = app.compute(move |app| Ok(app.service.detect(&photo, &looking)?)).await?;
-    check_faces(&app, found.faces.len())?;
+    count_faces(&app, found.faces.len());
     Ok(Answer(found.into()))
 }
 
@@ -142,15 +133,14 @@ async fn identify(
     };
     let photo = photos.one("photo")?.photo();
     if keep {
-        let most = app.settings.max_faces;
         let kept = app
             .compute(move |app| {
-                let kept = app.service.identify_and_keep(&access.gallery, &photo, &options, most)?;
+                let kept = app.service.identify_and_keep(&access.gallery, &photo, &options)?;
                 app.archives.has_new(&access.gallery_name);
                 Ok(kept)
             })
             .await?;
-        check_faces(&app, kept.answer.faces.len())?;
+        count_faces(&app, kept.answer.faces.len());
         return Ok(Answer(kept.into()));
     }
     let looking = options.looking.clone();
@@ -162,7 +152,7 @@ async fn identify(
             },
         )
         .await?;
-    check_faces(&app, found.faces.len())?;
+    count_faces(&app, found.faces.len());
     Ok(Answer(found.into()))
 }
 
@@ -237,7 +227,7 @@ async fn embed(
     let find = move |app: &App| Ok(vec![app.service.find(&photo, &looking)?]);
     let described = app.compute_faces(find, |_, described| Ok(described)).await?;
     let found = only(&described)?;
-    check_faces(&app, found.faces.len())?;
+    count_faces(&app, found.faces.len());
     let (width, height) = (found.width, found.height);
     let faces = found.faces.iter().map(|face| Embedded {
         face: Face::new(&FaceAnswer::from(face), width, height),
