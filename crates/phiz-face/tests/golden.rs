@@ -1,5 +1,6 @@
 //! The faces of synthetic photos are the same as those that the build of commit a7d064d found: boxes, scores,
-//! landmarks, quality, pose. Templates are those of the embedder that ships since 29 November 2026. A change of the pipeline's
+//! landmarks, quality, pose. Templates are those of the embedders that ship since 29 (the small
+//! one since 30) November 2026. A change of the pipeline's
 //! shape must not change its answers.
 //!
 //! `golden/faces.txt` was written by this test. It has one line per face: the case, then numbers separated
