@@ -16,8 +16,9 @@ use crate::kernels::{BYTES, Conv, ConvShape, Depthwise, Isa, LANES, SHORT, Unary
 const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 /// What convolutions in groups may hold in weights after they were expanded, all of a network together: 64 MiB.
 const MOST_EXPANDED: usize = 1 << 24;
-/// Products for each input from which eight bits gain more than rounding to them costs.
-const WORTH_ROUNDING: usize = 220;
+/// Products for each input from which eight bits gain more than rounding to them costs: where the alternative is bf16, and
+/// where it is single precision.
+const WORTH_ROUNDING: [usize; 2] = [220, 48];
 
 /// A network ready to be laid out.
 #[derive(Debug)]
@@ -857,7 +858,12 @@ impl<'g> Compiler<'g> {
                     *pad = shape.pad.max(*pad);
                     let each =
                         shape.outputs * shape.kernel[0] * shape.kernel[1] / (shape.stride * shape.stride);
-                    let worth = each >= WORTH_ROUNDING && matches!(shape.lanes, LANES | SHORT);
+                    let [least, least_long] = WORTH_ROUNDING;
+                    let worth = match shape.lanes {
+                        SHORT => each >= least,
+                        LANES => each >= least_long,
+                        _ => false,
+                    };
                     if precision == Precision::Int8 && worth {
                         shape.lanes = BYTES;
                     }
