@@ -96,9 +96,9 @@ pub(crate) fn option_for(gallery: &ModelId) -> &'static str {
          phiz gallery adopt"
     } else if is(crate::Model::bundled_embedder()) {
         "leave out --small and --embedder: the gallery was made with the bundled models; or bring it to the models that \
-         you name, which loses nobody: phiz gallery adopt"
+         you name, which loses nobody: phiz gallery adopt, with the same --small or --embedder"
     } else {
-        "bring the gallery to the present models, which loses nobody: phiz gallery adopt; or name the embedder that it \
-         was made with (--embedder CARD)"
+        "bring the gallery to the present models, which loses nobody: phiz gallery adopt, with --small or --embedder if \
+         you use one of them; or name the embedder that it was made with (--embedder CARD)"
     }
 }
