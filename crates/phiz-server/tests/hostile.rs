@@ -710,7 +710,11 @@ fn more_than_is_allowed_is_refused_at_once() {
     let server = Running::with(|settings| settings.requests_per_second = 2.0);
     let statuses: Vec<u16> = (0..10).map(|_| server.get("/v1/people").status).collect();
     assert!(statuses.contains(&429), "{statuses:?}");
-    let server = Running::with(|settings| {
+    let photos = tempfile::tempdir().unwrap();
+    let folder = std::fs::canonicalize(photos.path()).unwrap();
+    let allowed = folder.clone();
+    let server = Running::with(move |settings| {
+        settings.scan_folders = vec![allowed];
         settings.max_faces = 1;
         settings.max_megapixels = 1;
         settings.max_body_mb = 1;
@@ -726,6 +730,14 @@ fn more_than_is_allowed_is_refused_at_once() {
     }
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("phiz_batched_total 0"), "no face was described: {metrics}");
+    // An own folder may hold photos of crowds.
+    std::fs::write(folder.join("two.jpg"), &two).unwrap();
+    let job = server.finished(&server.post("/v1/scan", &serde_json::json!({})).expect(202));
+    assert_eq!(
+        (job["result"]["new"].as_u64(), job["result"]["refused"].as_u64()),
+        (Some(1), Some(0)),
+        "{job}"
+    );
 }
 
 #[test]

@@ -82,11 +82,17 @@ impl Service {
         image: &Image,
         looking: &Looking,
     ) -> std::result::Result<PhotoAnswer<FaceAnswer>, Problem> {
-        let found = self.analyzer.detect(image, &looking.detect)?;
-        looking.allows(found.len())?;
+        let found = self.detections(image, looking)?;
         let face = |d: &Detection| FaceAnswer::new(d, quality(d, &self.analyzer.align(image, d)));
         let (width, height) = image.original_size();
         Ok(PhotoAnswer { width, height, faces: found.iter().map(face).collect() })
+    }
+
+    /// All faces of a picture, unless there are more than are allowed.
+    fn detections(&self, image: &Image, looking: &Looking) -> std::result::Result<Vec<Detection>, Problem> {
+        let found = self.analyzer.detect(image, &looking.detect)?;
+        looking.allows(found.len())?;
+        Ok(found)
     }
 
     /// Decodes a photo at full resolution.
@@ -102,9 +108,7 @@ impl Service {
     /// # Errors
     /// More faces than are allowed, or a network that fails.
     pub fn faces(&self, image: &Image, looking: &Looking) -> std::result::Result<Vec<Face>, Problem> {
-        let found = self.analyzer.detect(image, &looking.detect)?;
-        looking.allows(found.len())?;
-        Ok(self.analyzer.describe_all(image, found)?)
+        Ok(self.analyzer.describe_all(image, self.detections(image, looking)?)?)
     }
 
     /// Finds all faces in a photo, from the largest to the smallest, and cuts them out: what [`Service::describe`] goes on from.
@@ -117,8 +121,7 @@ impl Service {
         looking: &Looking,
     ) -> std::result::Result<PhotoAnswer<AlignedFace>, Problem> {
         let image = self.decode(photo, looking)?;
-        let found = self.analyzer.detect(&image, &looking.detect)?;
-        looking.allows(found.len())?;
+        let found = self.detections(&image, looking)?;
         let (width, height) = image.original_size();
         Ok(PhotoAnswer { width, height, faces: self.analyzer.align_all(&image, found) })
     }

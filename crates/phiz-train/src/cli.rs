@@ -289,7 +289,10 @@ fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
     let wish = Wish { backend: args.backend, device: args.device, precision: args.precision, threads };
     let (chosen, why) = select::choose(wish)?;
     #[cfg(all(feature = "libtorch", target_os = "linux", target_env = "gnu"))]
-    select::keep_memory(&chosen);
+    let why = match select::keep_memory(&chosen) {
+        Ok(()) => why,
+        Err(error) => format!("{why}; slower than it could be, as memory cannot be kept ({error})"),
+    };
     let mut options = RunOptions::new(args.run.clone());
     options.amend = args.amend;
     options.save_every = args.save_every.max(1);

@@ -96,11 +96,11 @@ impl Chosen {
     }
 }
 
-/// Begins the program anew, once, with an environment in which glibc keeps memory that was freed; returns where that is not needed or
-/// not possible, and the run is then only slower. LibTorch asks for the memory of each activation anew, and by default glibc gives
+/// Begins the program anew, once, with an environment in which glibc keeps memory that was freed. Comes back where that is not
+/// needed, or with the error that prevented it: the run is then only slower. LibTorch asks for the memory of each activation anew, and by default glibc gives
 /// such large pieces back to the system, which clears them before it lends them again: a third of the time of a step.
 #[cfg(all(feature = "libtorch", target_os = "linux", target_env = "gnu"))]
-pub(crate) fn keep_memory(chosen: &Chosen) {
+pub(crate) fn keep_memory(chosen: &Chosen) -> std::io::Result<()> {
     use std::os::unix::process::CommandExt;
     // Large pieces come from the heap, the heap does not shrink, and its pages are large where the system allows it.
     const KEPT: [(&str, &str); 3] = [
@@ -110,12 +110,10 @@ pub(crate) fn keep_memory(chosen: &Chosen) {
     ];
     let on_processor = matches!(chosen, Chosen::Torch(torch) if torch.on_processor());
     if !on_processor || KEPT.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
-        return;
+        return Ok(());
     }
-    if let Ok(program) = std::env::current_exe() {
-        // Comes back only if it fails.
-        _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).envs(KEPT).exec();
-    }
+    let mut again = std::process::Command::new(std::env::current_exe()?);
+    Err(again.args(std::env::args_os().skip(1)).envs(KEPT).exec())
 }
 
 /// So many threads, or as many as there are cores for 0.

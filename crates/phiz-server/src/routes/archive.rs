@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use phiz_gallery::{PersonId, PhotoId, SightingId, Target};
 use phiz_service::walk::{Item, Walk};
-use phiz_service::{FindOptions, IdentifyOptions, Problem, ScanEvent, ScanOptions, photo_shown};
+use phiz_service::{FindOptions, IdentifyOptions, Looking, Problem, ScanEvent, ScanOptions, photo_shown};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -130,7 +130,8 @@ async fn scan(
 ) -> Result<(StatusCode, Answer<Job>)> {
     let roots = app.settings.scan_folders.clone();
     let folders = app.blocking(move |_| allowed(&roots, folder.as_deref())).await?;
-    let looking = LookQuery::default().looking(&app.settings)?;
+    // The photos of an own folder may show crowds: nobody waits for them, and nobody sent them.
+    let looking = Looking { max_faces: None, ..LookQuery::default().looking(&app.settings)? };
     let options = ScanOptions {
         identify: IdentifyOptions { looking, ..IdentifyOptions::default() },
         // Half of the processors are left to those who wait for an answer.
