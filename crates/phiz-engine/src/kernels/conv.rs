@@ -99,63 +99,44 @@ impl Conv {
     fn pack(&mut self, filter_of: &impl Fn(usize, &mut Vec<f32>)) {
         let Conv { shape, weights: packed, groups, steps, .. } = self;
         let (inputs, taps) = (shape.inputs, shape.kernel[0] * shape.kernel[1]);
-        // For each input and tap, the weights of the block's outputs side by side. Behind the last input zeros.
-        let mut lines = vec![[0f32; LANES]; inputs.next_multiple_of(LANES) * taps];
+        let elements = shape.block_elements() / LANES;
+        // The elements of a block's outputs, output by output, so far apart that they find room in a cache together.
+        // Behind the last input zeros.
+        let apart = elements.next_multiple_of(4) + LANES;
+        let mut lines = vec![0f32; LANES * apart];
         let mut filter = Vec::new();
         for (&[first, count, offset], block) in groups.iter().flat_map(|g| (0..g[1]).map(move |b| (g, b))) {
-            let mut step = [1f32; LANES];
-            for lane in 0..LANES {
+            for (lane, line) in lines.chunks_exact_mut(apart).enumerate() {
+                let line = &mut line[..elements];
                 let output = (first + block) * LANES + lane;
                 if output >= shape.outputs {
-                    lines.iter_mut().for_each(|line| line[lane] = 0.0);
+                    line.fill(0.0);
                     continue;
                 }
                 filter_of(output, &mut filter);
                 assert_eq!(filter.len(), inputs * taps, "as many weights as the shape says");
-                if shape.lanes == BYTES {
-                    step[lane] = step_of(&filter);
-                }
-                lines.iter_mut().zip(&filter).for_each(|(line, w)| line[lane] = *w);
-            }
-            let mut rows =
-                packed[offset + block * LANES..].as_chunks_mut::<LANES>().0.iter_mut().step_by(count);
-            let mut sums = [0i32; LANES];
-            // Channels that an element holds.
-            let fold = match shape.lanes {
-                BYTES => 4,
-                SHORT => 2,
-                _ => 1,
-            };
-            for first in (0..inputs).step_by(shape.lanes * fold) {
-                for (tap, lane) in (0..taps).flat_map(|tap| (0..shape.lanes).map(move |lane| (tap, lane))) {
-                    let Some(to) = rows.next() else { return };
-                    let from = (first + lane * fold) * taps + tap;
-                    match fold {
-                        1 => *to = lines[from],
-                        2 => {
-                            let (even, odd) = (&lines[from], &lines[from + taps]);
-                            (0..LANES).for_each(|i| to[i] = plain::paired(even[i], odd[i]));
-                        }
-                        _ => {
-                            let four: [[i8; LANES]; 4] = std::array::from_fn(|n| {
-                                let line = &lines[from + n * taps];
-                                std::array::from_fn(|i| quantised(line[i], step[i]))
-                            });
-                            for i in 0..LANES {
-                                sums[i] += four.iter().map(|bytes| i32::from(bytes[i])).sum::<i32>();
-                                let word = four.map(|bytes| bytes[i].to_le_bytes()[0]);
-                                to[i] = f32::from_bits(u32::from_le_bytes(word));
-                            }
-                        }
+                match shape.precision() {
+                    Precision::Int8 => {
+                        let step = step_of(&filter);
+                        steps.push((step, bytes_of(&filter, taps, step, line)));
                     }
+                    Precision::Bf16 => {
+                        elements_of(&filter, taps, SHORT, line, |[even, odd]| plain::paired(even, odd));
+                    }
+                    _ => elements_of(&filter, taps, shape.lanes, line, |[w]| w),
                 }
             }
-            if shape.lanes == BYTES {
-                steps.extend(step.into_iter().zip(sums));
+            // Outputs side by side.
+            let rows = packed[offset + block * LANES..].as_chunks_mut::<LANES>().0.iter_mut().step_by(count);
+            let mut rows = rows.take(elements);
+            for index in (0..elements).step_by(4) {
+                let four: [[f32; 4]; LANES] = std::array::from_fn(|lane| {
+                    *lines[lane * apart + index..].as_chunks().0.first().unwrap_or(&[0.0; 4])
+                });
+                for (n, row) in rows.by_ref().take(4).enumerate() {
+                    *row = four.map(|line| line[n]);
+                }
             }
-        }
-        if shape.lanes == BYTES {
-            steps.truncate(shape.outputs);
         }
     }
 
@@ -742,13 +723,65 @@ fn range_map(x: &Map) -> Map {
     Map { width: 1, pad: 0, lanes: 2, ..*x }
 }
 
+/// Puts the weights `[inputs, taps]` of an output in the order in which tiles read them, `[blocks, taps, lanes]`: `FOLD`
+/// inputs in an element.
+#[inline(always)]
+fn elements_of<const FOLD: usize>(
+    filter: &[f32],
+    taps: usize,
+    lanes: usize,
+    to: &mut [f32],
+    element: impl Fn([f32; FOLD]) -> f32,
+) {
+    if taps == 1 {
+        let (whole, rest) = filter.as_chunks::<FOLD>();
+        let (first, last) = to.split_at_mut(whole.len());
+        first.iter_mut().zip(whole).for_each(|(to, w)| *to = element(*w));
+        let weight = |n: usize| rest.get(n).copied().unwrap_or(0.0);
+        last.fill(element([0.0; FOLD]));
+        if let Some(to) = last.first_mut() {
+            *to = element(std::array::from_fn(weight));
+        }
+        return;
+    }
+    let weight = |input: usize, tap: usize| filter.get(input * taps + tap).copied().unwrap_or(0.0);
+    for (block, to) in to.chunks_exact_mut(taps * lanes).enumerate() {
+        for (tap, to) in to.chunks_exact_mut(lanes).enumerate() {
+            for (lane, to) in to.iter_mut().enumerate() {
+                let first = (block * lanes + lane) * FOLD;
+                *to = element(std::array::from_fn(|n| weight(first + n, tap)));
+            }
+        }
+    }
+}
+
+/// The same in eight bits: four inputs in an element. Returns the sum of all.
+#[inline(always)]
+fn bytes_of(filter: &[f32], taps: usize, step: f32, to: &mut [f32]) -> i32 {
+    let mut sum = 0;
+    elements_of(filter, taps, BYTES, to, |four: [f32; 4]| {
+        let four = four.map(|w| quantised(w, step));
+        f32::from_bits(u32::from_le_bytes(four.map(|byte| byte.to_le_bytes()[0])))
+    });
+    for w in filter {
+        sum += i32::from(quantised(*w, step));
+    }
+    sum
+}
+
 /// What a weight of eight bits stands for.
+#[inline(always)]
 fn step_of(filter: &[f32]) -> f32 {
-    let most = filter.iter().fold(0f32, |most, w| if w.abs() > most { w.abs() } else { most });
+    let larger = |most: f32, w: f32| if w.abs() > most { w.abs() } else { most };
+    // Several at a time, which become vectors.
+    let (chunks, rest) = filter.as_chunks::<LANES>();
+    let lanes = chunks.iter().fold([0f32; LANES], |most, w| std::array::from_fn(|i| larger(most[i], w[i])));
+    let most = lanes.iter().chain(rest).fold(0f32, |most, w| larger(most, *w));
     if most > 0.0 && most.is_finite() { most / 127.0 } else { 1.0 }
 }
 
 /// A weight in steps.
+#[inline(always)]
 fn quantised(weight: f32, step: f32) -> i8 {
     // Adding 1.5 · 2^23 rounds to a whole number, which then stands in the last bits.
     (weight / step + 12_582_912.0).to_bits() as i8

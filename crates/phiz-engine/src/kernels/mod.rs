@@ -213,6 +213,16 @@ impl Isa {
         self.has(Precision::Bf16)
     }
 
+    /// Whether a core may write what another has written as fast as what it wrote itself: two threads take no longer in the same memory
+    /// on Intel's processors (measured on an Emerald Rapids, a line goes there and back in 0.17 µs), and take longer on AMD's if the two
+    /// cores share no cache (on a Zen 4 0.4 to 0.6 µs).
+    pub(crate) fn shares_memory(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return !is_by_amd();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     /// Whether its products of bytes take inputs with a sign: ARM's do, x86's want them without.
     pub(crate) fn signed_bytes(self) -> bool {
         #[cfg(target_arch = "aarch64")]

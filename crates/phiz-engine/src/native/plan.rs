@@ -67,7 +67,8 @@ impl Scratch {
         let index = match found {
             Some(index) => index,
             None => {
-                let plan = Plan::new(program, key, self.crew.threads() == 1, isa)?;
+                let reuse = self.crew.threads() == 1 || isa.shares_memory();
+                let plan = Plan::new(program, key, reuse, isa)?;
                 if self.plans.len() == MOST_PLANS {
                     self.plans.remove(0);
                 }
@@ -87,7 +88,7 @@ impl Scratch {
 
 impl Plan {
     /// Without `reuse` a value shares memory only with values of its own shape: a thread that writes what another thread's
-    /// core holds waits for it, and where buffers overlap anyhow that would be every other line.
+    /// core holds may have to wait for it, and where buffers overlap anyhow that would be every other line.
     fn new(program: &Program, key: [usize; 4], reuse: bool, isa: Isa) -> Result<Plan, EngineError> {
         let [_, pictures, height, width] = key;
         let maps = maps(program, height, width)?;
@@ -131,8 +132,7 @@ impl Plan {
         for (index, step) in program.steps.iter().enumerate() {
             // What lies within a chain is never stored as a whole.
             if offsets[step.output] == usize::MAX && chains[index][0] == 0 {
-                // Several threads: only a buffer of the same shape may follow, whose rows then lie where the same thread
-                // had them before.
+                // Only a buffer of the same shape may follow, whose rows then lie where the same thread had them before.
                 let same = |&(_, _, value): &(usize, usize, usize)| {
                     last[value] < index && maps[value] == maps[step.output]
                 };
@@ -166,7 +166,7 @@ impl Plan {
             _ => None,
         });
         let room = room.max().unwrap_or(0);
-        // With several threads only convolutions of one shape share memory, as activations do.
+        // Without `reuse` only convolutions of one shape share memory, as activations do.
         let mut bytes = vec![0; maps.len()];
         let mut bytes_len = 0;
         let mut known: Vec<(Map, ConvShape, usize)> = Vec::new();
