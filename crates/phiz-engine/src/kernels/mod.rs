@@ -152,8 +152,8 @@ impl Isa {
     pub(crate) fn best() -> Isa {
         let mut all = Isa::all().into_iter().filter(|isa| isa.1 == Matrices::No);
         #[cfg(target_arch = "x86_64")]
-        if two_steps()
-            && let Some(isa) = all.clone().find(|isa| isa.0 == Level::Avx512)
+        if let Some(isa) = all.clone().find(|isa| isa.0 == Level::Avx512)
+            && two_steps()
         {
             return isa;
         }
