@@ -733,18 +733,17 @@ fn elements_of<const FOLD: usize>(
     to: &mut [f32],
     element: impl Fn([f32; FOLD]) -> f32,
 ) {
+    let weight = |input: usize, tap: usize| filter.get(input * taps + tap).copied().unwrap_or(0.0);
     if taps == 1 {
-        let (whole, rest) = filter.as_chunks::<FOLD>();
+        // The order is the same: whole elements, one that is part of zeros, and zeros.
+        let whole = filter.as_chunks::<FOLD>().0;
         let (first, last) = to.split_at_mut(whole.len());
         first.iter_mut().zip(whole).for_each(|(to, w)| *to = element(*w));
-        let weight = |n: usize| rest.get(n).copied().unwrap_or(0.0);
-        last.fill(element([0.0; FOLD]));
-        if let Some(to) = last.first_mut() {
-            *to = element(std::array::from_fn(weight));
+        for (index, to) in last.iter_mut().enumerate() {
+            *to = element(std::array::from_fn(|n| weight((whole.len() + index) * FOLD + n, 0)));
         }
         return;
     }
-    let weight = |input: usize, tap: usize| filter.get(input * taps + tap).copied().unwrap_or(0.0);
     for (block, to) in to.chunks_exact_mut(taps * lanes).enumerate() {
         for (tap, to) in to.chunks_exact_mut(lanes).enumerate() {
             for (lane, to) in to.iter_mut().enumerate() {

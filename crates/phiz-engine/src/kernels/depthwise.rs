@@ -340,8 +340,7 @@ impl Line<'_> {
                 };
                 let mut sums: [__m512; MORE / 2] = [twice(self.bias); MORE / 2];
                 for (ky, line) in self.lines.iter().enumerate() {
-                    let w: [__m512; 3] = std::array::from_fn(|kx| twice(&self.weights[3 * ky + kx]));
-                    let [left, middle, right] = w;
+                    let [left, middle, right] = [0, 1, 2].map(|kx| twice(&self.weights[3 * ky + kx]));
                     // Each input once, for all columns that read it, and each column's from left to right.
                     for pair in 0..=MORE / 2 {
                         let x =
