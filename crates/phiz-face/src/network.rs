@@ -21,7 +21,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Loads the network in `onnx`, which is fed as `card` says. `measured` are the precisions in which its accuracy is known
-    /// to be that in f32, the fastest first: [`Precision::Auto`] means the first that the processor gains from, by instructions whose
+    /// to be that in f32, in the order of choice: [`Precision::Auto`] means the first that the processor gains from, by instructions whose
     /// speed is known, and f32 if there is none.
     pub(crate) fn new(
         card: &Card,
