@@ -35,7 +35,8 @@ pub(crate) struct RtenNetwork {
 impl RtenNetwork {
     pub(crate) fn load(onnx: &[u8], options: &LoadOptions) -> Result<RtenNetwork, EngineError> {
         let refuse = |reason: String| EngineError::Load { reason };
-        phiz_onnx::check(onnx).map_err(|error| refuse(format!("no whole ONNX file: {}", error.reason)))?;
+        phiz_onnx::check(onnx)
+            .map_err(|error| refuse(format!("no ONNX file that can be computed: {}", error.reason)))?;
         // The bytes come from outside; a parser's panic on them must not end the caller.
         let read = || ModelOptions::with_ops(operators()).prepack_weights(true).load(onnx.to_vec());
         let model = catch_unwind(read)

@@ -450,6 +450,22 @@ fn what_is_no_network_of_ours_is_refused_with_the_reason() {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
+/// What a file asks for is not what there is memory for.
+#[test]
+fn a_scale_of_millions_is_refused() {
+    let scales = |factor: f32| [1.0, 1.0, factor, factor].map(f32::to_le_bytes).concat();
+    let (two, good) = (scales(2.0), onnx());
+    let at = good.windows(two.len()).position(|part| part == two).expect("a Resize");
+    for factor in [17.0, 2e9, -1.0, f32::NAN, f32::INFINITY] {
+        let mut bytes = good.clone();
+        bytes[at..][..two.len()].copy_from_slice(&scales(factor));
+        for runtime in RUNTIMES {
+            let error = load(&bytes, &LoadOptions::default().runtime(runtime)).err();
+            assert!(error.is_some(), "{factor} {runtime:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 

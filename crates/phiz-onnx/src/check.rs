@@ -1,14 +1,24 @@
 //! Whether bytes are a whole ONNX file, before a runtime of somebody else's making reads them.
 //!
 //! rten's reader (0.27) never ends on a number of more than ten bytes, and descends as deep as graphs lie within
-//! graphs. This pass over the file's messages takes microseconds and no memory. It looks only into what rten itself
-//! looks into.
+//! graphs; and its operations ask for as much memory as a constant of the file says, which ends the program if there is not so much.
+//! This pass over the file's messages takes microseconds and next to no memory. It looks only into what rten itself looks into.
 
-use crate::ReadError;
+use crate::graph::read_packed;
 use crate::wire::{Field, fields, numbers};
+use crate::{Graph, Operation, ReadError};
 
 /// Graphs within graphs within graphs; networks for faces have none.
 const MOST_LEVELS: usize = 40;
+
+/// By so much one operation may enlarge a side of a map; face networks double it.
+const MOST_SCALE: f32 = 16.0;
+/// A side, a number of repeats or of steps that a constant may name.
+const MOST_SIDE: u64 = 1 << 16;
+/// Elements of a tensor whose shape a constant names.
+const MOST_ELEMENTS: u64 = 1 << 28;
+/// Zeros around a map, steps of a window, its side.
+const MOST_WINDOW: u64 = 1 << 10;
 
 /// The messages of `onnx.proto` that matter here.
 #[derive(Clone, Copy)]
@@ -55,12 +65,46 @@ impl Message {
     }
 }
 
-/// Checks that every message of an ONNX file is whole and that graphs are not nested without end.
+/// Checks that every message of an ONNX file is whole, that graphs are not nested without end, and that no operation is told by
+/// a constant to make a tensor that no network for faces has.
 ///
 /// # Errors
-/// The reason for which the bytes cannot be an ONNX file.
+/// The reason for which the bytes cannot be an ONNX file, or not one that can be computed.
 pub fn check(onnx: &[u8]) -> Result<(), ReadError> {
-    message(onnx, Message::Model, MOST_LEVELS)
+    message(onnx, Message::Model, MOST_LEVELS)?;
+    // What has no graph is for the runtime to refuse.
+    let Ok((graph, _)) = read_packed(onnx) else { return Ok(()) };
+    graph.operations.iter().try_for_each(|operation| {
+        grows_within_reason(operation, &graph)
+            .then_some(())
+            .ok_or(ReadError::new("an operation of it makes a tensor larger than any network for faces has"))
+    })
+}
+
+/// Whether the constants and attributes that say how large an operation's result is are those of a network that exists.
+fn grows_within_reason(operation: &Operation, graph: &Graph) -> bool {
+    let integers = |i: usize| Some(&graph.integers.get(operation.inputs.get(i)?)?.1);
+    let floats = |i: usize| Some(&graph.constants.get(operation.inputs.get(i)?)?.1);
+    let sides = |i: usize| integers(i).is_none_or(|v| v.iter().all(|n| n.unsigned_abs() <= MOST_SIDE));
+    let elements = |i: usize| {
+        let product = |all: u64, n: &i64| all.saturating_mul(n.unsigned_abs().max(1));
+        integers(i).is_none_or(|v| v.iter().fold(1, product) <= MOST_ELEMENTS)
+    };
+    let windows = ["pads", "strides", "dilations", "kernel_shape", "output_padding", "output_shape"];
+    let windows = windows.iter().filter_map(|name| operation.ints.get(*name)).flatten();
+    let windows = windows.map(|n| n.unsigned_abs()).all(|n| n <= MOST_WINDOW);
+    windows
+        && match operation.kind.as_str() {
+            "Resize" => {
+                let scales = |v: &Vec<f32>| v.iter().all(|scale| (0.0..=MOST_SCALE).contains(scale));
+                floats(2).is_none_or(scales) && elements(3)
+            }
+            "Expand" | "Tile" => elements(1),
+            "ConstantOfShape" => elements(0),
+            "Pad" => sides(1),
+            "Range" => sides(0) && sides(1) && sides(2),
+            _ => true,
+        }
 }
 
 fn message(bytes: &[u8], kind: Message, levels: usize) -> Result<(), ReadError> {

@@ -60,6 +60,11 @@ pub const NEWTON_SCHULZ: [f64; 3] = [3.4445, -4.7750, 2.0315];
 /// Newton-Schulz steps of one orthogonalisation.
 pub const NEWTON_SCHULZ_STEPS: usize = 5;
 
+/// How many pictures a processor looks at together where there is no history: what one layer hands to the next then stays
+/// in its cache. LibTorch on two cores of an Intel Emerald Rapids: 185 pictures a second of MobileFaceNet for 128 together,
+/// 226 for 64, 259 for 32, 258 for 16, 215 for 8.
+pub const NEAR_PICTURES: usize = 16;
+
 /// A source of differentiable tensors.
 pub trait Backend {
     /// A tensor; cloning shares its memory.
@@ -67,6 +72,9 @@ pub trait Backend {
 
     /// Name and precision for reports, as `libtorch cpu bf16`.
     fn describe(&self) -> String;
+    /// How many pictures are best looked at together where there is no history: [`NEAR_PICTURES`] on a processor, all on a
+    /// GPU.
+    fn pictures_at_once(&self) -> usize;
     /// A constant.
     fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor;
     /// A constant `[labels, classes]` with a one where the label of the row is; a row without a label is zero.
@@ -179,6 +187,10 @@ pub trait Backend {
     ) -> Self::Tensor;
     /// `max(x, 0)`.
     fn relu(&self, x: &Self::Tensor) -> Self::Tensor;
+    /// [`Backend::relu`] of what nobody else reads, also no gradient, so that its memory may be used again.
+    fn relu_over(&self, x: Self::Tensor) -> Self::Tensor {
+        self.relu(&x)
+    }
     /// `1 / (1 + e^-x)`.
     fn sigmoid(&self, x: &Self::Tensor) -> Self::Tensor;
     /// `e^x`.
@@ -191,6 +203,10 @@ pub trait Backend {
     fn abs(&self, x: &Self::Tensor) -> Self::Tensor;
     /// `min(max(x, low), high)`.
     fn clamp(&self, x: &Self::Tensor, low: f64, high: f64) -> Self::Tensor;
+    /// [`Backend::clamp`] of what nobody else reads, also no gradient, so that its memory may be used again.
+    fn clamp_over(&self, x: Self::Tensor, low: f64, high: f64) -> Self::Tensor {
+        self.clamp(&x, low, high)
+    }
     /// `a + b`, broadcasting.
     fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
     /// `a − b`, broadcasting.
@@ -225,6 +241,8 @@ pub trait Backend {
     fn upsample2(&self, x: &Self::Tensor) -> Self::Tensor;
     /// A part of one axis.
     fn narrow(&self, x: &Self::Tensor, axis: usize, start: usize, length: usize) -> Self::Tensor;
+    /// Tensors one after another along the first axis. There is at least one, and they are alike in the others.
+    fn joined(&self, parts: &[Self::Tensor]) -> Self::Tensor;
     /// Logarithm of the softmax over the last axis.
     fn log_softmax(&self, x: &Self::Tensor) -> Self::Tensor;
 }

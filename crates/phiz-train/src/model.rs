@@ -144,7 +144,7 @@ impl<B: Backend> Model<B> {
         for node in &self.net.nodes {
             let read = |i: usize| &values[node.inputs[i]];
             let p = |suffix: &str| &self.tensors[&format!("{}.{suffix}", node.name)];
-            let activate = |x: B::Tensor, act: Act| if act == Act::Relu { b.relu(&x) } else { x };
+            let activate = |x: B::Tensor, act: Act| if act == Act::Relu { b.relu_over(x) } else { x };
             let value = match node.op {
                 Op::Input { .. } => image.clone(),
                 Op::Conv { stride, groups, norm: true, act, .. } => {

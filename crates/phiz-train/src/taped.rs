@@ -28,6 +28,8 @@ pub(crate) type Moved<P> = Option<[Plain<P>; 2]>;
 pub trait Kernels {
     /// Burn's tensors there.
     type Tensors: Tensors;
+    /// [`Backend::pictures_at_once`].
+    const PICTURES_AT_ONCE: usize;
 
     /// Name and precision for reports.
     fn describe(&self) -> String;
@@ -153,6 +155,9 @@ impl<K: Kernels> Backend for Taped<K> {
 
     fn describe(&self) -> String {
         self.kernels.describe()
+    }
+    fn pictures_at_once(&self) -> usize {
+        K::PICTURES_AT_ONCE
     }
     fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor {
         hold(self.constant(data.to_vec(), shape))
@@ -330,6 +335,9 @@ impl<K: Kernels> Backend for Taped<K> {
             .map(|a| if a == axis { Slice::from(start..start + length) } else { Slice::full() })
             .collect();
         hold(<Tape<K::Tensors>>::float_slice(x, &slices))
+    }
+    fn joined(&self, parts: &[Self::Tensor]) -> Self::Tensor {
+        hold(<Tape<K::Tensors>>::float_cat(parts.iter().map(|part| self.read(part)).collect(), 0))
     }
     fn log_softmax(&self, x: &Self::Tensor) -> Self::Tensor {
         let x = self.read(x);

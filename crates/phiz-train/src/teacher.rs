@@ -4,7 +4,7 @@
 //! picture that the student sees, changed and blended with another, can be asked about as many pictures as one likes
 //! (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent").
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use phiz_net::card::{Card, Decode, Order};
@@ -32,9 +32,42 @@ pub struct Teacher<B: Backend> {
     constants: HashMap<String, B::Tensor>,
     mean: [f32; 3],
     std: [f32; 3],
+    reads: Reads,
     dim: usize,
     map: Option<[usize; 3]>,
     fingerprint: String,
+}
+
+/// Who reads what of a graph.
+#[derive(Debug, Default)]
+struct Reads {
+    /// The last operation that reads a value.
+    last: HashMap<String, usize>,
+    /// Values that one operation reads and that are no other's under a further name: its result may take their memory.
+    once: HashSet<String>,
+}
+
+impl Reads {
+    fn of(graph: &Graph) -> Reads {
+        let mut last = HashMap::new();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let outputs = graph.outputs.iter().map(|o| (graph.operations.len(), o.name.as_str()));
+        let read = graph.operations.iter().enumerate();
+        for (i, name) in read.flat_map(|(i, o)| o.inputs.iter().map(move |n| (i, n.as_str()))).chain(outputs)
+        {
+            last.insert(name.to_string(), i);
+            *counts.entry(name).or_default() += 1;
+        }
+        let renamed = graph.operations.iter().filter(|o| renames(&o.kind)).flat_map(|o| &o.outputs);
+        renamed.for_each(|name| *counts.entry(name).or_default() += 1);
+        let once = counts.into_iter().filter(|(_, count)| *count == 1).map(|(name, _)| name.to_string());
+        Reads { last, once: once.collect() }
+    }
+}
+
+/// Whether an operation's result may be its input under another name.
+fn renames(kind: &str) -> bool {
+    matches!(kind, "Identity" | "Dropout" | "Flatten" | "Reshape" | "Squeeze")
 }
 
 impl<B: Backend> Teacher<B> {
@@ -96,6 +129,7 @@ impl<B: Backend> Teacher<B> {
         });
         Teacher {
             constants: tensors.collect(),
+            reads: Reads::of(&graph),
             graph,
             mean,
             std,
@@ -111,34 +145,49 @@ impl<B: Backend> Teacher<B> {
     /// An operation that is not known here.
     pub fn look(&self, b: &B, pictures: &[u8], n: usize) -> Result<Said<B::Tensor>, TrainError> {
         b.without_gradients(|| {
-            let mut values: HashMap<&str, B::Tensor> = HashMap::new();
-            let mut map = None;
-            let pictures = b.pictures(pictures, n, CROP, CROP, self.mean, self.std);
-            values.insert(self.graph.inputs[0].name.as_str(), pictures);
-            for operation in &self.graph.operations {
-                let result = self.apply(b, operation, &values).ok_or_else(|| {
-                    TrainError::Form(format!(
-                        "the teacher's operation {} ({}) is not known in this form: teach with prepared templates",
-                        operation.kind,
-                        operation.outputs.first().map_or("", String::as_str)
-                    ))
-                })?;
-                if matches!(b.shape(&result)[..], [_, _, h, w] if h > 1 && w > 1) {
-                    map = Some(result.clone());
-                }
-                if let Some(name) = operation.outputs.first() {
-                    values.insert(name, result);
-                }
-            }
-            let last = values.remove(self.graph.outputs[0].name.as_str());
-            let flat = last.and_then(|x| match b.shape(&x).len() {
-                2 => Some(x),
-                4 => Some(b.global_pool(&x)),
-                _ => None,
-            });
-            let none = || TrainError::Form("the teacher gives no template".into());
-            Ok(Said { templates: loss::unit(b, &flat.ok_or_else(none)?), map })
+            let some = |pictures: &[u8]| self.look_at_once(b, pictures, pictures.len() / (CROP * CROP * 3));
+            let at_once = b.pictures_at_once().clamp(1, n.max(1)) * (CROP * CROP * 3);
+            let said: Vec<Said<B::Tensor>> =
+                pictures[..n * CROP * CROP * 3].chunks(at_once).map(some).collect::<Result<_, _>>()?;
+            let templates: Vec<B::Tensor> = said.iter().map(|s| s.templates.clone()).collect();
+            let maps: Option<Vec<B::Tensor>> = said.into_iter().map(|s| s.map).collect();
+            let map = maps.filter(|maps| !maps.is_empty()).map(|maps| b.joined(&maps));
+            Ok(Said { templates: b.joined(&templates), map })
         })
+    }
+
+    fn look_at_once(&self, b: &B, pictures: &[u8], n: usize) -> Result<Said<B::Tensor>, TrainError> {
+        let mut values: HashMap<&str, B::Tensor> = HashMap::new();
+        let mut map = None;
+        let pictures = b.pictures(pictures, n, CROP, CROP, self.mean, self.std);
+        values.insert(self.graph.inputs[0].name.as_str(), pictures);
+        for (i, operation) in self.graph.operations.iter().enumerate() {
+            let result = self.apply(b, operation, &values).ok_or_else(|| {
+                TrainError::Form(format!(
+                    "the teacher's operation {} ({}) is not known in this form: teach with prepared templates",
+                    operation.kind,
+                    operation.outputs.first().map_or("", String::as_str)
+                ))
+            })?;
+            // What nobody reads any more is given back, so that the same memory, which is near, serves again.
+            for name in operation.inputs.iter().filter(|name| self.reads.last.get(*name) == Some(&i)) {
+                values.remove(name.as_str());
+            }
+            if matches!(b.shape(&result)[..], [_, _, h, w] if h > 1 && w > 1) {
+                map = Some(result.clone());
+            }
+            if let Some(name) = operation.outputs.first() {
+                values.insert(name, result);
+            }
+        }
+        let last = values.remove(self.graph.outputs[0].name.as_str());
+        let flat = last.and_then(|x| match b.shape(&x).len() {
+            2 => Some(x),
+            4 => Some(b.global_pool(&x)),
+            _ => None,
+        });
+        let none = || TrainError::Form("the teacher gives no template".into());
+        Ok(Said { templates: loss::unit(b, &flat.ok_or_else(none)?), map })
     }
 
     /// The result of an operation; none if it, or this form of it, is not known.
@@ -151,6 +200,8 @@ impl<B: Backend> Teacher<B> {
         // Values of each channel, as something that broadcasts over a map.
         let each = |data: &[f32]| b.constant(data, &[data.len(), 1, 1]);
         let x = get(0)?;
+        // A constant is for every look, whoever reads it.
+        let spare = self.reads.once.contains(&o.inputs[0]) && values.contains_key(o.inputs[0].as_str());
         // Values that broadcast, as adding them would: back ends take it for granted.
         let pair = || {
             let y = get(1)?;
@@ -195,13 +246,15 @@ impl<B: Backend> Teacher<B> {
                     b.add(&b.mul(&x, &each(&factor)), &each(&offset))
                 }
             }
+            "Relu" if spare => b.relu_over(x),
             "Relu" => b.relu(&x),
             "Clip" => {
                 let bound = |i: usize, name: &str, absent: f32| {
                     let given = numbers(i).and_then(|v| v.first()).or_else(|| o.floats.get(name));
                     f64::from(given.copied().unwrap_or(absent))
                 };
-                b.clamp(&x, bound(1, "min", f32::MIN), bound(2, "max", f32::MAX))
+                let (low, high) = (bound(1, "min", f32::MIN), bound(2, "max", f32::MAX));
+                if spare { b.clamp_over(x, low, high) } else { b.clamp(&x, low, high) }
             }
             "PRelu" => {
                 let slope = numbers(1)?;
@@ -214,7 +267,7 @@ impl<B: Backend> Teacher<B> {
             "Mul" => b.mul(&x, &pair()?),
             "Div" => b.div(&x, &pair()?),
             "GlobalAveragePool" if b.shape(&x).len() == 4 => b.global_pool(&x),
-            "Identity" | "Dropout" | "Flatten" | "Reshape" | "Squeeze" => match b.shape(&x)[..] {
+            kind if renames(kind) => match b.shape(&x)[..] {
                 // What is flattened stays a map until a matrix wants it flat.
                 [_, _, 1, 1] => b.global_pool(&x),
                 _ => x,
@@ -261,6 +314,7 @@ fn padding(o: &Operation, kernel: usize) -> Option<Padding> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
     use super::*;
+    use crate::backend::NEAR_PICTURES;
     use crate::flex::Flex;
     use crate::model::Model;
     use crate::random::Random;
@@ -280,25 +334,79 @@ mod tests {
         std::fs::write(&card, CARD).unwrap();
         let onnx = phiz_net::onnx::export(&net, &student.weights(&b)).unwrap();
         std::fs::write(folder.path().join("t.onnx"), onnx).unwrap();
-        let bytes: Vec<u8> = (0..2 * CROP * CROP * 3).map(|_| random.bits() as u8).collect();
-        let pictures = b.pictures(&bytes, 2, CROP, CROP, [127.5; 3], [127.5; 3]);
+        // More than are looked at together.
+        let n = NEAR_PICTURES + 2;
+        let bytes: Vec<u8> = (0..n * CROP * CROP * 3).map(|_| random.bits() as u8).collect();
+        let pictures = b.pictures(&bytes, n, CROP, CROP, [127.5; 3], [127.5; 3]);
         let own = b.values(&loss::unit(&b, &student.forward(&b, &pictures, false)[0]));
         let teacher = Teacher::open(&b, &card).unwrap();
-        let said = teacher.look(&b, &bytes, 2).unwrap();
+        let said = teacher.look(&b, &bytes, n).unwrap();
         let map = said.map.as_ref().unwrap();
-        assert_eq!((teacher.map(), b.shape(map)), (Some([16, 14, 14]), vec![2, 16, 14, 14]));
+        assert_eq!((teacher.map(), b.shape(map)), (Some([16, 14, 14]), vec![n, 16, 14, 14]));
         let (_, own_map) = student.forward_with_map(&b, &pictures, false);
         for (x, y) in b.values(&own_map.unwrap()).iter().zip(b.values(map)) {
             assert!((x - y).abs() < 1e-4, "{x} {y}");
         }
         let said = b.values(&said.templates);
-        assert_eq!((said.len(), teacher.dim()), (24, 12));
+        assert_eq!((said.len(), teacher.dim()), (n * 12, 12));
         for (x, y) in own.iter().zip(&said) {
             assert!((x - y).abs() < 1e-4, "{own:?} {said:?}");
         }
 
         std::fs::write(&card, CARD.replace("'rgb'", "'bgr'")).unwrap();
         assert!(Teacher::open(&b, &card).unwrap_err().to_string().contains("no embedder"));
+    }
+
+    /// A teacher whose first layer is read by a rectifier and once more: the rectifier must not take its memory.
+    fn leaves_what_others_read<B: Backend>(b: &B) {
+        let port = |name: &str| phiz_onnx::Value { name: name.into(), ..phiz_onnx::Value::default() };
+        let operation = |kind: &str, inputs: &[&str], output: &str| Operation {
+            kind: kind.into(),
+            inputs: inputs.iter().map(ToString::to_string).collect(),
+            outputs: vec![output.into()],
+            ..Operation::default()
+        };
+        let mut random = Random::new(3);
+        let bytes: Vec<u8> = (0..CROP * CROP * 3).map(|_| random.bits() as u8).collect();
+        let [r, g] = [0, 1].map(|c| bytes.chunks_exact(3).map(move |p| f64::from(p[c]) / 127.5 - 1.0));
+        let twice = |v: f64| v + v.max(0.0);
+        let expected: [f64; 2] = [r.map(twice).sum(), g.map(|v| twice(-v)).sum()];
+        let length = expected[0].hypot(expected[1]);
+        for (names, rectifier) in [(false, "Relu"), (true, "Relu"), (false, "Clip"), (true, "Clip")] {
+            let read = if names { "same" } else { "conv" };
+            let rename = names.then(|| operation("Identity", &["conv"], "same"));
+            let mut operations = vec![operation("Conv", &["picture", "weight"], "conv")];
+            operations.extend(rename);
+            operations.push(Operation {
+                floats: [("min".to_string(), 0.0)].into(),
+                ..operation(rectifier, &[read], "part")
+            });
+            operations.push(operation("Add", &["conv", "part"], "sum"));
+            let weight = (vec![2, 3, 1, 1], vec![1.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
+            let graph = Graph {
+                constants: [("weight".to_string(), weight)].into(),
+                inputs: vec![port("picture")],
+                outputs: vec![port("sum")],
+                operations,
+                ..Graph::default()
+            };
+            let teacher = Teacher::new(b, graph, [127.5; 3], [127.5; 3]);
+            let said = b.values(&teacher.look(b, &bytes, 1).unwrap().templates);
+            for (got, sum) in said.iter().zip(expected) {
+                assert!((f64::from(*got) - sum / length).abs() < 1e-4, "{rectifier} {names}: {said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_read_stays_as_it_is() {
+        leaves_what_others_read(&Flex::new(1).unwrap());
+    }
+
+    #[cfg(feature = "libtorch")]
+    #[test]
+    fn what_others_read_stays_as_it_is_with_libtorch() {
+        leaves_what_others_read(&crate::torch::Torch::cpu(1, false));
     }
 
     #[test]

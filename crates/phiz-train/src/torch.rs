@@ -7,7 +7,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::backend::{
-    AdamwStep, Backend, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, NORM_MOMENTUM, Padding, Remembered,
+    AdamwStep, Backend, NEAR_PICTURES, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, NORM_MOMENTUM, Padding, Remembered,
 };
 
 /// LibTorch on one device.
@@ -56,6 +56,29 @@ fn full(x: &Tensor) -> Tensor {
     x.to_kind(Kind::Float)
 }
 
+/// Numbers of a parameter that are changed together: with their averages and their gradient, a megabyte.
+const NEAR: i64 = 1 << 16;
+
+/// A step of AdamW in place: x − rate·u₁·m / (√(u₂·v) + ε), with all factors drawn to the divisor.
+fn adamw(mut value: Tensor, mut first: Tensor, mut second: Tensor, gradient: &Tensor, step: &AdamwStep) {
+    let root = step.unbias.1.sqrt();
+    let scaled = gradient * (step.shrink * (1.0 - step.beta.1).sqrt());
+    if step.shrink == 1.0 {
+        let _ = first.lerp_(gradient, 1.0 - step.beta.0);
+    } else {
+        let _ = first.lerp_(&(gradient * step.shrink), 1.0 - step.beta.0);
+    }
+    second *= step.beta.1;
+    let _ = second.addcmul_(&scaled, &scaled);
+    let mut divisor = second.sqrt();
+    divisor += step.epsilon / root;
+    divisor *= -root / (step.rate * step.unbias.0);
+    if step.decay > 0.0 {
+        value *= 1.0 - step.decay * step.rate;
+    }
+    let _ = value.addcdiv_(&first, &divisor);
+}
+
 impl Backend for Torch {
     type Tensor = TorchTensor;
 
@@ -66,6 +89,9 @@ impl Backend for Torch {
             tch::get_num_threads(),
             if self.bf16 { "bf16" } else { "f32" }
         )
+    }
+    fn pictures_at_once(&self) -> usize {
+        if self.on_processor() { NEAR_PICTURES } else { usize::MAX }
     }
     fn constant(&self, data: &[f32], shape: &[usize]) -> TorchTensor {
         Tensor::from_slice(data).reshape(dims(shape)).to_device(self.device).into()
@@ -116,27 +142,23 @@ impl Backend for Torch {
         gradient: &TorchTensor,
         step: &AdamwStep,
     ) -> Remembered<TorchTensor> {
-        // In place and in few passes: memory is what an optimiser waits for. The parameter stays the leaf that it was.
-        // x − rate·u₁·m / (√(u₂·v) + ε), with all factors drawn to the divisor.
-        let (TorchTensor(mut value), root) = (x.value, step.unbias.1.sqrt());
+        // In place: the parameter stays the leaf that it was.
+        let TorchTensor(value) = x.value;
         tch::no_grad(|| {
             let zero = |t: Option<TorchTensor>| t.map_or_else(|| value.zeros_like(), |t| t.0);
-            let (mut first, mut second) = (zero(x.first), zero(x.second));
-            let scaled = &gradient.0 * (step.shrink * (1.0 - step.beta.1).sqrt());
-            if step.shrink == 1.0 {
-                let _ = first.lerp_(&gradient.0, 1.0 - step.beta.0);
+            let (first, second) = (zero(x.first), zero(x.second));
+            // A million numbers pass through a processor's near memory in pieces, once, and not whole for every operation.
+            let rows = value.size().first().copied().unwrap_or(1).max(1);
+            let piece = (NEAR * rows / (value.numel() as i64).max(1)).max(1);
+            if self.on_processor() && piece < rows {
+                for start in (0..rows).step_by(piece as usize) {
+                    let part = |t: &Tensor| t.narrow(0, start, piece.min(rows - start));
+                    adamw(part(&value), part(&first), part(&second), &part(&gradient.0), step);
+                }
             } else {
-                let _ = first.lerp_(&(&gradient.0 * step.shrink), 1.0 - step.beta.0);
+                let whole = Tensor::shallow_clone;
+                adamw(whole(&value), whole(&first), whole(&second), &gradient.0, step);
             }
-            second *= step.beta.1;
-            let _ = second.addcmul_(&scaled, &scaled);
-            let mut divisor = second.sqrt();
-            divisor += step.epsilon / root;
-            divisor *= -root / (step.rate * step.unbias.0);
-            if step.decay > 0.0 {
-                value *= 1.0 - step.decay * step.rate;
-            }
-            let _ = value.addcdiv_(&first, &divisor);
             Remembered { value: value.into(), first: Some(first.into()), second: Some(second.into()) }
         })
     }
@@ -222,6 +244,9 @@ impl Backend for Torch {
     fn relu(&self, x: &TorchTensor) -> TorchTensor {
         x.0.relu().into()
     }
+    fn relu_over(&self, TorchTensor(mut x): TorchTensor) -> TorchTensor {
+        x.relu_().into()
+    }
     fn sigmoid(&self, x: &TorchTensor) -> TorchTensor {
         full(&x.0).sigmoid().into()
     }
@@ -239,6 +264,9 @@ impl Backend for Torch {
     }
     fn clamp(&self, x: &TorchTensor, low: f64, high: f64) -> TorchTensor {
         x.0.clamp(low, high).into()
+    }
+    fn clamp_over(&self, TorchTensor(mut x): TorchTensor, low: f64, high: f64) -> TorchTensor {
+        x.clamp_(low, high).into()
     }
     fn add(&self, a: &TorchTensor, b: &TorchTensor) -> TorchTensor {
         (&a.0 + &b.0).into()
@@ -289,6 +317,10 @@ impl Backend for Torch {
     }
     fn narrow(&self, x: &TorchTensor, axis: usize, start: usize, length: usize) -> TorchTensor {
         x.0.narrow(axis as i64, start as i64, length as i64).into()
+    }
+    fn joined(&self, parts: &[TorchTensor]) -> TorchTensor {
+        let parts: Vec<&Tensor> = parts.iter().map(|part| &part.0).collect();
+        Tensor::cat(&parts, 0).into()
     }
     fn log_softmax(&self, x: &TorchTensor) -> TorchTensor {
         x.0.log_softmax(-1, Kind::Float).into()

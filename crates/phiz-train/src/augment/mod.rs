@@ -40,19 +40,21 @@ pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Rando
     // Where one output pixel covers several input pixels, take the mean of a grid of samples within it.
     let grid = if step > 1.3 { (step.round() as usize).max(2) } else { 1 };
     let mut small = vec![0f32; size * size * 3];
-    for y in 0..size {
-        for x in 0..size {
-            let pixel = &mut small[(y * size + x) * 3..][..3];
-            for sub in 0..grid * grid {
-                let at = |i: usize, k: usize| {
-                    (i as f32 + (k as f32 + 0.5) / grid as f32 - size as f32 / 2.0) * step
-                };
-                let (u, v) = (at(x, sub % grid), at(y, sub / grid));
-                let u = if flip { -u } else { u };
-                let at = [cos * u - sin * v + centre + dx, sin * u + cos * v + centre + dy];
-                let [x, y] = turn.map_or(at, |turn| turn.source(at));
-                sample(crop, x, y, pixel);
-            }
+    let mut places = Vec::with_capacity(size * grid * grid);
+    for (y, row) in small.chunks_exact_mut(size * 3).enumerate() {
+        places.clear();
+        for (x, sub) in (0..size).flat_map(|x| (0..grid * grid).map(move |sub| (x, sub))) {
+            let at =
+                |i: usize, k: usize| (i as f32 + (k as f32 + 0.5) / grid as f32 - size as f32 / 2.0) * step;
+            let (u, v) = (at(x, sub % grid), at(y, sub / grid));
+            let u = if flip { -u } else { u };
+            places.push([cos * u - sin * v + centre + dx, sin * u + cos * v + centre + dy]);
+        }
+        if let Some(turn) = turn {
+            turn.sources(&mut places);
+        }
+        for (pixel, places) in row.chunks_exact_mut(3).zip(places.chunks_exact(grid * grid)) {
+            places.iter().for_each(|[x, y]| sample(crop, *x, *y, pixel));
             pixel.iter_mut().for_each(|p| *p /= (grid * grid) as f32);
         }
     }

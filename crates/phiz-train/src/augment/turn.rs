@@ -28,13 +28,17 @@ pub(super) struct Turn {
     aligned: Similarity,
 }
 
-/// How far the face stands out before the plane of its rim at a place of the crop.
-fn depth([x, y]: [f32; 2]) -> f32 {
-    let [dx, dy] = [(x - MIDDLE[0]) / HALF[0], (y - MIDDLE[1]) / HALF[1]];
+/// How far the face stands out before the plane of its rim at a place relative to its middle.
+#[inline]
+fn depth(x: f32, y: f32) -> f32 {
+    let [dx, dy] = [x * (1.0 / HALF[0]), y * (1.0 / HALF[1])];
     let dome = HALF[2] * (1.0 - dx * dx - dy * dy).max(0.0).sqrt();
-    let [tip_x, tip_y] = TEMPLATE[2];
-    let from_tip = (x - tip_x).hypot(y - tip_y) / NOSE.1;
-    dome + NOSE.0 * (-0.5 * from_tip * from_tip).exp()
+    let [nx, ny] = [x - (TEMPLATE[2][0] - MIDDLE[0]), y - (TEMPLATE[2][1] - MIDDLE[1])];
+    // (1 - r²/16)⁸ is nearly e^(-r²/2), but takes a handful of multiplications.
+    let near = (1.0 - (nx * nx + ny * ny) * (1.0 / (16.0 * NOSE.1 * NOSE.1))).max(0.0);
+    let square = near * near;
+    let fourth = square * square;
+    dome + NOSE.0 * (fourth * fourth)
 }
 
 impl Turn {
@@ -49,24 +53,28 @@ impl Turn {
     /// Where a place on the face is seen after the rotation, before it is aligned.
     fn seen(&self, point: [f32; 2]) -> [f32; 2] {
         let ((s, c), (t, d)) = (self.yaw, self.pitch);
-        let (x, y, z) = (point[0] - MIDDLE[0], point[1] - MIDDLE[1], depth(point));
+        let (x, y) = (point[0] - MIDDLE[0], point[1] - MIDDLE[1]);
+        let z = depth(x, y);
         let (x, z) = (x * c + z * s, z * c - x * s);
         [x + MIDDLE[0], y * d - z * t + MIDDLE[1]]
     }
 
-    /// The place of the unturned crop that is seen at a place of the turned and aligned one.
-    pub(super) fn source(&self, at: [f32; 2]) -> [f32; 2] {
+    /// Places of the turned and aligned crop become those of the unturned one that are seen there.
+    pub(super) fn sources(&self, places: &mut [[f32; 2]]) {
         let ((s, c), (t, d)) = (self.yaw, self.pitch);
-        let [u, v] = self.aligned.apply(at);
-        let (u, v) = (u - MIDDLE[0], v - MIDDLE[1]);
-        // Where a place is seen hangs on its depth, and its depth on the place: a few rounds settle it.
-        let (mut x, mut y) = (u, v);
-        for _ in 0..STEPS {
-            let z = depth([x + MIDDLE[0], y + MIDDLE[1]]);
-            x = (u - z * s) / c;
-            y = (v + (z * c - x * s) * t) / d;
+        let (per_c, per_d) = (1.0 / c, 1.0 / d);
+        for place in places {
+            let [u, v] = self.aligned.apply(*place);
+            let (u, v) = (u - MIDDLE[0], v - MIDDLE[1]);
+            // Where a place is seen hangs on its depth, and its depth on the place: a few rounds settle it.
+            let (mut x, mut y) = (u, v);
+            for _ in 0..STEPS {
+                let z = depth(x, y);
+                x = (u - z * s) * per_c;
+                y = (v + (z * c - x * s) * t) * per_d;
+            }
+            *place = [x + MIDDLE[0], y + MIDDLE[1]];
         }
-        [x + MIDDLE[0], y + MIDDLE[1]]
     }
 }
 
@@ -78,7 +86,9 @@ mod tests {
     fn no_turn_moves_nothing() {
         let none = Turn::new(0.0, 0.0).expect("a turn");
         for at in [[0.0, 0.0], [56.0, 72.0], [111.0, 3.0]] {
-            let source = none.source(at);
+            let mut source = [at];
+            none.sources(&mut source);
+            let [source] = source;
             assert!(
                 (source[0] - at[0]).abs() < 1e-3 && (source[1] - at[1]).abs() < 1e-3,
                 "{at:?}: {source:?}"
@@ -92,7 +102,9 @@ mod tests {
             let turn = Turn::new(yaw, pitch).expect("a turn");
             let back = turn.aligned.inverse().expect("an inverse");
             for place in [[38.0, 52.0], [74.0, 52.0], [45.0, 92.0], [70.0, 92.0], [56.0, 40.0]] {
-                let found = turn.source(back.apply(turn.seen(place)));
+                let mut found = [back.apply(turn.seen(place))];
+                turn.sources(&mut found);
+                let [found] = found;
                 let off = (found[0] - place[0]).hypot(found[1] - place[1]);
                 assert!(off < 0.6, "{yaw} {pitch}: {place:?} came from {found:?}");
             }
