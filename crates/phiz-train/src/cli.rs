@@ -289,7 +289,7 @@ fn start(args: &RunArgs, kind: Kind, threads: usize) -> Result<(), TrainError> {
     let wish = Wish { backend: args.backend, device: args.device, precision: args.precision, threads };
     let (chosen, why) = select::choose(wish)?;
     #[cfg(all(feature = "libtorch", target_os = "linux", target_env = "gnu"))]
-    let why = match select::keep_memory(&chosen) {
+    let why = match select::begin_anew(&chosen) {
         Ok(()) => why,
         Err(error) => format!("{why}; slower than it could be, as memory cannot be kept ({error})"),
     };

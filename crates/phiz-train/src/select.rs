@@ -96,11 +96,12 @@ impl Chosen {
     }
 }
 
-/// Begins the program anew, once, with an environment in which glibc keeps memory that was freed. Comes back where that is not
-/// needed, or with the error that prevented it: the run is then only slower. LibTorch asks for the memory of each activation anew, and by default glibc gives
-/// such large pieces back to the system, which clears them before it lends them again: a third of the time of a step.
+/// Begins the program anew, once, with an environment in which glibc keeps memory that was freed and LibTorch's threads wait as is best here. Comes back
+/// where that is not needed, or with the error that prevented it: the run is then only slower. LibTorch asks for the memory of each activation anew, and by
+/// default glibc gives such large pieces back to the system, which clears them before it lends them again: a third of the time of a step. And its threads
+/// spin for long while they wait, on processors that loaders and other programs need.
 #[cfg(all(feature = "libtorch", target_os = "linux", target_env = "gnu"))]
-pub(crate) fn keep_memory(chosen: &Chosen) -> std::io::Result<()> {
+pub(crate) fn begin_anew(chosen: &Chosen) -> std::io::Result<()> {
     use std::os::unix::process::CommandExt;
     // Large pieces come from the heap, the heap does not shrink, and its pages are large where the system allows it.
     const KEPT: [(&str, &str); 3] = [
@@ -108,12 +109,19 @@ pub(crate) fn keep_memory(chosen: &Chosen) -> std::io::Result<()> {
         ("MALLOC_TRIM_THRESHOLD_", "68719476736"),
         ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
     ];
+    // Some ten microseconds: longer than from one operation to the next, shorter than a batch takes to load.
+    const SPINS: (&str, &str) = ("GOMP_SPINCOUNT", "10000");
+    let given = |name: &str| std::env::var_os(name).is_some();
     let on_processor = matches!(chosen, Chosen::Torch(torch) if torch.on_processor());
-    if !on_processor || KEPT.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
+    if !on_processor || KEPT.iter().any(|(name, _)| given(name)) {
         return Ok(());
     }
     let mut again = std::process::Command::new(std::env::current_exe()?);
-    Err(again.args(std::env::args_os().skip(1)).envs(KEPT).exec())
+    again.args(std::env::args_os().skip(1)).envs(KEPT);
+    if !given(SPINS.0) && !given("OMP_WAIT_POLICY") {
+        again.env(SPINS.0, SPINS.1);
+    }
+    Err(again.exec())
 }
 
 /// So many threads, or as many as there are cores for 0.

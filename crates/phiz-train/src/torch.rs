@@ -342,3 +342,39 @@ impl Clone for TorchTensor {
         TorchTensor(self.0.shallow_clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_is_changed_in_pieces_changes_as_a_whole_does() {
+        let b = Torch::cpu(1, false);
+        let step = AdamwStep {
+            shrink: 0.5,
+            rate: 1e-2,
+            decay: 0.1,
+            beta: (0.9, 0.99),
+            unbias: (2.0, 4.0),
+            epsilon: 1e-8,
+        };
+        // Two whole pieces and a part of one.
+        let rows = 5 * NEAR / 2 / 1000;
+        tch::manual_seed(4);
+        let [value, first, second, gradient] =
+            [0; 4].map(|_| Tensor::randn([rows, 1000], (Kind::Float, Device::Cpu)).abs());
+        let remembered = |part: &dyn Fn(&Tensor) -> Tensor| Remembered {
+            value: part(&value).copy().set_requires_grad(true).into(),
+            first: Some(part(&first).copy().into()),
+            second: Some(part(&second).copy().into()),
+        };
+        let whole = b.adamw(remembered(&Tensor::shallow_clone), &gradient.shallow_clone().into(), &step);
+        assert!(whole.value.0.requires_grad() && whole.value.0.is_leaf());
+        for row in 0..rows {
+            let alone = |t: &Tensor| t.narrow(0, row, 1);
+            let one = b.adamw(remembered(&alone), &alone(&gradient).into(), &step);
+            assert_eq!(alone(&whole.value.0), one.value.0, "row {row}");
+            assert_eq!(alone(&whole.second.as_ref().expect("second").0), one.second.expect("second").0);
+        }
+    }
+}
