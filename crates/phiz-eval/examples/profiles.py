@@ -43,9 +43,14 @@ def main():
     args = parser.parse_args()
     faces = {}
     with args.list.open() as lines:
-        for row in csv.DictReader(lines):
-            numbers = [float(n) for n in row["note"].split()[1:]]
-            faces[str(args.list.parent / row["path"])] = list(zip(numbers[::2], numbers[1::2]))
+        for number, row in enumerate(csv.DictReader(lines), 2):
+            try:
+                numbers = [float(n) for n in row["note"].split()[1:]]
+                faces[str(args.list.parent / row["path"])] = list(zip(numbers[::2], numbers[1::2], strict=True))
+                turned(faces[str(args.list.parent / row["path"])])
+                judged(row["path"])
+            except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as problem:
+                sys.exit(f"{args.list}:{number}: needs a path with `image` and a number, and a note with five points ({problem!r})")
     chosen = sorted((path for path in faces if judged(path)), key=lambda path: turned(faces[path]))[: args.most]
     if not args.count:
         print("\n".join(chosen))
@@ -53,6 +58,8 @@ def main():
     found = 0
     for line in sys.stdin:
         photo = json.loads(line)
+        if photo["path"] not in faces:
+            sys.exit(f"{photo['path']}: is no photo of {args.list}; are the paths written alike?")
         x, y = (sum(axis) / 5 for axis in zip(*faces[photo["path"]]))
         boxes = [face["box"] for face in photo.get("faces", [])]
         found += any(left < x < left + w and top < y < top + h for left, top, w, h in boxes)

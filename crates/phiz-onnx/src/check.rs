@@ -11,14 +11,16 @@ use crate::{Graph, Operation, ReadError};
 /// Graphs within graphs within graphs; networks for faces have none.
 const MOST_LEVELS: usize = 40;
 
-/// By so much one operation may enlarge a side of a map; face networks double it.
-const MOST_SCALE: f32 = 16.0;
-/// A side, a number of repeats or of steps that a constant may name.
-const MOST_SIDE: u64 = 1 << 16;
+/// By so much one operation may enlarge a side of a map; networks for faces double it.
+const MOST_SCALE: u16 = 16;
+/// Repeats of a tensor, over all axes together.
+const MOST_REPEATS: u64 = 1 << 8;
 /// Elements of a tensor whose shape a constant names.
-const MOST_ELEMENTS: u64 = 1 << 28;
-/// Zeros around a map, steps of a window, its side.
-const MOST_WINDOW: u64 = 1 << 10;
+const MOST_ELEMENTS: u64 = 1 << 26;
+/// Rows of padding around a map, the side of a window, and the step from one window to the next.
+const MOST_WINDOW: u64 = 1 << 8;
+/// The bounds of a range of numbers.
+const MOST_RANGE: u64 = 1 << 16;
 
 /// The messages of `onnx.proto` that matter here.
 #[derive(Clone, Copy)]
@@ -66,7 +68,7 @@ impl Message {
 }
 
 /// Checks that every message of an ONNX file is whole, that graphs are not nested without end, and that no operation is told by
-/// a constant to make a tensor that no network for faces has.
+/// a constant to make a tensor that no network for faces has. Sizes that a network computes while it runs are not looked at.
 ///
 /// # Errors
 /// The reason for which the bytes cannot be an ONNX file, or not one that can be computed.
@@ -85,24 +87,28 @@ pub fn check(onnx: &[u8]) -> Result<(), ReadError> {
 fn grows_within_reason(operation: &Operation, graph: &Graph) -> bool {
     let integers = |i: usize| Some(&graph.integers.get(operation.inputs.get(i)?)?.1);
     let floats = |i: usize| Some(&graph.constants.get(operation.inputs.get(i)?)?.1);
-    let sides = |i: usize| integers(i).is_none_or(|v| v.iter().all(|n| n.unsigned_abs() <= MOST_SIDE));
-    let elements = |i: usize| {
+    let each = |i: usize, most: u64| integers(i).is_none_or(|v| v.iter().all(|n| n.unsigned_abs() <= most));
+    let together = |i: usize, most: u64| {
         let product = |all: u64, n: &i64| all.saturating_mul(n.unsigned_abs().max(1));
-        integers(i).is_none_or(|v| v.iter().fold(1, product) <= MOST_ELEMENTS)
+        integers(i).is_none_or(|v| v.iter().fold(1, product) <= most)
     };
-    let windows = ["pads", "strides", "dilations", "kernel_shape", "output_padding", "output_shape"];
-    let windows = windows.iter().filter_map(|name| operation.ints.get(*name)).flatten();
-    let windows = windows.map(|n| n.unsigned_abs()).all(|n| n <= MOST_WINDOW);
-    windows
+    let attributes = |names: &[&str], most: u64| {
+        let numbers = names.iter().filter_map(|name| operation.ints.get(*name)).flatten();
+        numbers.into_iter().all(|n| n.unsigned_abs() <= most)
+    };
+    let windows = ["pads", "strides", "dilations", "kernel_shape", "output_padding"];
+    attributes(&windows, MOST_WINDOW)
         && match operation.kind.as_str() {
             "Resize" => {
-                let scales = |v: &Vec<f32>| v.iter().all(|scale| (0.0..=MOST_SCALE).contains(scale));
-                floats(2).is_none_or(scales) && elements(3)
+                let enlarges = |scale: &f32| *scale > 0.0 && *scale <= f32::from(MOST_SCALE);
+                floats(2).is_none_or(|v| v.iter().all(enlarges)) && together(3, MOST_ELEMENTS)
             }
-            "Expand" | "Tile" => elements(1),
-            "ConstantOfShape" => elements(0),
-            "Pad" => sides(1),
-            "Range" => sides(0) && sides(1) && sides(2),
+            "ConvTranspose" => attributes(&["strides"], MOST_SCALE.into()),
+            "Expand" => together(1, MOST_ELEMENTS),
+            "ConstantOfShape" => together(0, MOST_ELEMENTS),
+            "Tile" => together(1, MOST_REPEATS),
+            "Pad" => each(1, MOST_WINDOW),
+            "Range" => (0..3).all(|i| each(i, MOST_RANGE)),
             _ => true,
         }
 }

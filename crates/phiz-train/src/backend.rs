@@ -187,7 +187,7 @@ pub trait Backend {
     ) -> Self::Tensor;
     /// `max(x, 0)`.
     fn relu(&self, x: &Self::Tensor) -> Self::Tensor;
-    /// [`Backend::relu`] of what nobody else reads, also no gradient, so that its memory may be used again.
+    /// [`Backend::relu`] of a tensor that nothing else reads and no gradient needs: the result may take its memory.
     fn relu_over(&self, x: Self::Tensor) -> Self::Tensor {
         self.relu(&x)
     }
@@ -203,7 +203,7 @@ pub trait Backend {
     fn abs(&self, x: &Self::Tensor) -> Self::Tensor;
     /// `min(max(x, low), high)`.
     fn clamp(&self, x: &Self::Tensor, low: f64, high: f64) -> Self::Tensor;
-    /// [`Backend::clamp`] of what nobody else reads, also no gradient, so that its memory may be used again.
+    /// [`Backend::clamp`] of a tensor that nothing else reads and no gradient needs: the result may take its memory.
     fn clamp_over(&self, x: Self::Tensor, low: f64, high: f64) -> Self::Tensor {
         self.clamp(&x, low, high)
     }

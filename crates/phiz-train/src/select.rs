@@ -109,7 +109,7 @@ pub(crate) fn begin_anew(chosen: &Chosen) -> std::io::Result<()> {
         ("MALLOC_TRIM_THRESHOLD_", "68719476736"),
         ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
     ];
-    // Some ten microseconds: longer than from one operation to the next, shorter than a batch takes to load.
+    // Chosen by measurement: docs/decisions/0115-training-begins-itself-anew.md.
     const SPINS: (&str, &str) = ("GOMP_SPINCOUNT", "10000");
     let given = |name: &str| std::env::var_os(name).is_some();
     let on_processor = matches!(chosen, Chosen::Torch(torch) if torch.on_processor());
