@@ -160,6 +160,8 @@ pub struct LoadOptions {
     pub threads: usize,
     /// How pictures of eight bits are normalised. Default: not at all.
     pub normalisation: Normalisation,
+    /// Values inside the network that are given as further outputs, behind its own. Only our own engine does that.
+    pub shown: Vec<String>,
 }
 
 impl Default for LoadOptions {
@@ -170,6 +172,7 @@ impl Default for LoadOptions {
             instructions: Instructions::Auto,
             threads: 1,
             normalisation: Normalisation::default(),
+            shown: Vec::new(),
         }
     }
 }
@@ -209,6 +212,13 @@ impl LoadOptions {
         self.normalisation = normalisation;
         self
     }
+
+    /// Shows values inside the network, by their names in the file, as further outputs.
+    #[must_use]
+    pub fn shown(mut self, names: Vec<String>) -> LoadOptions {
+        self.shown = names;
+        self
+    }
 }
 
 /// Reads an ONNX model from `onnx` (the bytes of the file) and prepares it to run.
@@ -236,6 +246,10 @@ pub fn load(onnx: &[u8], options: &LoadOptions) -> Result<Box<dyn Network>, Engi
     }
     if !matches!(options.precision, Precision::Auto | Precision::F32) {
         let reason = format!("it does not compute in {}", options.precision);
+        return Err(EngineError::Unsupported { runtime: Runtime::Rten.name(), reason });
+    }
+    if !options.shown.is_empty() {
+        let reason = "it does not show values inside a network".to_string();
         return Err(EngineError::Unsupported { runtime: Runtime::Rten.name(), reason });
     }
     Ok(Box::new(crate::rten_network::RtenNetwork::load(onnx, options)?))

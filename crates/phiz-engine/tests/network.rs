@@ -10,6 +10,7 @@ use phiz_engine::{
     Precision, Runtime, Tensor, Workspace, load,
 };
 use phiz_net::form::Form;
+use phiz_net::graph::Output;
 use phiz_net::onnx::{export, export_as, read_weights};
 use phiz_net::reference::forward;
 use proptest::prelude::*;
@@ -53,6 +54,35 @@ fn a_network_computes_its_definition() {
             }
         }
     }
+}
+
+#[test]
+fn values_inside_a_network_are_shown_behind_its_outputs() {
+    let net = every_operation();
+    let (options, input) = (LoadOptions::default().runtime(Runtime::Native), input(2, 8, 12));
+    let plain = network(Runtime::Native, 1).run(&input).unwrap();
+    let inside = |node: &usize| net.outputs.iter().all(|output| output.node != *node);
+    for node in (1..net.nodes.len()).filter(inside) {
+        let name = format!("{}.out", net.nodes[node].name);
+        let shown = load(&onnx(), &options.clone().shown(vec![name.clone()])).unwrap();
+        assert_eq!(shown.outputs().last().unwrap().name, name);
+        // The definition of a network whose output it is.
+        let mut wider = net.clone();
+        wider.outputs.push(Output { name: name.clone(), node });
+        let expected = forward(&wider, &weights(&net), &picture(2, 8, 12)).unwrap();
+        let got = shown.run(&input).unwrap();
+        assert_eq!(got.len(), plain.len() + 1);
+        for (got, want) in got.iter().zip(&expected) {
+            assert_eq!(got.shape, want.shape, "{name}");
+            for (a, b) in got.data.iter().zip(&want.data) {
+                assert!((a - b).abs() <= 2e-5 * (1.0 + b.abs()), "{name}: {a} is not {b}");
+            }
+        }
+    }
+    let unknown = load(&onnx(), &options.shown(vec!["nobody".into()]));
+    assert!(unknown.err().unwrap().to_string().contains("nobody"));
+    let rten = LoadOptions::default().runtime(Runtime::Rten).shown(vec!["nobody".into()]);
+    assert!(load(&onnx(), &rten).is_err());
 }
 
 #[test]

@@ -60,11 +60,6 @@ pub const NEWTON_SCHULZ: [f64; 3] = [3.4445, -4.7750, 2.0315];
 /// Newton-Schulz steps of one orthogonalisation.
 pub const NEWTON_SCHULZ_STEPS: usize = 5;
 
-/// How many pictures a processor looks at together where there is no history: what one layer hands to the next then stays
-/// in its cache. LibTorch on two cores of an Intel Emerald Rapids: 185 pictures a second of MobileFaceNet for 128 together,
-/// 226 for 64, 259 for 32, 258 for 16, 215 for 8.
-pub const NEAR_PICTURES: usize = 16;
-
 /// A source of differentiable tensors.
 pub trait Backend {
     /// A tensor; cloning shares its memory.
@@ -72,9 +67,8 @@ pub trait Backend {
 
     /// Name and precision for reports, as `libtorch cpu bf16`.
     fn describe(&self) -> String;
-    /// How many pictures are best looked at together where there is no history: [`NEAR_PICTURES`] on a processor, all on a
-    /// GPU.
-    fn pictures_at_once(&self) -> usize;
+    /// Threads of the processor that computes; none where a GPU does.
+    fn threads(&self) -> Option<usize>;
     /// A constant.
     fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor;
     /// A constant `[labels, classes]` with a one where the label of the row is; a row without a label is zero.

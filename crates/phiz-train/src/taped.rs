@@ -28,11 +28,10 @@ pub(crate) type Moved<P> = Option<[Plain<P>; 2]>;
 pub trait Kernels {
     /// Burn's tensors there.
     type Tensors: Tensors;
-    /// [`Backend::pictures_at_once`].
-    const PICTURES_AT_ONCE: usize;
-
     /// Name and precision for reports.
     fn describe(&self) -> String;
+    /// [`Backend::threads`].
+    fn threads(&self) -> Option<usize>;
     /// Where tensors lie.
     fn device(&self) -> <Self::Tensors as BackendTypes>::Device;
     /// Convolution without bias, `padding` zeros on each side.
@@ -156,8 +155,8 @@ impl<K: Kernels> Backend for Taped<K> {
     fn describe(&self) -> String {
         self.kernels.describe()
     }
-    fn pictures_at_once(&self) -> usize {
-        K::PICTURES_AT_ONCE
+    fn threads(&self) -> Option<usize> {
+        self.kernels.threads()
     }
     fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor {
         hold(self.constant(data.to_vec(), shape))

@@ -7,7 +7,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::backend::{
-    AdamwStep, Backend, NEAR_PICTURES, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, NORM_MOMENTUM, Padding, Remembered,
+    AdamwStep, Backend, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, NORM_MOMENTUM, Padding, Remembered,
 };
 
 /// LibTorch on one device.
@@ -90,8 +90,8 @@ impl Backend for Torch {
             if self.bf16 { "bf16" } else { "f32" }
         )
     }
-    fn pictures_at_once(&self) -> usize {
-        if self.on_processor() { NEAR_PICTURES } else { usize::MAX }
+    fn threads(&self) -> Option<usize> {
+        self.on_processor().then(|| usize::try_from(tch::get_num_threads()).unwrap_or(1))
     }
     fn constant(&self, data: &[f32], shape: &[usize]) -> TorchTensor {
         Tensor::from_slice(data).reshape(dims(shape)).to_device(self.device).into()

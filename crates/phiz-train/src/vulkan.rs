@@ -93,11 +93,13 @@ fn by_channel(x: Recorded<Wgpu>) -> Recorded<Wgpu> {
 
 impl Kernels for Gpu {
     type Tensors = Wgpu;
-    const PICTURES_AT_ONCE: usize = usize::MAX;
 
     fn describe(&self) -> String {
         let kind = if self.software { "a driver on the processor, no GPU, " } else { "" };
         format!("vulkan {} {kind}f32", self.name)
+    }
+    fn threads(&self) -> Option<usize> {
+        None
     }
     fn device(&self) -> <Wgpu as BackendTypes>::Device {
         self.device.clone()

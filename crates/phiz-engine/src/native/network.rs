@@ -56,6 +56,8 @@ impl NativeNetwork {
             }
             known => known,
         };
+        let shown = options.shown.iter();
+        graph.outputs.extend(shown.map(|name| phiz_onnx::Value { name: name.clone(), ..Default::default() }));
         let constants = std::mem::take(&mut graph.constants);
         let program = compile(&graph, constants, packed, isa, precision).map_err(lacks)?;
         let port = |value: &phiz_onnx::Value| Port {

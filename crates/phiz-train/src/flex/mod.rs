@@ -16,7 +16,7 @@ use std::sync::Arc;
 use burn_backend::ops::FloatTensorOps;
 use burn_flex::{Flex as Plain, FlexDevice, FlexTensor};
 
-use crate::backend::{NEAR_PICTURES, NORM_MOMENTUM};
+use crate::backend::NORM_MOMENTUM;
 use crate::error::TrainError;
 use crate::taped::{Kernels, Moved, Tape, Taped};
 use geometry::{slice, tensor};
@@ -48,10 +48,12 @@ impl Flex {
 
 impl Kernels for Processor {
     type Tensors = Plain;
-    const PICTURES_AT_ONCE: usize = NEAR_PICTURES;
 
     fn describe(&self) -> String {
         format!("flex (pure Rust) cpu {} threads f32", self.workers.threads())
+    }
+    fn threads(&self) -> Option<usize> {
+        Some(self.workers.threads())
     }
     fn device(&self) -> FlexDevice {
         FlexDevice
