@@ -169,7 +169,7 @@ pub struct EmbedBatch {
     pictures: Vec<u8>,
     size: usize,
     targets: Vec<f32>,
-    /// The same pictures at the teacher's size, where the network sees smaller ones and a teacher looks at them.
+    /// The same pictures as a teacher sees them, where that is not what the network sees: larger, or not spoilt.
     full: Vec<u8>,
     /// So many samples at the beginning are blends, without target and label.
     blends: usize,
@@ -219,6 +219,11 @@ impl<'a, B: Backend> EmbedTask<'a, B> {
                      --teacher, and leave embed.distil or embed.relations on"
                 )));
             }
+        }
+        if losses.clean_teacher && !losses.live_teacher && losses.blend == 0.0 {
+            return Err(TrainError::Recipe(
+                "embed.clean_teacher: no picture is shown to a teacher: turn embed.live_teacher on".into(),
+            ));
         }
         if let Some(said) = teacher.as_ref().map(Teacher::dim).filter(|said| *said != faces.dim()) {
             return Err(TrainError::Recipe(format!(
@@ -348,18 +353,30 @@ impl Load for Lessons<'_> {
         let embed = &self.recipe.embed;
         let drawn = if embed.blend > 0.0 || embed.live_teacher { CROP } else { size };
         let mut second = Vec::with_capacity(drawn * drawn * 3);
+        let last = |pictures: &[u8]| pictures.len() - drawn * drawn * 3;
         let per_epoch = (self.faces.len() / n).max(1) as u64;
         let (epoch, within) = (number / per_epoch, (number % per_epoch) as usize);
         for sample in 0..n {
             let mut random = Random::for_sample(self.recipe.seed, number, sample as u64);
             let face = shuffled(within * n + sample, self.faces.len(), self.recipe.seed ^ epoch);
-            augment(self.faces.crop(face), drawn, &self.recipe.augment, &mut random, &mut batch.pictures);
+            let crop = self.faces.crop(face);
+            let view = augment(crop, drawn, &self.recipe.augment, &mut random, &mut batch.pictures);
+            if embed.clean_teacher {
+                view.draw(crop, drawn, &mut batch.full);
+            }
             if sample < batch.blends {
-                let other = random.below(self.faces.len());
+                let crop = self.faces.crop(random.below(self.faces.len()));
                 second.clear();
-                augment(self.faces.crop(other), drawn, &self.recipe.augment, &mut random, &mut second);
-                let first = batch.pictures.len() - second.len();
-                blend(&mut batch.pictures[first..], &second, random.unit());
+                let view = augment(crop, drawn, &self.recipe.augment, &mut random, &mut second);
+                let share = random.unit();
+                let first = last(&batch.pictures);
+                blend(&mut batch.pictures[first..], &second, share);
+                if embed.clean_teacher {
+                    second.clear();
+                    view.draw(crop, drawn, &mut second);
+                    let first = last(&batch.full);
+                    blend(&mut batch.full[first..], &second, share);
+                }
                 batch.labels.iter_mut().for_each(|labels| labels.push(None));
                 continue;
             }
@@ -369,9 +386,12 @@ impl Load for Lessons<'_> {
             }
         }
         if drawn != size {
-            batch.full = std::mem::take(&mut batch.pictures);
-            for picture in batch.full.chunks_exact(drawn * drawn * 3) {
+            let large = std::mem::take(&mut batch.pictures);
+            for picture in large.chunks_exact(drawn * drawn * 3) {
                 augment(picture, size, &Strength::NONE, &mut Random::new(0), &mut batch.pictures);
+            }
+            if !embed.clean_teacher {
+                batch.full = large;
             }
         }
         batch
@@ -565,6 +585,7 @@ fn shuffled(i: usize, n: usize, seed: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shards::Shard;
 
     #[test]
     fn shuffled_is_a_permutation() {
@@ -572,6 +593,54 @@ mod tests {
             let mut all: Vec<usize> = (0..n).map(|i| shuffled(i, n, 7)).collect();
             all.sort_unstable();
             assert_eq!(all, (0..n).collect::<Vec<_>>(), "n = {n}");
+        }
+    }
+
+    #[test]
+    fn a_clean_teacher_sees_what_the_network_sees_before_it_is_spoilt() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut shard = Shard::default();
+        let mut random = Random::new(1);
+        for i in 0..9 {
+            let crop: Vec<u8> = (0..CROP_BYTES).map(|_| random.bits() as u8).collect();
+            shard
+                .push(&crop, &[1.0, 0.0], [format!("{i}.jpg"), String::new(), "train".into()])
+                .expect("fits");
+        }
+        shard.write(&folder.path().join("s"), "s").expect("written");
+        let faces = Faces::open(folder.path(), "train").expect("read");
+        let load = |size: usize, clean: bool, spoilt: bool| {
+            let mut recipe = Recipe::plain("x");
+            recipe.batch = 6;
+            recipe.embed.blend = 0.5;
+            recipe.embed.live_teacher = true;
+            recipe.embed.clean_teacher = clean;
+            recipe.augment = Strength { flip: 0.5, shift: 4.0, rotate: 9.0, turn: 9.0, ..Strength::NONE };
+            if spoilt {
+                recipe.augment = Strength { grey: 1.0, coarse: 1.0, dark: 1.0, ..recipe.augment };
+            }
+            Lessons {
+                faces: &faces,
+                recipe: &recipe,
+                dim: 2,
+                placement: vec![1.0, 0.0, 0.0, 1.0],
+                heads: vec![],
+            }
+            .load(3, size)
+        };
+        let blends = 3 * CROP_BYTES;
+        for size in [CROP, 64] {
+            let (plain, spoilt) = (load(size, false, true), load(size, true, true));
+            assert_eq!(plain.pictures, spoilt.pictures, "the network sees the same");
+            // Blends draw their second face after the first is spoilt, single faces before.
+            let large = load(CROP, false, false).pictures;
+            assert_eq!(spoilt.full.len(), large.len());
+            assert!(spoilt.full[blends..] == large[blends..]);
+            assert!(spoilt.full[..blends] != large[..blends]);
+            assert!(
+                load(CROP, true, false).full == large,
+                "where nothing is spoilt, blends are the same, too"
+            );
         }
     }
 

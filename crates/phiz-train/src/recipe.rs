@@ -110,6 +110,10 @@ pub struct EmbedLosses {
     /// Whether a teacher looks at every picture that the network sees, changed as it is, instead of the prepared templates
     /// of the unchanged one.
     pub live_teacher: bool,
+    /// Whether a teacher that looks sees each picture before it is spoilt: cropped, turned and mirrored as the network's, but
+    /// sharp, in its own light and without what is drawn on the face.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub clean_teacher: bool,
     /// Whether the centres of people begin at their teacher's templates, so that a margin loss joins a network that has
     /// learnt without a shock.
     pub imprint: bool,
@@ -139,6 +143,7 @@ impl Default for EmbedLosses {
             maps: 0.0,
             blend: 0.0,
             live_teacher: false,
+            clean_teacher: false,
             imprint: false,
             imprint_own: false,
             margin_loss: 0.0,

@@ -304,6 +304,10 @@ fn a_teacher_that_looks_at_every_picture_needs_no_prepared_template() {
     let without =
         bench.run(&recipe, &bench.options("without"), &mut Silent).expect_err("no teacher").to_string();
     assert!(without.contains("embed.blend") && without.contains("--teacher"), "{without}");
+    let mut blind = recipe.clone();
+    (blind.embed.blend, blind.embed.live_teacher, blind.embed.clean_teacher) = (0.0, false, true);
+    let blind = bench.run(&blind, &bench.options("blind"), &mut Silent).unwrap_err().to_string();
+    assert!(blind.contains("embed.clean_teacher") && blind.contains("live_teacher"), "{blind}");
 }
 
 #[test]

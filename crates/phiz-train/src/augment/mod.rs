@@ -18,8 +18,61 @@ use crate::random::Random;
 use crate::shards::CROP;
 use turn::Turn;
 
-/// The crop (112×112 interleaved RGB) at `side` pixels, changed; appended to `out`.
-pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Random, out: &mut Vec<u8>) {
+/// From where a crop is seen: what one resampling does to it, which spoils nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    flip: bool,
+    /// Sine and cosine of the rotation in the picture.
+    rotation: (f32, f32),
+    zoom: f32,
+    shift: [f32; 2],
+    turn: Option<Turn>,
+}
+
+impl View {
+    /// The crop (112×112 interleaved RGB) so seen, at `side` pixels; appended to `out`.
+    pub fn draw(&self, crop: &[u8], side: usize, out: &mut Vec<u8>) {
+        out.extend(self.sampled(crop, side).iter().map(|v| v.round().clamp(0.0, 255.0) as u8));
+    }
+
+    fn sampled(&self, crop: &[u8], size: usize) -> Vec<f32> {
+        let step = CROP as f32 / size as f32 * self.zoom;
+        let ((sin, cos), [dx, dy]) = (self.rotation, self.shift);
+        let centre = CROP as f32 / 2.0;
+        // Where one output pixel covers several input pixels, take the mean of a grid of samples within it.
+        let grid = if step > 1.3 { (step.round() as usize).max(2) } else { 1 };
+        let mut picture = vec![0f32; size * size * 3];
+        let mut places = Vec::with_capacity(size * grid * grid);
+        for (y, row) in picture.chunks_exact_mut(size * 3).enumerate() {
+            places.clear();
+            for (x, sub) in (0..size).flat_map(|x| (0..grid * grid).map(move |sub| (x, sub))) {
+                let at = |i: usize, k: usize| {
+                    (i as f32 + (k as f32 + 0.5) / grid as f32 - size as f32 / 2.0) * step
+                };
+                let (u, v) = (at(x, sub % grid), at(y, sub / grid));
+                let u = if self.flip { -u } else { u };
+                places.push([cos * u - sin * v + centre + dx, sin * u + cos * v + centre + dy]);
+            }
+            if let Some(turn) = self.turn {
+                turn.sources(&mut places);
+            }
+            for (pixel, places) in row.chunks_exact_mut(3).zip(places.chunks_exact(grid * grid)) {
+                places.iter().for_each(|[x, y]| sample(crop, *x, *y, pixel));
+                pixel.iter_mut().for_each(|p| *p /= (grid * grid) as f32);
+            }
+        }
+        picture
+    }
+}
+
+/// The crop (112×112 interleaved RGB) at `side` pixels, changed; appended to `out`. Gives the view in which it was changed.
+pub fn augment(
+    crop: &[u8],
+    side: usize,
+    strength: &Strength,
+    random: &mut Random,
+    out: &mut Vec<u8>,
+) -> View {
     let mut later = strength.is_late().then(|| aside(random));
     let changed = later.as_mut().and_then(|random| before_alignment(crop, strength, random));
     let crop = changed.as_deref().unwrap_or(crop);
@@ -31,33 +84,10 @@ pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Rando
     let angle = random.between(-1.0, 1.0) * strength.rotate.to_radians();
     let zoom = 1.0 + random.between(-1.0, 1.0) * strength.scale;
     let (dx, dy) = (random.between(-1.0, 1.0) * strength.shift, random.between(-1.0, 1.0) * strength.shift);
+    let view = View { flip, rotation: angle.sin_cos(), zoom, shift: [dx, dy], turn };
     let coarse = if random.chance(strength.coarse) { random.between(0.25, 0.8) } else { 1.0 };
     let size = ((side as f32 * coarse) as usize).max(8);
-    let step = CROP as f32 / size as f32 * zoom;
-    let (sin, cos) = angle.sin_cos();
-    let centre = CROP as f32 / 2.0;
-
-    // Where one output pixel covers several input pixels, take the mean of a grid of samples within it.
-    let grid = if step > 1.3 { (step.round() as usize).max(2) } else { 1 };
-    let mut small = vec![0f32; size * size * 3];
-    let mut places = Vec::with_capacity(size * grid * grid);
-    for (y, row) in small.chunks_exact_mut(size * 3).enumerate() {
-        places.clear();
-        for (x, sub) in (0..size).flat_map(|x| (0..grid * grid).map(move |sub| (x, sub))) {
-            let at =
-                |i: usize, k: usize| (i as f32 + (k as f32 + 0.5) / grid as f32 - size as f32 / 2.0) * step;
-            let (u, v) = (at(x, sub % grid), at(y, sub / grid));
-            let u = if flip { -u } else { u };
-            places.push([cos * u - sin * v + centre + dx, sin * u + cos * v + centre + dy]);
-        }
-        if let Some(turn) = turn {
-            turn.sources(&mut places);
-        }
-        for (pixel, places) in row.chunks_exact_mut(3).zip(places.chunks_exact(grid * grid)) {
-            places.iter().for_each(|[x, y]| sample(crop, *x, *y, pixel));
-            pixel.iter_mut().for_each(|p| *p /= (grid * grid) as f32);
-        }
-    }
+    let mut small = view.sampled(crop, size);
     if size != side {
         small = enlarge(&small, size, side);
     }
@@ -84,6 +114,7 @@ pub fn augment(crop: &[u8], side: usize, strength: &Strength, random: &mut Rando
     if let Some(random) = &mut later {
         camera::compress(&mut out[start..], side, strength, random);
     }
+    view
 }
 
 /// Chance for the later changes. It is a generator of its own, so that what the earlier ones draw, and with it every
@@ -262,6 +293,36 @@ mod tests {
         for seed in 0..20 {
             let with = Strength { mask: 1e-12, jpeg: 1e-12, ..earlier };
             assert_eq!(changed(&earlier, seed, CROP), changed(&with, seed, CROP), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_view_shows_the_crop_before_it_is_spoilt() {
+        let strengths = [
+            Strength { turn: 10.0, ..Strength::default() },
+            Strength {
+                mask: 1.0,
+                dark: 1.0,
+                coarse: 1.0,
+                colour: 0.5,
+                jpeg: 1.0,
+                turn: 10.0,
+                ..Strength::default()
+            },
+        ];
+        // Geometry alone, without chance.
+        let seen = Strength { colour: 0.0, grey: 0.0, coarse: 0.0, noise: 0.0, erase: 0.0, ..strengths[0] };
+        for seed in 0..20 {
+            for strength in strengths {
+                let (mut spoilt, mut clean) = (Vec::new(), Vec::new());
+                let view = augment(&crop(), CROP, &strength, &mut Random::new(seed), &mut spoilt);
+                view.draw(&crop(), CROP, &mut clean);
+                assert_eq!(clean.len(), spoilt.len());
+                if strength == strengths[0] {
+                    assert_eq!(clean, changed(&seen, seed, CROP), "seed {seed}");
+                }
+                assert_ne!(clean, spoilt, "seed {seed}");
+            }
         }
     }
 
