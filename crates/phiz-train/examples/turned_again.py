@@ -2,7 +2,7 @@
 
     python3 turned_again.py SHARDS models/phiz-second.onnx
 
-SHARDS/*.csv with the crops and templates beside them are read; SHARDS/turned_*.csv, .crops.npy and .templates.npy are written. The refinement
+SHARDS/*.csv with the crops and templates beside them are read; SHARDS/turned_*.csv, .crops.npy and .templates.npy are written anew. The refinement
 network says where the nose lies between the eyes: a quarter of the eyes' distance from their middle is a turn of about 27 degrees (the face comes twice
 more), 0.35 of it about 35 degrees (four times more). Needs numpy, onnxruntime and OpenCV (cv2).
 """
@@ -44,17 +44,26 @@ def main(folder, model):
     lists = sorted(path for path in glob.glob(os.path.join(folder, "*.csv")) if not os.path.basename(path).startswith(PREFIX))
     if not lists:
         sys.exit(f"{folder}: holds no shards; make them with `phiz data prepare`")
+    # A shard is what has a list, so nothing is half there: former lists go first, new ones come last.
+    for path in glob.glob(os.path.join(folder, PREFIX + "*")):
+        os.remove(path)
     rows, crops, templates = [], [], []
     for path in lists:
         with open(path, newline="") as file:
             faces = list(csv.DictReader(file))
         own = np.load(path[:-4] + ".crops.npy")
+        if len(faces) != len(own):
+            sys.exit(f"{path}: {len(faces)} rows and {len(own)} crops; prepare this shard again")
+        if not faces:
+            continue
         turn = turns(network, own)
         again = np.repeat(np.arange(len(faces)), np.where(turn > FAR, MOST, np.where(turn > TURNED, MORE, 0)))
         crops.append(own[again])
         templates.append(np.load(path[:-4] + ".templates.npy")[again])
         rows += [faces[i] for i in again]
         print(f"{path}: {int((turn > TURNED).sum())} of {len(faces)} faces are turned", flush=True)
+    if not rows:
+        sys.exit(f"{folder}: shows no turned face; nothing is written")
     crops, templates = np.concatenate(crops), np.concatenate(templates)
     order = np.random.default_rng(1).permutation(len(rows))
     for number, start in enumerate(range(0, len(rows), ROWS)):
