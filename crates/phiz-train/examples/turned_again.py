@@ -45,7 +45,7 @@ def main(folder, model):
     if not lists:
         sys.exit(f"{folder}: holds no shards; make them with `phiz data prepare`")
     # A shard is what has a list, so nothing is half there: former lists go first, new ones come last.
-    for path in glob.glob(os.path.join(folder, PREFIX + "*")):
+    for path in sorted(glob.glob(os.path.join(folder, PREFIX + "*")), key=lambda path: not path.endswith(".csv")):
         os.remove(path)
     rows, crops, templates = [], [], []
     for path in lists:
