@@ -6,7 +6,7 @@
 use crate::graph::{Act, Architecture, Builder, Op};
 
 /// All names that [`by_name`] knows.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 21] = [
     "phiz-detect",
     "phiz-detect-small",
     "phiz-second",
@@ -20,6 +20,7 @@ pub const NAMES: [&str; 20] = [
     "phiz-embed-second",
     "phiz-embed-third",
     "slim-small",
+    "slim-deep",
     "slim-large",
     "mobilefacenet",
     "mobilefacenet-half",
@@ -51,6 +52,8 @@ pub fn by_name(name: &str) -> Option<Architecture> {
         "phiz-embed-second" => slim(32, &[(64, 2), (128, 3), (256, 1)], false),
         "phiz-embed-third" => slim(32, &[(64, 2), (128, 3), (256, 1)], true),
         "slim-small" => slim(24, &[(48, 1), (96, 2), (192, 1)], true),
+        // `phiz-embed` with three residual blocks more, into which its weights grow.
+        "slim-deep" => slim(32, &[(64, 4), (128, 6), (256, 1)], true),
         "slim-large" => slim(48, &[(96, 2), (192, 4), (384, 2)], true),
         "mobilefacenet" => mobilefacenet(name, 64, 128),
         "mobilefacenet-half" => mobilefacenet(name, 32, 128),
