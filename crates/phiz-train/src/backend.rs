@@ -179,6 +179,18 @@ pub trait Backend {
         var: &Self::Tensor,
         training: bool,
     ) -> Self::Tensor;
+    /// [`Backend::normalise`] and then [`Backend::relu`].
+    fn normalise_relu(
+        &self,
+        x: &Self::Tensor,
+        scale: &Self::Tensor,
+        shift: &Self::Tensor,
+        mean: &Self::Tensor,
+        var: &Self::Tensor,
+        training: bool,
+    ) -> Self::Tensor {
+        self.relu_over(self.normalise(x, scale, shift, mean, var, training))
+    }
     /// `max(x, 0)`.
     fn relu(&self, x: &Self::Tensor) -> Self::Tensor;
     /// [`Backend::relu`] of a tensor that nothing else reads and no gradient needs: the result may take its memory.

@@ -150,7 +150,11 @@ impl<B: Backend> Model<B> {
                 Op::Conv { stride, groups, norm: true, act, .. } => {
                     let x = b.conv(read(0), p("weight"), None, stride, groups, Padding::Half);
                     see(&node.name, &x);
-                    activate(b.normalise(&x, p("scale"), p("shift"), p("mean"), p("var"), training), act)
+                    let (scale, shift, mean, var) = (p("scale"), p("shift"), p("mean"), p("var"));
+                    match act {
+                        Act::Relu => b.normalise_relu(&x, scale, shift, mean, var, training),
+                        Act::None => b.normalise(&x, scale, shift, mean, var, training),
+                    }
                 }
                 Op::Conv { stride, groups, norm: false, act, .. } => {
                     let bias = Some(p("bias"));

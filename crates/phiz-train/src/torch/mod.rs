@@ -4,6 +4,11 @@
 //! convolution; activations stay bf16 in channels-last order, normalisation statistics and everything after the
 //! last map are f32. Only shape errors can make LibTorch panic, and shapes come from a checked architecture.
 
+mod conv3;
+mod map;
+mod norm;
+mod record;
+
 use tch::{Device, Kind, Tensor};
 
 use crate::backend::{
@@ -41,6 +46,20 @@ impl Torch {
         tch::Cuda::cudnn_set_benchmark(true);
         tch::set_num_threads(1);
         Some(Torch { device: Device::Cuda(0), bf16 })
+    }
+
+    /// A batch normalised by our own kernels, if they can.
+    fn normalised(
+        &self,
+        x: &TorchTensor,
+        learnt: [&TorchTensor; 2],
+        running: [&TorchTensor; 2],
+        training: bool,
+        relu: bool,
+    ) -> Option<TorchTensor> {
+        let ours = training && !self.bf16;
+        let [learnt, running] = [learnt, running].map(|pair| pair.map(|x| &x.0));
+        ours.then(|| norm::normalise(&x.0, learnt, running, relu)).flatten().map(TorchTensor)
     }
 
     fn fast(&self, x: &Tensor) -> Tensor {
@@ -214,6 +233,10 @@ impl Backend for Torch {
         padding: Padding,
     ) -> TorchTensor {
         let (s, p) = (stride as i64, padding.width(weight.0.size()[3] as usize) as i64);
+        let ours = (s, p, groups) == (1, 1, 1) && bias.is_none() && !self.bf16;
+        if let Some(y) = ours.then(|| conv3::conv3(&x.0, &weight.0)).flatten() {
+            return y.into();
+        }
         let bias = bias.map(|b| self.fast(&b.0));
         self.fast(&x.0).conv2d(&self.fast(&weight.0), bias, [s, s], [p, p], [1, 1], groups as i64).into()
     }
@@ -226,6 +249,9 @@ impl Backend for Torch {
         var: &TorchTensor,
         training: bool,
     ) -> TorchTensor {
+        if let Some(y) = self.normalised(x, [scale, shift], [mean, var], training, false) {
+            return y;
+        }
         let epsilon = f64::from(phiz_net::onnx::NORM_EPSILON);
         let (mean, var) = (Some(&mean.0), Some(&var.0));
         Tensor::batch_norm(
@@ -240,6 +266,18 @@ impl Backend for Torch {
             true,
         )
         .into()
+    }
+    fn normalise_relu(
+        &self,
+        x: &TorchTensor,
+        scale: &TorchTensor,
+        shift: &TorchTensor,
+        mean: &TorchTensor,
+        var: &TorchTensor,
+        training: bool,
+    ) -> TorchTensor {
+        self.normalised(x, [scale, shift], [mean, var], training, true)
+            .unwrap_or_else(|| self.relu_over(self.normalise(x, scale, shift, mean, var, training)))
     }
     fn relu(&self, x: &TorchTensor) -> TorchTensor {
         x.0.relu().into()
