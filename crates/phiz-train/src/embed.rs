@@ -161,6 +161,8 @@ pub struct Lessons<'a> {
     recipe: &'a Recipe,
     dim: usize,
     placement: Vec<f32>,
+    /// Nobody if the recipe does not ask for them.
+    people: People,
     heads: Vec<Head>,
 }
 
@@ -171,10 +173,45 @@ pub struct EmbedBatch {
     targets: Vec<f32>,
     /// The same pictures as a teacher sees them, where that is not what the network sees: larger, or not spoilt.
     full: Vec<u8>,
+    /// The mean of the teacher's templates of each sample's person; nought for those of whom there is one photo. Empty if the recipe
+    /// does not ask for it.
+    means: Vec<f32>,
     /// So many samples at the beginning are blends, without target and label.
     blends: usize,
     /// By head, then by sample.
     labels: Vec<Vec<Option<usize>>>,
+}
+
+/// What the teacher says of the people of the data.
+#[derive(Default)]
+struct People {
+    /// The unit mean of the teacher's templates of each person's faces, one after another.
+    means: Vec<f32>,
+    /// Whether it is that of several faces.
+    several: Vec<bool>,
+    dim: usize,
+}
+
+impl People {
+    fn of(faces: &Faces) -> People {
+        let (people, dim) = (faces.names().len(), faces.dim());
+        let (mut means, mut counts) = (vec![0f32; people * dim], vec![0usize; people]);
+        for face in 0..faces.len() {
+            let Some(person) = faces.person(face) else { continue };
+            counts[person] += 1;
+            means[person * dim..][..dim].iter_mut().zip(faces.template(face)).for_each(|(sum, v)| *sum += v);
+        }
+        for mean in means.chunks_exact_mut(dim.max(1)) {
+            let length = mean.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
+            mean.iter_mut().for_each(|v| *v /= length);
+        }
+        People { means, several: counts.iter().map(|count| *count > 1).collect(), dim }
+    }
+
+    /// The mean of a person of several faces.
+    fn mean(&self, person: usize) -> Option<&[f32]> {
+        self.several.get(person)?.then(|| &self.means[person * self.dim..][..self.dim])
+    }
 }
 
 impl<'a, B: Backend> EmbedTask<'a, B> {
@@ -266,7 +303,14 @@ impl<'a, B: Backend> EmbedTask<'a, B> {
                 ));
             }
         };
-        let lessons = Lessons { faces, recipe, dim, placement, heads };
+        let asked = taught && (losses.person_mean > 0.0 || losses.neighbours > 0.0);
+        let people = if asked { People::of(faces) } else { People::default() };
+        if losses.neighbours > 0.0 && people.several.len() < 2 {
+            return Err(TrainError::Recipe(
+                "embed.neighbours: a picture can resemble nobody, since the data names fewer than two people: set it to 0".into(),
+            ));
+        }
+        let lessons = Lessons { faces, recipe, dim, placement, people, heads };
         Ok(EmbedTask { lessons, held_out, teacher, maps })
     }
 }
@@ -326,8 +370,11 @@ impl Lessons<'_> {
 
     /// The teacher's template of a face, placed into our dimensions.
     fn target(&self, face: usize) -> Vec<f32> {
+        self.placed(self.faces.template(face))
+    }
+
+    fn placed(&self, template: &[f32]) -> Vec<f32> {
         let columns = self.placement.len() / self.dim;
-        let template = self.faces.template(face);
         let dot = |i: usize| {
             let row = &self.placement[i * columns..][..columns];
             row.iter().zip(template).map(|(a, b)| a * b).sum()
@@ -346,6 +393,7 @@ impl Load for Lessons<'_> {
             size,
             full: Vec::new(),
             targets: vec![0.0; n * self.dim],
+            means: if self.recipe.embed.person_mean > 0.0 { vec![0.0; n * self.dim] } else { Vec::new() },
             blends: (self.recipe.embed.blend * n as f64).round() as usize,
             labels: vec![Vec::with_capacity(n); self.heads.len()],
         };
@@ -381,8 +429,14 @@ impl Load for Lessons<'_> {
                 continue;
             }
             batch.targets[sample * self.dim..][..self.dim].copy_from_slice(&self.target(face));
+            let mean = self.faces.person(face).and_then(|person| self.people.mean(person));
+            if let Some(mean) = mean.filter(|_| !batch.means.is_empty()) {
+                batch.means[sample * self.dim..][..self.dim].copy_from_slice(&self.placed(mean));
+            }
             for (labels, head) in batch.labels.iter_mut().zip(&self.heads) {
-                labels.push(head.labels[face]);
+                // Batches are as many as steps, or several of them are a step's.
+                let turn = number / self.recipe.accumulate as u64;
+                labels.push(head.labels[face].filter(|_| turn.is_multiple_of(head.recipe.every)));
             }
         }
         if drawn != size {
@@ -478,6 +532,14 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
                 };
                 parts.push((format!("{name}distil"), weights.distil * share, loss));
             }
+            if weights.neighbours > 0.0 {
+                let People { means, several, dim } = &self.lessons.people;
+                let known = b.constant(means, &[several.len(), *dim]);
+                let placement = self.lessons.placement(b);
+                let [x, target] = [x, target].map(|t| loss::part_within(b, t, &placement));
+                let loss = loss::neighbours(b, &loss::unit(b, &x), &target, &known, weights.temperature);
+                parts.push((format!("{name}neighbours"), weights.neighbours * share, loss));
+            }
             if weights.relations > 0.0 {
                 let loss = loss::relational_distillation(b, x, target);
                 parts.push((format!("{name}relations"), weights.relations * share, loss));
@@ -496,6 +558,13 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
                 Some(asked) if looked == n => rest(&asked.templates),
                 _ => rest(&b.constant(&batch.targets, &[n, self.lessons.dim])),
             };
+            let target = if batch.means.is_empty() {
+                target
+            } else {
+                let means = rest(&b.constant(&batch.means, &[n, self.lessons.dim]));
+                let share = weights.person_mean;
+                loss::unit(b, &b.add(&b.affine(&target, 1.0 - share, 0.0), &b.affine(&means, share, 0.0)))
+            };
             follow("", &rest(&x), &target);
         }
         if let (Some(_), Some(map), Some(theirs)) = (self.maps, map, asked.and_then(|asked| asked.map)) {
@@ -505,8 +574,12 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
             parts.push(("maps".into(), weights.maps * share, loss::cosine_of_maps(b, &ours, &theirs)));
         }
         for (head, labels) in self.lessons.heads.iter().zip(&batch.labels) {
+            if labels.iter().all(Option::is_none) {
+                continue;
+            }
             let name = if head.name == "centres" { "margin".into() } else { format!("head_{}", head.name) };
-            parts.push((name, head.recipe.weight, head.loss(b, model, &raw, labels)));
+            let weight = head.recipe.weight * head.recipe.every as f64;
+            parts.push((name, weight, head.loss(b, model, &raw, labels)));
         }
         let weighted = parts.iter().map(|(_, weight, part)| b.affine(part, *weight, 0.0));
         let total = weighted.reduce(|a, c| b.add(&a, &c)).unwrap_or_else(|| b.constant(&[0.0], &[1]));
@@ -596,19 +669,76 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_clean_teacher_sees_what_the_network_sees_before_it_is_spoilt() {
-        let folder = tempfile::tempdir().expect("a folder");
+    /// Nine faces of three people.
+    fn nine(folder: &std::path::Path) -> Faces {
         let mut shard = Shard::default();
         let mut random = Random::new(1);
         for i in 0..9 {
             let crop: Vec<u8> = (0..CROP_BYTES).map(|_| random.bits() as u8).collect();
-            shard
-                .push(&crop, &[1.0, 0.0], [format!("{i}.jpg"), String::new(), "train".into()])
-                .expect("fits");
+            let person = format!("a:{}", i % 3);
+            shard.push(&crop, &[1.0, 0.0], [format!("{i}.jpg"), person, "train".into()]).expect("fits");
+        }
+        shard.write(&folder.join("s"), "s").expect("written");
+        Faces::open(folder, "train").expect("read")
+    }
+
+    fn lessons<'a>(faces: &'a Faces, recipe: &'a Recipe, heads: Vec<Head>) -> Lessons<'a> {
+        let placement = vec![1.0, 0.0, 0.0, 1.0];
+        Lessons { faces, recipe, dim: 2, placement, people: People::of(faces), heads }
+    }
+
+    #[test]
+    fn a_head_learns_in_every_so_many_steps() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let faces = nine(folder.path());
+        let mut recipe = Recipe::plain("x");
+        recipe.batch = 6;
+        let head = |every: u64| {
+            let text = format!("people = \"a:\"\nweight = 1.0\nevery = {every}");
+            Head::new(toml::from_str(&text).expect("a head"), "a".into(), &faces).expect("three people")
+        };
+        for (accumulate, expected) in [(1, [true, false, false, true]), (2, [true, true, false, false])] {
+            recipe.accumulate = accumulate;
+            let lessons = lessons(&faces, &recipe, vec![head(1), head(3)]);
+            for (number, expected) in expected.into_iter().enumerate() {
+                let labels = lessons.load(number as u64, CROP).labels;
+                assert!(labels[0].iter().all(Option::is_some));
+                assert!(labels[1].iter().all(|label| label.is_some() == expected), "batch {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_of_a_person_is_that_of_all_photos_and_of_several() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut shard = Shard::default();
+        for (person, template) in
+            [("a:1", [1.0, 0.0]), ("a:1", [0.0, 1.0]), ("a:2", [0.6, 0.8]), ("", [0.8, 0.6])]
+        {
+            let row = ["x.jpg".into(), person.into(), "train".into()];
+            shard.push(&[0; CROP_BYTES], &template, row).expect("fits");
         }
         shard.write(&folder.path().join("s"), "s").expect("written");
         let faces = Faces::open(folder.path(), "train").expect("read");
+        let mut recipe = Recipe::plain("x");
+        recipe.batch = 4;
+        assert!(lessons(&faces, &recipe, vec![]).load(0, CROP).means.is_empty());
+        recipe.embed.person_mean = 0.5;
+        let batch = lessons(&faces, &recipe, vec![]).load(0, CROP);
+        let root = 0.5f32.sqrt();
+        for (target, mean) in batch.targets.chunks_exact(2).zip(batch.means.chunks_exact(2)) {
+            let expected = if target[0] * target[1] == 0.0 { [root, root] } else { [0.0, 0.0] };
+            assert!(
+                (mean[0] - expected[0]).abs() < 1e-6 && (mean[1] - expected[1]).abs() < 1e-6,
+                "{mean:?} of {target:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_clean_teacher_sees_what_the_network_sees_before_it_is_spoilt() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let faces = nine(folder.path());
         let load = |size: usize, clean: bool, spoilt: bool| {
             let mut recipe = Recipe::plain("x");
             recipe.batch = 6;
@@ -619,14 +749,7 @@ mod tests {
             if spoilt {
                 recipe.augment = Strength { grey: 1.0, coarse: 1.0, dark: 1.0, ..recipe.augment };
             }
-            Lessons {
-                faces: &faces,
-                recipe: &recipe,
-                dim: 2,
-                placement: vec![1.0, 0.0, 0.0, 1.0],
-                heads: vec![],
-            }
-            .load(3, size)
+            lessons(&faces, &recipe, vec![]).load(3, size)
         };
         let blends = 3 * CROP_BYTES;
         for size in [CROP, 64] {

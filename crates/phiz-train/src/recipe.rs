@@ -99,6 +99,15 @@ pub struct EmbedLosses {
     /// others stay free for what names teach; without it they are drawn to zero.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub within: bool,
+    /// Share, below 1, of the mean of the teacher's templates of a person's photos in what `distil` and `relations` follow, where a
+    /// person has several: what the teacher sees in one photo is partly the photo.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub person_mean: f64,
+    /// Weight of the divergence of whom a picture resembles among the people of the data, from what the teacher says.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub neighbours: f64,
+    /// Cosines are divided by it there, before they become shares: the lower, the more the nearest people count.
+    pub temperature: f64,
     /// Squared difference of the batch's cosines to the teacher's.
     pub relations: f64,
     /// `1 − cos` at each place of the last map to the teacher's, where a teacher looks: at more numbers than a template has.
@@ -139,6 +148,9 @@ impl Default for EmbedLosses {
         EmbedLosses {
             distil: 1.0,
             within: false,
+            person_mean: 0.0,
+            neighbours: 0.0,
+            temperature: 0.05,
             relations: 0.0,
             maps: 0.0,
             blend: 0.0,
@@ -176,6 +188,9 @@ pub struct HeadRecipe {
     /// Centres of each person.
     #[serde(default = "HeadRecipe::default_centres")]
     pub centres: usize,
+    /// It learns in every so many steps, and counts so many times then.
+    #[serde(default = "HeadRecipe::default_every")]
+    pub every: u64,
 }
 
 impl HeadRecipe {
@@ -186,6 +201,9 @@ impl HeadRecipe {
         48.0
     }
     fn default_centres() -> usize {
+        1
+    }
+    fn default_every() -> u64 {
         1
     }
 
@@ -207,6 +225,7 @@ impl EmbedLosses {
             margin: f64::from(self.margin),
             scale: self.scale,
             centres: 1,
+            every: 1,
         };
         (self.margin_loss > 0.0).then_some(short).into_iter().chain(self.heads.iter().cloned()).collect()
     }
@@ -376,6 +395,18 @@ impl Recipe {
         if !(self.embed.maps >= 0.0 && self.embed.maps.is_finite()) {
             return wrong("embed.maps is a weight: zero or a positive number".into());
         }
+        if !(0.0..1.0).contains(&self.embed.person_mean) {
+            return wrong("embed.person_mean is a share, 0 to less than 1".into());
+        }
+        if !(self.embed.neighbours >= 0.0
+            && self.embed.neighbours.is_finite()
+            && self.embed.temperature > 0.0)
+        {
+            return wrong(
+                "embed.neighbours is a weight, zero or a positive number, and embed.temperature positive"
+                    .into(),
+            );
+        }
         if !(0.0..=1.0).contains(&self.embed.blend) {
             return wrong("embed.blend is a share, 0 to 1".into());
         }
@@ -384,9 +415,10 @@ impl Recipe {
         }
         let heads = self.embed.all_heads();
         for (i, head) in heads.iter().enumerate() {
-            if !(head.weight > 0.0 && head.scale > 0.0 && head.margin >= 0.0 && head.centres >= 1) {
+            let right = head.weight > 0.0 && head.scale > 0.0 && head.margin >= 0.0;
+            if !(right && head.centres >= 1 && head.every >= 1) {
                 return wrong(format!(
-                    "embed.heads {:?}: weight and scale must be positive, margin not negative, centres at least 1",
+                    "embed.heads {:?}: weight and scale must be positive, margin not negative, centres and every at least 1",
                     head.people
                 ));
             }
@@ -476,6 +508,8 @@ mod tests {
             ("optimiser = { kind = \"adam\" }", "adam"),
             ("stop = { figure = \"x\", patience = 2, better = 1 }", "better"),
             ("embed = { heads = [{ people = \"a:\", weight = 0.0 }] }", "weight"),
+            ("embed = { heads = [{ people = \"a:\", weight = 1.0, every = 0 }] }", "every"),
+            ("embed = { person_mean = 1.0 }", "person_mean"),
             ("embed = { blend = 1.5 }", "embed.blend"),
             ("embed = { maps = -0.5 }", "embed.maps"),
             ("detect = { background = 0.0 }", "detect.background"),

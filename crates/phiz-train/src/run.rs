@@ -24,6 +24,9 @@ use crate::transfer::Start;
 use crate::watch::{Figures, Progress, Watch};
 use crate::weights::{write_atomically, write_weights};
 
+/// What stands before the name of a loss, where it is counted.
+const COUNT: &str = "count.";
+
 /// A loss and its parts by name.
 pub type Loss<T> = (T, Vec<(String, T)>);
 
@@ -214,7 +217,8 @@ struct Trainer<'a, B: Backend, T: Task<B>> {
     model: Model<B>,
     average: Average<B>,
     optimiser: Optimiser<B>,
-    /// Sums since the last report: losses by name, and under `count` how many steps they are of.
+    /// Sums since the last report: losses by name, and under `count.` and the name of how many steps they are, since not every loss is
+    /// computed in every step.
     sums: BTreeMap<String, f64>,
     best: Option<(f64, u32)>,
     best_weights: Weights,
@@ -407,7 +411,10 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             let (loss, parts) = self.task.loss(b, &self.model, &batch)?;
             let values = std::iter::once(("loss".to_string(), b.scalar(&loss)))
                 .chain(parts.into_iter().map(|(name, part)| (name, b.scalar(&part))));
-            losses.extend(values.map(|(name, value)| (name, f64::from(value) * share)));
+            let counted = values.flat_map(|(name, value)| {
+                [(format!("{COUNT}{name}"), share), (name, f64::from(value) * share)]
+            });
+            losses.extend(counted);
             let loss = if self.recipe.accumulate == 1 { loss } else { b.affine(&loss, share, 0.0) };
             let more = optim::gradients(b, &loss, &self.model.tensors);
             optim::accumulate(b, &mut gradients, more);
@@ -416,7 +423,6 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         if norm.is_finite() && losses.iter().all(|(_, v)| v.is_finite()) {
             self.bad_steps = 0;
             self.average.update(b, &self.model.tensors, self.step);
-            losses.push(("count".into(), 1.0));
             for (name, value) in losses {
                 *self.sums.entry(name).or_default() += value;
             }
@@ -477,12 +483,12 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
     }
 
     fn take_means(&mut self) -> Figures {
-        let mut sums = std::mem::take(&mut self.sums);
-        let count = sums.remove("count").unwrap_or(0.0);
-        if count == 0.0 {
-            return Vec::new();
-        }
-        sums.into_iter().map(|(name, sum)| (name, (sum / count) as f32)).collect()
+        let sums = std::mem::take(&mut self.sums);
+        let mean = |(name, sum): (&String, &f64)| {
+            let count = sums.get(&format!("{COUNT}{name}"))?;
+            Some((name.clone(), (sum / count) as f32))
+        };
+        sums.iter().filter_map(mean).collect()
     }
 
     fn judge(&self, stage: Stage) -> Figures {

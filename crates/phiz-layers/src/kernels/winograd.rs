@@ -357,20 +357,23 @@ unsafe fn enter<V: Vector>(shape: &Shape, x: *const f32, zeros: &[f32], block: u
         for channel in (0..inputs).step_by(V::LANES) {
             // SAFETY: pixels of the map, or of a row of zeros; the tile's place at each point is in the room.
             unsafe {
-                let mut columns = [[V::all(0.0); IN]; IN];
+                let zero = V::all(0.0);
+                let mut columns = [[zero; IN]; IN];
                 for (b, transformed) in columns.iter_mut().enumerate() {
                     let across = (tile.x + b).wrapping_sub(1);
-                    if across < width {
-                        let pixel = |a: usize| V::load(rows[a].add(across * inputs + channel));
-                        *transformed =
-                            tile::input([pixel(0), pixel(1), pixel(2), pixel(3), pixel(4), pixel(5)]);
-                    }
+                    let pixel = |a: usize| V::load(rows[a].add(across * inputs + channel));
+                    *transformed = if across < width {
+                        tile::input([pixel(0), pixel(1), pixel(2), pixel(3), pixel(4), pixel(5)])
+                    } else {
+                        [zero; IN]
+                    };
                 }
                 let [c0, c1, c2, c3, c4, c5] = &columns;
+                let mut to = v.add(number * inputs + channel);
                 for a in 0..IN {
-                    let row = tile::input([c0[a], c1[a], c2[a], c3[a], c4[a], c5[a]]);
-                    for (b, value) in row.into_iter().enumerate() {
-                        value.store(v.add((a * IN + b) * step(inputs) + number * inputs + channel));
+                    for value in tile::input([c0[a], c1[a], c2[a], c3[a], c4[a], c5[a]]) {
+                        value.store(to);
+                        to = to.wrapping_add(step(inputs));
                     }
                 }
             }
@@ -394,16 +397,22 @@ unsafe fn enter_gradient<V: Vector>(shape: &Shape, dy: *const f32, zeros: &[f32]
         for channel in (0..outputs).step_by(V::LANES) {
             // SAFETY: as in [`enter`].
             unsafe {
-                let mut columns = [[V::all(0.0); IN]; OUT];
-                for (b, transformed) in columns.iter_mut().enumerate().take(width - tile.x) {
+                let zero = V::all(0.0);
+                let mut columns = [[zero; IN]; OUT];
+                for (b, transformed) in columns.iter_mut().enumerate() {
                     let pixel = |a: usize| V::load(rows[a].add((tile.x + b) * outputs + channel));
-                    *transformed = tile::output_gradient([pixel(0), pixel(1), pixel(2), pixel(3)]);
+                    *transformed = if tile.x + b < width {
+                        tile::output_gradient([pixel(0), pixel(1), pixel(2), pixel(3)])
+                    } else {
+                        [zero; IN]
+                    };
                 }
                 let [c0, c1, c2, c3] = &columns;
+                let mut to = m.add(number * outputs + channel);
                 for a in 0..IN {
-                    let row = tile::output_gradient([c0[a], c1[a], c2[a], c3[a]]);
-                    for (b, value) in row.into_iter().enumerate() {
-                        value.store(m.add((a * IN + b) * step(outputs) + number * outputs + channel));
+                    for value in tile::output_gradient([c0[a], c1[a], c2[a], c3[a]]) {
+                        value.store(to);
+                        to = to.wrapping_add(step(outputs));
                     }
                 }
             }
@@ -426,21 +435,26 @@ unsafe fn leave<V: Vector, const WIDTH: usize>(
     let Shape { height, width, outputs, .. } = *shape;
     let panel = WIDTH * V::LANES;
     for (number, tile) in block_of(shape, block).enumerate() {
+        let [down, across] = [height - tile.y, width - tile.x].map(|left| left.min(OUT));
         for channel in (0..panel).step_by(V::LANES) {
             // SAFETY: the tile's place at each point is in the room; pixels of the map only are written.
             unsafe {
-                let mut columns = [[V::all(0.0); OUT]; IN];
-                for (b, transformed) in columns.iter_mut().enumerate() {
-                    let point =
-                        |a: usize| V::load(m.add((a * IN + b) * step(panel) + number * panel + channel));
-                    *transformed = tile::output([point(0), point(1), point(2), point(3), point(4), point(5)]);
+                let mut rows = [[V::all(0.0); OUT]; IN];
+                let mut from = m.add(number * panel + channel);
+                for transformed in &mut rows {
+                    let mut points = [V::all(0.0); IN];
+                    for point in &mut points {
+                        *point = V::load(from);
+                        from = from.wrapping_add(step(panel));
+                    }
+                    *transformed = tile::output(points);
                 }
-                let [c0, c1, c2, c3, c4, c5] = &columns;
-                for a in 0..OUT.min(height - tile.y) {
-                    let row = tile::output([c0[a], c1[a], c2[a], c3[a], c4[a], c5[a]]);
-                    let start = (tile.picture + (tile.y + a) * width + tile.x) * outputs;
-                    for (b, value) in row.into_iter().enumerate().take(width - tile.x) {
-                        value.store(y.add(start + b * outputs + chosen * panel + channel));
+                let [r0, r1, r2, r3, r4, r5] = &rows;
+                let start = (tile.picture + tile.y * width + tile.x) * outputs + chosen * panel + channel;
+                for b in 0..across {
+                    let column = tile::output([r0[b], r1[b], r2[b], r3[b], r4[b], r5[b]]);
+                    for (a, value) in column.into_iter().enumerate().take(down) {
+                        value.store(y.add(start + (a * width + b) * outputs));
                     }
                 }
             }

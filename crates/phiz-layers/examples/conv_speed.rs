@@ -1,6 +1,6 @@
-//! How fast a convolution is in training, forward and both gradients: `cargo run --release -p phiz-layers --example speed -- 64 28 128 1`
+//! How fast a convolution is in training, forward and both gradients: `cargo run --release -p phiz-layers --example conv_speed -- 64 28 128 1`
 //! (channels, side of the map, pictures, threads). It prints the least time of five and the products of the plain way a
-//! second; `speed.py` beside it prints the same of PyTorch.
+//! second; `conv_speed.py` beside it prints the same of PyTorch.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-"""The convolutions of speed.rs in PyTorch: `python speed.py 64 28 128 1` (channels, side of the map, pictures, threads), f32,
+"""The convolutions of conv_speed.rs in PyTorch: `python conv_speed.py 64 28 128 1` (channels, side of the map, pictures, threads), f32,
 channels-last, least time of five."""
 import sys, time
 import torch
