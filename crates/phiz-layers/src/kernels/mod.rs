@@ -102,16 +102,16 @@ fn shares(things: usize, threads: usize) -> Vec<Range<usize>> {
     (0..parts).map(|part| things * part / parts..things * (part + 1) / parts).collect()
 }
 
-/// Calls `work` once for each part with its number, each on a thread of its own; the first on the caller's.
-fn on_threads<T: Send>(parts: Vec<T>, work: &(dyn Fn(usize, T) + Sync)) {
+/// Calls `work` once for each part, each on a thread of its own; the first on the caller's.
+fn on_threads<T: Send>(parts: Vec<T>, work: &(dyn Fn(T) + Sync)) {
     std::thread::scope(|scope| {
-        let mut parts = parts.into_iter().enumerate();
+        let mut parts = parts.into_iter();
         let first = parts.next();
-        for (number, part) in parts {
-            scope.spawn(move || work(number, part));
+        for part in parts {
+            scope.spawn(move || work(part));
         }
-        if let Some((number, part)) = first {
-            work(number, part);
+        if let Some(part) = first {
+            work(part);
         }
     });
 }

@@ -69,7 +69,7 @@ impl Rule<'_> {
         let channels = self.channels();
         let own = shares(x.len() / channels, self.threads);
         let mut totals = vec![vec![0f64; 2 * channels]; own.len()];
-        on_threads(totals.iter_mut().zip(own).collect(), &|_, (totals, rows): (&mut Vec<f64>, _)| {
+        on_threads(totals.iter_mut().zip(own).collect(), &|(totals, rows): (&mut Vec<f64>, _)| {
             // SAFETY: maps of whole rows and lists of as many numbers as there are channels (asserted by the callers).
             unsafe { sums_of_rows(self.level, x, dy, [means, slope, offset], self.relu, rows, totals) };
         });
@@ -102,7 +102,7 @@ pub(crate) fn forward(rule: &Rule<'_>, x: &[f32], y: &mut [f32]) -> Statistics {
     let statistics = Statistics { mean: mean.collect(), variance: variance.collect() };
     let [slope, offset] = rule.line(&statistics);
     let y = Shared::of(y);
-    on_threads(shares(x.len() / channels, rule.threads), &|_, rows| {
+    on_threads(shares(x.len() / channels, rule.threads), &|rows| {
         // SAFETY: lengths were asserted; each thread writes its own rows.
         unsafe { write_rows(rule.level, x, &slope, &offset, rule.relu, rows, y) };
     });
@@ -139,7 +139,7 @@ pub(crate) fn backward(
         .collect();
     let line = [&slope[..], &offset, &factor, &rest];
     let dx = Shared::of(dx);
-    on_threads(shares(x.len() / channels, rule.threads), &|_, rows| {
+    on_threads(shares(x.len() / channels, rule.threads), &|rows| {
         // SAFETY: lengths were asserted; each thread writes its own rows.
         unsafe { write_gradients(rule.level, x, dy, line, rule.relu, rows, dx) };
     });

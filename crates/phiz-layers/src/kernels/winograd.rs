@@ -42,7 +42,7 @@ pub(crate) fn transformed(
     assert_eq!(filters.len(), 9 * outputs * inputs, "filters of {outputs} by {inputs} channels");
     let mut u = vec![0f32; POINTS * outputs * inputs];
     let shared = Shared::of(&mut u);
-    on_threads(shares(if reversed { outputs } else { inputs }, threads), &|_, rows| {
+    on_threads(shares(if reversed { outputs } else { inputs }, threads), &|rows| {
         // SAFETY: both have the lengths of so many channels, which are whole panels; each thread has rows of its own.
         unsafe { transform_filters(level, filters, size, reversed, rows, shared) };
     });
@@ -59,7 +59,7 @@ pub(crate) fn convolve(shape: &Shape, x: &[f32], u: &[f32], y: &mut [f32], level
     // no bit.
     let own = shares(blocks, threads);
     let next: Vec<AtomicUsize> = own.iter().map(|blocks| AtomicUsize::new(blocks.start)).collect();
-    on_threads((0..own.len()).collect(), &|_, thread: usize| {
+    on_threads((0..own.len()).collect(), &|thread: usize| {
         let mut room = Room::new(shape.width, shape.inputs, level.panel());
         for whose in (thread..own.len()).chain(0..thread) {
             loop {
@@ -89,7 +89,7 @@ pub(crate) fn filter_gradient(
     // Each thread adds up the same blocks always, so that the same sums are added in the same order.
     let own = shares(blocks, threads);
     let mut sums = vec![vec![0f32; POINTS * shape.inputs * shape.outputs]; own.len()];
-    on_threads(sums.iter_mut().zip(own).collect(), &|_, (du, blocks): (&mut Vec<f32>, _)| {
+    on_threads(sums.iter_mut().zip(own).collect(), &|(du, blocks): (&mut Vec<f32>, _)| {
         let mut room = Room::new(shape.width, shape.inputs, shape.outputs);
         for block in blocks {
             // SAFETY: lengths were asserted.
@@ -97,7 +97,7 @@ pub(crate) fn filter_gradient(
         }
     });
     let shared = Shared::of(dfilters);
-    on_threads(shares(shape.inputs, threads), &|_, rows| {
+    on_threads(shares(shape.inputs, threads), &|rows| {
         // SAFETY: lengths were asserted, and each sum has that of its parts; each thread writes the filters of its own inputs.
         unsafe { gradient_of_filters(level, &sums, [shape.outputs, shape.inputs], rows, shared) };
     });
