@@ -113,8 +113,8 @@ pub(crate) struct Shared {
     #[arg(long, global = true, help_heading = MODELS)]
     quick: bool,
     /// The numbers in which the networks compute: f32, bf16 (faster, on some processors), int8 (faster still for embedding,
-    /// on some processors) or auto (for the bundled models int8 in the embedder and bf16 in the detector where the processor
-    /// gains from it, else f32). Templates of all can be compared
+    /// on some processors) or auto (for the bundled models the fastest of these on this processor, where its accuracy was
+    /// measured to be that of f32; for others f32). Templates of all can be compared
     // Not global: the trainer has an option of that name for its own arithmetic.
     #[arg(long, value_name = "PRECISION", default_value = "auto", help_heading = MODELS)]
     precision: Precision,

@@ -95,8 +95,7 @@ impl AnalyzerBuilder {
     }
 
     /// Sets the precision in which the networks are computed. Default: for the models inside the binary
-    /// the fastest that costs no accuracy, int8 in the embedder and bf16 in the detector, where the processor gains from it;
-    /// f32 otherwise.
+    /// the fastest on this processor of those that cost no accuracy; f32 for others.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> AnalyzerBuilder {
         self.load = self.load.precision(precision);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use phiz_engine::{LoadOptions, Precision};
+use phiz_engine::{Instructions, LoadOptions, Precision};
 use phiz_image::Image;
 use phiz_net::card::{Card, Decode};
 use phiz_template::{ModelId, Template, Thresholds};
@@ -44,8 +44,13 @@ impl Embedder {
         options: &LoadOptions,
     ) -> Result<impl FnOnce(ModelId) -> Embedder + use<>, FaceError> {
         let card = model.card().clone();
-        let measured: &[Precision] =
-            if model.is_bundled() { &[Precision::Int8, Precision::Bf16] } else { &[] };
+        // By AMX bf16 is at least as fast as eight bits, and more exact; elsewhere eight bits are faster.
+        let faster = [
+            (Precision::Bf16, Instructions::Amx),
+            (Precision::Int8, Instructions::Measured),
+            (Precision::Bf16, Instructions::Measured),
+        ];
+        let measured = if model.is_bundled() { &faster[..] } else { &[] };
         let network = Loaded::new(&card, model.onnx(), measured, options)?;
         if card.output.decode != Decode::Arcface {
             return Err(network.unlike("is no embedder"));

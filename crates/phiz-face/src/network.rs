@@ -26,7 +26,7 @@ impl Loaded {
     pub(crate) fn new(
         card: &Card,
         onnx: &[u8],
-        measured: &[Precision],
+        measured: &[(Precision, Instructions)],
         options: &LoadOptions,
     ) -> Result<Loaded, FaceError> {
         let order = match card.input.order {
@@ -36,8 +36,9 @@ impl Loaded {
         let normalisation = Normalisation { mean: card.input.mean, std: card.input.std, order };
         let options = options.clone().normalisation(normalisation);
         let faster = measured.iter().filter(|_| options.precision == Precision::Auto);
-        let mut faster = faster
-            .map(|precision| options.clone().precision(*precision).instructions(Instructions::Measured));
+        let mut faster = faster.map(|(precision, instructions)| {
+            options.clone().precision(*precision).instructions(*instructions)
+        });
         let network = faster
             .find_map(|options| match phiz_engine::load(onnx, &options) {
                 // The processor, or the runtime that was asked for, has none.

@@ -69,6 +69,10 @@ pub trait Backend {
     fn describe(&self) -> String;
     /// Threads of the processor that computes; none where a GPU does.
     fn threads(&self) -> Option<usize>;
+    /// Whether convolutions compute in bf16.
+    fn bf16(&self) -> bool {
+        false
+    }
     /// A constant.
     fn constant(&self, data: &[f32], shape: &[usize]) -> Self::Tensor;
     /// A constant `[labels, classes]` with a one where the label of the row is; a row without a label is zero.

@@ -111,7 +111,8 @@ impl<B: Backend> Teacher<B> {
         let shape = trial.map.map(|map| b.shape(&map));
         teacher.map = shape.and_then(|shape| shape[1..].try_into().ok());
         let normalisation = Normalisation { mean: input.mean, std: input.std, ..Normalisation::default() };
-        let engine = b.threads().and_then(|threads| Engine::open(&onnx, normalisation, map, threads));
+        let engine =
+            b.threads().and_then(|threads| Engine::open(&onnx, normalisation, map, threads, b.bf16()));
         // A file may give its template in a form that only the operations one by one know.
         let lengths = [teacher.dim, teacher.map.map_or(0, |shape| shape.iter().product())];
         teacher.engine = engine.filter(|engine| {

@@ -129,10 +129,11 @@ impl Isa {
         #[cfg(target_arch = "x86_64")]
         let find = |level, matrices| all.iter().copied().find(|isa| *isa == Isa(level, matrices));
         match instructions {
-            Instructions::Measured => Some(Isa::best()),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Auto if fewer_bits => find(Level::Avx512Full, Matrices::Amx).or(Some(Isa::best())),
-            Instructions::Auto => Some(Isa::best()),
+            Instructions::Auto | Instructions::Measured if fewer_bits => {
+                find(Level::Avx512Full, Matrices::Amx).or(Some(Isa::best()))
+            }
+            Instructions::Auto | Instructions::Measured => Some(Isa::best()),
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => find(Level::Avx2, Matrices::No),
             #[cfg(target_arch = "x86_64")]
@@ -251,7 +252,7 @@ fn two_steps() -> bool {
 }
 
 /// Multiplications with addition that one core does in a second if nothing keeps it waiting, in thousand millions; none
-/// without vector kernels for the precision, and for AMX, whose speed nobody has measured.
+/// without vector kernels for the precision, and for AMX, whose peak is not measured.
 pub(crate) fn peak(isa: Isa, precision: Precision) -> Option<f64> {
     if !isa.is_vector() || !isa.has(precision) || isa.1 != Matrices::No {
         return None;

@@ -615,7 +615,7 @@ fn a_vector_path_was_tested() {
     }
 }
 
-/// On a processor with AMX, `PHIZ_DEMANDS_AMX` makes sure that it is used, and not what tests do by hand.
+/// On a processor with AMX, `PHIZ_DEMANDS_AMX` makes sure that it is used, and not what tests do by hand; both are chosen unasked.
 #[test]
 fn amx_runs_where_it_is_demanded() {
     let amx = Isa::choose(Instructions::Amx, Precision::Int8);
@@ -623,11 +623,11 @@ fn amx_runs_where_it_is_demanded() {
     if std::env::var_os("PHIZ_DEMANDS_AMX").is_some() {
         assert!(amx.is_some(), "AMX was demanded");
     }
-    // Where nobody has measured its speed, it is for whoever asks for the precision.
     for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
-        assert_eq!(Isa::choose(Instructions::Measured, precision), Some(Isa::best()));
-        let amx = amx.filter(|_| precision != Precision::F32);
-        assert_eq!(Isa::choose(Instructions::Auto, precision), Some(amx.unwrap_or(Isa::best())));
+        let best = Some(amx.filter(|_| precision != Precision::F32).unwrap_or(Isa::best()));
+        for instructions in [Instructions::Auto, Instructions::Measured] {
+            assert_eq!(Isa::choose(instructions, precision), best);
+        }
     }
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if let Some(isa) = amx {

@@ -2,7 +2,10 @@
 
 use std::panic::resume_unwind;
 
-use phiz_engine::{EngineError, LoadOptions, Network, Normalisation, Pictures, Runtime, Workspace, load};
+use phiz_engine::{
+    EngineError, Instructions, LoadOptions, Network, Normalisation, Pictures, Precision, Runtime, Workspace,
+    load,
+};
 
 use crate::shards::{CROP, CROP_BYTES};
 
@@ -24,15 +27,18 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Of an ONNX file, which also shows the value `map`; none if our own engine does not run it here.
+    /// Of an ONNX file, which also shows the value `map`, in bf16 if that is wished and the processor gains from it; none if our own
+    /// engine does not run it here.
     pub(super) fn open(
         onnx: &[u8],
         normalisation: Normalisation,
         map: Option<String>,
         threads: usize,
+        bf16: bool,
     ) -> Option<Engine> {
-        let shown = map.into_iter().collect();
-        let network = load(onnx, &LoadOptions::default().normalisation(normalisation).shown(shown)).ok()?;
+        let plain = LoadOptions::default().normalisation(normalisation).shown(map.into_iter().collect());
+        let short = plain.clone().precision(Precision::Bf16).instructions(Instructions::Measured);
+        let network = bf16.then(|| load(onnx, &short).ok()).flatten().or_else(|| load(onnx, &plain).ok())?;
         let together = match network.input().shape.first()? {
             None => TOGETHER,
             // Many files are for one picture at a time.
@@ -105,10 +111,9 @@ mod tests {
         let colours: Vec<[u8; 3]> = (0..7).map(|i| [i, 2 * i, 3 * i]).collect();
         let pictures: Vec<u8> = colours.iter().flat_map(|c| c.repeat(CROP * CROP)).collect();
         for batch in [Axis::Named("n"), Axis::Fixed(1)] {
-            for threads in [1, 2, 5, 20] {
-                let onnx = mean_colour(batch);
-                let engine =
-                    Engine::open(&onnx, Normalisation::default(), Some("map".into()), threads).unwrap();
+            for (threads, bf16) in [(1, false), (2, false), (5, true), (20, true)] {
+                let (onnx, map) = (mean_colour(batch), Some("map".into()));
+                let engine = Engine::open(&onnx, Normalisation::default(), map, threads, bf16).unwrap();
                 let [templates, maps] = engine.look(&pictures).unwrap();
                 let near = |a: f32, b: u8| (a - f32::from(b)).abs() < 1e-3;
                 assert!(templates.len() == 21 && maps.len() == 7 * CROP_BYTES);
@@ -119,7 +124,8 @@ mod tests {
         }
         for batch in [0, 4] {
             assert!(
-                Engine::open(&mean_colour(Axis::Fixed(batch)), Normalisation::default(), None, 1).is_none()
+                Engine::open(&mean_colour(Axis::Fixed(batch)), Normalisation::default(), None, 1, false)
+                    .is_none()
             );
         }
     }

@@ -112,6 +112,9 @@ impl Backend for Torch {
     fn threads(&self) -> Option<usize> {
         self.on_processor().then(|| usize::try_from(tch::get_num_threads()).unwrap_or(1))
     }
+    fn bf16(&self) -> bool {
+        self.bf16
+    }
     fn constant(&self, data: &[f32], shape: &[usize]) -> TorchTensor {
         Tensor::from_slice(data).reshape(dims(shape)).to_device(self.device).into()
     }
