@@ -1,6 +1,6 @@
 //! The faces of synthetic photos are the same as those that the build of commit a7d064d found: boxes, scores,
-//! landmarks, quality, pose. Templates are those of the embedders that ship since 30 November 2026. A change of the
-//! pipeline's shape must not change its answers.
+//! landmarks, quality, pose. Templates are those of the embedders that ship since 30 November (the
+//! small one since 1 December) 2026. A change of the pipeline's shape must not change its answers.
 //!
 //! `golden/faces.txt` was written by this test. It has one line per face: the case, then numbers separated
 //! by spaces in the order of [`numbers`]. After new weights, or a change that is meant to change answers, write it again:
