@@ -57,6 +57,8 @@ def main(model, folder, factor, quantiles):
         sys.exit(f"{folder}: holds no shards; make them with `phiz data prepare`")
     crops = np.concatenate([np.load(path[:-4] + ".crops.npy") for path in lists])
     people = [row["person"].split("|") for path in lists for row in csv.DictReader(open(path, newline=""))]
+    if len(crops) != len(people) or any(len(person) != 2 or not person[0].isdigit() for person in people):
+        sys.exit(f"{folder}: needs a crop for each row, and a `person` such as 34|Black in each")
     age, race = np.array([int(person[0]) for person in people]), np.array([person[1] for person in people])
     templates = unit(look(network, crops) + look(network, crops[:, :, ::-1]))
     groups = {f"{least} to {most}": (age >= least) & (age <= most) for least, most in AGES}

@@ -61,6 +61,8 @@ def main(folder, words):
         with open(path, newline="") as file:
             rows = list(csv.DictReader(file))
         templates = np.load(path[:-4] + ".templates.npy", mmap_mode="r")
+        if len(rows) != len(templates):
+            sys.exit(f"{path}: {len(rows)} rows and {len(templates)} templates; prepare this shard again")
         shards[path] = rows
         for number, row in enumerate(rows):
             word = next((word for word in words if is_taken(row["path"], word)), None)
