@@ -1,8 +1,8 @@
-//! Layers of a network in training on an x86 processor: forward and gradients, channels last, f32.
+//! Layers of a network in training on an x86 processor: forward and gradients, channels last, in f32.
 //!
 //! This is the arithmetic in which training on a processor spends its time, and which general libraries do by slower ways:
 //! dense 3×3 convolutions by Winograd's method ([`Conv3`]), and batch normalisation with ReLU in as few passes over memory as there can
-//! be ([`Norm`]). Maps are `[pictures, height, width, channels]`, filters
+//! be ([`Norm`], whose maps may lie in memory as bf16). Maps are `[pictures, height, width, channels]`, filters
 //! `[outputs, inputs, 3, 3]`, all without gaps. `phiz-train` hands it LibTorch's memory.
 //!
 //! Instructions are chosen when a layer is made: AVX-512, or AVX2 with FMA. On other processors there are no layers, and
@@ -10,7 +10,13 @@
 
 mod kernels;
 
+pub use kernels::vector::Number;
 use kernels::{Level, norm, winograd};
+
+/// A number in bfloat16, as its bits: the upper half of those of an f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Bf16(pub u16);
 
 /// Mean and variance of each channel over a batch; the variance is that of the batch itself, not an estimate of a larger whole's.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +51,7 @@ impl Norm {
     ///
     /// # Panics
     /// When a slice has not whole rows, or not as many as the others; when there is no row.
-    pub fn forward(&self, x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) -> Statistics {
+    pub fn forward<N: Number>(&self, x: &[N], scale: &[f32], shift: &[f32], y: &mut [N]) -> Statistics {
         norm::forward(&self.rule(scale, shift), x, y)
     }
 
@@ -53,13 +59,13 @@ impl Norm {
     ///
     /// # Panics
     /// As [`Norm::forward`].
-    pub fn backward(
+    pub fn backward<N: Number>(
         &self,
-        x: &[f32],
-        dy: &[f32],
+        x: &[N],
+        dy: &[N],
         [scale, shift]: [&[f32]; 2],
         statistics: &Statistics,
-        dx: &mut [f32],
+        dx: &mut [N],
     ) -> [Vec<f32>; 2] {
         norm::backward(&self.rule(scale, shift), x, dy, statistics, dx)
     }

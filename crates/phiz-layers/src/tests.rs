@@ -125,6 +125,31 @@ fn what_the_plain_way_does_as_fast_is_left_to_it() {
     }
 }
 
+/// The nearest bf16.
+fn bf16(v: f32) -> Bf16 {
+    let bits = v.to_bits();
+    // Ties go to the even one.
+    Bf16(((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+}
+
+/// In bf16 as in f32 of the same numbers, but for the last rounding.
+fn check_norm_of_halves(norm: &Norm, rows: usize, seed: u64) {
+    let channels = norm.channels;
+    let halves = |seed| numbers(rows * channels, seed).into_iter().map(bf16).collect::<Vec<_>>();
+    let whole = |halves: &[Bf16]| halves.iter().map(|v| v.value()).collect::<Vec<f32>>();
+    let (x, dy) = (halves(seed), halves(seed + 1));
+    let (scale, shift) = (numbers(channels, seed + 2), numbers(channels, seed + 3));
+    let (mut y, mut dx) = (vec![Bf16(0); x.len()], vec![Bf16(0); x.len()]);
+    let (mut y_whole, mut dx_whole) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    let statistics = norm.forward(&x, &scale, &shift, &mut y);
+    assert_eq!(statistics, norm.forward(&whole(&x), &scale, &shift, &mut y_whole));
+    let lists = norm.backward(&x, &dy, [&scale, &shift], &statistics, &mut dx);
+    let lists_whole = norm.backward(&whole(&x), &whole(&dy), [&scale, &shift], &statistics, &mut dx_whole);
+    assert_eq!(lists, lists_whole, "{norm:?}");
+    assert!(y == y_whole.into_iter().map(bf16).collect::<Vec<_>>(), "{norm:?}: output");
+    assert!(dx == dx_whole.into_iter().map(bf16).collect::<Vec<_>>(), "{norm:?}: gradient");
+}
+
 /// Gradients by the formulas of Ioffe and Szegedy 2015, in double precision.
 fn check_norm(norm: &Norm, rows: usize, seed: u64) {
     let channels = norm.channels;
@@ -182,7 +207,9 @@ proptest! {
     ) {
         for level in Level::all() {
             let channels = panels * level.panel();
-            check_norm(&Norm { channels, epsilon: 1e-5, relu, level, threads }, rows, seed);
+            let norm = Norm { channels, epsilon: 1e-5, relu, level, threads };
+            check_norm(&norm, rows, seed);
+            check_norm_of_halves(&norm, rows, seed);
         }
     }
 }
@@ -195,4 +222,13 @@ fn what_is_no_number_stays_no_number() {
     let mut y = vec![0.0; x.len()];
     norm.forward(&x, &[1.0; 64], &[0.0; 64], &mut y);
     assert!(y[5].is_nan() && y[6].is_finite());
+    for level in Level::all() {
+        for nothing in [0x7f81, 0x7fff, 0xffff] {
+            let mut halves: Vec<Bf16> = numbers(64 * 8, 1).into_iter().map(bf16).collect();
+            halves[5] = Bf16(nothing);
+            let mut y = vec![Bf16(0); halves.len()];
+            Norm { level, ..norm }.forward(&halves, &[1.0; 64], &[0.0; 64], &mut y);
+            assert!(y[5].value().is_nan() && y[6].value().is_finite(), "{level:?}");
+        }
+    }
 }

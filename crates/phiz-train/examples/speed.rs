@@ -104,7 +104,7 @@ fn main() {
                 let mut out = Vec::new();
                 for _ in 0..400 {
                     out.clear();
-                    augment(&crop, size, &strength, &mut random, &mut out);
+                    augment(&crop, size, &strength, &mut random, &mut out, None);
                 }
                 let rate = 400.0 / began.elapsed().as_secs_f64();
                 println!("loader {size} px {name}: {rate:.0} images/s on one thread");

@@ -156,6 +156,23 @@ pub trait Backend {
 
     /// Replaces the values of a tensor that does not learn, for all its holders: running statistics.
     fn assign(&self, x: &Self::Tensor, values: &[f32]);
+    /// Rows of a matrix or numbers of a list, without history.
+    fn rows(&self, x: &Self::Tensor, rows: &[usize]) -> Self::Tensor {
+        let (values, mut shape) = (self.values(x), self.shape(x));
+        let width = shape[1..].iter().product::<usize>();
+        shape[0] = rows.len();
+        let taken: Vec<f32> = rows.iter().flat_map(|row| &values[row * width..][..width]).copied().collect();
+        self.constant(&taken, &shape)
+    }
+    /// `x` with other rows in the place of some, without history. `x` is used up: a back end may write into it. A leaf stays one.
+    fn with_rows(&self, x: Self::Tensor, rows: &[usize], new: &Self::Tensor) -> Self::Tensor {
+        let (mut values, shape) = (self.values(&x), self.shape(&x));
+        let width = shape[1..].iter().product::<usize>().max(1);
+        for (row, new) in rows.iter().zip(self.values(new).chunks_exact(width)) {
+            values[row * width..][..width].copy_from_slice(new);
+        }
+        self.leaf(&self.constant(&values, &shape))
+    }
     /// Values in row-major order.
     fn values(&self, x: &Self::Tensor) -> Vec<f32>;
     /// The only value of a scalar.

@@ -15,12 +15,12 @@ use crate::augment::{Strength, augment};
 use crate::backend::{Backend, Padding};
 use crate::card::{self, MEAN, STD};
 use crate::error::TrainError;
+use crate::head::{self, Head, Present};
 use crate::held_out;
 use crate::loss;
-use crate::loss::margin::{self, Kind};
 use crate::model::{Model, pooled};
 use crate::random::Random;
-use crate::recipe::{HeadRecipe, Recipe};
+use crate::recipe::Recipe;
 use crate::run::{Load, Loss, Task};
 use crate::shards::{CROP, CROP_BYTES, Faces};
 use crate::teacher::{Said, Teacher};
@@ -28,122 +28,8 @@ use crate::watch::Figures;
 
 /// The matrix that brings the network's last map to the teacher's channels.
 const MAPS: &str = "maps.weight";
-/// Deviation of the numbers of a fresh centre.
-const CENTRE: f32 = 0.05;
 /// Faces of a person from which the network's own centre is made.
 const LOOKS: usize = 2;
-
-/// The people of one label space and the loss that tells them apart.
-#[derive(Debug)]
-struct Head {
-    recipe: HeadRecipe,
-    /// Its parameters are `head.NAME.weight` and so on.
-    name: String,
-    classes: usize,
-    /// The class of each face, if it has one here.
-    labels: Vec<Option<usize>>,
-}
-
-impl Head {
-    fn new(recipe: HeadRecipe, name: String, faces: &Faces) -> Result<Head, TrainError> {
-        let mut numbers = vec![None; faces.names().len()];
-        let mut classes = 0;
-        let counts = faces.names().iter().map(|name| name.starts_with(&recipe.people));
-        for (number, _) in numbers.iter_mut().zip(counts).filter(|(_, counts)| *counts) {
-            *number = Some(classes);
-            classes += 1;
-        }
-        if classes < 2 {
-            return Err(TrainError::Recipe(format!(
-                "the data has {classes} people whose names begin with {:?}, and telling them apart needs two: \
-                 check `people` against the `person` column of the shards",
-                recipe.people
-            )));
-        }
-        let labels = (0..faces.len()).map(|i| faces.person(i).and_then(|p| numbers[p])).collect();
-        Ok(Head { recipe, name, classes, labels })
-    }
-
-    fn parameter(&self, suffix: &str) -> String {
-        format!("head.{}.{suffix}", self.name)
-    }
-
-    /// Fresh parameters: centres, and what the loss needs beside them. Where `template` says what the teacher thinks of
-    /// each face, a person's centres begin about the mean of these (Qi et al. 2018, "imprinted weights").
-    fn fresh(
-        &self,
-        dim: usize,
-        random: &mut Random,
-        template: Option<&dyn Fn(usize) -> Vec<f32>>,
-    ) -> Weights {
-        let mut centres = self.random_centres(dim, random);
-        if let Some(template) = template {
-            self.imprint(
-                &mut centres,
-                dim,
-                &mut self.labelled().map(|(face, class)| (class, template(face))),
-            );
-        }
-        let mut weights = Weights::from([(
-            self.parameter("weight"),
-            (vec![self.classes * self.recipe.centres, dim], centres),
-        )]);
-        if self.recipe.loss == Kind::Softmax {
-            weights.insert(self.parameter("bias"), (vec![self.classes], vec![0.0; self.classes]));
-        }
-        if self.recipe.loss == Kind::AdaFace {
-            // As the paper's authors begin; `var` here is a deviation, named as what never learns.
-            weights.insert(self.parameter("mean"), (vec![1], vec![20.0]));
-            weights.insert(self.parameter("var"), (vec![1], vec![100.0]));
-        }
-        weights
-    }
-
-    fn random_centres(&self, dim: usize, random: &mut Random) -> Vec<f32> {
-        (0..self.classes * self.recipe.centres * dim).map(|_| random.normal() * CENTRE).collect()
-    }
-
-    /// Faces that have a class here, and it.
-    fn labelled(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.labels.iter().enumerate().filter_map(|(face, class)| Some((face, (*class)?)))
-    }
-
-    /// Moves random centres to the mean templates of their classes: as long as they are on average, with a tenth of the random
-    /// numbers left, which tells several centres of a class apart.
-    fn imprint(
-        &self,
-        centres: &mut [f32],
-        dim: usize,
-        templates: &mut dyn Iterator<Item = (usize, Vec<f32>)>,
-    ) {
-        let length = CENTRE * (dim as f32).sqrt();
-        let mut means = vec![0f32; self.classes * dim];
-        for (class, template) in templates {
-            means[class * dim..][..dim].iter_mut().zip(template).for_each(|(m, v)| *m += v);
-        }
-        for (row, centre) in centres.chunks_exact_mut(dim).enumerate() {
-            let mean = &means[row % self.classes * dim..][..dim];
-            let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-            centre.iter_mut().zip(mean).for_each(|(c, m)| *c = *c * 0.1 + m / norm * length);
-        }
-    }
-
-    fn loss<B: Backend>(
-        &self,
-        b: &B,
-        model: &Model<B>,
-        x: &B::Tensor,
-        labels: &[Option<usize>],
-    ) -> B::Tensor {
-        let get = |suffix: &str| model.tensors.get(&self.parameter(suffix));
-        let head = margin::Head {
-            weight: &model.tensors[&self.parameter("weight")],
-            bias: get("bias"),
-            lengths: get("mean").zip(get("var")),
-        };
-        margin::loss(b, x, head, labels, &self.recipe.spec())
-    }
-}
 
 /// The task.
 pub struct EmbedTask<'a, B: Backend> {
@@ -178,8 +64,10 @@ pub struct EmbedBatch {
     means: Vec<f32>,
     /// So many samples at the beginning are blends, without target and label.
     blends: usize,
-    /// By head, then by sample.
+    /// By head, then by sample; numbers of those who are present, where not everybody is.
     labels: Vec<Vec<Option<usize>>>,
+    /// Those of each head's people who take part in the step; none where everybody does.
+    present: Vec<Option<Present>>,
 }
 
 /// What the teacher says of the people of the data.
@@ -279,7 +167,7 @@ impl<'a, B: Backend> EmbedTask<'a, B> {
             .map(|(i, head)| {
                 // The head of the short form keeps the name that older checkpoints know it by.
                 let short = i == 0 && losses.margin_loss > 0.0;
-                let name = if short { "centres".to_string() } else { format!("{}{i}", plain(&head.people)) };
+                let name = if short { "centres".into() } else { head::name(&head.people, i) };
                 Head::new(head, name, faces)
             })
             .collect::<Result<_, _>>()?;
@@ -340,11 +228,6 @@ fn compared_maps<B: Backend>(
     Ok([theirs, channels[node]])
 }
 
-/// The letters and digits of a name.
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect()
-}
-
 /// `rows` × `columns` with orthonormal columns, row-major, by Gram and Schmidt.
 fn orthonormal(rows: usize, columns: usize, random: &mut Random) -> Vec<f32> {
     let mut basis: Vec<Vec<f32>> = Vec::new();
@@ -373,6 +256,27 @@ impl Lessons<'_> {
         self.placed(self.faces.template(face))
     }
 
+    /// The face of a batch's sample, before it may be blended with another.
+    fn face(&self, batch: u64, sample: usize) -> usize {
+        let n = self.recipe.batch;
+        let per_epoch = (self.faces.len() / n).max(1) as u64;
+        let (epoch, within) = (batch / per_epoch, (batch % per_epoch) as usize);
+        shuffled(within * n + sample, self.faces.len(), self.recipe.seed ^ epoch)
+    }
+
+    /// The step of a batch: batches are as many as steps, or several of them are a step's.
+    fn step(&self, batch: u64) -> u64 {
+        batch / self.recipe.accumulate as u64
+    }
+
+    /// Those of a head's people who take part in the step of a batch, all of its batches being alike in that.
+    fn present(&self, head: &Head, batch: u64) -> Option<Present> {
+        let (step, batches) = (self.step(batch), self.recipe.accumulate as u64);
+        let faces = (step * batches..(step + 1) * batches)
+            .flat_map(|batch| (0..self.recipe.batch).map(move |sample| self.face(batch, sample)));
+        head.present(step, self.recipe.seed, faces)
+    }
+
     fn placed(&self, template: &[f32]) -> Vec<f32> {
         let columns = self.placement.len() / self.dim;
         let dot = |i: usize| {
@@ -396,34 +300,31 @@ impl Load for Lessons<'_> {
             means: if self.recipe.embed.person_mean > 0.0 { vec![0.0; n * self.dim] } else { Vec::new() },
             blends: (self.recipe.embed.blend * n as f64).round() as usize,
             labels: vec![Vec::with_capacity(n); self.heads.len()],
+            present: self.heads.iter().map(|head| self.present(head, number)).collect(),
         };
         // A teacher looks at pictures of its own size; the network then sees the same ones, shrunk.
         let embed = &self.recipe.embed;
         let drawn = if embed.blend > 0.0 || embed.live_teacher { CROP } else { size };
-        let mut second = Vec::with_capacity(drawn * drawn * 3);
+        let strength = &self.recipe.augment;
+        let (mut second, mut clean) = (Vec::new(), Vec::new());
         let last = |pictures: &[u8]| pictures.len() - drawn * drawn * 3;
-        let per_epoch = (self.faces.len() / n).max(1) as u64;
-        let (epoch, within) = (number / per_epoch, (number % per_epoch) as usize);
         for sample in 0..n {
             let mut random = Random::for_sample(self.recipe.seed, number, sample as u64);
-            let face = shuffled(within * n + sample, self.faces.len(), self.recipe.seed ^ epoch);
+            let face = self.face(number, sample);
             let crop = self.faces.crop(face);
-            let view = augment(crop, drawn, &self.recipe.augment, &mut random, &mut batch.pictures);
-            if embed.clean_teacher {
-                view.draw(crop, drawn, &mut batch.full);
-            }
+            let full = embed.clean_teacher.then_some(&mut batch.full);
+            augment(crop, drawn, strength, &mut random, &mut batch.pictures, full);
             if sample < batch.blends {
                 let crop = self.faces.crop(random.below(self.faces.len()));
                 second.clear();
-                let view = augment(crop, drawn, &self.recipe.augment, &mut random, &mut second);
+                clean.clear();
+                augment(crop, drawn, strength, &mut random, &mut second, Some(&mut clean));
                 let share = random.unit();
                 let first = last(&batch.pictures);
                 blend(&mut batch.pictures[first..], &second, share);
                 if embed.clean_teacher {
-                    second.clear();
-                    view.draw(crop, drawn, &mut second);
                     let first = last(&batch.full);
-                    blend(&mut batch.full[first..], &second, share);
+                    blend(&mut batch.full[first..], &clean, share);
                 }
                 batch.labels.iter_mut().for_each(|labels| labels.push(None));
                 continue;
@@ -433,16 +334,15 @@ impl Load for Lessons<'_> {
             if let Some(mean) = mean.filter(|_| !batch.means.is_empty()) {
                 batch.means[sample * self.dim..][..self.dim].copy_from_slice(&self.placed(mean));
             }
-            for (labels, head) in batch.labels.iter_mut().zip(&self.heads) {
-                // Batches are as many as steps, or several of them are a step's.
-                let turn = number / self.recipe.accumulate as u64;
-                labels.push(head.labels[face].filter(|_| turn.is_multiple_of(head.recipe.every)));
+            for ((labels, head), present) in batch.labels.iter_mut().zip(&self.heads).zip(&batch.present) {
+                let person = head.person(face).filter(|_| head.learns_in(self.step(number)));
+                labels.push(person.and_then(|p| present.as_ref().map_or(Some(p), |all| all.place(p))));
             }
         }
         if drawn != size {
             let large = std::mem::take(&mut batch.pictures);
             for picture in large.chunks_exact(drawn * drawn * 3) {
-                augment(picture, size, &Strength::NONE, &mut Random::new(0), &mut batch.pictures);
+                augment(picture, size, &Strength::NONE, &mut Random::new(0), &mut batch.pictures, None);
             }
             if !embed.clean_teacher {
                 batch.full = large;
@@ -492,21 +392,19 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
         }
         let mut random = Random::new(recipe.seed);
         for head in heads {
-            let mut looks = vec![0; head.classes];
-            let few = head.labelled().filter(|(_, class)| {
-                looks[*class] += 1;
-                looks[*class] <= LOOKS
-            });
-            let few: Vec<(usize, usize)> = few.collect();
+            let few = head.few(LOOKS);
             let crops: Vec<&[u8]> = few.iter().map(|(face, _)| faces.crop(*face)).collect();
             let templates = templates_of(b, model, &crops);
-            let mut centres = head.random_centres(*dim, &mut random);
             let rows = templates.chunks_exact(*dim).map(<[f32]>::to_vec);
-            head.imprint(&mut centres, *dim, &mut few.iter().map(|(_, class)| *class).zip(rows));
-            weights
-                .insert(head.parameter("weight"), (vec![head.classes * head.recipe.centres, *dim], centres));
+            let mut known = few.iter().map(|(_, class)| *class).zip(rows);
+            weights.extend(head.imprinted(*dim, &mut random, &mut known));
         }
         weights
+    }
+
+    fn rows(&self, batch: &EmbedBatch) -> Vec<(String, Vec<usize>)> {
+        let heads = self.lessons.heads.iter().zip(&batch.present);
+        heads.filter_map(|(head, present)| Some(head.rows(present.as_ref()?))).flatten().collect()
     }
 
     fn pictures(&self, b: &B, batch: &EmbedBatch) -> B::Tensor {
@@ -573,13 +471,14 @@ impl<'a, B: Backend> Task<B> for EmbedTask<'a, B> {
             let share = looked as f64 / n as f64;
             parts.push(("maps".into(), weights.maps * share, loss::cosine_of_maps(b, &ours, &theirs)));
         }
-        for (head, labels) in self.lessons.heads.iter().zip(&batch.labels) {
-            if labels.iter().all(Option::is_none) {
-                continue;
+        for ((head, labels), present) in self.lessons.heads.iter().zip(&batch.labels).zip(&batch.present) {
+            if labels.iter().any(Option::is_some) {
+                parts.push((
+                    head.loss_name(),
+                    head.weight(),
+                    head.loss(b, model, &raw, labels, present.as_ref()),
+                ));
             }
-            let name = if head.name == "centres" { "margin".into() } else { format!("head_{}", head.name) };
-            let weight = head.recipe.weight * head.recipe.every as f64;
-            parts.push((name, weight, head.loss(b, model, &raw, labels)));
         }
         let weighted = parts.iter().map(|(_, weight, part)| b.affine(part, *weight, 0.0));
         let total = weighted.reduce(|a, c| b.add(&a, &c)).unwrap_or_else(|| b.constant(&[0.0], &[1]));

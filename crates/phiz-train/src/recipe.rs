@@ -191,6 +191,10 @@ pub struct HeadRecipe {
     /// It learns in every so many steps, and counts so many times then.
     #[serde(default = "HeadRecipe::default_every")]
     pub every: u64,
+    /// So many of the people take part in a step: those of its faces, and others at random, who stand for all others
+    /// (An et al. 2022, "Partial FC"). Everybody if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<usize>,
 }
 
 impl HeadRecipe {
@@ -226,6 +230,7 @@ impl EmbedLosses {
             scale: self.scale,
             centres: 1,
             every: 1,
+            sample: None,
         };
         (self.margin_loss > 0.0).then_some(short).into_iter().chain(self.heads.iter().cloned()).collect()
     }
@@ -422,6 +427,12 @@ impl Recipe {
                     head.people
                 ));
             }
+            if head.sample.is_some_and(|people| people < 2) {
+                return wrong(format!(
+                    "embed.heads {:?}: sample must be at least 2 people; leave it out for everybody",
+                    head.people
+                ));
+            }
             if let Some(other) = heads[..i].iter().find(|h| h.people == head.people) {
                 return wrong(format!("embed.heads: two heads for the people {:?}; keep one", other.people));
             }
@@ -509,6 +520,7 @@ mod tests {
             ("stop = { figure = \"x\", patience = 2, better = 1 }", "better"),
             ("embed = { heads = [{ people = \"a:\", weight = 0.0 }] }", "weight"),
             ("embed = { heads = [{ people = \"a:\", weight = 1.0, every = 0 }] }", "every"),
+            ("embed = { heads = [{ people = \"a:\", weight = 1.0, sample = 1 }] }", "sample"),
             ("embed = { person_mean = 1.0 }", "person_mean"),
             ("embed = { blend = 1.5 }", "embed.blend"),
             ("embed = { maps = -0.5 }", "embed.maps"),

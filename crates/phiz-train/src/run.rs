@@ -20,6 +20,7 @@ use crate::optim::{self, Average, Optimiser};
 use crate::random::Random;
 use crate::recipe::{Recipe, Stage, Stop};
 use crate::record::{Changes, Record, Source};
+use crate::rows::Taken;
 use crate::transfer::Start;
 use crate::watch::{Figures, Progress, Watch};
 use crate::weights::{write_atomically, write_weights};
@@ -52,6 +53,11 @@ pub trait Task<B: Backend> {
     /// The same where a run begins from weights that have learnt: those of [`Task::extras`] that `model` itself can say.
     fn extras_of(&self, _b: &B, _model: &Model<B>) -> Weights {
         Weights::new()
+    }
+    /// Parameters of which only some rows take part in the step of a batch, and those: in [`Task::loss`] they stand in the place of
+    /// the whole. All batches of a step say the same.
+    fn rows(&self, _batch: &Batch<B, Self>) -> Vec<(String, Vec<usize>)> {
+        Vec::new()
     }
     /// The pictures of a batch as the network reads them.
     fn pictures(&self, b: &B, batch: &Batch<B, Self>) -> B::Tensor;
@@ -403,23 +409,16 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
         rate: f64,
     ) -> Result<f32, TrainError> {
         let b = self.b;
-        let share = 1.0 / self.recipe.accumulate as f64;
-        let mut gradients = optim::Gradients::new();
-        let mut losses: Vec<(String, f64)> = Vec::new();
-        for _ in 0..self.recipe.accumulate {
-            let batch = next()?;
-            let (loss, parts) = self.task.loss(b, &self.model, &batch)?;
-            let values = std::iter::once(("loss".to_string(), b.scalar(&loss)))
-                .chain(parts.into_iter().map(|(name, part)| (name, b.scalar(&part))));
-            let counted = values.flat_map(|(name, value)| {
-                [(format!("{COUNT}{name}"), share), (name, f64::from(value) * share)]
-            });
-            losses.extend(counted);
-            let loss = if self.recipe.accumulate == 1 { loss } else { b.affine(&loss, share, 0.0) };
-            let more = optim::gradients(b, &loss, &self.model.tensors);
-            optim::accumulate(b, &mut gradients, more);
+        let first = next()?;
+        let tensors = &mut self.model.tensors;
+        let taken: Vec<Taken<B>> = (self.task.rows(&first).into_iter())
+            .filter_map(|(name, rows)| Taken::new(b, name, rows, tensors, &mut self.optimiser))
+            .collect();
+        let moved = self.moved(first, next, rate);
+        for taken in taken {
+            taken.put_back(b, &mut self.model.tensors, &mut self.optimiser);
         }
-        let norm = self.optimiser.step(b, &mut self.model.tensors, &gradients, rate);
+        let (norm, losses) = moved?;
         if norm.is_finite() && losses.iter().all(|(_, v)| v.is_finite()) {
             self.bad_steps = 0;
             self.average.update(b, &self.model.tensors, self.step);
@@ -436,6 +435,34 @@ impl<'a, B: Backend, T: Task<B>> Trainer<'a, B, T> {
             return Err(TrainError::Diverged { steps: self.bad_steps, kept: self.kept });
         }
         Ok(norm)
+    }
+
+    /// Moves all that has a part in a step by its batches; returns the gradient's norm and the losses.
+    fn moved(
+        &mut self,
+        first: Batch<B, T>,
+        next: &mut dyn FnMut() -> Result<Batch<B, T>, TrainError>,
+        rate: f64,
+    ) -> Result<(f32, Vec<(String, f64)>), TrainError> {
+        let b = self.b;
+        let share = 1.0 / self.recipe.accumulate as f64;
+        let mut gradients = optim::Gradients::new();
+        let mut losses: Vec<(String, f64)> = Vec::new();
+        let mut first = Some(first);
+        for _ in 0..self.recipe.accumulate {
+            let batch = first.take().map_or_else(&mut *next, Ok)?;
+            let (loss, parts) = self.task.loss(b, &self.model, &batch)?;
+            let values = std::iter::once(("loss".to_string(), b.scalar(&loss)))
+                .chain(parts.into_iter().map(|(name, part)| (name, b.scalar(&part))));
+            let counted = values.flat_map(|(name, value)| {
+                [(format!("{COUNT}{name}"), share), (name, f64::from(value) * share)]
+            });
+            losses.extend(counted);
+            let loss = if self.recipe.accumulate == 1 { loss } else { b.affine(&loss, share, 0.0) };
+            let more = optim::gradients(b, &loss, &self.model.tensors);
+            optim::accumulate(b, &mut gradients, more);
+        }
+        Ok((self.optimiser.step(b, &mut self.model.tensors, &gradients, rate), losses))
     }
 
     /// Puts the checkpoint before the last one back, if the last one holds the very weights whose loss is no number: skipped

@@ -75,7 +75,7 @@ fn seen<B: Backend>(b: &B, body: &Model<B>, faces: &Faces, looks: usize) -> Vec<
         for (face, look) in (first..last).flat_map(|face| (0..looks).map(move |look| (face, look))) {
             let strength = [&plain, &mirror].get(look).copied().unwrap_or(&changed);
             let mut random = Random::for_sample(SEED, look as u64, face as u64);
-            augment(faces.crop(face), CROP, strength, &mut random, &mut pictures);
+            augment(faces.crop(face), CROP, strength, &mut random, &mut pictures, None);
         }
         let x = b.pictures(&pictures, (last - first) * looks, CROP, CROP, MEAN, STD);
         all.extend(b.without_gradients(|| b.values(&body.forward(b, &x, false)[0])));

@@ -201,7 +201,7 @@ fn losses<B: Backend>(b: &B) {
             "margin" => {
                 let state: Vec<B::Tensor> = case.lengths.iter().map(|v| b.constant(&[*v], &[1])).collect();
                 let lengths = (case.kind == Kind::AdaFace).then(|| (&state[0], &state[1]));
-                let head = Head { weight: &x[1], bias: x.get(2), lengths };
+                let head = Head { weight: &x[1], bias: x.get(2), stands_for: None, lengths };
                 let loss = margin::loss(b, &x[0], head, &case.labels, &spec);
                 if let Some(after) = &case.lengths_after {
                     let mut off = Vec::new();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -205,6 +206,11 @@ fn interrupted_anywhere_and_resumed_equals_uninterrupted() {
     for rule in ["kind = \"adamw\"", "kind = \"sgd\"", "kind = \"muon\""] {
         interrupted_and_resumed(&recipe(|r| r.optimiser = toml::from_str(rule).unwrap()));
     }
+    interrupted_and_resumed(&recipe(|r| {
+        r.accumulate = 2;
+        r.batch = 2;
+        r.embed.heads[1].sample = Some(2);
+    }));
 }
 
 fn interrupted_and_resumed(recipe: &Recipe) {
@@ -228,6 +234,36 @@ fn interrupted_and_resumed(recipe: &Recipe) {
             "at step {at}, killed: {dies}, {:?}",
             recipe.optimiser
         );
+    }
+}
+
+#[test]
+fn people_who_have_no_part_in_a_step_stay_as_they_are() {
+    let bench = Bench::new();
+    let moved = |name: &str, loss: &str, steps: u64| {
+        let recipe = recipe(|r| {
+            r.batch = 2;
+            r.stages.truncate(1);
+            r.stages[0].schedule.steps = steps;
+            r.embed.heads[1].loss = toml::Value::String(loss.into()).try_into().unwrap();
+            r.embed.heads[1].sample = Some(2);
+        });
+        bench.run(&recipe, &bench.options(name), &mut Silent).unwrap();
+        let checkpoint = bench.outcome(name).0;
+        let people = |parameter: &str, width: usize| {
+            let first = &checkpoint.first[&format!("head.b1.{parameter}")].1;
+            assert_eq!(first.len(), checkpoint.now[&format!("head.b1.{parameter}")].1.len());
+            let rows = first.chunks_exact(width).map(|row| row.iter().any(|v| *v != 0.0));
+            rows.enumerate().filter(|(_, moved)| *moved).map(|(row, _)| row % 3).collect::<BTreeSet<_>>()
+        };
+        if loss == "softmax" {
+            assert_eq!(people("bias", 1), people("weight", 16));
+        }
+        people("weight", 16)
+    };
+    for loss in ["arcface", "softmax"] {
+        assert_eq!(moved(&format!("{loss}1"), loss, 1).len(), 2, "those who are there");
+        assert_eq!(moved(&format!("{loss}8"), loss, 8).len(), 3, "everybody in turn");
     }
 }
 

@@ -6,27 +6,27 @@ use std::ops::Range;
 
 /// Defines a function that calls a kernel with the vectors of a [`Level`].
 macro_rules! with_vectors {
-    ($name:ident => $kernel:ident($($argument:ident: $kind:ty),* $(,)?)) => {
+    ($name:ident $(<$number:ident>)? => $kernel:ident($($argument:ident: $kind:ty),* $(,)?)) => {
         /// # Safety
         /// As the kernel that it calls.
-        unsafe fn $name(level: Level, $($argument: $kind),*) {
+        unsafe fn $name$(<$number: Number>)?(level: Level, $($argument: $kind),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-            unsafe fn avx512($($argument: $kind),*) {
+            unsafe fn avx512$(<$number: Number>)?($($argument: $kind),*) {
                 // SAFETY: passed on.
-                unsafe { $kernel::<super::vector::Avx512, 2>($($argument),*) }
+                unsafe { $kernel::<super::vector::Avx512, $($number,)? 2>($($argument),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-            unsafe fn avx512_wide($($argument: $kind),*) {
+            unsafe fn avx512_wide$(<$number: Number>)?($($argument: $kind),*) {
                 // SAFETY: passed on.
-                unsafe { $kernel::<super::vector::Avx512, 4>($($argument),*) }
+                unsafe { $kernel::<super::vector::Avx512, $($number,)? 4>($($argument),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2($($argument: $kind),*) {
+            unsafe fn avx2$(<$number: Number>)?($($argument: $kind),*) {
                 // SAFETY: passed on.
-                unsafe { $kernel::<super::vector::Avx2, 2>($($argument),*) }
+                unsafe { $kernel::<super::vector::Avx2, $($number,)? 2>($($argument),*) }
             }
             match level {
                 #[cfg(target_arch = "x86_64")]
@@ -45,7 +45,7 @@ macro_rules! with_vectors {
 
 pub(crate) mod norm;
 mod tile;
-mod vector;
+pub(crate) mod vector;
 pub(crate) mod winograd;
 
 /// Instructions that kernels are written for, and how many vectors wide a panel is: the channels of the output that are computed
@@ -117,16 +117,23 @@ fn on_threads<T: Send>(parts: Vec<T>, work: &(dyn Fn(T) + Sync)) {
 }
 
 /// Memory into which several threads write, each its own part.
-#[derive(Clone, Copy)]
-struct Shared<'a>(*mut f32, PhantomData<&'a mut [f32]>);
+struct Shared<'a, N = f32>(*mut N, PhantomData<&'a mut [N]>);
 
-impl<'a> Shared<'a> {
-    fn of(memory: &'a mut [f32]) -> Shared<'a> {
+impl<N> Clone for Shared<'_, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<N> Copy for Shared<'_, N> {}
+
+impl<'a, N> Shared<'a, N> {
+    fn of(memory: &'a mut [N]) -> Shared<'a, N> {
         Shared(memory.as_mut_ptr(), PhantomData)
     }
 }
 
 // SAFETY: who writes through it says why nobody else writes there.
-unsafe impl Send for Shared<'_> {}
+unsafe impl<N: Send> Send for Shared<'_, N> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<N: Send> Sync for Shared<'_, N> {}

@@ -6,21 +6,21 @@
 
 use std::ops::Range;
 
-use super::vector::Vector;
+use super::vector::{Number, Vector};
 use super::{Level, Shared, on_threads, shares};
 use crate::Statistics;
 
 /// Rows whose sums are added in f32, before the f64 of all.
 const BLOCK: usize = 64;
 
-with_vectors!(sums_of_rows => sums(
-    x: &[f32], dy: Option<&[f32]>, line: [&[f32]; 3], relu: bool, rows: Range<usize>, totals: &mut [f64],
+with_vectors!(sums_of_rows<N> => sums(
+    x: &[N], dy: Option<&[N]>, line: [&[f32]; 3], relu: bool, rows: Range<usize>, totals: &mut [f64],
 ));
-with_vectors!(write_rows => write(
-    x: &[f32], slope: &[f32], offset: &[f32], relu: bool, rows: Range<usize>, y: Shared<'_>,
+with_vectors!(write_rows<N> => write(
+    x: &[N], slope: &[f32], offset: &[f32], relu: bool, rows: Range<usize>, y: Shared<'_, N>,
 ));
-with_vectors!(write_gradients => write_back(
-    x: &[f32], dy: &[f32], line: [&[f32]; 4], relu: bool, rows: Range<usize>, dx: Shared<'_>,
+with_vectors!(write_gradients<N> => write_back(
+    x: &[N], dy: &[N], line: [&[f32]; 4], relu: bool, rows: Range<usize>, dx: Shared<'_, N>,
 ));
 
 /// What a normalisation computes with.
@@ -59,10 +59,10 @@ impl Rule<'_> {
     }
 
     /// Two sums a channel: of `x − mean` and its square, or with gradients of those and of their products with `x − mean`.
-    fn sums(
+    fn sums<N: Number>(
         &self,
-        x: &[f32],
-        dy: Option<&[f32]>,
+        x: &[N],
+        dy: Option<&[N]>,
         means: &[f32],
         [slope, offset]: [&[f32]; 2],
     ) -> [Vec<f64>; 2] {
@@ -86,14 +86,13 @@ impl Rule<'_> {
 }
 
 /// Normalises by the batch's own mean and variance, which it returns.
-pub(crate) fn forward(rule: &Rule<'_>, x: &[f32], y: &mut [f32]) -> Statistics {
+pub(crate) fn forward<N: Number>(rule: &Rule<'_>, x: &[N], y: &mut [N]) -> Statistics {
     rule.check(&[x.len(), y.len()]);
     let channels = rule.channels();
     let count = (x.len() / channels) as f64;
     // Sums of differences from the first row, which is as far from nought as the others: squares lose no digits then.
-    let first = &x[..channels];
-    let nothing = [first, first];
-    let [differences, squares] = rule.sums(x, None, first, nothing);
+    let first: Vec<f32> = x[..channels].iter().map(|x| x.value()).collect();
+    let [differences, squares] = rule.sums(x, None, &first, [&first, &first]);
     let mean = first.iter().zip(&differences).map(|(first, sum)| (f64::from(*first) + sum / count) as f32);
     let variance = differences
         .iter()
@@ -110,12 +109,12 @@ pub(crate) fn forward(rule: &Rule<'_>, x: &[f32], y: &mut [f32]) -> Statistics {
 }
 
 /// Gradients of scale and shift; that of the input is written.
-pub(crate) fn backward(
+pub(crate) fn backward<N: Number>(
     rule: &Rule<'_>,
-    x: &[f32],
-    dy: &[f32],
+    x: &[N],
+    dy: &[N],
     statistics: &Statistics,
-    dx: &mut [f32],
+    dx: &mut [N],
 ) -> [Vec<f32>; 2] {
     rule.check(&[x.len(), dy.len(), dx.len()]);
     let channels = rule.channels();
@@ -176,9 +175,9 @@ fn blocks(rows: &Range<usize>, channels: usize, panel: usize) -> impl Iterator<I
 /// The processor has the vector's instructions; maps have these rows; lists have a number for each channel, which are whole panels,
 /// and `totals` two.
 #[inline(always)]
-unsafe fn sums<V: Vector, const WIDTH: usize>(
-    x: &[f32],
-    dy: Option<&[f32]>,
+unsafe fn sums<V: Vector, N: Number, const WIDTH: usize>(
+    x: &[N],
+    dy: Option<&[N]>,
     [means, slope, offset]: [&[f32]; 3],
     relu: bool,
     rows: Range<usize>,
@@ -196,12 +195,12 @@ unsafe fn sums<V: Vector, const WIDTH: usize>(
             for row in first..(first + BLOCK).min(rows.end) {
                 let at = row * channels + channel;
                 for c in 0..WIDTH {
-                    let x = V::load(x.as_ptr().add(at + c * V::LANES));
+                    let x: V = N::load(x.as_ptr().add(at + c * V::LANES));
                     let difference = x.sub(mean[c]);
                     let value = match dy {
                         None => difference,
                         Some(dy) => {
-                            let dy = V::load(dy.as_ptr().add(at + c * V::LANES));
+                            let dy: V = N::load(dy.as_ptr().add(at + c * V::LANES));
                             if relu { dy.where_positive(x.times(slope[c], offset[c])) } else { dy }
                         }
                     };
@@ -225,13 +224,13 @@ unsafe fn sums<V: Vector, const WIDTH: usize>(
 /// # Safety
 /// As [`sums`]; nobody else reads or writes these rows of `y`.
 #[inline(always)]
-unsafe fn write<V: Vector, const WIDTH: usize>(
-    x: &[f32],
+unsafe fn write<V: Vector, N: Number, const WIDTH: usize>(
+    x: &[N],
     slope: &[f32],
     offset: &[f32],
     relu: bool,
     rows: Range<usize>,
-    y: Shared<'_>,
+    y: Shared<'_, N>,
 ) {
     let channels = slope.len();
     for (first, channel) in blocks(&rows, channels, WIDTH * V::LANES) {
@@ -242,8 +241,8 @@ unsafe fn write<V: Vector, const WIDTH: usize>(
             for row in first..(first + BLOCK).min(rows.end) {
                 for c in 0..WIDTH {
                     let at = row * channels + channel + c * V::LANES;
-                    let value = V::load(x.as_ptr().add(at)).times(slope[c], offset[c]);
-                    (if relu { value.positive() } else { value }).store(y.0.add(at));
+                    let value = N::load::<V>(x.as_ptr().add(at)).times(slope[c], offset[c]);
+                    N::store(if relu { value.positive() } else { value }, y.0.add(at));
                 }
             }
         }
@@ -255,13 +254,13 @@ unsafe fn write<V: Vector, const WIDTH: usize>(
 /// # Safety
 /// As [`sums`]; nobody else reads or writes these rows of `dx`.
 #[inline(always)]
-unsafe fn write_back<V: Vector, const WIDTH: usize>(
-    x: &[f32],
-    dy: &[f32],
+unsafe fn write_back<V: Vector, N: Number, const WIDTH: usize>(
+    x: &[N],
+    dy: &[N],
     [slope, offset, factor, rest]: [&[f32]; 4],
     relu: bool,
     rows: Range<usize>,
-    dx: Shared<'_>,
+    dx: Shared<'_, N>,
 ) {
     let channels = slope.len();
     for (first, channel) in blocks(&rows, channels, WIDTH * V::LANES) {
@@ -274,9 +273,9 @@ unsafe fn write_back<V: Vector, const WIDTH: usize>(
             for row in first..(first + BLOCK).min(rows.end) {
                 for c in 0..WIDTH {
                     let at = row * channels + channel + c * V::LANES;
-                    let (x, dy) = (V::load(x.as_ptr().add(at)), V::load(dy.as_ptr().add(at)));
+                    let (x, dy): (V, V) = (N::load(x.as_ptr().add(at)), N::load(dy.as_ptr().add(at)));
                     let dy = if relu { dy.where_positive(x.times(slope[c], offset[c])) } else { dy };
-                    dy.times(slope[c], x.times(factor[c], rest[c])).store(dx.0.add(at));
+                    N::store(dy.times(slope[c], x.times(factor[c], rest[c])), dx.0.add(at));
                 }
             }
         }

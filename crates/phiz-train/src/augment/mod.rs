@@ -19,8 +19,7 @@ use crate::shards::CROP;
 use turn::Turn;
 
 /// From where a crop is seen: what one resampling does to it, which spoils nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct View {
+struct View {
     flip: bool,
     /// Sine and cosine of the rotation in the picture.
     rotation: (f32, f32),
@@ -30,11 +29,6 @@ pub struct View {
 }
 
 impl View {
-    /// The crop (112×112 interleaved RGB) so seen, at `side` pixels; appended to `out`.
-    pub fn draw(&self, crop: &[u8], side: usize, out: &mut Vec<u8>) {
-        out.extend(self.sampled(crop, side).iter().map(|v| v.round().clamp(0.0, 255.0) as u8));
-    }
-
     fn sampled(&self, crop: &[u8], size: usize) -> Vec<f32> {
         let step = CROP as f32 / size as f32 * self.zoom;
         let ((sin, cos), [dx, dy]) = (self.rotation, self.shift);
@@ -65,17 +59,19 @@ impl View {
     }
 }
 
-/// The crop (112×112 interleaved RGB) at `side` pixels, changed; appended to `out`. Gives the view in which it was changed.
+/// The crop (112×112 interleaved RGB) at `side` pixels, changed; appended to `out`. To `clean`, if it is given, the crop is appended as
+/// it is seen from there before anything spoils it.
 pub fn augment(
-    crop: &[u8],
+    original: &[u8],
     side: usize,
     strength: &Strength,
     random: &mut Random,
     out: &mut Vec<u8>,
-) -> View {
+    clean: Option<&mut Vec<u8>>,
+) {
     let mut later = strength.is_late().then(|| aside(random));
-    let changed = later.as_mut().and_then(|random| before_alignment(crop, strength, random));
-    let crop = changed.as_deref().unwrap_or(crop);
+    let changed = later.as_mut().and_then(|random| before_alignment(original, strength, random));
+    let crop = changed.as_deref().unwrap_or(original);
     let turn = later.as_mut().filter(|_| strength.turn > 0.0).and_then(|random| {
         let mut angle = || random.between(-1.0, 1.0) * strength.turn.to_radians();
         Turn::new(angle(), angle() / 2.0)
@@ -88,6 +84,13 @@ pub fn augment(
     let coarse = if random.chance(strength.coarse) { random.between(0.25, 0.8) } else { 1.0 };
     let size = ((side as f32 * coarse) as usize).max(8);
     let mut small = view.sampled(crop, size);
+    if let Some(clean) = clean {
+        if size == side && changed.is_none() {
+            clean.extend(bytes(&small));
+        } else {
+            clean.extend(bytes(&view.sampled(original, side)));
+        }
+    }
     if size != side {
         small = enlarge(&small, size, side);
     }
@@ -110,11 +113,15 @@ pub fn augment(
         }
     }
     let start = out.len();
-    out.extend(small.iter().map(|v| v.round().clamp(0.0, 255.0) as u8));
+    out.extend(bytes(&small));
     if let Some(random) = &mut later {
         camera::compress(&mut out[start..], side, strength, random);
     }
-    view
+}
+
+/// The nearest bytes: casts saturate.
+fn bytes(picture: &[f32]) -> impl Iterator<Item = u8> + '_ {
+    picture.iter().map(|v| (v + 0.5) as u8)
 }
 
 /// Chance for the later changes. It is a generator of its own, so that what the earlier ones draw, and with it every
@@ -257,7 +264,7 @@ mod tests {
 
     fn changed(strength: &Strength, seed: u64, side: usize) -> Vec<u8> {
         let mut out = vec![9];
-        augment(&crop(), side, strength, &mut Random::new(seed), &mut out);
+        augment(&crop(), side, strength, &mut Random::new(seed), &mut out, None);
         assert_eq!((out.len(), out[0]), (side * side * 3 + 1, 9), "appended");
         out.split_off(1)
     }
@@ -315,8 +322,8 @@ mod tests {
         for seed in 0..20 {
             for strength in strengths {
                 let (mut spoilt, mut clean) = (Vec::new(), Vec::new());
-                let view = augment(&crop(), CROP, &strength, &mut Random::new(seed), &mut spoilt);
-                view.draw(&crop(), CROP, &mut clean);
+                augment(&crop(), CROP, &strength, &mut Random::new(seed), &mut spoilt, Some(&mut clean));
+                assert_eq!(spoilt, changed(&strength, seed, CROP), "seed {seed}");
                 assert_eq!(clean.len(), spoilt.len());
                 if strength == strengths[0] {
                     assert_eq!(clean, changed(&seen, seed, CROP), "seed {seed}");

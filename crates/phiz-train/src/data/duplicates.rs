@@ -155,7 +155,7 @@ mod tests {
         for original in [3usize, 7, 7] {
             let mut copy = Vec::new();
             let change = Strength { shift: 1.0, colour: 0.15, noise: 4.0, ..Strength::NONE };
-            augment(&crops[original], CROP, &change, &mut Random::new(original as u64), &mut copy);
+            augment(&crops[original], CROP, &change, &mut Random::new(original as u64), &mut copy, None);
             crops.push(copy);
         }
         let sketches: Vec<Sketch> = crops.iter().map(|c| Sketch::new(c).expect("a crop")).collect();

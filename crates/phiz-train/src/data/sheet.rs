@@ -73,7 +73,7 @@ pub fn of_faces(
             let mut pixels = Vec::with_capacity(side * side * 3);
             // The last row shows what a run of this seed may draw; the rows before stay the same beside it.
             let mut random = Random::for_sample(seed, row as u64, column as u64);
-            augment(faces.crop(face), side, strength, &mut random, &mut pixels);
+            augment(faces.crop(face), side, strength, &mut random, &mut pixels, None);
             sheet.put(row, column, &pixels);
         }
     }

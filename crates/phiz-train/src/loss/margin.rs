@@ -63,6 +63,8 @@ pub struct Head<'a, T> {
     pub weight: &'a T,
     /// `[classes]`, for softmax.
     pub bias: Option<&'a T>,
+    /// `[1, classes]`, added to the logits: where the classes are a sample of more, what each of them stands for.
+    pub stands_for: Option<&'a T>,
     /// Running mean and deviation of the templates' lengths, `[1]` each, for AdaFace.
     pub lengths: Option<(&'a T, &'a T)>,
 }
@@ -98,6 +100,7 @@ pub fn loss<B: Backend>(
         let moved = change.map_or(cosines.clone(), |change| b.add(&cosines, &b.mul(&own, &change)));
         b.affine(&moved, spec.scale, 0.0)
     };
+    let logits = head.stands_for.map_or(logits.clone(), |more| b.add(&logits, more));
     let likelihood = b.mul(&own, &b.log_softmax(&logits));
     let labelled = labels.iter().flatten().count().max(1) as f64;
     b.affine(&b.sum(&likelihood), -1.0 / labelled, 0.0)

@@ -2,9 +2,14 @@
 
 use tch::{Device, Kind, Tensor};
 
-/// Whether our layers compute with it: f32 on the processor.
+/// Whether it lies in the processor's memory.
+pub(super) fn is_here(x: &Tensor) -> bool {
+    x.device() == Device::Cpu
+}
+
+/// Whether all our layers compute with it: f32 on the processor.
 pub(super) fn is_ours(x: &Tensor) -> bool {
-    x.device() == Device::Cpu && x.kind() == Kind::Float
+    is_here(x) && x.kind() == Kind::Float
 }
 
 /// A map of LibTorch's; copied if its channels do not lie last.

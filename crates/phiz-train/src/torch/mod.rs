@@ -57,9 +57,12 @@ impl Torch {
         training: bool,
         relu: bool,
     ) -> Option<TorchTensor> {
-        let ours = training && !self.bf16;
         let [learnt, running] = [learnt, running].map(|pair| pair.map(|x| &x.0));
-        ours.then(|| norm::normalise(&x.0, learnt, running, relu)).flatten().map(TorchTensor)
+        training.then(|| norm::normalise(&x.0, learnt, running, relu)).flatten().map(TorchTensor)
+    }
+
+    fn indices(&self, rows: &[usize]) -> Tensor {
+        Tensor::from_slice(&dims(rows)).to_device(self.device)
     }
 
     fn fast(&self, x: &Tensor) -> Tensor {
@@ -212,6 +215,13 @@ impl Backend for Torch {
     fn assign(&self, x: &TorchTensor, values: &[f32]) {
         let new = Tensor::from_slice(values).reshape(x.0.size()).to_device(self.device);
         tch::no_grad(|| x.0.shallow_clone().copy_(&new));
+    }
+    fn rows(&self, x: &TorchTensor, rows: &[usize]) -> TorchTensor {
+        x.0.detach().index_select(0, &self.indices(rows)).into()
+    }
+    fn with_rows(&self, TorchTensor(mut x): TorchTensor, rows: &[usize], new: &TorchTensor) -> TorchTensor {
+        let _ = tch::no_grad(|| x.index_copy_(0, &self.indices(rows), &new.0.detach()));
+        x.into()
     }
     fn values(&self, x: &TorchTensor) -> Vec<f32> {
         let flat = full(&x.0).to_device(Device::Cpu).contiguous().view([-1]);
@@ -417,5 +427,32 @@ mod tests {
             assert_eq!(alone(&whole.value.0), one.value.0, "row {row}");
             assert_eq!(alone(&whole.second.as_ref().expect("second").0), one.second.expect("second").0);
         }
+    }
+
+    #[test]
+    fn rows_are_those_of_pure_rust() {
+        let (torch, flex) = (Torch::cpu(1, false), crate::flex::Flex::new(1).expect("a back end"));
+        fn both<B: Backend>(b: &B) -> [Vec<f32>; 4] {
+            let numbers: Vec<f32> = (0..12).map(|v| v as f32).collect();
+            let (matrix, list) =
+                (b.leaf(&b.constant(&numbers, &[6, 2])), b.leaf(&b.constant(&numbers, &[12])));
+            let rows = [4, 0, 3];
+            let (of_matrix, of_list) = (b.rows(&matrix, &rows), b.rows(&list, &rows));
+            assert_eq!((b.shape(&of_matrix), b.shape(&of_list)), (vec![3, 2], vec![3]));
+            let taken = [b.values(&of_matrix), b.values(&of_list)];
+            let other = |x: &B::Tensor| b.affine(x, -1.0, -1.0);
+            let matrix = b.with_rows(matrix, &rows, &other(&of_matrix));
+            let list = b.with_rows(list, &rows, &other(&of_list));
+            let sum = b.add(&b.squares(&matrix), &b.squares(&list));
+            assert!(b.gradients(&sum, &[&matrix, &list]).iter().all(Option::is_some), "both still learn");
+            let [of_matrix, of_list] = taken;
+            [of_matrix, of_list, b.values(&matrix), b.values(&list)]
+        }
+        assert_eq!(both(&torch), both(&flex));
+        let [of_matrix, of_list, matrix, list] = both(&torch);
+        assert_eq!(of_matrix, [8.0, 9.0, 0.0, 1.0, 6.0, 7.0]);
+        assert_eq!(of_list, [4.0, 0.0, 3.0]);
+        assert_eq!(matrix, [-1.0, -2.0, 2.0, 3.0, 4.0, 5.0, -7.0, -8.0, -9.0, -10.0, 10.0, 11.0]);
+        assert_eq!(list[..5], [-1.0, 1.0, 2.0, -4.0, -5.0]);
     }
 }

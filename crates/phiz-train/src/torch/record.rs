@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 
+use phiz_layers::Bf16;
 use tch::{Device, Kind, Tensor};
 
 /// What the tape keeps of an operation.
@@ -75,23 +76,41 @@ extern "C" fn forget(operation: *mut c_void) {
     drop(unsafe { Box::from_raw(operation.cast::<Box<dyn Operation>>()) });
 }
 
-/// The numbers of a tensor of f32 without gaps on the processor, while nobody changes it.
+/// Numbers that LibTorch knows as a kind.
+///
+/// # Safety
+/// So they lie in a tensor of that kind.
+pub(super) unsafe trait Kinded: Copy {
+    const KIND: Kind;
+}
+
+// SAFETY: a float is one.
+unsafe impl Kinded for f32 {
+    const KIND: Kind = Kind::Float;
+}
+
+// SAFETY: bits of a bfloat16, as LibTorch's.
+unsafe impl Kinded for Bf16 {
+    const KIND: Kind = Kind::BFloat16;
+}
+
+/// The numbers of a tensor without gaps on the processor, while nobody changes it.
 ///
 /// # Panics
 /// When it is another tensor.
-pub(super) fn numbers(x: &Tensor) -> &[f32] {
-    let there = x.device() == Device::Cpu && x.kind() == Kind::Float && x.is_contiguous();
-    assert!(there, "f32 without gaps: {x:?}");
+pub(super) fn numbers<N: Kinded>(x: &Tensor) -> &[N] {
+    let there = x.device() == Device::Cpu && x.kind() == N::KIND && x.is_contiguous();
+    assert!(there, "{:?} without gaps: {x:?}", N::KIND);
     // SAFETY: so many numbers lie there (asserted) and live as long as the handle.
-    unsafe { std::slice::from_raw_parts(x.data_ptr().cast::<f32>(), x.numel()) }
+    unsafe { std::slice::from_raw_parts(x.data_ptr().cast::<N>(), x.numel()) }
 }
 
 /// As [`numbers`], of a tensor that has no other handle, to be written.
 ///
 /// # Panics
 /// As [`numbers`].
-pub(super) fn numbers_mut(x: &mut Tensor) -> &mut [f32] {
-    let count = numbers(x).len();
+pub(super) fn numbers_mut<N: Kinded>(x: &mut Tensor) -> &mut [N] {
+    let count = numbers::<N>(x).len();
     // SAFETY: as in `numbers`; the tensor is new, so that nobody else reads it.
-    unsafe { std::slice::from_raw_parts_mut(x.data_ptr().cast::<f32>(), count) }
+    unsafe { std::slice::from_raw_parts_mut(x.data_ptr().cast::<N>(), count) }
 }
