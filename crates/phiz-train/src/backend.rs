@@ -37,6 +37,27 @@ pub struct Remembered<T> {
     pub second: Option<T>,
 }
 
+/// What a batch normalisation holds for each channel: two lists that learn, and the running mean and variance.
+#[derive(Debug)]
+pub struct Normalisation<'a, T> {
+    /// Factor on the normalised value.
+    pub scale: &'a T,
+    /// What is added to it.
+    pub shift: &'a T,
+    /// Running mean, which training moves in place.
+    pub mean: &'a T,
+    /// Running variance, likewise.
+    pub var: &'a T,
+}
+
+impl<T> Clone for Normalisation<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Normalisation<'_, T> {}
+
 /// The numbers of one step of AdamW (Loshchilov and Hutter 2019).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamwStep {
@@ -190,27 +211,21 @@ pub trait Backend {
         groups: usize,
         padding: Padding,
     ) -> Self::Tensor;
-    /// Batch normalisation over all but the channels; while `training`, `mean` and `var` are updated in place.
+    /// Batch normalisation over all but the channels, by the batch's own mean and variance while `training`.
     fn normalise(
         &self,
         x: &Self::Tensor,
-        scale: &Self::Tensor,
-        shift: &Self::Tensor,
-        mean: &Self::Tensor,
-        var: &Self::Tensor,
+        by: Normalisation<'_, Self::Tensor>,
         training: bool,
     ) -> Self::Tensor;
     /// [`Backend::normalise`] and then [`Backend::relu`].
     fn normalise_relu(
         &self,
         x: &Self::Tensor,
-        scale: &Self::Tensor,
-        shift: &Self::Tensor,
-        mean: &Self::Tensor,
-        var: &Self::Tensor,
+        by: Normalisation<'_, Self::Tensor>,
         training: bool,
     ) -> Self::Tensor {
-        self.relu_over(self.normalise(x, scale, shift, mean, var, training))
+        self.relu_over(self.normalise(x, by, training))
     }
     /// `max(x, 0)`.
     fn relu(&self, x: &Self::Tensor) -> Self::Tensor;

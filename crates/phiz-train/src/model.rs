@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use phiz_net::graph::{Act, Architecture, EXP_MAX, GraphError, Op};
 use phiz_net::onnx::Weights;
 
-use crate::backend::{Backend, Padding};
+use crate::backend::{Backend, Normalisation, Padding};
 use crate::random::Random;
 
 /// Parameters by name; `mean` and `var` of normalisations are state, everything else learns.
@@ -150,10 +150,15 @@ impl<B: Backend> Model<B> {
                 Op::Conv { stride, groups, norm: true, act, .. } => {
                     let x = b.conv(read(0), p("weight"), None, stride, groups, Padding::Half);
                     see(&node.name, &x);
-                    let (scale, shift, mean, var) = (p("scale"), p("shift"), p("mean"), p("var"));
+                    let by = Normalisation {
+                        scale: p("scale"),
+                        shift: p("shift"),
+                        mean: p("mean"),
+                        var: p("var"),
+                    };
                     match act {
-                        Act::Relu => b.normalise_relu(&x, scale, shift, mean, var, training),
-                        Act::None => b.normalise(&x, scale, shift, mean, var, training),
+                        Act::Relu => b.normalise_relu(&x, by, training),
+                        Act::None => b.normalise(&x, by, training),
                     }
                 }
                 Op::Conv { stride, groups, norm: false, act, .. } => {

@@ -13,7 +13,7 @@ use burn_backend::{
     TensorMetadata, get_device_settings, try_read_sync,
 };
 
-use crate::backend::{Backend, Padding};
+use crate::backend::{Backend, Normalisation, Padding};
 
 /// The tape over a back end of Burn's.
 pub(crate) type Tape<P> = Autodiff<P>;
@@ -234,15 +234,12 @@ impl<K: Kernels> Backend for Taped<K> {
     fn normalise(
         &self,
         x: &Self::Tensor,
-        scale: &Self::Tensor,
-        shift: &Self::Tensor,
-        mean: &Self::Tensor,
-        var: &Self::Tensor,
+        by: Normalisation<'_, Self::Tensor>,
         training: bool,
     ) -> Self::Tensor {
-        let (x, scale, shift) = (self.read(x), self.read(scale), self.read(shift));
-        let (y, moved) = self.kernels.normalise(x, scale, shift, [mean.plain(), var.plain()], training);
-        for (running, new) in [mean, var].into_iter().zip(moved.into_iter().flatten()) {
+        let (x, scale, shift) = (self.read(x), self.read(by.scale), self.read(by.shift));
+        let (y, moved) = self.kernels.normalise(x, scale, shift, [by.mean.plain(), by.var.plain()], training);
+        for (running, new) in [by.mean, by.var].into_iter().zip(moved.into_iter().flatten()) {
             running.0.replace(<Tape<K::Tensors>>::from_inner(new));
         }
         hold(y)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use phiz_net::graph::Architecture;
 use phiz_net::onnx::Weights;
-use phiz_train::backend::{Backend, Padding};
+use phiz_train::backend::{Backend, Normalisation, Padding};
 use phiz_train::flex::Flex;
 use phiz_train::loss::detector::{self, CellTargets, Quality, ScoreRule};
 use phiz_train::loss::margin::{self, Head, Kind, Margin};
@@ -110,7 +110,8 @@ fn ops<B: Backend>(b: &B) {
             }
             "normalise" => {
                 let (mean, var) = (array(b, &state("mean")), array(b, &state("var")));
-                let y = b.normalise(&x[0], &x[1], &x[2], &mean, &var, case.args["training"] == true);
+                let by = Normalisation { scale: &x[1], shift: &x[2], mean: &mean, var: &var };
+                let y = b.normalise(&x[0], by, case.args["training"] == true);
                 let mut off = Vec::new();
                 compare(&mut off, "running mean", &b.values(&mean), &state("mean_after").data);
                 compare(&mut off, "running variance", &b.values(&var), &state("var_after").data);

@@ -12,7 +12,7 @@ mod record;
 use tch::{Device, Kind, Tensor};
 
 use crate::backend::{
-    AdamwStep, Backend, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, NORM_MOMENTUM, Padding, Remembered,
+    AdamwStep, Backend, NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, NORM_MOMENTUM, Normalisation, Padding, Remembered,
 };
 
 /// LibTorch on one device.
@@ -52,12 +52,11 @@ impl Torch {
     fn normalised(
         &self,
         x: &TorchTensor,
-        learnt: [&TorchTensor; 2],
-        running: [&TorchTensor; 2],
+        by: Normalisation<'_, TorchTensor>,
         training: bool,
         relu: bool,
     ) -> Option<TorchTensor> {
-        let [learnt, running] = [learnt, running].map(|pair| pair.map(|x| &x.0));
+        let [learnt, running] = [[by.scale, by.shift], [by.mean, by.var]].map(|pair| pair.map(|x| &x.0));
         training.then(|| norm::normalise(&x.0, learnt, running, relu)).flatten().map(TorchTensor)
     }
 
@@ -253,26 +252,17 @@ impl Backend for Torch {
         let bias = bias.map(|b| self.fast(&b.0));
         self.fast(&x.0).conv2d(&self.fast(&weight.0), bias, [s, s], [p, p], [1, 1], groups as i64).into()
     }
-    fn normalise(
-        &self,
-        x: &TorchTensor,
-        scale: &TorchTensor,
-        shift: &TorchTensor,
-        mean: &TorchTensor,
-        var: &TorchTensor,
-        training: bool,
-    ) -> TorchTensor {
-        if let Some(y) = self.normalised(x, [scale, shift], [mean, var], training, false) {
+    fn normalise(&self, x: &TorchTensor, by: Normalisation<'_, TorchTensor>, training: bool) -> TorchTensor {
+        if let Some(y) = self.normalised(x, by, training, false) {
             return y;
         }
         let epsilon = f64::from(phiz_net::onnx::NORM_EPSILON);
-        let (mean, var) = (Some(&mean.0), Some(&var.0));
         Tensor::batch_norm(
             &x.0,
-            Some(&scale.0),
-            Some(&shift.0),
-            mean,
-            var,
+            Some(&by.scale.0),
+            Some(&by.shift.0),
+            Some(&by.mean.0),
+            Some(&by.var.0),
             training,
             NORM_MOMENTUM,
             epsilon,
@@ -283,14 +273,11 @@ impl Backend for Torch {
     fn normalise_relu(
         &self,
         x: &TorchTensor,
-        scale: &TorchTensor,
-        shift: &TorchTensor,
-        mean: &TorchTensor,
-        var: &TorchTensor,
+        by: Normalisation<'_, TorchTensor>,
         training: bool,
     ) -> TorchTensor {
-        self.normalised(x, [scale, shift], [mean, var], training, true)
-            .unwrap_or_else(|| self.relu_over(self.normalise(x, scale, shift, mean, var, training)))
+        self.normalised(x, by, training, true)
+            .unwrap_or_else(|| self.relu_over(self.normalise(x, by, training)))
     }
     fn relu(&self, x: &TorchTensor) -> TorchTensor {
         x.0.relu().into()
