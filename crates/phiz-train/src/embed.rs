@@ -318,7 +318,8 @@ impl Load for Lessons<'_> {
                 let crop = self.faces.crop(random.below(self.faces.len()));
                 second.clear();
                 clean.clear();
-                augment(crop, drawn, strength, &mut random, &mut second, Some(&mut clean));
+                let full = embed.clean_teacher.then_some(&mut clean);
+                augment(crop, drawn, strength, &mut random, &mut second, full);
                 let share = random.unit();
                 let first = last(&batch.pictures);
                 blend(&mut batch.pictures[first..], &second, share);

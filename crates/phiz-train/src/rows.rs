@@ -43,11 +43,12 @@ impl<B: Backend> Taken<B> {
         optimiser: &mut Optimiser<B>,
     ) {
         let Taken { name, rows, whole, first, second } = self;
-        // What nobody remembers yet of the other rows is nought.
-        let nought = b.without_gradients(|| b.affine(&b.detach(&whole), 0.0, 0.0));
+        let shape = b.shape(&whole);
+        // What the optimiser does not remember yet of the other rows is nought.
+        let nought = || b.constant(&vec![0.0; shape.iter().product()], &shape);
         let back = |all: &mut BTreeMap<String, B::Tensor>, whole: Option<B::Tensor>| {
             if let Some(now) = all.remove(&name) {
-                all.insert(name.clone(), b.with_rows(whole.unwrap_or(nought.clone()), &rows, &now));
+                all.insert(name.clone(), b.with_rows(whole.unwrap_or_else(nought), &rows, &now));
             }
         };
         back(&mut optimiser.first, first);
